@@ -1,0 +1,462 @@
+"""What a manifest is: one line per recording, read from a folder, JSONL, CSV or Lhotse and written as JSONL.
+
+The manifest is the only contract between data preparation and training. Every stage of ``data_prep`` takes and
+returns a list of :class:`Recording`; paths are absolute in memory and relative to the manifest's folder on disk.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import logging
+import math
+import os
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kws.audio import AUDIO_SUFFIXES, atomic_write
+from kws.errors import DependencyError, ManifestError
+
+if TYPE_CHECKING:
+    from lhotse import CutSet
+
+logger = logging.getLogger(__name__)
+
+SPLITS = ("train", "dev", "test")
+"""Names that the ``split`` field may hold."""
+
+LHOTSE_CUT_TYPES = frozenset({"MonoCut", "MultiCut", "MixedCut", "PaddingCut"})
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording, or one stretch of a longer file."""
+
+    path: Path
+    """Absolute path of the audio file."""
+    text: str | None = None
+    """Transcript."""
+    label: str | None = None
+    """Keyword, sound class or intent."""
+    speaker: str | None = None
+    """Speaker id, unique over all corpora; None when not known."""
+    split: str | None = None
+    """``train``, ``dev``, ``test``, or None before the split."""
+    phones: str | None = None
+    """ARPAbet, space separated, with or without stress digits."""
+    duration_s: float | None = None
+    """Length in seconds from ``offset_s``; None reads to the end of the file."""
+    sample_rate: int | None = None
+    """Sample rate of the file in Hz."""
+    language: str | None = None
+    """Language code such as ``en``."""
+    source: str | None = None
+    """Corpus or generator that the recording comes from."""
+    offset_s: float = 0.0
+    """Where the recording starts in the file, in seconds."""
+    extra: dict[str, Any] = field(default_factory=dict, hash=False)
+    """Columns that this class does not name, kept as they were."""
+
+    @property
+    def name(self) -> str:
+        """Folder, file name and offset: names the item the same way on every machine."""
+        offset = f"@{self.offset_s:g}" if self.offset_s else ""
+        return f"{self.path.parent.name}/{self.path.name}{offset}"
+
+
+TEXT_FIELDS = ("text", "label", "speaker", "split", "phones", "language", "source")
+KNOWN_FIELDS = frozenset(entry.name for entry in fields(Recording)) - {"extra"}
+
+
+def read(source: str | Path) -> list[Recording]:
+    """Read recordings from whatever a person has.
+
+    Args:
+        source: a folder (searched for audio, in sorted order), a manifest (``.jsonl``, ``.jsonl.gz``, ``.csv`` or
+            ``.tsv`` with a ``path`` column), Lhotse cuts or recordings (``.jsonl``, ``.jsonl.gz``), or one audio file.
+    Returns:
+        Recordings in the order of the source. Single files may be missing (``checks`` finds them), all may not.
+    Raises:
+        ManifestError: the source is missing, empty, of an unknown kind or malformed (line and column are named).
+        DependencyError: the manifest is Lhotse's and lhotse is not installed.
+    """
+    source = Path(os.path.abspath(Path(source).expanduser()))
+    if source.is_dir():
+        return _scan_folder(source)
+    if not source.exists():
+        raise ManifestError(
+            f"{source}: no such file or folder; give a folder of recordings, a manifest (.jsonl, .csv) or an audio file"
+        )
+    suffixes = [suffix.lower() for suffix in source.suffixes]
+    kind = suffixes[-2] if suffixes[-1:] == [".gz"] and len(suffixes) > 1 else (suffixes or [""])[-1]
+    if kind in AUDIO_SUFFIXES:
+        return [Recording(path=source)]
+    if kind == ".jsonl":
+        recordings = _read_jsonl(source)
+    elif kind in {".csv", ".tsv"}:
+        recordings = _read_csv(source)
+    else:
+        allowed = ", ".join(sorted(AUDIO_SUFFIXES))
+        raise ManifestError(
+            f"{source}: not a manifest or an audio file that is known; give a folder, .jsonl, .jsonl.gz, .csv, "
+            f"or audio ({allowed})"
+        )
+    if not recordings:
+        raise ManifestError(f"{source}: holds no recordings; write one line per recording, with a `path`")
+    if not any(recording.path.exists() for recording in recordings):
+        raise ManifestError(
+            f"{source}: none of its {len(recordings)} audio files exists; the first is {recordings[0].path}. Paths are "
+            f"taken relative to {source.parent}, then to {source.parent.parent}: move the manifest or mend its paths"
+        )
+    return recordings
+
+
+def read_all(sources: Iterable[str | Path]) -> list[Recording]:
+    """Read several sources after each other, as :func:`read` does."""
+    return [recording for source in sources for recording in read(source)]
+
+
+def write(recordings: Iterable[Recording], path: str | Path) -> Path:
+    """Write a JSONL manifest, under a temporary name first.
+
+    Args:
+        recordings: written in this order; paths under the manifest's folder become relative to it.
+        path: ends in ``.jsonl`` or ``.jsonl.gz``.
+    Returns:
+        The absolute path written.
+    Raises:
+        ManifestError: another ending, or a value that JSON cannot hold.
+    """
+    path = Path(os.path.abspath(path))
+    if not path.name.endswith((".jsonl", ".jsonl.gz")):
+        raise ManifestError(f"{path}: manifests are written as .jsonl or .jsonl.gz; change the name")
+    lines = []
+    for recording in recordings:
+        try:
+            lines.append(json.dumps(to_row(recording, path.parent), ensure_ascii=False, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise ManifestError(
+                f"{path}: {recording.name} cannot be written as JSON ({error}); mend its fields"
+            ) from error
+    data = "".join(f"{line}\n" for line in lines).encode("utf-8")
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(gzip.compress(data, mtime=0) if path.name.endswith(".gz") else data)
+    return path
+
+
+def to_row(recording: Recording, folder: Path) -> dict[str, Any]:
+    """Return a recording as the object of one manifest line; empty fields are left out."""
+    target = recording.path
+    row: dict[str, Any] = {
+        "path": target.relative_to(folder).as_posix() if target.is_relative_to(folder) else str(target)
+    }
+    for entry in fields(Recording)[1:-1]:
+        value = getattr(recording, entry.name)
+        if value is not None and not (entry.name == "offset_s" and value == 0.0):
+            row[entry.name] = value
+    return {**recording.extra, **row} if recording.extra else row
+
+
+def from_row(row: dict[str, Any], folder: Path, where: str) -> Recording:
+    """Build a recording from one manifest line.
+
+    Args:
+        row: column names and values; values from CSV are text.
+        folder: the manifest's folder; a path that is missing there is looked for in its parent folder.
+        where: file and line, for messages.
+    Raises:
+        ManifestError: no path, a number that is none, or an unknown split.
+    """
+    value = row.get("path")
+    if not isinstance(value, str) or not value.strip():
+        raise ManifestError(
+            f"{where}: no `path`; columns given: {', '.join(map(str, row)) or 'none'}; add the audio file's path"
+        )
+    values: dict[str, Any] = {"path": resolve(value.strip(), folder)}
+    for name in TEXT_FIELDS:
+        given = row.get(name)
+        if isinstance(given, (dict, list, bool)):
+            raise ManifestError(f"{where}: `{name}` is {given!r}, expected text; mend the line")
+        values[name] = None if given is None or given == "" else str(given)
+    if values["split"] not in (None, *SPLITS):
+        raise ManifestError(
+            f"{where}: split is {values['split']!r}, allowed: {', '.join(SPLITS)} or empty; rename it"
+        )
+    values["duration_s"] = _number(row.get("duration_s"), "duration_s", where)
+    values["offset_s"] = _number(row.get("offset_s"), "offset_s", where) or 0.0
+    rate = _number(row.get("sample_rate"), "sample_rate", where)
+    values["sample_rate"] = None if rate is None else round(rate)
+    values["extra"] = {
+        key: entry for key, entry in row.items() if key not in KNOWN_FIELDS and entry not in (None, "")
+    }
+    return Recording(**values)
+
+
+def resolve(path: str, folder: Path) -> Path:
+    """Return ``path`` as an absolute path: relative to ``folder``, else to its parent where the file is only there."""
+    given = Path(path).expanduser()
+    here = Path(os.path.abspath(folder / given))
+    if given.is_absolute() or here.exists():
+        return here
+    above = Path(os.path.abspath(folder.parent / given))
+    return above if above.exists() else here
+
+
+def hours(recordings: Iterable[Recording]) -> dict[str, dict[str, float]]:
+    """Return hours per split and label, both sorted; recordings of unknown length count as zero."""
+    totals: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for recording in recordings:
+        totals[recording.split or "unsplit"][recording.label or "unlabelled"] += (
+            recording.duration_s or 0.0
+        ) / 3600
+    return {split: dict(sorted(labels.items())) for split, labels in sorted(totals.items())}
+
+
+def validate(
+    recordings: Sequence[Recording], allow_shared: Collection[str] = ()
+) -> dict[str, dict[str, float]]:
+    """Prove that train, dev and test share no speaker and no audio file.
+
+    Args:
+        recordings: each with its split.
+        allow_shared: speakers that may be on both sides, because a person has no recordings of anyone else.
+    Returns:
+        Hours per split and label.
+    Raises:
+        ManifestError: a speaker or a file is in two splits, or a recording has no split.
+    """
+    speakers: dict[str, set[str]] = defaultdict(set)
+    files: dict[str, set[str]] = defaultdict(set)
+    for recording in recordings:
+        if recording.split not in SPLITS:
+            raise ManifestError(
+                f"{recording.name}: split is {recording.split!r}, expected {', '.join(SPLITS)}; split first"
+            )
+        files[str(recording.path)].add(recording.split)
+        if recording.speaker is not None and recording.speaker not in allow_shared:
+            speakers[recording.speaker].add(recording.split)
+    for kind, found in (("speaker", speakers), ("file", files)):
+        shared = {key: splits for key, splits in sorted(found.items()) if len(splits) > 1}
+        if shared:
+            listed = "; ".join(
+                f"{key} in {' and '.join(sorted(splits))}" for key, splits in list(shared.items())[:3]
+            )
+            raise ManifestError(
+                f"{len(shared)} {kind}(s) in more than one split: {listed}. Results would be too good; give each "
+                f"{kind} one split, or leave the split column empty and let `kws prep` choose"
+            )
+    return hours(recordings)
+
+
+def to_lhotse(recordings: Iterable[Recording]) -> CutSet:
+    """Return the recordings as Lhotse cuts; fields that Lhotse does not name go into the supervision's ``custom``.
+
+    Raises:
+        DependencyError: lhotse is not installed.
+        ManifestError: an audio file cannot be opened.
+    """
+    lhotse = _lhotse()
+    cuts, opened = [], {}
+    for index, recording in enumerate(recordings):
+        if recording.path not in opened:
+            try:
+                opened[recording.path] = lhotse.Recording.from_file(recording.path)
+            except Exception as error:  # lhotse tries several back ends, whose errors share no base
+                raise ManifestError(
+                    f"{recording.path}: lhotse cannot open it ({error}); run `kws prep` first"
+                ) from error
+        audio = opened[recording.path]
+        left_s = audio.duration - recording.offset_s
+        length_s = left_s if recording.duration_s is None else min(recording.duration_s, left_s)
+        names = ("label", "split", "phones", "source")
+        custom = {name: getattr(recording, name) for name in names if getattr(recording, name) is not None}
+        identity = f"{index:08d}-{recording.path.stem}"
+        supervision = lhotse.SupervisionSegment(
+            id=identity, recording_id=audio.id, start=0.0, duration=length_s, channel=audio.channel_ids,
+            text=recording.text, speaker=recording.speaker, language=recording.language,
+            custom={**recording.extra, **custom} or None,
+        )  # fmt: skip
+        cut = audio.to_cut().truncate(offset=recording.offset_s, duration=length_s)
+        cut.id, cut.supervisions = identity, [supervision]
+        cuts.append(cut)
+    return lhotse.CutSet.from_cuts(cuts)
+
+
+def _scan_folder(folder: Path) -> list[Recording]:
+    """List audio files below a folder in sorted order, hidden ones left out, linked folders entered once."""
+    found: list[Path] = []
+    seen: set[str] = set()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(root)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        suffix_of = {name: os.path.splitext(name)[1].lower() for name in names if not name.startswith(".")}
+        found += [Path(root, name) for name, suffix in suffix_of.items() if suffix in AUDIO_SUFFIXES]
+    if not found:
+        allowed = ", ".join(sorted(AUDIO_SUFFIXES))
+        raise ManifestError(
+            f"{folder}: holds no audio files; put recordings there ({allowed}) or give another folder"
+        )
+    if (folder / "manifest.jsonl").exists():
+        logger.warning(
+            "%s: read as a folder of audio; give manifest.jsonl itself to use its texts and speakers", folder
+        )
+    return [Recording(path=path) for path in sorted(found)]
+
+
+def _read_text(path: Path) -> str:
+    """Read a text file, gzipped or not."""
+    try:
+        data = path.read_bytes()
+        return (gzip.decompress(data) if path.suffix.lower() == ".gz" else data).decode("utf-8-sig")
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise ManifestError(
+            f"{path}: cannot be read as UTF-8 text ({error}); save it again as UTF-8"
+        ) from error
+
+
+def _objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield place and object of every line that is not blank."""
+    for number, line in enumerate(_read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        where = f"{path}, line {number}"
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ManifestError(f"{where}: not valid JSON ({error}); write one object a line") from error
+        if not isinstance(row, dict):
+            raise ManifestError(
+                f'{where}: expected a JSON object, got {type(row).__name__}; write {{"path": ...}}'
+            )
+        yield where, row
+
+
+def _read_jsonl(path: Path) -> list[Recording]:
+    """Read our own rows or Lhotse's, told apart line by line."""
+    recordings = []
+    for where, row in _objects(path):
+        if "path" not in row and (
+            row.get("type") in LHOTSE_CUT_TYPES or "sources" in row or "recording" in row
+        ):
+            recordings.append(_from_lhotse(row, path.parent, where))
+        elif "path" not in row and "recording_id" in row:
+            raise ManifestError(
+                f"{where}: Lhotse supervisions name no audio; give cuts (`lhotse cut simple -r … -s …`)"
+            )
+        else:
+            recordings.append(from_row(row, path.parent, where))
+    return recordings
+
+
+def _read_csv(path: Path) -> list[Recording]:
+    """Read CSV; the separator is whichever of comma, semicolon and tab the header holds most."""
+    text = _read_text(path)
+    header = text.split("\n", 1)[0]
+    separator = max(",;\t", key=header.count)
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    rows.fieldnames = [name.strip() for name in rows.fieldnames or []]
+    if "path" not in rows.fieldnames:
+        given = ", ".join(name for name in rows.fieldnames if name) or "none"
+        raise ManifestError(
+            f"{path}: no `path` column; columns given: {given}; name the audio file's column `path`"
+        )
+    recordings = []
+    try:
+        for row in rows:
+            where = f"{path}, line {rows.line_num}"
+            if None in row or None in row.values():
+                raise ManifestError(
+                    f"{where}: not {len(rows.fieldnames)} values as in the header; quote text with commas"
+                )
+            recordings.append(from_row(row, path.parent, where))
+    except csv.Error as error:
+        raise ManifestError(
+            f"{path}, line {rows.line_num}: not valid CSV ({error}); mend the quotes"
+        ) from error
+    return recordings
+
+
+def _number(value: Any, name: str, where: str) -> float | None:
+    """Return a finite number that is not negative, or None for an empty cell."""
+    if value is None or value == "":
+        return None
+    try:
+        number = float(value) if not isinstance(value, bool) else math.nan
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number) or number < 0:
+        raise ManifestError(
+            f"{where}: `{name}` is {value!r}, expected a number that is not negative; mend the line"
+        )
+    return number
+
+
+def _lhotse() -> Any:
+    """Import lhotse where it is needed."""
+    try:
+        import lhotse
+    except ImportError as error:
+        raise DependencyError(
+            "Lhotse manifests need lhotse: `pip install 'kws[train]'`, or give JSONL with a `path`"
+        ) from error
+    return lhotse
+
+
+def _from_lhotse(row: dict[str, Any], folder: Path, where: str) -> Recording:
+    """Turn one Lhotse cut or recording into ours."""
+    _lhotse()
+    from lhotse.serialization import deserialize_item
+
+    if row.get("type") in {"MixedCut", "PaddingCut"}:
+        raise ManifestError(
+            f"{where}: a {row['type']} is no single audio file; save it first (`CutSet.save_audios`)"
+        )
+    try:
+        item = deserialize_item(row)
+    except Exception as error:  # deserialisation of a foreign object fails in many ways
+        raise ManifestError(
+            f"{where}: not a Lhotse cut or recording ({error!r}); write it again with lhotse"
+        ) from error
+    is_cut = hasattr(item, "supervisions")
+    audio = item.recording if is_cut else item
+    if audio is None or len(audio.sources) != 1 or audio.sources[0].type != "file":
+        raise ManifestError(f"{where}: audio is not one file on disk; save it first (`CutSet.save_audios`)")
+    if audio.transforms:
+        raise ManifestError(
+            f"{where}: audio is transformed when read (speed, volume); save it first (`CutSet.save_audios`)"
+        )
+    if is_cut and audio.num_channels > 1 and item.num_channels < audio.num_channels:
+        raise ManifestError(
+            f"{where}: takes one channel of {audio.num_channels}, ours are averaged; save the channel first"
+        )
+    supervisions = item.supervisions if is_cut else []
+    custom = {**((item.custom or {}) if is_cut else {})}
+    for supervision in reversed(supervisions):
+        custom.update(supervision.custom or {})
+    first = supervisions[0] if supervisions else None
+    texts = [supervision.text for supervision in supervisions if supervision.text]
+    speakers = {supervision.speaker for supervision in supervisions if supervision.speaker}
+    if len(speakers) > 1:
+        raise ManifestError(
+            f"{where}: {len(speakers)} speakers in one cut; cut by speaker (`CutSet.trim_to_supervisions`)"
+        )
+    values = {
+        **custom,
+        "path": audio.sources[0].source,
+        "text": " ".join(texts),
+        "speaker": next(iter(speakers), None),
+        "language": first.language if first else None,
+        "duration_s": item.duration,
+        "sample_rate": audio.sampling_rate,
+        "offset_s": item.start if is_cut else 0.0,
+    }
+    return from_row(values, folder, where)
