@@ -1,0 +1,81 @@
+"""Recordings held in memory for mixing: noise, background speech; loaded once and shared by every transform given the bank."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from kws import audio
+from kws.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class NoiseBank:
+    """Noise (or speech) recordings, read at first use and kept as float32 (230 MB an hour).
+
+    Give the same object to every transform that uses it; touch ``recordings`` before loader workers fork, so that they share
+    the memory. Train, dev and test take banks of disjoint files.
+    """
+
+    paths: tuple[Path, ...]
+    """Audio files that ``kws.audio.load`` reads; their order is part of a replay."""
+
+    max_length_s: float | None = None
+    """Seconds kept of each file, from its start; None keeps all."""
+
+    def __post_init__(self) -> None:
+        """Check that there is something to mix."""
+        object.__setattr__(self, "paths", tuple(Path(path) for path in self.paths))
+        if not self.paths:
+            raise ConfigError(
+                "noise bank: got no paths; name at least one audio file, or give no bank for coloured noise"
+            )
+        if self.max_length_s is not None and self.max_length_s <= 0:
+            raise ConfigError(
+                f"noise bank: max_length_s is {self.max_length_s}, allowed above 0; leave it out to keep all"
+            )
+
+    @classmethod
+    def from_folder(cls, folder: str | Path, max_length_s: float | None = None) -> NoiseBank:
+        """Take every audio file under a folder, sorted by path.
+
+        Raises:
+            ConfigError: the folder holds no audio file.
+        """
+        paths = sorted(
+            path for path in Path(folder).rglob("*") if path.suffix.lower() in audio.AUDIO_SUFFIXES
+        )
+        if not paths:
+            raise ConfigError(f"{folder}: holds no audio file to use as noise; check the path")
+        return cls(tuple(paths), max_length_s)
+
+    @cached_property
+    def recordings(self) -> tuple[np.ndarray, ...]:
+        """The waveforms, each (samples,) float32, in the order of ``paths``."""
+        return tuple(audio.load(path, length_s=self.max_length_s) for path in self.paths)
+
+    def __len__(self) -> int:
+        """Return the number of recordings."""
+        return len(self.paths)
+
+
+def looped_segment(recording: np.ndarray, position: float, num_samples: int) -> np.ndarray:
+    """Cut a segment out of a recording that is repeated without end.
+
+    Args:
+        recording: (samples,) float32, not empty.
+        position: start as a share of the recording's length, in [0, 1).
+        num_samples: length of the segment.
+    Returns:
+        (num_samples,) float32; a view where no repeat is needed, so it must not be written to.
+    """
+    start = int(position * recording.size)
+    stop = start + num_samples
+    if stop <= recording.size:
+        return recording[start:stop]
+    if num_samples <= recording.size:
+        return np.concatenate((recording[start:], recording[: stop - recording.size]))
+    return np.tile(recording, -(-stop // recording.size))[start:stop]
