@@ -1,0 +1,1 @@
+"""Speech from text: voices, pronunciations, confusable phrases and synthetic corpora."""

@@ -1,0 +1,182 @@
+"""Pronunciations: text to the 39 ARPAbet phones that encoders, enrolment and confusable phrases work with.
+
+A lexicon answers first; eSpeak NG answers the rest in IPA, which is mapped to ARPAbet by longest match.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from data_prep.synthesis import espeak
+from kws.errors import KwsError, ManifestError
+
+PHONES = (
+    "AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "G", "HH", "IH", "IY",
+    "JH", "K", "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH", "T", "TH", "UH", "UW", "V", "W", "Y",
+    "Z", "ZH",
+)  # fmt: skip
+"""The 39 ARPAbet symbols without stress, in alphabetical order."""
+
+VOWELS = frozenset({"AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW"})
+
+_IPA_TO_ARPABET: dict[str, str] = {
+    # English vowels; length marks that matter are part of the symbol, others are dropped below.
+    "ɑː": "AA", "ɑ": "AA", "ɒ": "AA", "a": "AA", "aː": "AA", "æ": "AE", "æː": "AE", "ʌ": "AH", "ə": "AH",
+    "ɐ": "AH", "ɔː": "AO", "ɔ": "AO", "oː": "AO", "aʊ": "AW", "aɪ": "AY", "ɛ": "EH", "ɛː": "EH",
+    "e": "EH", "eə": "EH R", "ɜː": "ER", "ɜ": "ER", "ɚ": "ER", "ɝ": "ER", "eɪ": "EY", "ɪ": "IH",
+    "ᵻ": "IH", "iː": "IY", "i": "IY", "oʊ": "OW", "əʊ": "OW", "ɔɪ": "OY", "ʊ": "UH", "uː": "UW",
+    "u": "UW", "ʉ": "UW", "ʉː": "UW",
+    # r-coloured vowels.
+    "ɚɹ": "ER", "ɜːɹ": "ER", "ɑːɹ": "AA R", "ɔːɹ": "AO R", "oːɹ": "AO R", "ɔɹ": "AO R", "ɛɹ": "EH R",
+    "eɹ": "EH R", "ɪɹ": "IH R", "iːɹ": "IH R", "ʊɹ": "UH R", "aɪɚ": "AY ER", "aʊɚ": "AW ER", "ɛɚ": "EH R",
+    "ɪɚ": "IH R", "ʊɚ": "UH R",
+    # Consonants and syllabic consonants.
+    "b": "B", "tʃ": "CH", "d": "D", "ð": "DH", "f": "F", "g": "G", "ɡ": "G", "h": "HH", "dʒ": "JH",
+    "k": "K", "l": "L", "ɫ": "L", "əl": "AH L", "l̩": "AH L", "m": "M", "m̩": "AH M", "n": "N",
+    "n̩": "AH N", "ŋ": "NG", "p": "P", "ɹ": "R", "s": "S", "ʃ": "SH", "t": "T", "ɾ": "T", "ʔ": "T",
+    "θ": "TH", "v": "V", "w": "W", "ʍ": "W", "j": "Y", "z": "Z", "ʒ": "ZH",
+    # Sounds of other languages, and of loan words: the nearest English phone.
+    "x": "K", "χ": "K", "ç": "SH", "ɕ": "SH", "ʂ": "SH", "ʑ": "ZH", "ʐ": "ZH", "tɕ": "CH", "ʈʂ": "CH",
+    "dʑ": "JH", "ɟ": "JH", "c": "K", "q": "K", "r": "R", "ʁ": "R", "ʀ": "R", "ɻ": "R", "ɽ": "R", "β": "V",
+    "ʋ": "V", "ɣ": "G", "ɸ": "F", "ħ": "HH", "ɦ": "HH", "ɬ": "L", "ɭ": "L", "ʎ": "L Y", "ɲ": "N Y",
+    "ɳ": "N", "ɴ": "NG", "ɱ": "M", "ʈ": "T", "ɖ": "D", "ɥ": "W", "o": "OW", "eː": "EY", "y": "UW",
+    "yː": "UW", "ʏ": "UH", "ø": "ER", "øː": "ER", "œ": "ER", "œː": "ER", "ɨ": "IH", "ɯ": "UW", "ɤ": "AH",
+    "ɵ": "UH", "ɘ": "AH", "ɞ": "ER", "ɶ": "AE", "ä": "AA", "ε": "EH", "pf": "P F",
+}  # fmt: skip
+_LONGEST = max(map(len, _IPA_TO_ARPABET))
+
+_STRESS = re.compile("[ˈˌ]")
+_LANGUAGE_SWITCH = re.compile(r"\([a-z0-9-]+\)")
+_IGNORED = frozenset("ː:ˑ‿|-‖.'ʰʲʷˠˤ0123456789")
+"""Length, linking, secondary articulation and tone numbers, where no table entry claims them."""
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+
+
+class PronunciationError(KwsError):
+    """A text has no pronunciation in ARPAbet."""
+
+
+def text_to_phones(
+    text: str, language: str = "en-us", lexicon: Mapping[str, Sequence[str]] | None = None
+) -> list[str]:
+    """Return the pronunciation of a text.
+
+    Args:
+        text: any text; a number is read out.
+        language: eSpeak language code, for the words that the lexicon does not hold.
+        lexicon: upper-case word to phones; see :func:`read_lexicon`. Overrides eSpeak.
+    Returns:
+        ARPAbet phones without stress; empty if the text holds nothing to say.
+    Raises:
+        PronunciationError: eSpeak used a symbol that the table does not know.
+        ConfigError: unknown language.
+        DependencyError: espeakng_loader is not installed.
+    """
+    if not lexicon:
+        return _ipa_text_to_phones(text, language)
+    phones: list[str] = []
+    position = 0
+    # Words between two lexicon hits go to eSpeak together: its pronunciation depends on the neighbours.
+    for match in _WORD.finditer(text):
+        entry = lexicon.get(match[0].upper().replace("’", "'"))
+        if entry is None:
+            continue
+        phones += _ipa_text_to_phones(text[position : match.start()], language)
+        phones += strip_stress(entry)
+        position = match.end()
+    return phones + _ipa_text_to_phones(text[position:], language)
+
+
+def strip_stress(phones: Sequence[str]) -> list[str]:
+    """Return the phones without stress digits: ``AH0`` becomes ``AH``.
+
+    Raises:
+        PronunciationError: a symbol is not one of the 39.
+    """
+    plain = [phone.rstrip("012") for phone in phones]
+    for phone, given in zip(plain, phones, strict=True):
+        if phone not in PHONES:
+            raise PronunciationError(
+                f"phone {given!r} is not ARPAbet; allowed are {' '.join(PHONES)}; correct the pronunciation"
+            )
+    return plain
+
+
+def read_lexicon(path: str | Path) -> dict[str, list[str]]:
+    """Read a pronunciation lexicon in the form ``WORD PH PH PH``, one a line, tab or spaces between.
+
+    Lines that are empty or start with ``#`` or ``;;;`` are skipped; of several pronunciations the first is
+    kept (``WORD(2)`` marks a further one, as in CMUdict).
+
+    Returns:
+        Upper-case word to ARPAbet phones without stress.
+    Raises:
+        ManifestError: the file is missing, a line holds no phones, or a symbol is not ARPAbet.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ManifestError(
+            f"{path}: no such lexicon; give a text file with a line `WORD PH PH PH` for each word"
+        )
+    lexicon: dict[str, list[str]] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip() or line.startswith(("#", ";;;")):
+            continue
+        word, *phones = line.split()
+        if not phones:
+            raise ManifestError(
+                f"{path}:{number}: word {word!r} has no phones; write `{word} PH PH PH` or remove the line"
+            )
+        try:
+            lexicon.setdefault(re.sub(r"\(\d+\)$", "", word).upper(), strip_stress(phones))
+        except PronunciationError as error:
+            raise ManifestError(f"{path}:{number}: {error}") from error
+    return lexicon
+
+
+def ipa_to_phones(ipa: str) -> list[str]:
+    """Map IPA as eSpeak writes it to ARPAbet, by longest match within each word.
+
+    Raises:
+        PronunciationError: a symbol is unknown; the message names it and the word.
+    """
+    phones: list[str] = []
+    for word in _LANGUAGE_SWITCH.sub("", ipa).split():
+        word_start = len(phones)
+        symbols = unicodedata.normalize("NFC", _STRESS.sub("", word))
+        position = 0
+        while position < len(symbols):
+            for length in range(min(_LONGEST, len(symbols) - position), 0, -1):
+                entry = _IPA_TO_ARPABET.get(symbols[position : position + length])
+                if entry is not None:
+                    phones += entry.split()
+                    position += length
+                    break
+            else:
+                symbol = symbols[position]
+                if symbol not in _IGNORED and not unicodedata.combining(symbol):
+                    raise PronunciationError(
+                        f"IPA symbol {symbol!r} (U+{ord(symbol):04X}) in {word!r} has no ARPAbet phone; "
+                        "spell the word differently or give its phones in a lexicon"
+                    )
+                position += 1
+        # An r-coloured vowel before a written r gives R twice ("curious" is kjˈʊɹɹɪəs).
+        of_word = phones[word_start:]
+        phones[word_start:] = [
+            phone for i, phone in enumerate(of_word) if i == 0 or not phone == "R" == of_word[i - 1]
+        ]
+    return phones
+
+
+def _ipa_text_to_phones(text: str, language: str) -> list[str]:
+    if not any(character.isalnum() for character in text):
+        return []
+    try:
+        ipa = espeak.phonemes(text, language)
+        # Only in English is the tap a kind of T; elsewhere it is an r.
+        return ipa_to_phones(ipa if language.lower().startswith("en") else ipa.replace("ɾ", "ɹ"))
+    except PronunciationError as error:
+        raise PronunciationError(f"text {text.strip()!r}: {error}") from error
