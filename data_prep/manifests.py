@@ -1,7 +1,7 @@
-"""What a manifest is: one line per recording, read from a folder, JSONL, CSV or Lhotse and written as JSONL.
+"""What a manifest is: one line per recording, read from a folder, JSONL, CSV or Lhotse, written as JSONL.
 
-The manifest is the only contract between data preparation and training. Every stage of ``data_prep`` takes and
-returns a list of :class:`Recording`; paths are absolute in memory and relative to the manifest's folder on disk.
+The manifest is the only contract between data preparation and training. Every stage of ``data_prep`` takes
+and returns a list of :class:`Recording`; paths are absolute in memory, relative to the manifest on disk.
 """
 
 from __future__ import annotations
@@ -17,20 +17,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from data_prep.config import SPLITS
 from kws.audio import AUDIO_SUFFIXES, atomic_write
-from kws.errors import DependencyError, ManifestError
-
-if TYPE_CHECKING:
-    from lhotse import CutSet
+from kws.errors import ManifestError
 
 logger = logging.getLogger(__name__)
-
-SPLITS = ("train", "dev", "test")
-"""Names that the ``split`` field may hold."""
-
-LHOTSE_CUT_TYPES = frozenset({"MonoCut", "MultiCut", "MixedCut", "PaddingCut"})
 
 
 @dataclass(frozen=True)
@@ -77,12 +70,13 @@ def read(source: str | Path) -> list[Recording]:
     """Read recordings from whatever a person has.
 
     Args:
-        source: a folder (searched for audio, in sorted order), a manifest (``.jsonl``, ``.jsonl.gz``, ``.csv`` or
-            ``.tsv`` with a ``path`` column), Lhotse cuts or recordings (``.jsonl``, ``.jsonl.gz``), or one audio file.
+        source: a folder (searched for audio, in sorted order), a manifest (``.jsonl``, ``.jsonl.gz``,
+            ``.csv`` or ``.tsv`` with a ``path`` column), Lhotse cuts or recordings (``.jsonl``,
+            ``.jsonl.gz``), or one audio file.
     Returns:
-        Recordings in the order of the source. Single files may be missing (``checks`` finds them), all may not.
+        Recordings in the order of the source. Some files may be missing (``checks`` finds them), not all.
     Raises:
-        ManifestError: the source is missing, empty, of an unknown kind or malformed (line and column are named).
+        ManifestError: the source is missing, empty, of an unknown kind or malformed (the line is named).
         DependencyError: the manifest is Lhotse's and lhotse is not installed.
     """
     source = Path(os.path.abspath(Path(source).expanduser()))
@@ -90,7 +84,8 @@ def read(source: str | Path) -> list[Recording]:
         return _scan_folder(source)
     if not source.exists():
         raise ManifestError(
-            f"{source}: no such file or folder; give a folder of recordings, a manifest (.jsonl, .csv) or an audio file"
+            f"{source}: no such file or folder; give a folder of recordings, a manifest (.jsonl, .csv) or "
+            "an audio file"
         )
     suffixes = [suffix.lower() for suffix in source.suffixes]
     kind = suffixes[-2] if suffixes[-1:] == [".gz"] and len(suffixes) > 1 else (suffixes or [""])[-1]
@@ -103,15 +98,16 @@ def read(source: str | Path) -> list[Recording]:
     else:
         allowed = ", ".join(sorted(AUDIO_SUFFIXES))
         raise ManifestError(
-            f"{source}: not a manifest or an audio file that is known; give a folder, .jsonl, .jsonl.gz, .csv, "
-            f"or audio ({allowed})"
+            f"{source}: neither a manifest nor audio; give a folder, .jsonl, .jsonl.gz, .csv, .tsv or "
+            f"audio ({allowed})"
         )
     if not recordings:
         raise ManifestError(f"{source}: holds no recordings; write one line per recording, with a `path`")
     if not any(recording.path.exists() for recording in recordings):
         raise ManifestError(
-            f"{source}: none of its {len(recordings)} audio files exists; the first is {recordings[0].path}. Paths are "
-            f"taken relative to {source.parent}, then to {source.parent.parent}: move the manifest or mend its paths"
+            f"{source}: none of its {len(recordings)} audio files exists; the first is {recordings[0].path}. "
+            f"Paths are relative to {source.parent}, then to {source.parent.parent}; move the manifest or "
+            "mend its paths"
         )
     return recordings
 
@@ -175,7 +171,7 @@ def from_row(row: dict[str, Any], folder: Path, where: str) -> Recording:
     value = row.get("path")
     if not isinstance(value, str) or not value.strip():
         raise ManifestError(
-            f"{where}: no `path`; columns given: {', '.join(map(str, row)) or 'none'}; add the audio file's path"
+            f"{where}: no `path`; columns given: {', '.join(map(str, row)) or 'none'}; add the audio's path"
         )
     values: dict[str, Any] = {"path": resolve(value.strip(), folder)}
     for name in TEXT_FIELDS:
@@ -198,7 +194,7 @@ def from_row(row: dict[str, Any], folder: Path, where: str) -> Recording:
 
 
 def resolve(path: str, folder: Path) -> Path:
-    """Return ``path`` as an absolute path: relative to ``folder``, else to its parent where the file is only there."""
+    """Return ``path`` as an absolute path: relative to ``folder``, or to its parent if only there."""
     given = Path(path).expanduser()
     here = Path(os.path.abspath(folder / given))
     if given.is_absolute() or here.exists():
@@ -247,44 +243,10 @@ def validate(
                 f"{key} in {' and '.join(sorted(splits))}" for key, splits in list(shared.items())[:3]
             )
             raise ManifestError(
-                f"{len(shared)} {kind}(s) in more than one split: {listed}. Results would be too good; give each "
-                f"{kind} one split, or leave the split column empty and let `kws prep` choose"
+                f"{len(shared)} {kind}(s) in more than one split: {listed}. Results would be too good; give "
+                f"each {kind} one split, or leave the split column empty and let `kws prep` choose"
             )
     return hours(recordings)
-
-
-def to_lhotse(recordings: Iterable[Recording]) -> CutSet:
-    """Return the recordings as Lhotse cuts; fields that Lhotse does not name go into the supervision's ``custom``.
-
-    Raises:
-        DependencyError: lhotse is not installed.
-        ManifestError: an audio file cannot be opened.
-    """
-    lhotse = _lhotse()
-    cuts, opened = [], {}
-    for index, recording in enumerate(recordings):
-        if recording.path not in opened:
-            try:
-                opened[recording.path] = lhotse.Recording.from_file(recording.path)
-            except Exception as error:  # lhotse tries several back ends, whose errors share no base
-                raise ManifestError(
-                    f"{recording.path}: lhotse cannot open it ({error}); run `kws prep` first"
-                ) from error
-        audio = opened[recording.path]
-        left_s = audio.duration - recording.offset_s
-        length_s = left_s if recording.duration_s is None else min(recording.duration_s, left_s)
-        names = ("label", "split", "phones", "source")
-        custom = {name: getattr(recording, name) for name in names if getattr(recording, name) is not None}
-        identity = f"{index:08d}-{recording.path.stem}"
-        supervision = lhotse.SupervisionSegment(
-            id=identity, recording_id=audio.id, start=0.0, duration=length_s, channel=audio.channel_ids,
-            text=recording.text, speaker=recording.speaker, language=recording.language,
-            custom={**recording.extra, **custom} or None,
-        )  # fmt: skip
-        cut = audio.to_cut().truncate(offset=recording.offset_s, duration=length_s)
-        cut.id, cut.supervisions = identity, [supervision]
-        cuts.append(cut)
-    return lhotse.CutSet.from_cuts(cuts)
 
 
 def _scan_folder(folder: Path) -> list[Recording]:
@@ -342,19 +304,14 @@ def _objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _read_jsonl(path: Path) -> list[Recording]:
     """Read our own rows or Lhotse's, told apart line by line."""
-    recordings = []
-    for where, row in _objects(path):
-        if "path" not in row and (
-            row.get("type") in LHOTSE_CUT_TYPES or "sources" in row or "recording" in row
-        ):
-            recordings.append(_from_lhotse(row, path.parent, where))
-        elif "path" not in row and "recording_id" in row:
-            raise ManifestError(
-                f"{where}: Lhotse supervisions name no audio; give cuts (`lhotse cut simple -r … -s …`)"
-            )
-        else:
-            recordings.append(from_row(row, path.parent, where))
-    return recordings
+    from data_prep import lhotse_manifests  # it builds on this module
+
+    return [
+        lhotse_manifests.from_lhotse(row, path.parent, where)
+        if "path" not in row and lhotse_manifests.is_lhotse(row)
+        else from_row(row, path.parent, where)
+        for where, row in _objects(path)
+    ]
 
 
 def _read_csv(path: Path) -> list[Recording]:
@@ -398,65 +355,3 @@ def _number(value: Any, name: str, where: str) -> float | None:
             f"{where}: `{name}` is {value!r}, expected a number that is not negative; mend the line"
         )
     return number
-
-
-def _lhotse() -> Any:
-    """Import lhotse where it is needed."""
-    try:
-        import lhotse
-    except ImportError as error:
-        raise DependencyError(
-            "Lhotse manifests need lhotse: `pip install 'kws[train]'`, or give JSONL with a `path`"
-        ) from error
-    return lhotse
-
-
-def _from_lhotse(row: dict[str, Any], folder: Path, where: str) -> Recording:
-    """Turn one Lhotse cut or recording into ours."""
-    _lhotse()
-    from lhotse.serialization import deserialize_item
-
-    if row.get("type") in {"MixedCut", "PaddingCut"}:
-        raise ManifestError(
-            f"{where}: a {row['type']} is no single audio file; save it first (`CutSet.save_audios`)"
-        )
-    try:
-        item = deserialize_item(row)
-    except Exception as error:  # deserialisation of a foreign object fails in many ways
-        raise ManifestError(
-            f"{where}: not a Lhotse cut or recording ({error!r}); write it again with lhotse"
-        ) from error
-    is_cut = hasattr(item, "supervisions")
-    audio = item.recording if is_cut else item
-    if audio is None or len(audio.sources) != 1 or audio.sources[0].type != "file":
-        raise ManifestError(f"{where}: audio is not one file on disk; save it first (`CutSet.save_audios`)")
-    if audio.transforms:
-        raise ManifestError(
-            f"{where}: audio is transformed when read (speed, volume); save it first (`CutSet.save_audios`)"
-        )
-    if is_cut and audio.num_channels > 1 and item.num_channels < audio.num_channels:
-        raise ManifestError(
-            f"{where}: takes one channel of {audio.num_channels}, ours are averaged; save the channel first"
-        )
-    supervisions = item.supervisions if is_cut else []
-    custom = {**((item.custom or {}) if is_cut else {})}
-    for supervision in reversed(supervisions):
-        custom.update(supervision.custom or {})
-    first = supervisions[0] if supervisions else None
-    texts = [supervision.text for supervision in supervisions if supervision.text]
-    speakers = {supervision.speaker for supervision in supervisions if supervision.speaker}
-    if len(speakers) > 1:
-        raise ManifestError(
-            f"{where}: {len(speakers)} speakers in one cut; cut by speaker (`CutSet.trim_to_supervisions`)"
-        )
-    values = {
-        **custom,
-        "path": audio.sources[0].source,
-        "text": " ".join(texts),
-        "speaker": next(iter(speakers), None),
-        "language": first.language if first else None,
-        "duration_s": item.duration,
-        "sample_rate": audio.sampling_rate,
-        "offset_s": item.start if is_cut else 0.0,
-    }
-    return from_row(values, folder, where)

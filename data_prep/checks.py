@@ -1,0 +1,237 @@
+"""Can these recordings be used? Reads each through once, says what is wrong, and leaves the bad ones out.
+
+Called by ``data_prep.prepare`` and before a training run. A file is read block by block, so ten hours need no
+more memory than one minute. ``measurements`` does the reading; this module judges.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from joblib import Parallel, cpu_count, delayed
+from tqdm import tqdm
+
+from data_prep.config import CheckConfig
+from data_prep.manifests import Recording
+from data_prep.measurements import MeasurementCache, Stats, measure
+from kws.audio import SAMPLE_RATE
+from kws.errors import AudioError, ManifestError
+
+logger = logging.getLogger(__name__)
+
+LENGTH_TOLERANCE_S = 0.05
+"""A manifest may promise this much more than the file holds before a warning is given, in seconds."""
+
+KINDS_BY_MESSAGE = {"NaN": "nonfinite", "no samples": "empty", "starts at": "offset"}
+"""Words in an ``AudioError`` and the kind of finding they stand for; any other error is ``corrupt``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing about a recording that a person should know."""
+
+    kind: str
+    """missing, empty, corrupt, nonfinite, offset, short, long, silent, clipped, duplicate, length, rate or
+    channels."""
+    level: str
+    """``reject`` (left out), ``warning`` (kept, look at it) or ``note`` (handled)."""
+    message: str
+    """What is wrong and what to do, with the file's name in front."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileCheck:
+    """Result of checking one recording."""
+
+    recording: Recording
+    """The recording; length and rate are filled in when it could be read."""
+    stats: Stats | None
+    """Measurements; None when it could not be read."""
+    findings: tuple[Finding, ...] = ()
+    """Everything found."""
+
+    @property
+    def rejection(self) -> Finding | None:
+        """Return why the recording cannot be used, or None when it can."""
+        return next((finding for finding in self.findings if finding.level == "reject"), None)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """Result of checking a list of recordings."""
+
+    kept: list[Recording]
+    """Usable recordings in the order given, with length and rate filled in."""
+    left_out: list[FileCheck]
+    """Recordings that cannot be used; ``rejection`` says why."""
+    checks: list[FileCheck]
+    """Every check, in the order given."""
+
+
+def check_file(
+    recording: Recording | str | Path, config: CheckConfig | None = None, known: Stats | None = None
+) -> FileCheck:
+    """Read one recording through and judge it.
+
+    Args:
+        recording: a recording or the path of an audio file.
+        config: limits.
+        known: measurements of the same file from an earlier run; it is then not read again.
+    Returns:
+        Measurements and findings; nothing is raised for audio that is bad in any way.
+    """
+    config = config or CheckConfig()
+    if not isinstance(recording, Recording):
+        recording = Recording(path=Path(recording).absolute())
+    name = str(recording.path)
+    if not recording.path.is_file():
+        return _unreadable(recording, "missing", f"{name}: no such file; mend the path in the manifest")
+    if recording.path.stat().st_size == 0:
+        return _unreadable(recording, "empty", f"{name}: empty file (0 bytes); record it again or remove it")
+    try:
+        stats = known or measure(recording)
+    except AudioError as error:
+        kind = next((kind for words, kind in KINDS_BY_MESSAGE.items() if words in str(error)), "corrupt")
+        return _unreadable(recording, kind, str(error))
+    findings = (*_rejections(name, stats, config), *_remarks(name, recording, stats, config))
+    rate = stats.sample_rate or recording.sample_rate
+    return FileCheck(replace(recording, duration_s=stats.duration_s, sample_rate=rate), stats, findings)
+
+
+def check_all(
+    recordings: Sequence[Recording],
+    config: CheckConfig | None = None,
+    num_workers: int = 0,
+    progress: bool | None = None,
+    cache: str | Path | None = None,
+) -> CheckResult:
+    """Check recordings side by side, find copies, and leave out what cannot be used.
+
+    Args:
+        recordings: any number; of several with the same samples the first is kept.
+        config: limits, and the share that may be left out.
+        num_workers: threads (decoding and arithmetic release the interpreter lock); 0 takes every core.
+            Inside ``joblib.parallel_config(backend=…)`` that backend is used: Dask spreads it over machines.
+        progress: show a bar; None shows it on a terminal only.
+        cache: file that keeps measurements, so that an interrupted or repeated check reads no file twice.
+    Raises:
+        ManifestError: nothing is left, or more than ``config.max_left_out`` of the recordings is left out.
+    """
+    config = config or CheckConfig()
+    if not recordings:
+        raise ManifestError("no recordings to check; give a folder or manifest that holds some")
+    with MeasurementCache(cache) as known:
+        tasks = (delayed(check_file)(recording, config, known.get(recording)) for recording in recordings)
+        workers = min(num_workers or cpu_count(), len(recordings))
+        results = Parallel(n_jobs=workers, prefer="threads", return_as="generator", batch_size=8)(tasks)
+        hidden = None if progress is None else not progress
+        checks = []
+        for recording, check in zip(
+            recordings, tqdm(results, "checking", len(recordings), unit="file", disable=hidden), strict=True
+        ):
+            known.put(recording, check.stats)
+            checks.append(check)
+    checks = _mark_copies(checks)
+    left_out = [check for check in checks if check.rejection]
+    kept = [check.recording for check in checks if not check.rejection]
+    if not kept or len(left_out) > config.max_left_out * len(checks):
+        raise ManifestError(_too_many(left_out, len(checks), config))
+    if left_out:
+        logger.warning("%d of %d recordings left out; the report says why", len(left_out), len(checks))
+    return CheckResult(kept, left_out, checks)
+
+
+def count_kinds(checks: Sequence[FileCheck], level: str) -> dict[str, int]:
+    """Return how many findings of each kind there are at a level, most frequent first."""
+    counts = Counter(finding.kind for check in checks for finding in check.findings if finding.level == level)
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def _unreadable(recording: Recording, kind: str, message: str) -> FileCheck:
+    """Return the check of a recording that could not be measured."""
+    return FileCheck(recording, None, (Finding(kind, "reject", message),))
+
+
+def _rejections(name: str, stats: Stats, config: CheckConfig) -> Iterator[Finding]:
+    """Yield reasons to leave a readable recording out."""
+    if stats.duration_s < config.min_s:
+        yield Finding(
+            "short",
+            "reject",
+            f"{name}: {stats.duration_s:.4f} s long, at least {config.min_s:g} s is needed; record it again",
+        )
+    if stats.duration_s > config.max_s:
+        yield Finding(
+            "long",
+            "reject",
+            f"{name}: {stats.duration_s:.1f} s long, at most {config.max_s:g} s is allowed; cut it or raise "
+            "checks.max_s",
+        )
+    if stats.peak_db < config.silence_peak_db or stats.rms_db < config.silence_rms_db:
+        yield Finding(
+            "silent",
+            "reject",
+            f"{name}: silent (peak {stats.peak_db:.0f} dB, power {stats.rms_db:.0f} dB of full scale); check "
+            "the microphone and record it again",
+        )
+    if stats.clipped_share >= config.clip_reject_share:
+        yield Finding(
+            "clipped",
+            "reject",
+            f"{name}: {stats.clipped_share:.1%} of the samples at full scale; lower the gain and record it again",
+        )
+
+
+def _remarks(name: str, recording: Recording, stats: Stats, config: CheckConfig) -> Iterator[Finding]:
+    """Yield what is worth knowing about a recording that may be kept."""
+    if config.clip_warn_share <= stats.clipped_share < config.clip_reject_share:
+        share = f"{stats.clipped_share:.2%} of the samples at full scale"
+        yield Finding("clipped", "warning", f"{name}: {share}; lower the gain next time")
+    if recording.duration_s is not None and recording.duration_s > stats.duration_s + LENGTH_TOLERANCE_S:
+        yield Finding(
+            "length",
+            "warning",
+            f"{name}: {stats.duration_s:.3f} s could be read, the manifest says {recording.duration_s:.3f} "
+            "s; is the file cut short?",
+        )
+    if stats.sample_rate not in (None, SAMPLE_RATE):
+        yield Finding(
+            "rate", "note", f"{name}: {stats.sample_rate} Hz, converted to {SAMPLE_RATE} Hz on reading"
+        )
+    if stats.channels not in (None, 1):
+        yield Finding("channels", "note", f"{name}: {stats.channels} channels, averaged to one on reading")
+
+
+def _mark_copies(checks: list[FileCheck]) -> list[FileCheck]:
+    """Reject each usable recording whose samples came before in the list."""
+    first: dict[str, Recording] = {}
+    marked = []
+    for check in checks:
+        if check.rejection is None and check.stats is not None:
+            original = first.setdefault(check.stats.digest, check.recording)
+            if original is not check.recording:
+                differ = original.label != check.recording.label
+                labels = (
+                    f", labelled {original.label} there and {check.recording.label} here" if differ else ""
+                )
+                message = f"{check.recording.path}: same samples as {original.path}{labels}; remove one"
+                check = replace(check, findings=(Finding("duplicate", "reject", message), *check.findings))
+        marked.append(check)
+    return marked
+
+
+def _too_many(left_out: Sequence[FileCheck], total: int, config: CheckConfig) -> str:
+    """Say how many recordings of each kind are left out, with one example each."""
+    reasons = [check.rejection for check in left_out if check.rejection]
+    counts = Counter(reason.kind for reason in reasons)
+    example = {reason.kind: reason.message for reason in reversed(reasons)}
+    listed = "".join(f"\n  {count} {kind}, as {example[kind]}" for kind, count in counts.most_common())
+    what = "all" if len(left_out) == total else f"{len(left_out)} of"
+    return (
+        f"{what} {total} recordings cannot be used (checks.max_left_out allows {config.max_left_out:.0%}); "
+        f"mend these recordings, or change the limits in checks:{listed}"
+    )

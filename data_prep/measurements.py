@@ -1,0 +1,189 @@
+"""Length, level, clipping and a hash of a recording from one pass over it, and a file that remembers them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import soundfile
+
+from data_prep.manifests import Recording
+from kws import audio
+from kws.errors import AudioError
+
+BLOCK_S = 60.0
+"""Length of the pieces that a file is read in, in seconds."""
+
+FULL_SCALE = 0.999
+"""Samples at or above this magnitude count as clipped (33 of 32,768 steps below full scale)."""
+
+WHOLE_FILE_TOLERANCE_S = 0.01
+"""A recording that ends this close to the end of its file takes all of it: manifests round lengths (s)."""
+
+CACHE_VERSION = 1
+"""Changes when a measurement changes its meaning; older cache lines are then not used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What one pass over a recording measures."""
+
+    duration_s: float
+    """Length in seconds, as decoded."""
+    peak_db: float
+    """Largest magnitude around the mean in dB of full scale; -200 for a constant."""
+    rms_db: float
+    """Mean power around the mean in dB of full scale; -200 for a constant."""
+    clipped_share: float
+    """Share of samples at full scale (after conversion to 16 kHz mono)."""
+    sample_rate: int | None
+    """Rate of the file in Hz; None where only the decoder knows."""
+    channels: int | None
+    """Channels of the file; None where only the decoder knows."""
+    digest: str
+    """Hash of the 16 kHz mono samples as 16-bit integers."""
+
+
+def measure(recording: Recording) -> Stats:
+    """Decode a recording once, block by block, and measure it.
+
+    Raises:
+        AudioError: it cannot be decoded, holds no samples or holds NaN or infinite values.
+    """
+    rate, channels, file_s = _header(recording.path)
+    samples = clipped = 0
+    lowest, highest, total, energy = math.inf, -math.inf, 0.0, 0.0
+    digest = hashlib.blake2b(digest_size=16)
+    for waveform in _pieces(recording, file_s):
+        low, high = float(waveform.min()), float(waveform.max())
+        lowest, highest = min(lowest, low), max(highest, high)
+        if max(-low, high) >= FULL_SCALE:
+            clipped += int(np.count_nonzero(np.abs(waveform) >= FULL_SCALE))
+        total += float(waveform.sum(dtype=np.float64))
+        energy += float(np.dot(waveform, waveform))
+        samples += waveform.size
+        digest.update(audio.to_int16(waveform).data)
+    if samples == 0:
+        raise AudioError(f"{recording.path}: holds no samples; record it again or remove it")
+    mean = total / samples
+    return Stats(
+        duration_s=audio.samples_to_seconds(samples),
+        peak_db=20 * math.log10(max(highest - mean, mean - lowest, 1e-10)),
+        rms_db=10 * math.log10(max(energy / samples - mean**2, 1e-20)),
+        clipped_share=clipped / samples,
+        sample_rate=rate,
+        channels=channels,
+        digest=digest.hexdigest(),
+    )
+
+
+def _header(path: Path) -> tuple[int | None, int | None, float]:
+    """Return rate, channels and length in seconds from the header; the samples come from ``kws.audio``."""
+    try:
+        info = soundfile.info(str(path))
+    except (soundfile.LibsndfileError, RuntimeError, OSError):
+        return None, None, math.inf
+    return info.samplerate, info.channels, info.duration
+
+
+def _pieces(recording: Recording, file_s: float) -> Iterator[np.ndarray]:
+    """Yield the recording as 16 kHz mono pieces that are not empty."""
+    if recording.offset_s:
+        yield from _pieces_from(recording, file_s)
+        return
+    wanted_s = math.inf if recording.duration_s is None else recording.duration_s
+    whole = wanted_s >= file_s - WHOLE_FILE_TOLERANCE_S
+    left = math.inf if whole or math.isinf(wanted_s) else audio.seconds_to_samples(wanted_s)
+    for waveform in audio.blocks(recording.path, min(BLOCK_S, max(wanted_s, 1.0))):
+        if left < waveform.size:
+            waveform = waveform[: int(left)]
+        if waveform.size:
+            yield waveform
+        left -= waveform.size
+        if left <= 0:
+            return
+
+
+def _pieces_from(recording: Recording, file_s: float) -> Iterator[np.ndarray]:
+    """Yield pieces of a stretch that starts inside a file."""
+    end_s = math.inf if recording.duration_s is None else recording.offset_s + recording.duration_s
+    end_s = min(end_s, file_s)
+    if recording.offset_s >= file_s:
+        raise AudioError(
+            f"{recording.path}: the recording starts at {recording.offset_s:g} s, but the file is {file_s:g} "
+            "s long; mend offset_s in the manifest"
+        )
+    if math.isinf(end_s):
+        yield audio.load(recording.path, offset_s=recording.offset_s)
+        return
+    start_s = recording.offset_s
+    while end_s - start_s > 0.5 / audio.SAMPLE_RATE:
+        length_s = min(BLOCK_S, end_s - start_s)
+        yield audio.load(recording.path, offset_s=start_s, length_s=length_s)
+        start_s += length_s
+
+
+class MeasurementCache:
+    """A JSONL file of measurements by path, size, time of change and stretch; a torn last line is ignored."""
+
+    def __init__(self, path: str | Path | None) -> None:
+        """Read what is there; ``None`` remembers nothing."""
+        self.path = None if path is None else Path(path)
+        self._known: dict[str, dict[str, Any]] = {}
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> MeasurementCache:
+        """Open the file for appending."""
+        if self.path is None:
+            return self
+        if self.path.exists():
+            for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+                try:
+                    row = json.loads(line)
+                    self._known[row["key"]] = row["stats"]
+                except (json.JSONDecodeError, KeyError, TypeError):
+                    continue
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self.path.open("a", encoding="utf-8")
+        self._file.write("\n")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def get(self, recording: Recording) -> Stats | None:
+        """Return the measurements of an unchanged file."""
+        row = self._known.get(self._key(recording) or "") if self._known else None
+        try:
+            return None if row is None else Stats(**row)
+        except TypeError:
+            return None
+
+    def put(self, recording: Recording, stats: Stats | None) -> None:
+        """Append measurements that are new."""
+        if self._file is None or stats is None:
+            return
+        key = self._key(recording)
+        if key is None or key in self._known:
+            return
+        self._known[key] = asdict(stats)
+        self._file.write(json.dumps({"key": key, "stats": self._known[key]}) + "\n")
+        self._file.flush()
+
+    @staticmethod
+    def _key(recording: Recording) -> str | None:
+        """Name a stretch of a file in its present state."""
+        try:
+            state = recording.path.stat()
+        except OSError:
+            return None
+        where = f"{recording.path}|{state.st_size}|{state.st_mtime_ns}"
+        return f"{CACHE_VERSION}|{where}|{recording.offset_s!r}|{recording.duration_s!r}"
