@@ -1,0 +1,389 @@
+"""The exported ``.onnx`` on a device: audio in, detections out.
+
+Imports numpy and onnxruntime and no torch. Used by :mod:`kws.listen`, the server, the evaluation of
+exported files and anyone's own program::
+
+    detector = kws.Detector("hey_computer.onnx")
+    for block in microphone:
+        for detection in detector.process(block):
+            print(detection.keyword, detection.time_s)
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from kws.audio import SAMPLE_RATE, to_float32
+from kws.decisions import DecisionConfig, DecisionState, Detection, decide
+from kws.errors import CheckpointError, ConfigError
+
+FORMAT_VERSION = "1"
+"""The only version of the file format that this detector reads."""
+
+MAX_RUN_SAMPLES = 30 * SAMPLE_RATE
+"""Longest piece of audio given at once to a graph of dynamic length; it bounds memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What the metadata inside an exported file says, checked."""
+
+    keywords: tuple[str, ...]
+    """In the order of the score columns."""
+    thresholds: tuple[float, ...]
+    """One per keyword, chosen on the development set."""
+    chunk_samples: int
+    """Samples that one run takes, or the step of it where the length is dynamic."""
+    chunk_dynamic: bool
+    """One run may take any positive multiple of ``hop_samples``."""
+    hop_samples: int
+    """Samples from one frame of scores to the next."""
+    lookahead_samples: int
+    """How far a score lags behind the sound that it is about, in samples."""
+    smoothing_frames: int
+    """Length of the moving average over scores, in frames."""
+    refractory_s: float
+    """Shortest time between two detections of one keyword, in seconds."""
+    licence: str
+    """Of the weights."""
+
+    def __post_init__(self) -> None:
+        if not self.keywords or len(set(self.keywords)) != len(self.keywords):
+            raise ValueError(f"`keywords`: got {list(self.keywords)}, expected one or more different names")
+        if self.hop_samples < 1 or self.chunk_samples < 1 or self.chunk_samples % self.hop_samples:
+            raise ValueError(
+                f"`chunk_samples` {self.chunk_samples} is not a positive multiple of "
+                f"`hop_samples` {self.hop_samples}"
+            )
+        if self.lookahead_samples < 0:
+            raise ValueError(f"`lookahead_samples`: got {self.lookahead_samples}, expected 0 or more")
+
+
+class Detector:
+    """Listens to one stream of audio for the keywords of one exported file.
+
+    Scores come one per ``hop_samples`` (40 ms for the embedded encoder). The score of the frame that ends at
+    time t has heard the audio up to t, is about the sound up to ``lookahead_ms`` before t, and is returned as
+    soon as its chunk (``chunk_samples``, 80 ms) is full. Nothing is shared between two detectors, and one
+    detector serves one thread.
+
+    Args:
+        path: the ``.onnx`` file; all settings are inside it.
+        threshold: another threshold within [0, 1] for all keywords, or a mapping keyword -> threshold for
+            some.
+        num_threads: threads that onnxruntime may use; one is enough for several streams on a small board.
+        chunk_ms: another step in milliseconds, a multiple of the hop, where the file allows it. Longer saves
+            processor time and delays detections by as much. None takes the step in the file.
+        refractory_s: another shortest time between two detections of one keyword, in seconds.
+    Raises:
+        CheckpointError: the file is missing, no ONNX model, or does not follow the format.
+        ConfigError: an argument is out of range or names an unknown keyword.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        threshold: float | Mapping[str, float] | None = None,
+        num_threads: int = 1,
+        chunk_ms: float | None = None,
+        refractory_s: float | None = None,
+    ) -> None:
+        self._path = Path(path)
+        if num_threads < 1:
+            raise ConfigError(f"num_threads: got {num_threads}, expected 1 or more")
+        self._session = _open_session(self._path, num_threads)
+        self._metadata = dict(self._session.get_modelmeta().custom_metadata_map)
+        self._info = read_info(self._metadata, self._path)
+        self._state_shapes = _check_graph(self._session, self._info, self._path)
+        self._output_names = ["scores", *(f"next_state_{index}" for index in range(len(self._state_shapes)))]
+        self._chunk_samples = _choose_chunk(self._info, chunk_ms, self._path)
+        self._decision_config = DecisionConfig(
+            thresholds=_choose_thresholds(self._info, threshold),
+            smoothing_frames=self._info.smoothing_frames,
+            refractory_s=self._info.refractory_s if refractory_s is None else refractory_s,
+        )
+        self.reset()
+
+    @property
+    def keywords(self) -> tuple[str, ...]:
+        """Names of the keywords, in the order of the score columns."""
+        return self._info.keywords
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """The threshold in use for each keyword."""
+        return dict(zip(self.keywords, self._decision_config.thresholds, strict=True))
+
+    @property
+    def decision_config(self) -> DecisionConfig:
+        """Thresholds, smoothing and refractory time in use, as :func:`kws.decisions.decide` takes them."""
+        return self._decision_config
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate of the audio that is expected, in Hz."""
+        return SAMPLE_RATE
+
+    @property
+    def hop_samples(self) -> int:
+        """Samples from one frame of scores to the next."""
+        return self._info.hop_samples
+
+    @property
+    def hop_s(self) -> float:
+        """Time from one frame of scores to the next, in seconds."""
+        return self.hop_samples / SAMPLE_RATE
+
+    @property
+    def chunk_samples(self) -> int:
+        """Samples that must be there before the graph is run; pushes of this size waste nothing."""
+        return self._chunk_samples
+
+    @property
+    def lookahead_ms(self) -> float:
+        """How far a score lags behind the sound that it is about, in milliseconds."""
+        return 1000 * self._info.lookahead_samples / SAMPLE_RATE
+
+    @property
+    def licence(self) -> str:
+        """Licence of the weights."""
+        return self._info.licence
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Everything that the file says about itself, as written."""
+        return dict(self._metadata)
+
+    def reset(self) -> None:
+        """Forget all audio: the next push starts a new stream, exactly as in a new detector."""
+        self._states = [np.zeros(shape, np.float32) for shape in self._state_shapes]
+        self._pending = np.zeros(0, np.float32)  # shorter than a chunk
+        self._decision_state: DecisionState | None = None
+
+    def process(self, pcm: np.ndarray) -> list[Detection]:
+        """Take the next audio of the stream and return what was heard in it.
+
+        Args:
+            pcm: (samples,) int16, or float32 in [-1, 1], at ``sample_rate``; any length, also empty. What
+                does not fill a chunk is held for the next call.
+        Returns:
+            Detections, their times counted from the start of the stream. The same ones whatever the lengths
+            pushed.
+        Raises:
+            AudioError: another type, more than one dimension, or values that are not finite. The stream
+                goes on as if the call had not been made.
+        """
+        return self.push(pcm)[1]
+
+    def scores(self, pcm: np.ndarray) -> np.ndarray:
+        """Take the next audio of the stream and return its frame scores, before smoothing and thresholds.
+
+        Args:
+            pcm: as in :meth:`process`; hours at once are run in pieces of 30 s where the file allows it.
+        Returns:
+            (frames, keywords) float32 in [0, 1]. Over the whole stream, frame t ends at sample
+            ``(t + 1) * hop_samples``; it is returned by the call that completes its chunk.
+        Raises:
+            AudioError: as in :meth:`process`.
+        """
+        return self.push(pcm)[0]
+
+    def push(self, pcm: np.ndarray) -> tuple[np.ndarray, list[Detection]]:
+        """Take the next audio of the stream and return both its scores and its detections.
+
+        Args:
+            pcm: as in :meth:`process`.
+        Returns:
+            What :meth:`scores` and what :meth:`process` return.
+        Raises:
+            AudioError: as in :meth:`process`.
+        """
+        waveform = to_float32(pcm)
+        if self._pending.size:
+            waveform = np.concatenate([self._pending, waveform])
+        usable = len(waveform) - len(waveform) % self._chunk_samples
+        self._pending = waveform[usable:].copy()
+        pieces = [np.zeros((0, len(self.keywords)), np.float32)]
+        step = self._chunk_samples
+        if self._info.chunk_dynamic:
+            step *= max(1, MAX_RUN_SAMPLES // step)
+        for start in range(0, usable, step):
+            pieces.append(self._run(waveform[start : min(start + step, usable)]))
+        scores = np.concatenate(pieces)
+        detections, self._decision_state = decide(
+            scores, self.keywords, self._decision_config, self.hop_s, self._decision_state
+        )
+        return scores, detections
+
+    def _run(self, waveform: np.ndarray) -> np.ndarray:
+        """Run the graph once and keep its new state; returns (frames, keywords)."""
+        inputs = {f"state_{index}": state for index, state in enumerate(self._states)}
+        inputs["waveform"] = waveform[None, :]  # (1, samples)
+        scores, *self._states = self._session.run(self._output_names, inputs)
+        frames = len(waveform) // self.hop_samples
+        if scores.shape != (1, frames, len(self.keywords)):
+            raise CheckpointError(
+                f"{self._path}: {len(waveform)} samples gave scores of shape {scores.shape}, expected "
+                f"{(1, frames, len(self.keywords))}; export the model again"
+            )
+        return scores[0]
+
+
+def read_info(metadata: Mapping[str, str], path: Path) -> ModelInfo:
+    """Check the metadata of an exported file and return it typed.
+
+    Args:
+        metadata: key -> text, as stored in the file.
+        path: the file, for messages.
+    Raises:
+        CheckpointError: a key is missing or its value does not fit; the message names it.
+    """
+    version = metadata.get("format_version")
+    if version is None:
+        raise CheckpointError(
+            f"{path}: the metadata holds no `format_version`, so this is no wake-word model of kws; "
+            "make one with `kws export`"
+        )
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path}: format_version {version}, this kws reads {FORMAT_VERSION}; "
+            "upgrade kws or export the model again"
+        )
+    missing = [key for key in _READERS if key not in metadata]
+    if missing:
+        raise CheckpointError(f"{path}: the metadata lacks {', '.join(missing)}; export the model again")
+    values = {}
+    for key, read in _READERS.items():
+        try:
+            values[key] = read(metadata[key])
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise CheckpointError(
+                f"{path}: the metadata `{key}` is {metadata[key]!r} ({error}); export the model again"
+            ) from error
+    thresholds, sample_rate = values.pop("thresholds"), values.pop("sample_rate")
+    try:
+        if sample_rate != SAMPLE_RATE:
+            raise ValueError(f"`sample_rate`: got {sample_rate}, expected {SAMPLE_RATE}")
+        lacking = [keyword for keyword in values["keywords"] if keyword not in thresholds]
+        if lacking:
+            raise ValueError(f"`thresholds` has none for {', '.join(lacking)}")
+        in_order = tuple(thresholds[keyword] for keyword in values["keywords"])
+        DecisionConfig(in_order, values["smoothing_frames"], values["refractory_s"])
+        return ModelInfo(thresholds=in_order, **values)
+    except ValueError as error:
+        raise CheckpointError(
+            f"{path}: the metadata does not fit: {error}; export the model again"
+        ) from error
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "keywords": lambda text: tuple(str(keyword) for keyword in json.loads(text)),
+    "sample_rate": int,
+    "chunk_samples": int,
+    "chunk_dynamic": {"true": True, "false": False}.__getitem__,
+    "hop_samples": int,
+    "lookahead_samples": int,
+    "thresholds": lambda text: {keyword: float(value) for keyword, value in json.loads(text).items()},
+    "smoothing_frames": int,
+    "refractory_s": float,
+    "licence": str,
+}
+"""Metadata that a file must hold -> how its text is read. What else it says is in ``Detector.metadata``."""
+
+
+def _open_session(path: Path, num_threads: int) -> onnxruntime.InferenceSession:
+    """Open the graph on the processor, or raise naming the file."""
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file; check the path, or make the model with `kws export`")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = num_threads
+    options.inter_op_num_threads = 1
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions have no common base of their own
+        raise CheckpointError(
+            f"{path}: onnxruntime cannot open it as an ONNX model ({error}); export it again"
+        ) from error
+
+
+def _check_graph(session: onnxruntime.InferenceSession, info: ModelInfo, path: Path) -> list[tuple[int, ...]]:
+    """Compare inputs and outputs with the format; return the shapes of the state tensors."""
+    inputs = {node.name: node for node in session.get_inputs()}
+    outputs = {node.name: node for node in session.get_outputs()}
+    num_states = len(inputs) - 1
+    expected = ["waveform", *(f"state_{index}" for index in range(num_states))]
+    if sorted(inputs) != sorted(expected):
+        raise CheckpointError(
+            f"{path}: the inputs are {', '.join(inputs)}, expected waveform, state_0, state_1, ...; "
+            "export it again"
+        )
+    wanted = ["scores", *(f"next_state_{index}" for index in range(num_states))]
+    if sorted(outputs) != sorted(wanted):
+        raise CheckpointError(
+            f"{path}: the outputs are {', '.join(outputs)}, expected {', '.join(wanted)}; export it again"
+        )
+    samples: Any = inputs["waveform"].shape[-1]
+    if len(inputs["waveform"].shape) != 2 or (
+        isinstance(samples, int) and (info.chunk_dynamic or samples != info.chunk_samples)
+    ):
+        raise CheckpointError(
+            f"{path}: input waveform has shape {inputs['waveform'].shape}, the metadata says chunk_samples "
+            f"{info.chunk_samples}, chunk_dynamic {str(info.chunk_dynamic).lower()}; export it again"
+        )
+    shapes = []
+    for name in expected:
+        node = inputs[name]
+        if node.type != "tensor(float)":
+            raise CheckpointError(f"{path}: input {name} is {node.type}, expected float32; export it again")
+        if name != "waveform":
+            if not all(isinstance(size, int) for size in node.shape):
+                raise CheckpointError(
+                    f"{path}: input {name} has shape {node.shape}, expected fixed sizes; export it again"
+                )
+            shapes.append(tuple(node.shape))
+    return shapes
+
+
+def _choose_chunk(info: ModelInfo, chunk_ms: float | None, path: Path) -> int:
+    """Return the samples of one step for the wished milliseconds."""
+    if chunk_ms is None:
+        return info.chunk_samples
+    hop_ms, default_ms = (1000 * samples / SAMPLE_RATE for samples in (info.hop_samples, info.chunk_samples))
+    if not info.chunk_dynamic:
+        if not math.isclose(chunk_ms, default_ms):
+            raise ConfigError(
+                f"chunk_ms: got {chunk_ms}, {path} was exported for {default_ms:g} ms only; leave it out"
+            )
+        return info.chunk_samples
+    hops = round(chunk_ms / hop_ms)
+    if hops < 1 or not math.isclose(hops * hop_ms, chunk_ms):
+        raise ConfigError(
+            f"chunk_ms: got {chunk_ms}, expected a multiple of {hop_ms:g} ms, such as {default_ms:g}"
+        )
+    return hops * info.hop_samples
+
+
+def _choose_thresholds(info: ModelInfo, threshold: float | Mapping[str, float] | None) -> tuple[float, ...]:
+    """Lay the wished thresholds over those of the file."""
+    if threshold is None:
+        return info.thresholds
+    wished = dict(threshold) if isinstance(threshold, Mapping) else dict.fromkeys(info.keywords, threshold)
+    for keyword, value in wished.items():
+        if keyword not in info.keywords:
+            raise ConfigError(
+                f"threshold: unknown keyword {keyword!r}; this model knows {', '.join(info.keywords)}"
+            )
+        if not 0 <= value <= 1:
+            raise ConfigError(f"threshold of {keyword!r}: got {value}, expected a number within [0, 1]")
+    return tuple(
+        float(wished.get(keyword, default))
+        for keyword, default in zip(info.keywords, info.thresholds, strict=True)
+    )
