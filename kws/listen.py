@@ -1,0 +1,277 @@
+"""Listen to a microphone, or to a recording, with an exported model: the road of `kws listen`.
+
+Both sources give blocks to one :class:`kws.detector.Detector`; triggering audio is saved on request.
+Nothing is printed here: :func:`listen_events` yields what happens and :func:`listen` hands it to callbacks.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kws import audio
+from kws.audio import SAMPLE_RATE
+from kws.decisions import Detection
+from kws.detector import Detector
+from kws.errors import AudioError, ConfigError
+from kws.microphone import MicrophoneStream, list_devices
+
+__all__ = ["ListenEvent", "ListenSummary", "list_devices", "listen", "listen_events"]
+
+SAVED_BEFORE_S = 2.0
+"""Audio saved before the frame that fired: longer than most phrases with their first breath."""
+
+SAVED_AFTER_S = 0.5
+"""Audio saved after the frame that fired; also the silence put after a recording, so that a phrase at its
+very end is heard through the model's look-ahead."""
+
+FILE_READ_S = 10.0
+"""How much of a recording is read at once; a file at another rate is resampled in such pieces."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListenEvent:
+    """What one block of audio brought."""
+
+    time_s: float
+    """Audio heard so far, in seconds."""
+    level_db: float
+    """Level of the block (root mean square) in dB below full scale; -inf for digital silence."""
+    scores: dict[str, float]
+    """Highest score of each keyword in this block, before smoothing; empty when no frame was complete."""
+    detections: tuple[Detection, ...]
+    """What was heard, usually nothing."""
+    saved: tuple[Path, ...]
+    """Recordings that were completed with this block."""
+    num_overflows: int
+    """How often audio was lost so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListenSummary:
+    """What a whole session brought."""
+
+    duration_s: float
+    """Audio heard, in seconds."""
+    num_detections: int
+    """Detections of all keywords."""
+    saved: tuple[Path, ...]
+    """Recordings that were written."""
+    num_overflows: int
+    """How often audio was lost."""
+
+
+def listen(
+    model: str | Path | Detector,
+    device: int | str | None = None,
+    threshold: float | Mapping[str, float] | None = None,
+    refractory_s: float | None = None,
+    save_folder: str | Path | None = None,
+    file: str | Path | None = None,
+    duration_s: float | None = None,
+    on_detection: Callable[[Detection], None] | None = None,
+    on_event: Callable[[ListenEvent], None] | None = None,
+) -> ListenSummary:
+    """Listen until the recording or the time is over, or the person presses Ctrl-C.
+
+    Args:
+        model: an exported ``.onnx`` file, or a detector made from one (it is reset first).
+        device: microphone by index or a part of its name; None takes the default one.
+        threshold: another threshold for all keywords, or keyword -> threshold; None takes those in the file.
+        refractory_s: another shortest time between two detections of one keyword, in seconds.
+        save_folder: write the audio around each detection there as WAV; None saves nothing.
+        file: a recording to read, as fast as possible, in place of the microphone.
+        duration_s: stop after so much audio, in seconds.
+        on_detection: called with each detection, at once.
+        on_event: called after each block, for a level meter and the like.
+    Returns:
+        Counts over the session; also after Ctrl-C.
+    Raises:
+        CheckpointError, ConfigError, AudioError, DependencyError: as :func:`listen_events`.
+    """
+    summary = ListenSummary(0.0, 0, (), 0)
+    events = listen_events(model, device, threshold, refractory_s, save_folder, file, duration_s)
+    try:
+        for event in events:
+            summary = ListenSummary(
+                duration_s=event.time_s,
+                num_detections=summary.num_detections + len(event.detections),
+                saved=summary.saved + event.saved,
+                num_overflows=event.num_overflows,
+            )
+            if on_detection is not None:
+                for detection in event.detections:
+                    on_detection(detection)
+            if on_event is not None:
+                on_event(event)
+    except KeyboardInterrupt:
+        return summary
+    finally:
+        events.close()
+    return summary
+
+
+def listen_events(
+    model: str | Path | Detector,
+    device: int | str | None = None,
+    threshold: float | Mapping[str, float] | None = None,
+    refractory_s: float | None = None,
+    save_folder: str | Path | None = None,
+    file: str | Path | None = None,
+    duration_s: float | None = None,
+) -> Generator[ListenEvent, None, None]:
+    """Yield one event per block of audio; the arguments are those of :func:`listen`.
+
+    Raises:
+        CheckpointError: the model cannot be used.
+        ConfigError: an argument is out of range.
+        AudioError: the microphone or the recording cannot be used.
+        DependencyError: a microphone is asked for and sounddevice or PortAudio is not installed.
+    """
+    detector = _make_detector(model, threshold, refractory_s)
+    if duration_s is not None and not (math.isfinite(duration_s) and duration_s > 0):
+        raise ConfigError(
+            f"duration_s: got {duration_s}, expected more than 0 seconds; leave it out to listen on"
+        )
+    if file is not None and device is not None:
+        raise ConfigError("both a file and a microphone are given; choose one")
+    return _events(detector, device, None if save_folder is None else Path(save_folder), file, duration_s)
+
+
+def _events(
+    detector: Detector,
+    device: int | str | None,
+    save_folder: Path | None,
+    file: str | Path | None,
+    duration_s: float | None,
+) -> Generator[ListenEvent, None, None]:
+    """Walk the blocks of the source through the detector and the saver."""
+    limit = math.inf if duration_s is None else audio.seconds_to_samples(duration_s)
+    saver = None if save_folder is None else TriggerSaver(save_folder, detector.chunk_samples)
+    num_samples = num_overflows = 0
+    with ExitStack() as stack:
+        stream = (
+            None
+            if file is not None
+            else stack.enter_context(MicrophoneStream(device, detector.chunk_samples))
+        )
+        source = _microphone_blocks(stream) if stream is not None else _file_blocks(Path(str(file)))
+        for block in source:
+            block = block[: int(min(len(block), limit - num_samples))]
+            num_samples += len(block)
+            scores, detections = detector.push(block)
+            saved = () if saver is None else saver.push(block, detections)
+            if stream is not None:
+                num_overflows = stream.num_overflows
+            best = (
+                dict(zip(detector.keywords, scores.max(axis=0).tolist(), strict=True)) if len(scores) else {}
+            )
+            time_s = audio.samples_to_seconds(num_samples)
+            yield ListenEvent(time_s, level_db(block), best, tuple(detections), saved, num_overflows)
+            if num_samples >= limit:
+                break
+    if saver is not None and (saved := saver.finish()):
+        yield ListenEvent(audio.samples_to_seconds(num_samples), -math.inf, {}, (), saved, num_overflows)
+
+
+def _make_detector(
+    model: str | Path | Detector, threshold: float | Mapping[str, float] | None, refractory_s: float | None
+) -> Detector:
+    """Open a file, or take a detector as it is from its start."""
+    if not isinstance(model, Detector):
+        return Detector(model, threshold=threshold, refractory_s=refractory_s)
+    if threshold is not None or refractory_s is not None:
+        raise ConfigError(
+            "threshold and refractory_s belong to a file; give them to the Detector that is passed instead"
+        )
+    model.reset()
+    return model
+
+
+def _microphone_blocks(stream: MicrophoneStream) -> Iterator[np.ndarray]:
+    """Yield what the microphone gives, without end."""
+    while True:
+        yield stream.read()
+
+
+def _file_blocks(path: Path) -> Iterator[np.ndarray]:
+    """Yield a recording second by second, then the silence after it."""
+    empty = True
+    for piece in audio.blocks(path, block_s=FILE_READ_S):
+        for start in range(0, len(piece), SAMPLE_RATE):
+            empty = False
+            yield piece[start : start + SAMPLE_RATE]
+    if empty:
+        raise AudioError(f"{path}: holds no samples; record it again")
+    yield np.zeros(audio.seconds_to_samples(SAVED_AFTER_S), np.float32)
+
+
+def level_db(block: np.ndarray) -> float:
+    """Return the root-mean-square level of a block in dB below full scale; -inf for digital silence."""
+    power = float(np.mean(np.square(block, dtype=np.float64))) if block.size else 0.0
+    return 10 * math.log10(power) if power > 0 else -math.inf
+
+
+class TriggerSaver:
+    """Keeps the last seconds of the stream and writes the audio around each detection.
+
+    Args:
+        folder: made when the first recording is written. Names hold keyword, time of the start and stream
+            time, so that several sessions can share a folder.
+        late_samples: how long after the end of a frame its detection may come.
+    """
+
+    def __init__(self, folder: Path, late_samples: int) -> None:
+        self._folder = folder
+        self._late_s = audio.samples_to_seconds(late_samples)
+        self._started = time.strftime("%Y%m%d-%H%M%S")
+        self._blocks: deque[np.ndarray] = deque()
+        self._first = 0  # stream position of the oldest sample kept
+        self._end = 0  # stream position after the newest sample
+        self._waiting: deque[Detection] = deque()
+
+    def push(self, block: np.ndarray, detections: list[Detection]) -> tuple[Path, ...]:
+        """Take the next block and what was heard in it; write what is complete and return its paths."""
+        self._blocks.append(block)
+        self._end += len(block)
+        self._waiting.extend(detections)
+        saved = []
+        while self._waiting and self._end >= audio.seconds_to_samples(
+            self._waiting[0].time_s + SAVED_AFTER_S
+        ):
+            saved.append(self._write(self._waiting.popleft()))
+        oldest_s = audio.samples_to_seconds(self._end) - self._late_s
+        oldest_needed = (self._waiting[0].time_s if self._waiting else oldest_s) - SAVED_BEFORE_S
+        while self._first + len(self._blocks[0]) <= audio.seconds_to_samples(oldest_needed):
+            self._first += len(self._blocks.popleft())
+        return tuple(saved)
+
+    def finish(self) -> tuple[Path, ...]:
+        """Write what still waits for audio after it, as far as it goes, and return the paths."""
+        saved = [self._write(detection) for detection in self._waiting]
+        self._waiting.clear()
+        return tuple(saved)
+
+    def _write(self, detection: Detection) -> Path:
+        """Write one recording under a name that is not taken."""
+        kept = np.concatenate(self._blocks)
+        start, stop = (
+            max(0, audio.seconds_to_samples(detection.time_s + shift) - self._first)
+            for shift in (-SAVED_BEFORE_S, SAVED_AFTER_S)
+        )
+        word = re.sub(r"[^\w-]+", "_", detection.keyword).strip("_") or "keyword"
+        stem = f"{word}-{self._started}-{detection.time_s:010.3f}s"
+        path, copy = self._folder / f"{stem}.wav", 1
+        while path.exists():
+            copy += 1
+            path = self._folder / f"{stem}-{copy}.wav"
+        audio.save(path, kept[start:stop])
+        return path

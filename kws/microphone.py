@@ -1,0 +1,248 @@
+"""Audio from a microphone as 16 kHz mono float32 blocks; used by :mod:`kws.listen`.
+
+sounddevice (PortAudio) is imported only when a device is touched. A device that refuses 16 kHz is opened at
+its own rate and resampled here as the audio comes in, so that the device part of the package needs no
+resampling library.
+"""
+
+from __future__ import annotations
+
+import math
+import queue
+from dataclasses import dataclass
+from types import ModuleType, TracebackType
+from typing import Any
+
+import numpy as np
+
+from kws.audio import SAMPLE_RATE
+from kws.errors import AudioError, DependencyError
+
+MAX_QUEUED_BLOCKS = 500
+"""Blocks kept for a listener that is late (40 s at 80 ms); what comes after is dropped and counted."""
+
+SILENT_DEVICE_S = 5.0
+"""A device that delivers no block for so long is taken for unplugged."""
+
+FILTER_ZERO_CROSSINGS = 32
+"""Half length of the resampling filter, in periods of the lower rate: a delay of 2 ms at 16 kHz."""
+
+KAISER_BETA = 9.0
+"""About 90 dB of stop-band attenuation (Kaiser's formula: beta = 0.1102 (A - 8.7))."""
+
+PASS_BAND = 0.91
+"""Cut-off as a share of the lower rate's Nyquist frequency: the stop band of that filter begins at the
+fold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Microphone:
+    """An input device as PortAudio lists it."""
+
+    index: int
+    """Number to choose it by."""
+    name: str
+    """Name; any part of it chooses the device too."""
+    num_channels: int
+    """Input channels; the first is used."""
+    sample_rate: int
+    """The device's own rate in Hz."""
+    is_default: bool
+    """Taken when none is chosen."""
+
+
+def list_devices() -> list[Microphone]:
+    """Return the input devices of this machine.
+
+    Raises:
+        DependencyError: sounddevice or PortAudio is not installed.
+    """
+    sounddevice = _import_sounddevice()
+    default = sounddevice.default.device[0]
+    return [
+        Microphone(
+            index,
+            entry["name"],
+            entry["max_input_channels"],
+            round(entry["default_samplerate"]),
+            index == default,
+        )
+        for index, entry in enumerate(sounddevice.query_devices())
+        if entry["max_input_channels"] > 0
+    ]
+
+
+def find_device(wanted: int | str | None, devices: list[Microphone]) -> Microphone:
+    """Choose an input device.
+
+    Args:
+        wanted: its index (also as text), a part of its name in any case, or None for the default one.
+        devices: those of :func:`list_devices`.
+    Raises:
+        AudioError: there is none, none fits, or several fit; the message lists them.
+    """
+    if not devices:
+        raise AudioError("no microphone was found; plug one in, or read a recording with --file")
+    known = "; ".join(f"{device.index}: {device.name}" for device in devices)
+    if wanted is None:
+        return next((device for device in devices if device.is_default), devices[0])
+    text = str(wanted).strip().lower()
+    if text.isdigit():
+        found = [device for device in devices if device.index == int(text)]
+    else:
+        found = [device for device in devices if device.name.lower() == text]
+        found = found or [device for device in devices if text in device.name.lower()]
+    if not found:
+        raise AudioError(f"no microphone matches {wanted!r}; known ones are {known}")
+    if len(found) > 1:
+        raise AudioError(f"{wanted!r} matches several microphones; choose one by its number: {known}")
+    return found[0]
+
+
+class MicrophoneStream:
+    """An open microphone; use it in a ``with`` statement and call :meth:`read`.
+
+    Args:
+        device: as in :func:`find_device`.
+        block_samples: samples of one block at ``SAMPLE_RATE``.
+    Raises:
+        DependencyError: sounddevice or PortAudio is not installed.
+        AudioError: no such device, or it can be opened in no way.
+    """
+
+    def __init__(self, device: int | str | None, block_samples: int) -> None:
+        self._queue: queue.Queue[np.ndarray] = queue.Queue(MAX_QUEUED_BLOCKS)
+        self._num_overflows = 0
+        self.microphone = find_device(device, list_devices())
+        self._stream, self.rate_hz = self._open(block_samples)
+        self._resampler = None if self.rate_hz == SAMPLE_RATE else StreamResampler(self.rate_hz, SAMPLE_RATE)
+
+    def _open(self, block_samples: int) -> tuple[Any, int]:
+        """Open at 16 kHz mono, else with all channels, else at the device's own rate."""
+        sounddevice = _import_sounddevice()
+        own = self.microphone
+        refusal: Exception | None = None
+        for rate_hz in dict.fromkeys((SAMPLE_RATE, own.sample_rate)):
+            for num_channels in dict.fromkeys((1, own.num_channels)):
+                try:
+                    stream = sounddevice.InputStream(
+                        samplerate=rate_hz,
+                        blocksize=math.ceil(block_samples * rate_hz / SAMPLE_RATE),
+                        device=own.index,
+                        channels=num_channels,
+                        dtype="float32",
+                        callback=self._take,
+                    )
+                    return stream, rate_hz
+                except sounddevice.PortAudioError as error:
+                    refusal = error
+        raise AudioError(
+            f"microphone {own.index} ({own.name}) cannot be opened at {SAMPLE_RATE} or {own.sample_rate} Hz "
+            f"({refusal}); close other programs that use it, or choose another with --device"
+        )
+
+    def _take(self, block: np.ndarray, frames: int, time: Any, status: Any) -> None:
+        """Keep a block; runs in PortAudio's thread, so it does no more than that."""
+        if status.input_overflow:
+            self._num_overflows += 1
+        try:
+            self._queue.put_nowait(block[:, 0].copy())
+        except queue.Full:
+            self._num_overflows += 1
+
+    @property
+    def num_overflows(self) -> int:
+        """How often audio was lost because the device or the listener was late."""
+        return self._num_overflows
+
+    def read(self) -> np.ndarray:
+        """Wait for the next block and return it.
+
+        Returns:
+            (samples,) float32 at ``SAMPLE_RATE``; clipped to [-1, 1], and silent where the driver gave no
+            number.
+        Raises:
+            AudioError: the device delivers nothing any more.
+        """
+        try:
+            block = self._queue.get(timeout=SILENT_DEVICE_S)
+        except queue.Empty as error:
+            raise AudioError(
+                f"microphone {self.microphone.index} ({self.microphone.name}) has delivered no audio for "
+                f"{SILENT_DEVICE_S:g} s; plug it in again or choose another with --device"
+            ) from error
+        if self._resampler is not None:
+            block = self._resampler.push(block)
+        return np.clip(np.nan_to_num(block, posinf=0.0, neginf=0.0), -1.0, 1.0)
+
+    def __enter__(self) -> MicrophoneStream:
+        """Start recording."""
+        self._stream.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop recording and free the device."""
+        self._stream.close()
+
+
+class StreamResampler:
+    """Resample a stream block by block: a polyphase windowed-sinc filter with linear phase.
+
+    The output is that of one filter over the whole stream, whatever the blocks, and is late by
+    ``FILTER_ZERO_CROSSINGS`` periods of the lower rate.
+
+    Args:
+        source_rate_hz: rate of what is pushed.
+        target_rate_hz: rate of what comes out.
+    """
+
+    def __init__(self, source_rate_hz: int, target_rate_hz: int) -> None:
+        divisor = math.gcd(source_rate_hz, target_rate_hz)
+        self._up, self._down = target_rate_hz // divisor, source_rate_hz // divisor
+        self._bank = _polyphase_bank(self._up, self._down)  # (phase, tap)
+        self._history = np.zeros(self._bank.shape[1] - 1, np.float32)
+        self._position = 0  # of the next output, on the grid of both rates, from the first new input sample
+
+    def push(self, block: np.ndarray) -> np.ndarray:
+        """Take (samples,) float32 and return the samples that are now complete, (samples,) float32."""
+        num_taps = self._bank.shape[1]
+        padded = np.concatenate([self._history, block])
+        grid = np.arange(self._position, len(block) * self._up, self._down)
+        self._position = self._position + len(grid) * self._down - len(block) * self._up
+        self._history = padded[len(padded) - (num_taps - 1) :]
+        if not grid.size:
+            return np.zeros(0, np.float32)
+        every_window = np.lib.stride_tricks.sliding_window_view(padded, num_taps)
+        windows = every_window[grid // self._up]  # (output, tap)
+        return np.einsum("nt,nt->n", windows, self._bank[grid % self._up]).astype(np.float32)
+
+
+def _polyphase_bank(up: int, down: int) -> np.ndarray:
+    """Return (up, taps) float64: row p makes outputs at phase p / up; its taps run from old to new."""
+    lower = max(up, down)  # one period of the lower rate, on the grid common to both rates
+    centre = FILTER_ZERO_CROSSINGS * lower
+    num_taps = 2 * math.ceil(centre / up)
+    behind = (
+        np.arange(num_taps)[::-1] * up + np.arange(up)[:, None]
+    )  # (phase, tap), from each input to the output
+    distance = (behind - centre) / lower  # in periods of the lower rate
+    inside = np.clip(1 - (distance / FILTER_ZERO_CROSSINGS) ** 2, 0, None)
+    window = np.i0(KAISER_BETA * np.sqrt(inside)) / np.i0(KAISER_BETA)
+    bank = np.sinc(PASS_BAND * distance) * window
+    return bank / bank.sum(axis=1, keepdims=True)
+
+
+def _import_sounddevice() -> ModuleType:
+    """Import sounddevice, or say what to install."""
+    try:
+        import sounddevice
+    except ImportError as error:
+        raise DependencyError('the microphone needs sounddevice: `pip install "kws[mic]"`') from error
+    except OSError as error:  # the Linux wheel brings no PortAudio
+        raise DependencyError(
+            "the microphone needs the PortAudio library: `sudo apt-get install libportaudio2` on Debian, "
+            f"Ubuntu and Raspberry Pi OS, `sudo dnf install portaudio` on Fedora ({error})"
+        ) from error
+    return sounddevice
