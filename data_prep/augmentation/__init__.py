@@ -1,7 +1,7 @@
 """On-the-fly waveform augmentation: one frozen dataclass transform a file, put together in ``chain``.
 
-``default_chain(...).augment(waveform, item_id, seed, epoch)`` is what a loader calls. SpecAugment, which needs torch, is
-imported from ``data_prep.augmentation.spec_augment``.
+``default_chain(...).augment(waveform, item_id, seed, epoch)`` is what a loader calls. SpecAugment needs torch
+and is imported from ``data_prep.augmentation.spec_augment``.
 """
 
 from data_prep.augmentation.band import LimitBand

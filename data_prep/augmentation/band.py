@@ -27,7 +27,7 @@ CUTOFF_STEP_HZ = 100
 """Cut-offs are multiples of this, so that few filters are designed."""
 
 NUM_TAPS = 255
-"""Linear phase, 16 ms; the band edge falls within 210 Hz. Odd, so that removing its delay leaves the timing alone."""
+"""Linear phase, 16 ms; band edges fall within 210 Hz. Odd: the delay is a whole number of samples."""
 
 
 @lru_cache(maxsize=128)
@@ -71,7 +71,7 @@ class LimitBand(Transform):
         }
 
     def apply(self, waveform: np.ndarray, params: Params) -> np.ndarray:
-        """Filter; a recursive filter would be ten times slower here, held up by denormals in digital silence."""
+        """Filter; a recursive filter takes ten times as long, held up by denormals in digital silence."""
         if not params:
             return waveform
         low_hz, high_hz = TELEPHONE_HZ if params["band"] == "telephone" else (0.0, params["cutoff_hz"])

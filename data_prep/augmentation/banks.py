@@ -1,4 +1,4 @@
-"""Recordings held in memory for mixing: noise, background speech; loaded once and shared by every transform given the bank."""
+"""Recordings held in memory for mixing (noise, other speech); loaded once and shared by their users."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from kws.errors import ConfigError
 class NoiseBank:
     """Noise (or speech) recordings, read at first use and kept as float32 (230 MB an hour).
 
-    Give the same object to every transform that uses it; touch ``recordings`` before loader workers fork, so that they share
-    the memory. Train, dev and test take banks of disjoint files.
+    Give the same object to every transform that uses it; touch ``recordings`` before loader workers fork, so
+    that they share the memory. Train, dev and test take banks of disjoint files.
     """
 
     paths: tuple[Path, ...]

@@ -1,7 +1,7 @@
-"""What every waveform transform is: a frozen dataclass that draws its parameters and applies them, in two steps.
+"""What every waveform transform is: a frozen dataclass that draws its parameters, then applies them.
 
-``draw`` gives plain values that go into the manifest and ``apply`` uses nothing else, so a sample can be replayed.
-New transforms are one file with ``@register``; ``chain.py`` puts them together.
+``draw`` gives plain values that go into the manifest and ``apply`` uses nothing else, so a sample can be
+replayed. A new transform is one file with ``@register``; ``chain.py`` puts them together.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kws.config import load_config, to_dict
 from kws.errors import ConfigError
 
 Params = dict[str, Any]
-"""Drawn parameters: JSON values only; an empty dictionary means that the transform was not chosen for this sample."""
+"""Drawn parameters: JSON values only; an empty dictionary leaves the sample as it is."""
 
 
 class Transform(ABC):
@@ -94,7 +94,7 @@ def check_range(where: str, value: tuple[float, ...], low: float, high: float) -
     """Raise ConfigError unless ``value`` is (smallest, largest) with low <= smallest <= largest <= high."""
     if len(value) != 2 or not low <= value[0] <= value[1] <= high:
         raise ConfigError(
-            f"{where}: got {list(value)}, allowed [smallest, largest] within {low} to {high}; change the range"
+            f"{where}: got {list(value)}, allowed [smallest, largest] within {low} to {high}; change it"
         )
 
 

@@ -1,4 +1,4 @@
-"""Transforms one after another, with draws that depend on the item and the epoch only; loaders call :meth:`Chain.augment`."""
+"""Transforms in a row, drawn from the item and the epoch only; loaders call :meth:`Chain.augment`."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class Chain:
             raise AudioError("augmentation: the waveform holds no samples; remove the item from the manifest")
         if len(params) != len(self.transforms):
             raise ConfigError(
-                f"augmentation: got parameters of {len(params)} transforms for a chain of {len(self.transforms)}; "
-                "replay with the chain that they were drawn with"
+                f"augmentation: got parameters of {len(params)} transforms for a chain of "
+                f"{len(self.transforms)}; replay with the chain that they were drawn with"
             )
         for transform, drawn in zip(self.transforms, params, strict=True):
             waveform = transform.apply(waveform, drawn)
@@ -109,9 +109,9 @@ def default_chain(
 ) -> Chain:
     """Return the usual chain, for keyword training and for CTC pretraining alike.
 
-    At strength 1: speed ±10 % for half of the samples, a room for half, noise at 0 to 25 dB for 70 %, gain -20 to +3 dB
-    for all, a narrower band for 10 % and a codec for 10 %. Strength scales the shares and the speed and gain ranges;
-    0 leaves every sample as it is.
+    At strength 1: speed ±10 % for half of the samples, a room for half, noise at 0 to 25 dB for 70 %,
+    gain -20 to +3 dB for all, a narrower band for 10 % and a codec for 10 %. Strength scales the shares and
+    the speed and gain ranges; 0 leaves every sample as it is.
 
     Args:
         noise: recordings; None adds coloured noise.

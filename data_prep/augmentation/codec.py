@@ -1,4 +1,4 @@
-"""Lossy codecs: G.711 mu-law at 8 kHz, Ogg Vorbis and Opus; what a recording went through before it reached a data set."""
+"""Lossy codecs that recordings may have gone through: G.711 mu-law at 8 kHz, Ogg Vorbis, Ogg Opus."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _through_ogg(waveform: np.ndarray, subtype: str, compression: float) -> np.n
     """Encode to Ogg in memory and decode."""
     if subtype not in soundfile.available_subtypes("OGG"):
         raise DependencyError(
-            f"apply_codec: this libsndfile ({soundfile.__libsndfile_version__}) has no Ogg {subtype.title()}; "
+            f"apply_codec: libsndfile {soundfile.__libsndfile_version__} has no Ogg {subtype.title()}; "
             "`pip install --upgrade soundfile`, or leave it out of apply_codec.codecs"
         )
     memory = io.BytesIO()

@@ -30,7 +30,7 @@ class ChangeGain(Transform):
     """Smallest and largest level (dB), drawn evenly; what it is relative to is in ``reference``."""
 
     reference: Literal["input", "full_scale"] = "input"
-    """``input`` changes the level by ``level_db``; ``full_scale`` brings the active level to ``level_db`` dBFS."""
+    """``input``: change the level by that much; ``full_scale``: bring the active level to that many dBFS."""
 
     probability: float = 1.0
     """Share of samples whose level is changed."""

@@ -1,4 +1,4 @@
-"""How loud a waveform is where somebody speaks; keyword clips hold much silence, so the plain RMS misleads."""
+"""How loud a waveform is where somebody speaks: clips hold much silence, so the plain RMS misleads."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ FRAME_SAMPLES = SAMPLE_RATE // 50
 """20 ms, about one or two pitch periods of a low voice."""
 
 ACTIVE_BELOW_PEAK = 1e-3
-"""A frame is active when its power is within 30 dB of the loudest frame's: the span of speech sounds (vowel to fricative)."""
+"""A frame is active within 30 dB of the loudest one: about the span from open vowels to weak fricatives."""
 
 SILENT_POWER = 1e-8
-"""Frames under -80 dBFS are silence whatever the loudest frame is; 16-bit rounding noise lies at -101 dBFS."""
+"""Frames under -80 dBFS are silence whatever the loudest is; 16-bit rounding noise lies at -101 dBFS."""
 
 
 def rms(waveform: np.ndarray) -> float:

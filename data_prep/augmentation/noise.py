@@ -1,4 +1,4 @@
-"""Noise at a signal-to-noise ratio: recordings from a bank, coloured noise made here, or babble of other speech."""
+"""Noise at a signal-to-noise ratio: from recordings, coloured noise made here, or babble of other speech."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ COLOUR_EXPONENTS = {"white": 0.0, "pink": 1.0, "brown": 2.0}
 """Power falls with frequency to this exponent."""
 
 COLOURED_SAMPLES = 2**19
-"""32.8 s of each colour are made once; a segment starts anywhere in it, and its end meets its start without a step."""
+"""32.8 s of each colour are made once; segments start anywhere, as its end meets its start without a step."""
 
 LOWEST_NOISE_HZ = 20.0
-"""Below, the power of coloured noise stays level: inaudible, and it would take all of brown noise's energy."""
+"""Power stays level below this: nobody hears it, and it would take all of brown noise's energy."""
 
 
 @lru_cache(maxsize=16)
@@ -56,7 +56,7 @@ def coloured_noise(colour: str, seed: int) -> np.ndarray:
 @register
 @dataclass(frozen=True, slots=True)
 class AddNoise(Transform):
-    """Add noise at an SNR measured against the active speech level; the length stays, the result may exceed ±1."""
+    """Add noise at an SNR against the active speech level; the length stays, the result may exceed ±1."""
 
     name: ClassVar[str] = "add_noise"
 
@@ -100,7 +100,7 @@ class AddNoise(Transform):
         unknown = [colour for colour in self.colours if colour not in COLOUR_EXPONENTS]
         if unknown or not self.colours:
             raise ConfigError(
-                f"add_noise.colours: got {list(self.colours)}, allowed one or more of {', '.join(COLOUR_EXPONENTS)}"
+                f"add_noise.colours: got {list(self.colours)}, allowed some of {', '.join(COLOUR_EXPONENTS)}"
             )
 
     def draw(self, rng: np.random.Generator) -> Params:
@@ -157,7 +157,7 @@ class AddNoise(Transform):
         bank = self.bank if params["kind"] == "recording" else self.speech
         if bank is None:
             raise ConfigError(
-                f"add_noise: these parameters need a bank for kind {params['kind']!r}; give the one they were drawn with"
+                f"add_noise: kind {params['kind']!r} needs the bank it was drawn with; got none, give it"
             )
         if params["kind"] == "recording":
             return looped_segment(bank.recordings[params["recording"]], params["position"], num_samples)

@@ -28,7 +28,7 @@ class PlaceInWindow(Transform):
     """What else is heard; None leaves silence."""
 
     mode: Literal["around", "under"] = "around"
-    """``around``: background (speech, say) only before and after the clip; ``under``: throughout the window."""
+    """``around``: background (speech, say) before and after the clip; ``under``: in the whole window."""
 
     level_db: tuple[float, ...] = (-6.0, 3.0)
     """Lowest and highest active level of the background relative to the clip's (dB), drawn evenly."""
@@ -56,7 +56,7 @@ class PlaceInWindow(Transform):
         return params
 
     def start_samples(self, params: Params, num_samples: int) -> int:
-        """Return where sample 0 of a clip of ``num_samples`` comes to lie; negative when the clip's start is cut off."""
+        """Return where sample 0 of a clip of ``num_samples`` comes to lie; negative: its start is cut."""
         room = seconds_to_samples(self.window_s) - num_samples
         start = int(params["place"] * (abs(room) + 1))
         return start if room >= 0 else -start
@@ -91,7 +91,7 @@ class PlaceInWindow(Transform):
         return window
 
     def _clip_share(self, start: int, length: int, window_length: int) -> np.ndarray:
-        """Return the share of power that the clip has at each sample, (window_length,) float32: 1 in it, 0 outside."""
+        """Return the clip's share of power at each sample, (window_length,) float32: 1 in it, 0 outside."""
         share = np.zeros(window_length, dtype=np.float32)
         share[start : start + length] = 1.0
         fade_length = min(seconds_to_samples(self.crossfade_s), length // 2)

@@ -1,10 +1,11 @@
-"""Reverberation: impulse responses of simulated (or recorded) rooms, made once per process, that leave the timing alone.
+"""Reverberation by simulated (or recorded) rooms, made once per process, that leave the timing alone.
 
-A simulated response is the direct path (1 at delay 0, exactly), the shoebox image sources of pyroomacoustics up to the time
-where an image of higher order could arrive, and from there a Gaussian tail that falls by the wanted reverberation time. The
-tail starts at the level that the density of image sources gives, so nothing is fitted. Full-order image sources would cost
-seconds a room; their late part is as dense as noise anyway. Left out: walls that absorb high frequencies more, and furniture.
-Source: image sources, Allen & Berkley 1979, doi:10.1121/1.382599; noise tails, Moorer 1979, doi:10.2307/3680280.
+A simulated response is the direct path (1 at delay 0, exactly), the shoebox image sources of pyroomacoustics
+up to the time where an image of higher order could arrive, and from there a Gaussian tail that falls at the
+wanted reverberation time. The tail starts at the level that the density of images gives; nothing is fitted.
+Full-order image sources would cost seconds a room, and late reflections are as dense as noise anyway.
+Left out: walls that absorb high frequencies more, the mouth's directivity, and furniture.
+Source: Allen & Berkley 1979, doi:10.1121/1.382599 (images); Moorer 1979, doi:10.2307/3680280 (noise tails).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from kws.errors import ConfigError, DependencyError
 
 SPEED_OF_SOUND_M_S = 343.0
 IMAGE_ORDER = 10
-"""Reflections per image source; complete for the first 50 to 100 ms of a living room (1561 images, 0.5 ms)."""
+"""Most reflections on a path; complete for the first 50 to 100 ms of a living room (1561 images, 0.5 ms)."""
 FADE_SAMPLES = SAMPLE_RATE // 100
 """The image sources give way to the tail within 10 ms."""
 TAIL_DROP_DB = 50.0
@@ -110,12 +111,35 @@ def _recorded_response(path: Path) -> np.ndarray:
 
 
 def _simulated_response(bank: RoomBank, index: int) -> np.ndarray:
-    """Simulate one room."""
+    """Draw one room of a bank and simulate it."""
     rng = stable_rng(bank.seed, "room", bank.split, index)
     rt60_s, distance_m = uniform(rng, bank.rt60_s), uniform(rng, bank.distance_m)
-    size_m, source_m, microphone_m = _place(rng, distance_m)
+    return shoebox_response(*_place(rng, distance_m), rt60_s, rng)
+
+
+def shoebox_response(
+    size_m: np.ndarray,
+    source_m: np.ndarray,
+    microphone_m: np.ndarray,
+    rt60_s: float,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Simulate the impulse response of a box-shaped room.
+
+    Args:
+        size_m: (3,) length, width and height (m).
+        source_m: (3,) where the mouth is (m).
+        microphone_m: (3,) where the microphone is (m).
+        rt60_s: time in which the sound falls by 60 dB (s).
+        rng: draws the tail.
+    Returns:
+        (samples,) float32, relative to the direct path: 1 at index 0.
+    Raises:
+        DependencyError: pyroomacoustics is not installed.
+    """
+    distance_m = float(np.linalg.norm(source_m - microphone_m))
     volume_m3 = float(size_m.prod())
-    # Images of order n arrive no earlier than n / (c |1/size|): the fastest way through walls is along the diagonal.
+    # A path through n walls takes at least n / (c |1/size|): the fastest direction is that of 1/size.
     complete_s = IMAGE_ORDER / (SPEED_OF_SOUND_M_S * float(np.linalg.norm(1 / size_m)))
     direct_s = distance_m / SPEED_OF_SOUND_M_S
     mix = max(round((complete_s - direct_s) * SAMPLE_RATE), FADE_SAMPLES + 1)
@@ -125,7 +149,8 @@ def _simulated_response(bank: RoomBank, index: int) -> np.ndarray:
     rumble = signal.butter(2, LOWEST_REFLECTION_HZ, "highpass", fs=SAMPLE_RATE, output="sos")
     response = np.zeros(length)
     response[:mix] = signal.sosfilt(rumble, reflections)
-    # 4 pi c^3 t^2 / V images a second, each of power (distance / ct)^2, give a density that only absorption makes fall.
+    # 4 pi c^3 t^2 / V images a second, each of power (distance / ct)^2: their product does not depend on t,
+    # so that absorption alone makes the tail fall.
     power = 4 * np.pi * SPEED_OF_SOUND_M_S * distance_m**2 / (volume_m3 * SAMPLE_RATE)
     time_s = np.arange(mix - FADE_SAMPLES, length) / SAMPLE_RATE + direct_s
     tail = rng.standard_normal(time_s.size) * np.sqrt(power * 10.0 ** (-6.0 * time_s / rt60_s))
@@ -159,12 +184,13 @@ def _image_sources(
     distance_m: float,
     length: int,
 ) -> np.ndarray:
-    """Return the reflections without the direct path, (length,), relative to it in level and time; index 0 stays empty."""
+    """Return the reflections, (length,), relative to the direct path in level and time; index 0 is empty."""
     try:
         import pyroomacoustics
     except ImportError as error:
         raise DependencyError(
-            "simulated rooms need pyroomacoustics: `pip install pyroomacoustics`, or give recorded responses in rooms.paths"
+            "simulated rooms need pyroomacoustics: `pip install pyroomacoustics`, "
+            "or give recorded responses in rooms.paths"
         ) from error
     surface_m2 = 2 * float(size_m.prod()) * float((1 / size_m).sum())
     # Eyring's formula solved for the absorption: image sources lose the same share at each reflection.
@@ -192,7 +218,7 @@ def _image_sources(
 @register
 @dataclass(frozen=True, slots=True)
 class SimulatedRoom(Transform):
-    """Put a clip into a room; the length and the arrival of the direct sound stay, the rest of the echo is cut off."""
+    """Put a clip into a room; its length and the direct sound's arrival stay, echo past the end is cut."""
 
     name: ClassVar[str] = "simulated_room"
 
@@ -203,7 +229,7 @@ class SimulatedRoom(Transform):
     """Share of samples that are put into a room."""
 
     keep_level: bool = True
-    """Bring the active level back to the input's; otherwise the direct sound keeps its level and the echo adds to it."""
+    """Bring the active level back to the input's; if not, echo adds to the unchanged direct sound."""
 
     def __post_init__(self) -> None:
         """Check ranges."""

@@ -1,6 +1,6 @@
-"""Random generators that depend only on what they are for, so that order, workers and restarts change no draw.
+"""Random generators that depend only on what they are for: order, workers and restarts change no draw.
 
-Called by every stage of data preparation that draws something; Python's ``hash()`` differs between runs and is not used.
+Called by every stage of data preparation that draws. Python's ``hash()`` would differ between runs.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ def stable_rng(*parts: str | int) -> np.random.Generator:
     """Return a generator seeded by a stable hash of ``parts``.
 
     Args:
-        parts: what the draw is for, such as ``(seed, "augment", item_id, epoch)``; ``("a", "b")`` differs from ``("ab",)``.
+        parts: what the draw is for, such as ``seed, "augment", item_id, epoch``; their boundaries count.
     Raises:
-        TypeError: a part is neither text nor a whole number (a float or a path may print differently elsewhere).
+        TypeError: a part is neither text nor a whole number (others may print differently elsewhere).
     """
     names = [part if isinstance(part, str) else operator.index(part) for part in parts]
     digest = hashlib.blake2b(json.dumps(names).encode(), digest_size=16).digest()

@@ -1,6 +1,6 @@
 """SpecAugment: time and frequency masks on log-mel batches, drawn from a torch generator of the caller's.
 
-torchaudio's masking functions draw from torch's global generator, so they cannot be seeded by item; hence these few lines.
+torchaudio's masking functions draw from torch's global generator, so that they cannot be seeded by item.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kws.errors import ConfigError
 class SpecAugment:
     """Replace stretches of time and bands of frequency by each row's mean.
 
-    Source: SpecAugment, Park et al., arXiv:1904.08779; the share limit on time masks is its adaptive form, arXiv:1912.05533.
+    Source: SpecAugment, Park et al., arXiv:1904.08779; limit by share of the length, arXiv:1912.05533.
     """
 
     num_time_masks: int = 2
@@ -65,12 +65,10 @@ class SpecAugment:
         longest = torch.clamp((lengths * self.max_time_share).long(), max=self.max_time_frames)
         hidden_frames = _masks(self.num_time_masks, longest, lengths, num_frames, generator)  # (batch, time)
         widest = torch.full((batch,), min(self.max_mel_bins, num_bins))
-        hidden_bins = _masks(
-            self.num_mel_masks, widest, torch.full((batch,), num_bins), num_bins, generator
-        )  # (batch, mel)
-        hidden = (hidden_frames[:, :, None] | hidden_bins[:, None, :]) & valid[
-            :, :, None
-        ]  # (batch, time, mel)
+        bins = torch.full((batch,), num_bins)
+        hidden_bins = _masks(self.num_mel_masks, widest, bins, num_bins, generator)  # (batch, mel)
+        hidden = hidden_frames[:, :, None] | hidden_bins[:, None, :]  # (batch, time, mel)
+        hidden &= valid[:, :, None]
         valid = valid.to(features.device)[:, :, None]
         count = valid.sum(dim=(1, 2), keepdim=True).clamp(min=1) * num_bins
         mean = torch.where(valid, features, 0.0).sum(dim=(1, 2), keepdim=True) / count  # (batch, 1, 1)
@@ -87,7 +85,7 @@ class SpecAugment:
 
 
 def _masks(count: int, largest: Tensor, limits: Tensor, size: int, generator: torch.Generator) -> Tensor:
-    """Draw ``count`` masks per row, each 0 to ``largest`` cells wide and inside ``limits``; return (batch, size) bool."""
+    """Draw ``count`` masks a row, 0 to ``largest`` cells wide, within ``limits``: (batch, size) bool."""
     draws = torch.rand((2, limits.numel(), count), generator=generator)
     widths = (draws[0] * (largest[:, None] + 1)).long()  # (batch, count)
     starts = (draws[1] * (limits[:, None] - widths + 1)).long()
