@@ -182,7 +182,8 @@ def _rejections(name: str, stats: Stats, config: CheckConfig) -> Iterator[Findin
         yield Finding(
             "clipped",
             "reject",
-            f"{name}: {stats.clipped_share:.1%} of the samples at full scale; lower the gain and record it again",
+            f"{name}: {stats.clipped_share:.1%} of the samples at full scale; lower the gain and "
+            "record it again",
         )
 
 

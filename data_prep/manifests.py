@@ -155,7 +155,7 @@ def to_row(recording: Recording, folder: Path) -> dict[str, Any]:
         value = getattr(recording, entry.name)
         if value is not None and not (entry.name == "offset_s" and value == 0.0):
             row[entry.name] = value
-    return {**recording.extra, **row} if recording.extra else row
+    return {**row, **{key: value for key, value in recording.extra.items() if key not in row}}
 
 
 def from_row(row: dict[str, Any], folder: Path, where: str) -> Recording:

@@ -153,5 +153,6 @@ def _share_speaker(
     plan.shared.append(speaker)
     plan.notes.append(
         f"{label or 'everything'} is of one speaker, {speaker}: {len(moved)} file(s) went to {wanted}, which "
-        "so shares the voice with train, and its miss rate is too good; record another person for an honest number"
+        "so shares the voice with train, and its miss rate is too good; record another person for an honest "
+        "number"
     )

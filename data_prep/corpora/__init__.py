@@ -1,0 +1,41 @@
+"""Recipes for public corpora: an unpacked folder becomes a manifest. One file per corpus, one line here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from data_prep.corpora import librispeech, musan, rirs_noises, speech_commands
+from data_prep.corpora.base import Corpus
+from kws.errors import ConfigError
+
+__all__ = ["Corpus", "available_corpora", "load_corpus", "prepare_corpus"]
+
+_CORPORA = {
+    module.CORPUS.name: module.CORPUS for module in (librispeech, musan, rirs_noises, speech_commands)
+}
+
+
+def available_corpora() -> tuple[str, ...]:
+    """Return the names of the corpora that have a recipe, sorted."""
+    return tuple(sorted(_CORPORA))
+
+
+def load_corpus(name: str) -> Corpus:
+    """Return licence, citation and recipe of a corpus.
+
+    Raises:
+        ConfigError: no recipe of that name.
+    """
+    if name not in _CORPORA:
+        raise ConfigError(f"corpus `{name}` is not known; known corpora: {', '.join(available_corpora())}")
+    return _CORPORA[name]
+
+
+def prepare_corpus(name: str, corpus_dir: str | Path, output: str | Path) -> Path:
+    """Write the manifest of an unpacked corpus and return its path.
+
+    Raises:
+        ConfigError: no recipe of that name.
+        ManifestError: the folder is not the corpus.
+    """
+    return load_corpus(name).prepare(corpus_dir, output)

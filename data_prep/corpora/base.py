@@ -1,0 +1,92 @@
+"""What a corpus recipe is, and the step they share: Lhotse's recordings and supervisions to our manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data_prep import manifests
+from data_prep.manifests import Recording
+from kws.errors import DependencyError, ManifestError
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """A public corpus: where it is, under which terms, and how it becomes a manifest."""
+
+    name: str
+    """Name on the command line."""
+    url: str
+    """Where a person gets it."""
+    licence: str
+    """Licence, as its authors give it."""
+    citation: str
+    """What to cite."""
+    layout: str
+    """What the unpacked folder must hold."""
+    prepare: Callable[[str | Path, str | Path], Path]
+    """``prepare(corpus_dir, output)`` writes the manifest ``output`` and returns its path."""
+
+
+def lhotse_recipe(name: str) -> Callable[..., Any]:
+    """Return a function of ``lhotse.recipes``.
+
+    Raises:
+        DependencyError: lhotse is not installed.
+    """
+    try:
+        import lhotse.recipes
+    except ImportError as error:
+        raise DependencyError("corpus recipes need lhotse: `pip install 'kws[train]'`") from error
+    return getattr(lhotse.recipes, name)
+
+
+def require(corpus_dir: str | Path, parts: Iterable[str], layout: str, any_of: bool = False) -> Path:
+    """Return the absolute corpus folder when its parts are there.
+
+    Args:
+        corpus_dir: the unpacked corpus.
+        parts: files or folders that must exist in it.
+        layout: what the folder must hold, for the message.
+        any_of: one of the parts is enough.
+    Raises:
+        ManifestError: the folder or a part is missing.
+    """
+    folder = Path(corpus_dir).expanduser().absolute()
+    wanted = list(parts)
+    missing = [part for part in wanted if not (folder / part).exists()]
+    if not folder.is_dir() or (len(missing) == len(wanted) if any_of else missing):
+        what = f"{', '.join(missing)} not found in it" if folder.is_dir() else "no such folder"
+        raise ManifestError(f"{folder}: {what}; unpack the corpus so that the folder holds {layout}")
+    return folder
+
+
+def rows(part: dict[str, Any]) -> list[tuple[Any, Any | None]]:
+    """Pair Lhotse recordings with their supervision, sorted by path: recipes list them in any order."""
+    supervisions = {item.recording_id: item for item in part.get("supervisions", ())}
+    pairs = [(item, supervisions.get(item.id)) for item in part["recordings"]]
+    return sorted(pairs, key=lambda pair: pair[0].sources[0].source)
+
+
+def to_recording(audio: Any, source: str, **values: Any) -> Recording:
+    """Return our recording for a Lhotse recording, with the values of the recipe."""
+    return Recording(
+        path=Path(audio.sources[0].source).absolute(),
+        duration_s=audio.duration,
+        sample_rate=audio.sampling_rate,
+        source=source,
+        **values,
+    )
+
+
+def finish(recordings: list[Recording], output: str | Path, folder: Path) -> Path:
+    """Write the manifest.
+
+    Raises:
+        ManifestError: the recipe found no audio.
+    """
+    if not recordings:
+        raise ManifestError(f"{folder}: no audio found in it; unpack the corpus again")
+    return manifests.write(recordings, output)
