@@ -1,0 +1,68 @@
+"""Makes the manifests that ``kws/recipes/embedded.yaml`` trains the shipped encoder on.
+
+    python benchmarks/embedded_data.py --data DATA --output WORK
+    kws pretrain kws/recipes/embedded.yaml --root WORK --output RUN
+
+DATA holds the folders ``speechocean762``, ``ljspeech`` and ``noise``, each with ``manifest.jsonl``. Real sentences keep
+their own phones (speechocean762) or get eSpeak NG's (LJ Speech); synthetic speech reads their words in random order and
+the sentences themselves, in many voices.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from pathlib import Path
+
+from data_prep.synthesis import corpus, espeak
+from data_prep.synthesis.phones import read_lexicon, text_to_phones
+from kws.audio import atomic_write
+
+
+def read_rows(folder: Path) -> list[dict[str, object]]:
+    """Return the manifest rows of a corpus folder, with absolute paths."""
+    rows = [json.loads(line) for line in (folder / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
+    for row in rows:
+        row["path"] = str((folder.parent / row["path"]).resolve())
+    return rows
+
+
+def write_rows(path: Path, rows: list[dict[str, object]]) -> None:
+    """Write manifest rows."""
+    with atomic_write(path) as temporary:
+        temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def main() -> None:
+    """Make every manifest of the recipe."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the real corpora")
+    parser.add_argument("--output", type=Path, required=True, help="folder for manifests and synthetic speech")
+    parser.add_argument("--synthetic", type=int, default=9000, help="synthetic utterances (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=2, help="processes (default: %(default)s)")
+    arguments = parser.parse_args()
+    data, output = arguments.data, arguments.output
+
+    speechocean = read_rows(data / "speechocean762")
+    write_rows(output / "speechocean762.jsonl", speechocean)
+    ljspeech = read_rows(data / "ljspeech")
+    lexicon = read_lexicon(data / "speechocean762" / "lexicon.txt")
+    for row in ljspeech:
+        row["phones"] = " ".join(text_to_phones(str(row["text"]), "en-us"))
+    write_rows(output / "ljspeech.jsonl", ljspeech)
+    write_rows(output / "noise.jsonl", [row for row in read_rows(data / "noise") if row["split"] == "train"])
+
+    train = [str(row["text"]) for row in speechocean if row["split"] == "train"]
+    train += [clause for row in ljspeech for clause in re.split(r"[,;:.]\s+", str(row["text"])) if len(clause.split()) > 2]
+    words = sorted({word for text in train for word in re.findall(r"[a-z']+", text.lower())} | {w.lower() for w in lexicon})
+    salad = corpus.random_texts(words, max(1, arguments.synthetic - len(train)), seed=1, min_words=3, max_words=9)
+    voices = espeak.voices(400, seed=1, split="train")
+    path = corpus.synthesize_corpus(
+        output / "synthetic", [*train, *salad], arguments.synthetic, voices, 1, "train", arguments.workers
+    )
+    print(f"{path}: {arguments.synthetic} utterances in {len(voices)} voices")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,7 @@
+"""``python -m kws`` is the command ``kws``."""
+
+import sys
+
+from kws.cli import main
+
+sys.exit(main())

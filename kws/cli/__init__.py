@@ -1,0 +1,56 @@
+"""The one command ``kws``: parses arguments and calls one function per sub-command.
+
+Only this package reaches ``kws``, ``data_prep`` and ``export`` together; a sub-command's imports happen when it is called.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+
+from kws.errors import KwsError
+
+COMMANDS = ("pretrain",)
+"""Modules of this package that hold a sub-command: ``HELP``, ``add_arguments(parser)`` and ``run(arguments) -> int``."""
+
+
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows defaults and keeps the line breaks of a description."""
+
+
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser; only ``command``'s own arguments are added, so that the others import nothing."""
+    parser = argparse.ArgumentParser(prog="kws", description="Custom wake words by transfer from a speech recogniser.")
+    parser.add_argument("--verbose", action="store_true", help="log what is done")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        module = importlib.import_module(f"kws.cli.{name}")
+        sub = subparsers.add_parser(name, help=module.HELP, description=module.__doc__, formatter_class=HelpFormatter)
+        if command in (None, name):
+            module.add_arguments(sub)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns:
+        0 done, 1 a check failed, 2 bad usage or input.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    command = next((word for word in argv if word in COMMANDS), None)
+    arguments = build_parser(command).parse_args(argv)
+    logging.basicConfig(
+        level=logging.INFO if arguments.verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        return importlib.import_module(f"kws.cli.{arguments.command}").run(arguments)
+    except KwsError as error:
+        print(f"kws {arguments.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"kws {arguments.command}: stopped", file=sys.stderr)
+        return 130

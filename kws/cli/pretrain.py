@@ -1,0 +1,59 @@
+"""Pretrain the embedded phone recogniser from manifests of transcribed speech.
+
+A run that was stopped goes on from its last checkpoint when the same command is given again.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+HELP = "transcribed speech to the embedded encoder"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``kws pretrain``."""
+    parser.add_argument("recipe", type=Path, help="YAML recipe, such as kws/recipes/embedded.yaml")
+    parser.add_argument("--output", type=Path, required=True, help="folder for checkpoints, log, weights and metrics")
+    parser.add_argument("--root", type=Path, help="folder that the recipe's manifests are relative to (default: the recipe's)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one key of the recipe")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Call :func:`pretrain` and print the phone error rates."""
+    metrics = pretrain(arguments.recipe, arguments.output, root=arguments.root, overrides=arguments.set)
+    for name in ("dev_phone_error_rate", "test_phone_error_rate"):
+        for group, rate in metrics.get(name, {}).items():
+            print(f"{name} {group}: {100 * rate:.1f} %")
+    return 0
+
+
+def pretrain(recipe: Path, output: Path, root: Path | None = None, overrides: list[str] | None = None) -> dict[str, Any]:
+    """Run a recipe with the default augmentation.
+
+    Args:
+        recipe: YAML of :class:`kws.training.pretrain.PretrainConfig`.
+        output: folder for the result.
+        root: what relative manifest paths start from; None is the recipe's folder.
+        overrides: ``key=value`` changes of the recipe.
+    Raises:
+        ConfigError, ManifestError, AudioError: the recipe or its data cannot be used.
+    """
+    from data_prep import manifests
+    from data_prep.augmentation.banks import NoiseBank
+    from data_prep.augmentation.chain import default_chain
+    from kws.config import load_config, merge, parse_overrides, read_yaml
+    from kws.training.pretrain import PretrainConfig
+    from kws.training.pretrain import pretrain as run_recipe
+
+    base = root or recipe.parent
+    values = merge(read_yaml(recipe), parse_overrides(overrides or []))
+    for source in (*values.get("train", []), *values.get("dev", []), *values.get("test", [])):
+        source["manifest"] = base / source["manifest"]
+    config = load_config(PretrainConfig, values, str(recipe))
+    noise = None
+    if config.noise is not None:
+        noise = NoiseBank(tuple(recording.path for recording in manifests.read(base / config.noise)))
+    chain = default_chain(noise)
+    return run_recipe(config, output, chain.augment)

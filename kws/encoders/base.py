@@ -1,0 +1,84 @@
+"""The contract every speech encoder meets: what it is (:class:`EncoderInfo`) and how it is walked (:class:`Encoder`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from kws.structs import EncoderOutput, StreamState
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderInfo:
+    """What a person and the code may rely on.
+
+    Attributes:
+        name: registry name, such as ``embedded``.
+        hop_samples: samples between output frames; frame t ends at sample ``(t + 1) * hop_samples``.
+        receptive_field_samples: samples that one output frame depends on.
+        lookahead_samples: samples after the end of frame t that frame t depends on (0: causal).
+        dimension: features per output frame.
+        num_layers: layers that :func:`kws.encoders.truncate.truncate` counts.
+        streaming: True when chunks with state give exactly what the whole waveform gives; False when streaming means
+            running the encoder again over a sliding window.
+        window_samples: length of that sliding window (0 when ``streaming``).
+        licence: SPDX name or a plain statement for the weights.
+        source: where the weights come from, as a person can look it up.
+    """
+
+    name: str
+    hop_samples: int
+    receptive_field_samples: int
+    lookahead_samples: int
+    dimension: int
+    num_layers: int
+    streaming: bool
+    licence: str
+    source: str
+    window_samples: int = 0
+
+
+class Encoder(nn.Module):
+    """A front end, a stem and ordered layers; subclasses give :meth:`run`.
+
+    Attributes:
+        info: what the encoder declares of itself.
+        stem: everything below the first layer that has weights.
+        layers: the ordered layers; ``truncate`` keeps the first n, a transfer policy counts them.
+    """
+
+    info: EncoderInfo
+    stem: nn.Module
+    layers: nn.ModuleList
+
+    def initial_state(self, batch: int) -> StreamState:
+        """Return the zero state of a new stream for ``batch`` rows."""
+        raise NotImplementedError
+
+    def run(self, waveform: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
+        """Encode the next piece of a stream.
+
+        Args:
+            waveform: (batch, samples) float32 in [-1, 1], a whole number of hops.
+            state: what the last call returned, or :meth:`initial_state`.
+        Returns:
+            features: (batch, samples // hop_samples, feature) float32.
+            state: for the next call.
+        """
+        raise NotImplementedError
+
+    def forward(self, waveform: Tensor, lengths: Tensor) -> EncoderOutput:
+        """Encode whole waveforms: the same as one long piece of a stream from a zero state.
+
+        Args:
+            waveform: (batch, samples) float32 in [-1, 1] at ``SAMPLE_RATE``.
+            lengths: (batch,) int64, valid samples per row.
+        Returns:
+            features (batch, time, feature) and the valid frames per row; frames past a row's length are not masked.
+        """
+        hop = self.info.hop_samples
+        padded = nn.functional.pad(waveform, (0, -waveform.shape[1] % hop))
+        features, _ = self.run(padded, self.initial_state(waveform.shape[0]))
+        return EncoderOutput(features, torch.div(lengths, hop, rounding_mode="floor"))

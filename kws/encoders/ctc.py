@@ -1,0 +1,48 @@
+"""The recogniser that is pretrained: the embedded encoder with a phone output on its last and on a middle layer.
+
+Used by :mod:`kws.training.pretrain`; transfer keeps the encoder and drops the outputs.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from kws.encoders.sources.embedded import EmbeddedEncoder
+from kws.phones import NUM_OUTPUTS
+
+
+class PhoneRecogniser(nn.Module):
+    """Encoder and two linear phone outputs, trained with CTC.
+
+    The middle output regularises training and makes the layers that a wake word keeps speak of phones themselves.
+    Source: intermediate CTC, Lee and Watanabe, arXiv:2102.03216.
+
+    Args:
+        encoder: the encoder to train.
+        middle: number of layers below the middle output.
+    """
+
+    def __init__(self, encoder: EmbeddedEncoder, middle: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.middle = middle
+        dimension = encoder.info.dimension
+        self.output = nn.Sequential(nn.LayerNorm(dimension), nn.Linear(dimension, NUM_OUTPUTS))
+        self.middle_output = nn.Sequential(nn.LayerNorm(dimension), nn.Linear(dimension, NUM_OUTPUTS))
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Map log-mel frames to phone logits.
+
+        Args:
+            features: (batch, 4 * time, mel), as the encoder's front end gives them.
+        Returns:
+            logits of the last layer and of the middle layer, both (batch, time, 40).
+        """
+        encoder, batch = self.encoder, features.shape[0]
+        features, _ = encoder.stem(features, encoder.stem.initial_state(batch))
+        middle = features
+        for number, layer in enumerate(encoder.layers, start=1):
+            features, _ = layer(features, layer.initial_state(batch))  # type: ignore[operator]
+            if number == self.middle:
+                middle = features
+        return self.output(features), self.middle_output(middle)

@@ -1,0 +1,120 @@
+"""The encoder that ships in the wheel: log-mel, 4x subsampling and causal separable convolution blocks (DESIGN §5).
+
+Pretrained with phone CTC by :mod:`kws.training.pretrain`; its weights and model card lie in ``kws/assets/embedded``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from kws import frontend
+from kws.encoders.base import Encoder, EncoderInfo
+from kws.encoders.layers import SeparableBlock, StridedStack
+from kws.errors import ConfigError
+from kws.structs import StreamState
+
+SUBSAMPLING = 4
+HOP_SAMPLES = SUBSAMPLING * frontend.HOP_SAMPLES  # 640 samples, 40 ms
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedConfig:
+    """Shape of the embedded encoder."""
+
+    num_mels: int = 64
+    """Mel bands of the front end."""
+    dimension: int = 192
+    """Features per 40 ms frame, the same after every layer."""
+    num_layers: int = 10
+    """Residual separable blocks."""
+    kernel: int = 9
+    """Frames that one depthwise convolution sees (40 ms each)."""
+    expansion: int = 2
+    """Width of a block's inner layer, as a multiple of ``dimension``."""
+    drop: float = 0.1
+    """Probability that a row skips a block in training (stochastic depth); 0 in eval mode."""
+
+    def __post_init__(self) -> None:
+        for name in ("num_mels", "dimension", "num_layers", "kernel", "expansion"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"encoder.{name}: got {getattr(self, name)}, allowed: 1 or more")
+        if not 0 <= self.drop < 1:
+            raise ConfigError(f"encoder.drop: got {self.drop}, allowed: 0 up to but not including 1")
+
+
+class Stem(nn.Module):
+    """10 ms log-mel frames to 40 ms frames, in two causal steps of stride 2."""
+
+    def __init__(self, num_mels: int, dimension: int) -> None:
+        super().__init__()
+        self.first = StridedStack(num_mels, dimension, 2)
+        self.first_norm = nn.LayerNorm(dimension)
+        self.second = StridedStack(dimension, dimension, 2)
+        self.second_norm = nn.LayerNorm(dimension)
+
+    def initial_state(self, batch: int) -> StreamState:
+        """Return the zero states of both steps."""
+        return [self.first.initial_state(batch), self.second.initial_state(batch)]
+
+    def forward(self, features: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
+        """(batch, 4 * n, mel) to (batch, n, dimension)."""
+        features, first = self.first(features, state[0])
+        features, second = self.second(torch.relu(self.first_norm(features)), state[1])
+        return self.second_norm(features), [first, second]
+
+
+class EmbeddedEncoder(Encoder):
+    """Streaming phone-CTC encoder, causal: look-ahead 0.
+
+    Args:
+        config: its shape.
+        source: where its weights come from, for :class:`EncoderInfo`.
+        licence: licence of the weights.
+    """
+
+    stem: Stem
+
+    def __init__(self, config: EmbeddedConfig, *, source: str = "random weights", licence: str = "Apache-2.0") -> None:
+        super().__init__()
+        self.config = config
+        self.frontend = frontend.LogMel(config.num_mels)
+        self.stem = Stem(config.num_mels, config.dimension)
+        blocks = [
+            SeparableBlock(config.dimension, config.kernel, config.expansion, config.drop)
+            for _ in range(config.num_layers)
+        ]
+        self.layers = nn.ModuleList(blocks)
+        frames = (config.kernel - 1) * config.num_layers * SUBSAMPLING + (2 * 2 - 1) * 2 + (2 * 2 - 1) + 1
+        self.info = EncoderInfo(
+            name="embedded",
+            hop_samples=HOP_SAMPLES,
+            receptive_field_samples=(frames - 1) * frontend.HOP_SAMPLES + frontend.WINDOW_SAMPLES,
+            lookahead_samples=0,
+            dimension=config.dimension,
+            num_layers=config.num_layers,
+            streaming=True,
+            licence=licence,
+            source=source,
+        )
+
+    def initial_state(self, batch: int) -> StreamState:
+        """Return zeros for the front end, the stem's two steps and every layer."""
+        layers = [layer.initial_state(batch) for layer in self.layers]  # type: ignore[operator]
+        return [self.frontend.initial_state(batch), *self.stem.initial_state(batch), *layers]
+
+    def run(self, waveform: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
+        """See :meth:`Encoder.run`."""
+        features, samples = self.frontend(waveform, state[0])
+        features, states = self.encode(features, state[1:])
+        return features, [samples, *states]
+
+    def encode(self, features: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
+        """Encode log-mel frames (batch, 4 * n, mel) into (batch, n, dimension); ``state`` without the front end's."""
+        features, next_state = self.stem(features, state[:2])
+        for layer, layer_state in zip(self.layers, state[2:], strict=True):
+            features, layer_state = layer(features, layer_state)
+            next_state.append(layer_state)
+        return features, next_state

@@ -1,0 +1,34 @@
+"""Errors a person can act on; each message says what is wrong, what was given, what is allowed and what to do.
+
+Raised everywhere in the project; the command line prints the message without a traceback and exits with 2.
+"""
+
+from __future__ import annotations
+
+
+class KwsError(ValueError):
+    """Base of every error that the project raises for input it cannot use."""
+
+
+class ConfigError(KwsError):
+    """A configuration key, value or command-line argument is unknown or out of range."""
+
+
+class AudioError(KwsError):
+    """An audio file or waveform cannot be used."""
+
+
+class ManifestError(KwsError):
+    """A manifest or folder of recordings cannot be used."""
+
+
+class CheckpointError(KwsError):
+    """A checkpoint folder, weights file or exported model is missing, damaged or of another shape."""
+
+
+class ExportMismatch(KwsError):
+    """The exported graph does not compute what the checkpoint computes."""
+
+
+class DependencyError(KwsError):
+    """An optional package is not installed; the message holds the install line."""

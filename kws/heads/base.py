@@ -1,0 +1,32 @@
+"""The contract of a keyword head: encoder frames in, one logit per frame and keyword out, causal, with explicit state."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from kws.structs import StreamState
+
+
+class Head(nn.Module):
+    """Newly initialised layers on top of a truncated encoder.
+
+    Attributes:
+        memory_frames: how many past frames a logit depends on beyond its own (an upper bound; 0 for none).
+    """
+
+    memory_frames: int = 0
+
+    def initial_state(self, batch: int) -> StreamState:
+        """Return the zero state of a new stream."""
+        return []
+
+    def forward(self, features: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
+        """Score the next frames of a stream.
+
+        Args:
+            features: (batch, time, feature).
+            state: what the last call returned, or :meth:`initial_state`.
+        Returns:
+            logits (batch, time, keyword) and the next state.
+        """
+        raise NotImplementedError

@@ -1,0 +1,42 @@
+"""The phone inventory of the embedded recogniser: 39 ARPAbet symbols without stress, and the CTC blank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kws.errors import ManifestError
+
+BLANK = 0
+"""Index of the CTC blank among the recogniser's outputs."""
+
+PHONES = tuple(
+    "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH".split()
+)
+"""Output ``i + 1`` of the recogniser is ``PHONES[i]``; the symbols of the CMU Pronouncing Dictionary."""
+
+_INDEX = {phone: index + 1 for index, phone in enumerate(PHONES)}
+NUM_OUTPUTS = len(PHONES) + 1
+
+
+def encode(phones: str | Sequence[str], where: str = "phones") -> list[int]:
+    """Turn ARPAbet symbols, with or without stress digits, into output indices.
+
+    Args:
+        phones: ``"K AH0 M"`` or a sequence of symbols.
+        where: what to name in the message, such as the file.
+    Raises:
+        ManifestError: a symbol is not one of :data:`PHONES`.
+    """
+    symbols = phones.split() if isinstance(phones, str) else phones
+    try:
+        return [_INDEX[symbol.rstrip("012")] for symbol in symbols]
+    except KeyError as error:
+        raise ManifestError(
+            f"{where}: unknown phone {error.args[0]!r} in {' '.join(symbols)!r}; allowed: {' '.join(PHONES)}"
+        ) from error
+
+
+def decode(indices: Sequence[int]) -> list[str]:
+    """Turn frame-wise best outputs into phones: repeats merged, blanks dropped."""
+    merged = [index for position, index in enumerate(indices) if position == 0 or index != indices[position - 1]]
+    return [PHONES[index - 1] for index in merged if index != BLANK]

@@ -1,0 +1,38 @@
+"""The few typed bundles that travel along the one road from audio to scores."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+StreamState = list[Tensor]
+"""What a streaming module remembers: float32 tensors, batch first; all zeros is a new start."""
+
+
+class EncoderOutput(NamedTuple):
+    """What an encoder returns.
+
+    Attributes:
+        features: (batch, time, feature) float32.
+        lengths: (batch,) int64, valid frames per row.
+    """
+
+    features: Tensor
+    lengths: Tensor
+
+
+class Batch(NamedTuple):
+    """One batch of keyword training data.
+
+    Attributes:
+        waveform: (batch, samples) float32 in [-1, 1] at ``SAMPLE_RATE``.
+        lengths: (batch,) int64, valid samples per row.
+        targets: (batch, keyword) float32, 1 where the keyword is spoken in the row.
+        first_frames: (batch,) int64, first frame that may fire for a positive row (0 where unknown).
+    """
+
+    waveform: Tensor
+    lengths: Tensor
+    targets: Tensor
+    first_frames: Tensor

@@ -1,0 +1,323 @@
+"""``kws pretrain``: transcribed speech to the embedded phone recogniser, by CTC (DESIGN §5).
+
+Source of the loss: connectionist temporal classification, Graves et al., ICML 2006.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torchaudio.functional import edit_distance
+
+from kws import phones
+from kws.checkpoint import save_recogniser
+from kws.config import config_hash
+from kws.encoders.ctc import PhoneRecogniser
+from kws.encoders.sources.embedded import SUBSAMPLING, EmbeddedConfig, EmbeddedEncoder
+from kws.errors import ConfigError
+from kws.manifest import read_manifest
+from kws.training.pretrain_data import Augment, Corpus, CtcBatch, TrainingBatches, evaluation_batches
+
+logger = logging.getLogger(__name__)
+
+STATISTICS_UTTERANCES = 300
+"""Utterances that the mean and deviation of each mel band are taken from."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceConfig:
+    """One manifest of transcribed speech."""
+
+    manifest: Path
+    """JSON Lines with ``path`` and ``phones``."""
+    splits: tuple[str, ...] = ("train",)
+    """Splits to take."""
+    weight: float = 1.0
+    """How often an utterance of it is drawn, relative to the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainConfig:
+    """A pretraining recipe."""
+
+    train: tuple[SourceConfig, ...]
+    """Speech to learn from."""
+    dev: tuple[SourceConfig, ...]
+    """Real speech of other speakers: the phone error rate that the curve shows."""
+    test: tuple[SourceConfig, ...] = ()
+    """Read once, at the end, for the model card."""
+    noise: Path | None = None
+    """Manifest or folder of noise recordings to mix in."""
+    encoder: EmbeddedConfig = field(default_factory=EmbeddedConfig)
+    """Shape of the encoder."""
+    middle: int = 5
+    """Layers below the middle CTC output."""
+    middle_weight: float = 0.3
+    """Weight of the middle CTC loss."""
+    steps: int = 20_000
+    """Optimiser steps."""
+    batch_s: float = 80.0
+    """Seconds of audio per step."""
+    learning_rate: float = 2e-3
+    """Peak rate of AdamW."""
+    warmup: float = 0.05
+    """Share of the steps over which the rate rises; then it falls to zero on a cosine."""
+    weight_decay: float = 0.02
+    """Weight decay of AdamW."""
+    ema_decay: float = 0.999
+    """Decay per step of the averaged weights that are evaluated and saved."""
+    spec_augment: bool = True
+    """Mask random mel bands and frames."""
+    evaluate_every: int = 1000
+    """Steps between two readings of the dev phone error rate and checkpoints."""
+    num_workers: int = 1
+    """Processes that make batches."""
+    seed: int = 1
+    """Seed of weights, draws and augmentation."""
+    precision: str = "bf16-mixed"
+    """Lightning precision; ``32-true`` where bfloat16 is slow."""
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch_s <= 0 or self.learning_rate <= 0:
+            raise ConfigError("steps, batch_s and learning_rate must be above 0; mend the recipe")
+        if not 1 <= self.middle <= self.encoder.num_layers:
+            raise ConfigError(f"middle: got {self.middle}, allowed: 1 to {self.encoder.num_layers} (encoder.num_layers)")
+
+
+def mask_features(features: Tensor, generator: torch.Generator) -> Tensor:
+    """Zero two random mel bands (up to 12 wide) and a few spans of frames (up to 250 ms) of normalised log-mel.
+
+    Args:
+        features: (batch, time, mel).
+    Source: SpecAugment, Park et al., arXiv:1904.08779.
+    """
+    batch, frames, mels = features.shape
+
+    def spans(size: int, widest: int, count: int) -> Tensor:
+        width = torch.rand(batch, count, 1, generator=generator) * widest
+        start = torch.rand(batch, count, 1, generator=generator) * (size - width)
+        place = torch.arange(size)
+        return ((place >= start) & (place < start + width)).any(dim=1)
+
+    bands, times = spans(mels, 12, 2), spans(frames, 25, max(1, frames // 150))
+    keep = ~(bands[:, None, :] | times[:, :, None])
+    return features * keep.to(features)
+
+
+class CtcTask(lightning.LightningModule):
+    """One step and one evaluation of CTC pretraining."""
+
+    def __init__(self, model: PhoneRecogniser, config: PretrainConfig) -> None:
+        super().__init__()
+        self.model, self.config = model, config
+        self.loss = nn.CTCLoss(blank=phones.BLANK, zero_infinity=True)
+        self._edits: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+
+    def training_step(self, batch: CtcBatch, index: int) -> Tensor:
+        """CTC on the last layer plus the weighted one on the middle layer."""
+        features = batch.features
+        if self.config.spec_augment:
+            generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.global_step)
+            features = mask_features(features, generator)
+        last, middle = self.model(features)
+        losses = [
+            self.loss(logits.float().log_softmax(2).transpose(0, 1), batch.targets, batch.lengths, batch.target_lengths)
+            for logits in (last, middle)
+        ]
+        loss = losses[0] + self.config.middle_weight * losses[1]
+        if not torch.isfinite(loss):
+            raise ConfigError(f"step {self.global_step}: the loss is not finite; lower learning_rate or check the data")
+        self.log("loss", losses[0].detach(), prog_bar=True)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Start the count of edits anew."""
+        self._edits.clear()
+
+    def validation_step(self, batch: CtcBatch, index: int) -> None:
+        """Count edits between recognised and canonical phones."""
+        for name, edits in zip(("per", "per_middle"), count_edits(self.model, batch), strict=True):
+            self._edits[name][0] += sum(edit for edit, _ in edits)
+            self._edits[name][1] += sum(length for _, length in edits)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the dev phone error rates of the last and the middle output."""
+        for name, (edits, length) in self._edits.items():
+            self.log(f"dev_{name}", edits / max(length, 1), prog_bar=True)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW, linear warm-up, cosine to zero; no decay on biases and norms."""
+        decayed = [p for p in self.parameters() if p.ndim > 1]
+        plain = [p for p in self.parameters() if p.ndim <= 1]
+        groups = [{"params": decayed, "weight_decay": self.config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        optimizer = torch.optim.AdamW(groups, lr=self.config.learning_rate, betas=(0.9, 0.98))
+        warmup = max(1, round(self.config.warmup * self.config.steps))
+
+        def rate(step: int) -> float:
+            if step < warmup:
+                return (step + 1) / warmup
+            return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self.config.steps - warmup)))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+@torch.no_grad()
+def count_edits(model: PhoneRecogniser, batch: CtcBatch) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Return (edits, reference length) per row, for the last and the middle output, by greedy decoding."""
+    references = [[phones.PHONES[index - 1] for index in row.tolist()] for row in batch.targets.split(batch.target_lengths.tolist())]
+    counted = []
+    for logits in model(batch.features):
+        best = logits.argmax(2)
+        rows = [phones.decode(row[:count].tolist()) for row, count in zip(best, batch.lengths.tolist(), strict=True)]
+        counted.append([(int(edit_distance(r, h)), len(r)) for r, h in zip(references, rows, strict=True)])
+    return counted[0], counted[1]
+
+
+def phone_error_rate(model: PhoneRecogniser, corpus: Corpus, by: Iterable[str] = ()) -> dict[str, float]:
+    """Phone error rate of a corpus, whole and by the values of manifest fields.
+
+    Args:
+        model: the recogniser; put into eval mode.
+        corpus: transcribed speech.
+        by: names of extra manifest fields, such as ``gender``; ``age`` is grouped into child (below 16) and adult.
+    Returns:
+        ``{"all": 0.3, "gender=f": 0.28, ...}``.
+    """
+    model.eval()
+    totals: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for batch, utterances in evaluation_batches(corpus, 120.0, model.encoder):
+        for (edits, length), utterance in zip(count_edits(model, batch)[0], utterances, strict=True):
+            groups = ["all"]
+            for name in by:
+                value = utterance.extra.get(name)
+                if name == "age" and value is not None:
+                    value = "child" if value < 16 else "adult"
+                groups.append(f"{name}={value}")
+            for group in groups:
+                totals[group][0] += edits
+                totals[group][1] += length
+    return {group: edits / max(length, 1) for group, (edits, length) in sorted(totals.items())}
+
+
+def load_sources(sources: tuple[SourceConfig, ...]) -> Corpus:
+    """Read every source into one corpus, without a line that has no phones."""
+    utterances, weights = [], []
+    for source in sources:
+        found = [entry for entry in read_manifest(source.manifest, source.splits) if entry.phones]
+        logger.info("%s: %d utterances with phones", source.manifest, len(found))
+        utterances += found
+        weights += [source.weight] * len(found)
+    return Corpus(utterances, weights)
+
+
+def set_statistics(encoder: EmbeddedEncoder, batches: TrainingBatches) -> None:
+    """Set the front end's mean and scale from the first training batches, augmented as in training."""
+    rows: list[Tensor] = []
+    step = 0
+    while sum(len(row) for row in rows) < STATISTICS_UTTERANCES * 100:
+        batch = batches.batch(step)
+        frames = (SUBSAMPLING * batch.lengths).tolist()
+        rows += [row[:count] for row, count in zip(batch.features, frames, strict=True)]
+        step += 1
+    joined = torch.cat(rows)
+    encoder.frontend.mean.copy_(joined.mean(0))
+    encoder.frontend.scale.copy_(1 / joined.std(0).clamp_min(1e-3))
+
+
+def load_statistics(encoder: EmbeddedEncoder, checkpoint: Path) -> None:
+    """Take the front end's mean and scale from a checkpoint, before the loader's processes copy them."""
+    tensors = torch.load(checkpoint, weights_only=True, map_location="cpu")["state_dict"]
+    for name in ("mean", "scale"):
+        getattr(encoder.frontend, name).copy_(tensors[f"model.encoder.frontend.{name}"])
+
+
+def pretrain(config: PretrainConfig, output: Path, augment: Augment | None = None) -> dict[str, Any]:
+    """Train the phone recogniser of a recipe; called again after a kill, it goes on from its last checkpoint.
+
+    Args:
+        config: the recipe.
+        output: folder for checkpoints, log, weights and metrics.
+        augment: waveform augmentation, ``augment(waveform, item_id, seed, epoch)``.
+    Returns:
+        metrics: hours, steps, phone error rates; also written to ``metrics.json``.
+    """
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    train, dev = load_sources(config.train), load_sources(config.dev)
+    encoder = EmbeddedEncoder(config.encoder, source="kws pretrain")
+    model = PhoneRecogniser(encoder, config.middle)
+    last = output / "checkpoints" / "last.ckpt"
+    first_step = int(torch.load(last, weights_only=True, map_location="cpu")["global_step"]) if last.exists() else 0
+    if first_step:
+        load_statistics(encoder, last)
+    batches = TrainingBatches(
+        train,
+        batch_s=config.batch_s,
+        augment=augment,
+        encoder=encoder,
+        num_steps=config.steps,
+        first_step=first_step,
+        seed=config.seed,
+    )
+    if not first_step:
+        set_statistics(encoder, batches)
+    loader = DataLoader(
+        batches, batch_size=None, num_workers=config.num_workers, prefetch_factor=8 if config.num_workers else None
+    )
+    dev_batches = [batch for batch, _ in evaluation_batches(dev, 120.0, encoder)]
+    task = CtcTask(model, config)
+    started = time.monotonic()
+    trainer = lightning.Trainer(
+        max_steps=config.steps,
+        precision=config.precision,  # type: ignore[arg-type]
+        accelerator="auto",
+        devices=1,
+        gradient_clip_val=1.0,
+        val_check_interval=config.evaluate_every,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        log_every_n_steps=50,
+        logger=CSVLogger(output, name="log", version=""),
+        callbacks=[
+            ModelCheckpoint(output / "checkpoints", save_last=True, every_n_train_steps=config.evaluate_every, save_top_k=0),
+            EMAWeightAveraging(decay=config.ema_decay),
+            TQDMProgressBar(refresh_rate=20),
+        ],
+        enable_model_summary=False,
+    )
+    trainer.fit(
+        task,
+        loader,
+        DataLoader(dev_batches, batch_size=None, collate_fn=None),
+        ckpt_path=str(last) if first_step else None,
+        weights_only=True,
+    )
+    metrics = {
+        "steps": config.steps,
+        "train_hours": round(train.hours, 3),
+        "train_utterances": len(train.audio),
+        "parameters": sum(p.numel() for p in encoder.parameters()),
+        "config_hash": config_hash(config),
+        "wall_s": round(time.monotonic() - started),
+    }
+    # evaluated as saved: weights rounded to half precision
+    save_recogniser(output, model, config, metrics)
+    metrics["dev_phone_error_rate"] = phone_error_rate(model, dev)
+    if config.test:
+        metrics["test_phone_error_rate"] = phone_error_rate(model, load_sources(config.test), by=("gender", "age"))
+    save_recogniser(output, model, config, metrics)
+    return metrics
