@@ -6,20 +6,20 @@ over processes without changing a sample.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from data_prep import manifests
+from data_prep.manifests import Recording
 from data_prep.synthesis import espeak
-from data_prep.synthesis.phones import text_to_phones
+from data_prep.synthesis.phones import texts_to_phones
 from kws import audio
 from kws.errors import ConfigError
 
-SOURCE = "espeak-ng"
 SILENCE_DB = -45.0
 """Samples this far below the peak count as silence when the ends are trimmed."""
 MARGIN_RANGE_S = (0.02, 0.30)
@@ -29,27 +29,31 @@ ITEMS_PER_JOB = 32
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One recording to make: what is said, by whom, where it goes and what its manifest row holds besides."""
+    """One recording to make."""
 
     path: Path
     """Audio file to write."""
     text: str
     """What to say."""
-    voice: espeak.Voice
+    voice: espeak.Speaker
     """Who says it."""
+    split: espeak.Split
+    """Where it goes."""
     seed: int
     """Seed of the silence at both ends."""
-    row: Mapping[str, object] = field(default_factory=dict)
-    """Manifest fields that are known before synthesis: split, label, phones and so on."""
+    phones: str | None = None
+    """Pronunciation, for the manifest."""
+    label: str | None = None
+    """Label, for the manifest."""
     spoken: str = ""
-    """What the synthesiser reads where it differs from ``text`` (eSpeak phonemes in ``[[...]]``)."""
+    """What the synthesiser reads where it differs from ``text``, such as another punctuation."""
 
 
 def synthesize_corpus(
     output: Path,
     texts: Sequence[str],
     num_utterances: int,
-    voices: Sequence[espeak.Voice],
+    voices: Sequence[espeak.Speaker],
     seed: int,
     split: espeak.Split,
     num_workers: int = 1,
@@ -86,29 +90,36 @@ def synthesize_corpus(
         raise ConfigError(
             f"synthesis of {num_utterances} utterances was given no {missing}; pass at least one"
         )
+    used = texts[:num_utterances]
     phones_of: dict[tuple[str, str], str] = {}
+    for language in sorted({voice.pronunciation for voice in voices}) if phones else ():
+        for text, text_phones in zip(used, texts_to_phones(used, language, lexicon), strict=True):
+            phones_of[text, language] = " ".join(text_phones)
     utterances = []
     for index in range(num_utterances):
         generator = np.random.default_rng(espeak.stable_hash("synthesize_corpus", seed, split, index))
         text = texts[index % len(texts)]
         voice = voices[int(generator.integers(len(voices)))]
-        row: dict[str, object] = {"split": split}
-        if phones:
-            language = pronunciation_language(voice.accent)
-            if (text, language) not in phones_of:
-                phones_of[text, language] = " ".join(text_to_phones(text, language, lexicon))
-            row["phones"] = phones_of[text, language]
         # The content is part of the name: a run with other texts or voices takes no stale file for its own.
         content = espeak.stable_hash(seed, text, voice.id) & 0xFFFFFFFF
         path = output / split / f"{index // 1000:03d}" / f"{index:06d}-{content:08x}{suffix}"
-        utterances.append(Utterance(path, text, voice, int(generator.integers(2**63)), row))
-    rows = synthesize(utterances, num_workers, description=f"{split} speech")
-    return write_manifest(output / f"{split}.jsonl", rows)
+        utterances.append(
+            Utterance(
+                path,
+                text,
+                voice,
+                split,
+                int(generator.integers(2**63)),
+                phones_of.get((text, voice.pronunciation)),
+            )
+        )
+    recordings = synthesize(utterances, num_workers, description=f"{split} speech")
+    return manifests.write(recordings, output / f"{split}.jsonl")
 
 
 def synthesize(
     utterances: Sequence[Utterance], num_workers: int = 1, description: str = "speech"
-) -> list[dict[str, object]]:
+) -> list[Recording]:
     """Make the recordings that do not exist yet, with a progress bar.
 
     Args:
@@ -116,30 +127,15 @@ def synthesize(
         num_workers: processes; eSpeak is not thread safe.
         description: label of the progress bar.
     Returns:
-        One manifest row per utterance, in order; ``path`` is absolute.
+        One recording per utterance, in order.
     """
     jobs = [utterances[start : start + ITEMS_PER_JOB] for start in range(0, len(utterances), ITEMS_PER_JOB)]
-    rows: list[dict[str, object]] = []
+    recordings: list[Recording] = []
     with tqdm(total=len(utterances), desc=description, unit="utt") as progress:
         for finished in _run(jobs, num_workers):
-            rows += finished
+            recordings += finished
             progress.update(len(finished))
-    return rows
-
-
-def write_manifest(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
-    """Write rows as JSON lines, ``path`` relative to the manifest's folder; return the manifest's path."""
-    folder = path.parent.resolve()
-    with audio.atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        for row in rows:
-            relative = Path(str(row["path"])).resolve().relative_to(folder).as_posix()
-            file.write(json.dumps({**row, "path": relative}, ensure_ascii=False) + "\n")
-    return path
-
-
-def pronunciation_language(accent: str) -> str:
-    """Return the language whose pronunciation labels an accent: General American for every English one."""
-    return "en-us" if accent.lower().split("-")[0] == "en" else accent
+    return recordings
 
 
 def trim_silence(waveform: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -191,7 +187,7 @@ def _endless(words: Sequence[str], generator: np.random.Generator) -> Iterator[s
             yield words[int(index)]
 
 
-def _run(jobs: Sequence[Sequence[Utterance]], num_workers: int) -> Iterator[list[dict[str, object]]]:
+def _run(jobs: Sequence[Sequence[Utterance]], num_workers: int) -> Iterator[list[Recording]]:
     if num_workers == 1:
         yield from map(_make_all, jobs)
         return
@@ -202,26 +198,28 @@ def _run(jobs: Sequence[Sequence[Utterance]], num_workers: int) -> Iterator[list
     )
 
 
-def _make_all(utterances: Sequence[Utterance]) -> list[dict[str, object]]:
+def _make_all(utterances: Sequence[Utterance]) -> list[Recording]:
     return [_make(utterance) for utterance in utterances]
 
 
-def _make(utterance: Utterance) -> dict[str, object]:
-    """Write one recording unless it exists; return its manifest row."""
+def _make(utterance: Utterance) -> Recording:
+    """Write one recording unless it exists."""
     if utterance.path.is_file():
         duration_s = audio.duration_s(utterance.path)
     else:
-        waveform = espeak.speak(utterance.spoken or utterance.text, utterance.voice)
+        waveform = utterance.voice.speak(utterance.spoken or utterance.text)
         waveform = trim_silence(waveform, np.random.default_rng(utterance.seed))
         audio.save(utterance.path, waveform)
         duration_s = audio.samples_to_seconds(len(waveform))
-    return {
-        "path": str(utterance.path),
-        "text": utterance.text,
-        "speaker": utterance.voice.id,
-        "duration_s": round(duration_s, 4),
-        "sample_rate": audio.SAMPLE_RATE,
-        "language": utterance.voice.language,
-        "source": SOURCE,
-        **utterance.row,
-    }
+    return Recording(
+        path=utterance.path.absolute(),
+        text=utterance.text,
+        label=utterance.label,
+        speaker=utterance.voice.id,
+        split=utterance.split,
+        phones=utterance.phones,
+        duration_s=round(duration_s, 4),
+        sample_rate=audio.SAMPLE_RATE,
+        language=utterance.voice.language,
+        source=utterance.voice.source,
+    )

@@ -1,0 +1,184 @@
+"""A synthetic data set for one wake phrase: positives, confusable negatives and everyday speech.
+
+`kws quickstart` and `kws prep` call :func:`synthesize_keyword` when a person has few recordings or none.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from data_prep import manifests
+from data_prep.synthesis import espeak, phrases
+from data_prep.synthesis.corpus import Utterance, synthesize
+from data_prep.synthesis.espeak import Split, stable_hash
+from data_prep.synthesis.phones import phones_to_espeak, texts_to_phones
+from kws.errors import ConfigError
+
+CONFUSABLE = "confusable"
+SPEECH = "speech"
+
+DEFAULT_SPLITS: tuple[tuple[Split, float], ...] = (("train", 0.8), ("dev", 0.1), ("test", 0.1))
+
+ENDINGS = ("", "", ".", "!", "?", ",")
+"""Punctuation after the phrase: each gives another melody."""
+
+
+def synthesize_keyword(
+    phrase: str,
+    output: Path,
+    num_positives: int = 500,
+    num_negatives: int = 2000,
+    seed: int = 0,
+    *,
+    splits: Mapping[Split, float] | None = None,
+    confusable_share: float = 0.5,
+    language: str = "en",
+    speakers: Sequence[espeak.Speaker] = (),
+    words: Sequence[str] | None = None,
+    lexicon: Mapping[str, Sequence[str]] | None = None,
+    num_workers: int = 1,
+    suffix: str = ".flac",
+) -> tuple[Path, Path]:
+    """Write recordings of a phrase and of what it may be confused with, in many voices, with two manifests.
+
+    Every recording has a voice of its own; no voice variant is in two splits. Finished files of an earlier
+    run are kept.
+
+    Args:
+        phrase: what the device shall wake on; it is the label of the positives.
+        output: folder of ``positives.jsonl``, ``negatives.jsonl`` and the audio.
+        num_positives: recordings of the phrase, over all splits.
+        num_negatives: recordings without it, over all splits.
+        seed: same seed, same data set.
+        splits: fraction of each split; None takes 80 % train, 10 % dev, 10 % test.
+        confusable_share: part of the negatives that sounds like the phrase (label ``confusable``); the rest
+            is everyday sentences (label ``speech``).
+        language: eSpeak language code; ``en`` speaks every English accent, ``en-us`` that one alone.
+        speakers: further voices, such as ``PiperVoice``; each second recording goes to one of its split.
+        words: vocabulary for near-sounding words; English has one, other languages do without.
+        lexicon: pronunciations that override eSpeak's, for the phrase in speech too (English accents).
+        num_workers: processes.
+        suffix: audio format, ``.flac``, ``.wav``, ``.ogg`` or ``.opus``.
+    Returns:
+        Paths of the manifests of positives and negatives.
+    Raises:
+        ConfigError: the phrase cannot be said, or the language, a split or a number is out of range.
+        DependencyError: espeakng_loader is not installed.
+    """
+    fractions = dict(DEFAULT_SPLITS if splits is None else splits)
+    _check(num_positives, num_negatives, confusable_share, fractions)
+    accents = espeak.ENGLISH_ACCENTS if language.lower() == "en" else (language,)
+    pronunciation = espeak.Voice(accents[0]).pronunciation
+    spoken = _spoken(phrase, pronunciation, lexicon)
+
+    utterances: dict[bool, list[Utterance]] = {True: [], False: []}
+    for split, positives, negatives in zip(
+        fractions, _share(num_positives, fractions), _share(num_negatives, fractions), strict=True
+    ):
+        num_confusables = round(negatives * confusable_share)
+        texts = _confusable_texts(
+            phrase, num_confusables, stable_hash(seed, split), pronunciation, words, lexicon
+        )
+        labels = [CONFUSABLE] * len(texts)
+        num_sentences = negatives - len(texts)
+        texts += phrases.carrier_sentences(phrase, num_sentences, stable_hash(seed, split), pronunciation)
+        labels += [SPEECH] * num_sentences
+        texts = [phrase] * positives + texts
+        labels = [phrase] * positives + labels
+
+        voices = _voices(len(texts), stable_hash(seed, split), accents, split, speakers)
+        pronounced = texts_to_phones(texts, pronunciation, lexicon)
+        for index, (text, label, voice, phones) in enumerate(
+            zip(texts, labels, voices, pronounced, strict=True)
+        ):
+            generator = np.random.default_rng(stable_hash("synthesize_keyword", seed, split, index))
+            positive = index < positives
+            said = spoken + ENDINGS[int(generator.integers(len(ENDINGS)))] if positive else text
+            # The content is part of the name, so that a changed call takes no stale file for its own.
+            content = stable_hash(seed, said, voice.id) & 0xFFFFFFFF
+            folder = output / "audio" / split / ("keyword" if positive else label)
+            utterances[positive].append(
+                Utterance(
+                    path=folder / f"{index:06d}-{content:08x}{suffix}",
+                    text=text,
+                    voice=voice,
+                    split=split,
+                    seed=int(generator.integers(2**63)),
+                    phones=" ".join(phones),
+                    label=label,
+                    spoken=said,
+                )
+            )
+    made = {
+        positive: manifests.write(
+            synthesize(utterances[positive], num_workers, "positives" if positive else "negatives"),
+            output / ("positives.jsonl" if positive else "negatives.jsonl"),
+        )
+        for positive in (True, False)
+    }
+    return made[True], made[False]
+
+
+def _check(
+    num_positives: int, num_negatives: int, confusable_share: float, fractions: Mapping[Split, float]
+) -> None:
+    if num_positives < 0 or num_negatives < 0:
+        raise ConfigError(
+            f"{num_positives} positives and {num_negatives} negatives were asked for; give 0 or more"
+        )
+    if not 0 <= confusable_share <= 1:
+        raise ConfigError(f"confusable_share is {confusable_share}, allowed is 0 to 1; give a fraction")
+    unknown = set(fractions) - set(espeak.SPLITS)
+    if unknown or not fractions or min(fractions.values()) < 0 or abs(sum(fractions.values()) - 1) > 1e-6:
+        raise ConfigError(
+            f"splits are {dict(fractions)}, allowed are {', '.join(espeak.SPLITS)}; "
+            "give each a fraction, all together 1"
+        )
+
+
+def _share(num: int, fractions: Mapping[Split, float]) -> list[int]:
+    """Divide a number by the fractions, so that the parts sum to it exactly."""
+    edges = np.round(np.cumsum([0.0, *fractions.values()]) * num).astype(int)
+    return [int(stop - start) for start, stop in itertools.pairwise(edges)]
+
+
+def _spoken(phrase: str, pronunciation: str, lexicon: Mapping[str, Sequence[str]] | None) -> str:
+    """Return what is read for the phrase: phonemes where a lexicon says how an English word sounds."""
+    words = phrases.check_phrase(phrase, pronunciation, lexicon)
+    changed = lexicon and words != phrases.check_phrase(phrase, pronunciation)
+    return (
+        phones_to_espeak(words) if changed and pronunciation == "en-us" else phrase.strip().rstrip(".,!?;:")
+    )
+
+
+def _confusable_texts(
+    phrase: str,
+    num: int,
+    seed: int,
+    pronunciation: str,
+    words: Sequence[str] | None,
+    lexicon: Mapping[str, Sequence[str]] | None,
+) -> list[str]:
+    """Return confusable texts, half of them within a sentence; a short list is used again in other voices."""
+    alone = phrases.confusables(phrase, num, seed, words, language=pronunciation, lexicon=lexicon)
+    if pronunciation == "en-us":
+        half = phrases.in_sentences(alone[1::2], seed)
+        alone[1::2] = half
+        alone = phrases.without_phrase(phrase, alone, pronunciation, lexicon)
+    return list(itertools.islice(itertools.cycle(alone), num)) if alone else []
+
+
+def _voices(
+    num: int, seed: int, accents: Sequence[str], split: Split, speakers: Sequence[espeak.Speaker]
+) -> list[espeak.Speaker]:
+    """Return a voice for each recording: eSpeak's, each second one replaced by a further speaker."""
+    chosen: list[espeak.Speaker] = list(espeak.voices(num, seed, accents=accents, split=split))
+    further = [speaker for speaker in speakers if speaker.split == split]
+    if further:
+        generator = np.random.default_rng(stable_hash("further speakers", seed))
+        chosen[1::2] = [further[int(generator.integers(len(further)))] for _ in chosen[1::2]]
+    return chosen

@@ -1,0 +1,122 @@
+"""eSpeak in process: sound, repeatability, voices and their splits."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from data_prep.synthesis import espeak
+from data_prep.synthesis.espeak import Voice
+from kws.audio import SAMPLE_RATE
+from kws.errors import ConfigError, DependencyError
+
+
+@pytest.fixture
+def _no_loader(monkeypatch):
+    monkeypatch.setitem(sys.modules, "espeakng_loader", None)
+    espeak._paths.cache_clear()
+    espeak.languages.cache_clear()
+    yield
+    espeak._paths.cache_clear()
+
+
+def test_speech_has_plausible_length_and_level():
+    waveform = espeak.speak("hey computer", Voice())
+    assert waveform.dtype == np.float32
+    assert 0.5 * SAMPLE_RATE < len(waveform) < 2.0 * SAMPLE_RATE
+    assert 0.1 < np.abs(waveform).max() <= 1.0
+    # Speech has most of its energy below 4 kHz; a wrong sample rate or byte order would not.
+    power = np.abs(np.fft.rfft(waveform)) ** 2
+    assert power[: len(power) // 2].sum() > 0.9 * power.sum()
+
+
+def test_same_call_is_bit_identical_whatever_was_said_before():
+    voice = Voice("en-us", "f2")
+    first = espeak.speak("hey computer", voice)
+    espeak.speak("something else entirely", Voice("en-gb", "klatt4", speed_wpm=220))
+    espeak.phonemes("and more")
+    np.testing.assert_array_equal(espeak.speak("hey computer", voice), first)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [Voice("en-gb"), Voice(variant="f2"), Voice(pitch=80), Voice(speed_wpm=220), Voice(pitch_range=0)],
+)
+def test_each_property_of_a_voice_is_heard(other):
+    base, changed = espeak.speak("hey computer", Voice()), espeak.speak("hey computer", other)
+    length = min(len(base), len(changed))
+    assert len(base) != len(changed) or np.abs(base[:length] - changed[:length]).max() > 0.05
+
+
+def test_speed_is_in_the_right_direction():
+    slow, fast = (espeak.speak("one two three four five", Voice(speed_wpm=rate)) for rate in (110, 240))
+    assert len(slow) > 1.6 * len(fast)
+
+
+def test_every_variant_makes_sound():
+    assert len(espeak.variants()) > 60
+    for variant in espeak.variants():
+        assert np.abs(espeak.speak("hey", Voice(variant=variant))).max() > 0.05, variant
+    assert not {"Demonic", "robosoft", "whisper", "UniRobot", "fast"} & set(espeak.variants())
+
+
+def test_phonemes_in_brackets_are_read_as_phonemes():
+    spelled, written = (
+        espeak.speak("[[k@mpj'u:t3]]", Voice("en-gb")),
+        espeak.speak("computer", Voice("en-gb")),
+    )
+    assert len(spelled) == pytest.approx(len(written), rel=0.15)
+    letters = espeak.speak("k m p j u t", Voice("en-gb"))
+    assert len(letters) > 2 * len(spelled)
+
+
+def test_phonemes_in_ipa():
+    assert espeak.phonemes("computer").replace("ˈ", "") == "kəmpjuːɾɚ"
+    assert espeak.phonemes_of_all(["one", "two. three"]) == [
+        espeak.phonemes("one"),
+        f"{espeak.phonemes('two')} {espeak.phonemes('three')}",
+    ]
+
+
+def test_voices_are_stable_distinct_and_extendable():
+    voices = espeak.voices(150, seed=7)
+    assert voices == espeak.voices(150, seed=7)
+    assert voices[:20] == espeak.voices(20, seed=7)
+    assert voices != espeak.voices(150, seed=8)
+    assert len({voice.id for voice in voices}) == 150
+    assert not any(" " in voice.id for voice in voices)
+    assert len({voice.variant for voice in voices}) == len(espeak.variants()) + 1
+    assert {voice.accent for voice in voices} == set(espeak.ENGLISH_ACCENTS)
+
+
+def test_splits_share_no_variant_and_each_has_enough():
+    of_split = {
+        split: {voice.variant for voice in espeak.voices(200, split=split)} for split in espeak.SPLITS
+    }
+    assert not of_split["train"] & of_split["dev"]
+    assert not of_split["train"] & of_split["test"]
+    assert not of_split["dev"] & of_split["test"]
+    assert min(map(len, of_split.values())) >= 8
+    assert all(any(variant.startswith("f") for variant in names) for names in of_split.values())
+    assert espeak.variant_split("klatt") == espeak.variant_split("klatt5")
+
+
+def test_errors_name_what_is_near():
+    with pytest.raises(ConfigError, match=r"language 'en-uss' is unknown.*en-us"):
+        espeak.speak("hello", Voice("en-uss"))
+    with pytest.raises(ConfigError, match=r"variant 'klat' is unknown.*klatt"):
+        espeak.speak("hello", Voice(variant="klat"))
+    with pytest.raises(espeak.SynthesisError, match=r"'\.\.\.' makes no sound"):
+        espeak.speak("...", Voice())
+    with pytest.raises(ConfigError, match="speed_wpm is 20, allowed are 80 to 450"):
+        Voice(speed_wpm=20)
+    with pytest.raises(ConfigError, match="split 'eval' is unknown"):
+        espeak.voices(3, split="eval")
+
+
+@pytest.mark.usefixtures("_no_loader")
+def test_missing_library_names_the_install_line():
+    with pytest.raises(DependencyError, match=r'pip install "kws\[tts\]"'):
+        espeak.speak("hello", Voice())

@@ -1,0 +1,112 @@
+"""Text to ARPAbet: hand-written pronunciations, the lexicon, spelling for eSpeak and back."""
+
+from __future__ import annotations
+
+import pytest
+
+from data_prep.synthesis import phones
+from data_prep.synthesis.phones import PronunciationError, text_to_phones
+from kws.errors import ManifestError
+
+HAND_WRITTEN = {
+    "hey computer": "HH EY K AH M P Y UW T ER",
+    "jarvis": "JH AA R V IH S",
+    "there": "DH EH R",
+    "car": "K AA R",
+    "door": "D AO R",
+    "near": "N IH R",
+    "tour": "T UH R",
+    "bird": "B ER D",
+    "fire": "F AY ER",
+    "curious": "K Y UH R IY AH S",
+    "water": "W AO T ER",
+    "button": "B AH T AH N",
+    "little": "L IH T AH L",
+    "happy": "HH AE P IY",
+    "church": "CH ER CH",
+    "judge": "JH AH JH",
+    "vision": "V IH ZH AH N",
+    "thing": "TH IH NG",
+    "boy": "B OY",
+    "house": "HH AW S",
+    "home": "HH OW M",
+    "good": "G UH D",
+    "bach": "B AA K",
+    "about": "AH B AW T",
+    "42": "F AO R T IY T UW",
+}
+
+
+def test_there_are_39_phones():
+    assert len(set(phones.PHONES)) == 39
+    assert len(phones.VOWELS) == 15
+    assert set(phones.PHONES) >= phones.VOWELS
+
+
+@pytest.mark.parametrize(("text", "expected"), HAND_WRITTEN.items())
+def test_known_words(text, expected):
+    assert text_to_phones(text) == expected.split()
+
+
+def test_many_texts_are_as_one_by_one():
+    texts = list(HAND_WRITTEN)
+    assert phones.texts_to_phones(texts) == [text_to_phones(text) for text in texts]
+
+
+def test_text_without_words_has_no_phones():
+    assert text_to_phones("... ?!") == []
+
+
+def test_the_tap_is_t_in_english_and_r_in_spanish():
+    assert text_to_phones("city") == "S IH T IY".split()
+    assert text_to_phones("pero", "es") == "P EH R OW".split()
+
+
+def test_lexicon_overrides_single_words(tmp_path):
+    path = tmp_path / "lexicon.txt"
+    path.write_text(";;; comment\nROUTER\tR AW1 T ER0\nROUTER(2) R UW1 T ER0\n\nTO T UW\n", encoding="utf-8")
+    lexicon = phones.read_lexicon(path)
+    assert lexicon == {"ROUTER": ["R", "AW", "T", "ER"], "TO": ["T", "UW"]}
+    assert text_to_phones("home router home", lexicon=lexicon) == "HH OW M R AW T ER HH OW M".split()
+
+
+def test_lexicon_errors_name_the_line(tmp_path):
+    path = tmp_path / "lexicon.txt"
+    path.write_text("A AH\nB QX1\n", encoding="utf-8")
+    with pytest.raises(ManifestError, match=r"lexicon.txt:2: phone 'QX1' is not ARPAbet"):
+        phones.read_lexicon(path)
+    path.write_text("LONELY\n", encoding="utf-8")
+    with pytest.raises(ManifestError, match=r"lexicon.txt:1: word 'LONELY' has no phones"):
+        phones.read_lexicon(path)
+    with pytest.raises(ManifestError, match="no such lexicon"):
+        phones.read_lexicon(tmp_path / "none.txt")
+
+
+def test_strip_stress():
+    assert phones.strip_stress(["AH0", "B", "AW1", "T"]) == ["AH", "B", "AW", "T"]
+    with pytest.raises(PronunciationError, match="phone 'Q' is not ARPAbet"):
+        phones.strip_stress(["Q"])
+
+
+def test_affricates_and_diphthongs_take_the_longest_match():
+    assert phones.ipa_to_phones("tʃˈaɪ ɹˈaʊɾɚ (fr)ʒˈuːs(en)") == "CH AY R AW T ER ZH UW S".split()
+
+
+def test_unknown_symbol_names_symbol_and_word():
+    with pytest.raises(PronunciationError, match=r"'ʘ' \(U\+0298\) in 'kʘa'"):
+        phones.ipa_to_phones("kˈæt kʘa")
+
+
+@pytest.mark.parametrize(
+    "word", ["K AH M P Y UW", "N AH T SH EH L", "K EY AO S", "AH", "S", "P L EY IH NG", "AH B AW T"]
+)
+def test_spelling_for_espeak_and_back(word):
+    spelled = phones.phones_to_espeak([word.split()])
+    assert text_to_phones(f"say {spelled} now") == ["S", "EY", *word.split(), "N", "AW"]
+
+
+def test_spelling_puts_stress_on_the_first_full_vowel():
+    assert phones.phones_to_espeak([["HH", "EY"], "K AH M P Y UW T ER".split()]) == "[[h'eI k@mpj'u:t3:]]"
+    assert phones.phones_to_ipa(["JH", "AA", "R"]) == "dʒɑːɹ"
+    with pytest.raises(PronunciationError, match="eSpeak phoneme 'q'"):
+        text_to_phones("[[kqa]]")
