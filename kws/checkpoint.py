@@ -1,109 +1,105 @@
-"""Folders that hold a model: weights in safetensors, configuration in YAML, metrics in JSON; nothing is unpickled.
+"""The folder that ``kws train`` writes and ``kws export`` reads; ``load_model`` is the one way to get a trained model.
 
-A recogniser folder (``kws pretrain``) and a keyword-model folder (``kws train``) have the same form; ``load_model`` is
-the one way to get a trained keyword model.
+Weights in safetensors, configuration in YAML, metrics and provenance in JSON: nothing is unpickled.
 """
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
 
-from kws import audio
 from kws.config import load_config, read_yaml, to_dict
-from kws.encoders.ctc import PhoneRecogniser
-from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
+from kws.encoders.registry import build_encoder
+from kws.encoders.truncate import truncate
 from kws.errors import CheckpointError
+from kws.heads import build_head
+from kws.model import ModelConfig, WakeWordModel
+from kws.weights import CONFIG, METRICS, WEIGHTS, load_strictly, read_weights, write_json, write_text, write_weights
 
-WEIGHTS, CONFIG, METRICS = "weights.safetensors", "config.yaml", "metrics.json"
-
-
-def write_weights(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write tensors as safetensors, under a temporary name first."""
-    with audio.atomic_write(path) as temporary:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
+PROVENANCE = "provenance.json"
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file.
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """How the scores of a trained model become detections."""
 
-    Raises:
-        CheckpointError: the file is missing or damaged.
-    """
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: no readable safetensors weights ({error}); check the path or train again") from error
-
-
-def load_strictly(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
-    """Load weights into a module, every name and shape agreeing.
-
-    Raises:
-        CheckpointError: names or shapes differ; the first differences are named.
-    """
-    wanted = module.state_dict()
-    wrong = [
-        f"{name} is {tuple(tensors[name].shape)}, expected {tuple(tensor.shape)}"
-        for name, tensor in wanted.items()
-        if name in tensors and tensors[name].shape != tensor.shape
-    ]
-    wrong += [f"{name} is missing" for name in wanted if name not in tensors]
-    wrong += [f"{name} is not part of the model" for name in tensors if name not in wanted]
-    if wrong:
-        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise CheckpointError(
-            f"{path}: the weights do not fit the model: {'; '.join(wrong[:3])}{more}; "
-            "use the configuration that the weights were trained with"
-        )
-    module.load_state_dict({name: tensor.to(wanted[name].dtype) for name, tensor in tensors.items()})
+    thresholds: dict[str, float]
+    """Score at which each keyword fires."""
+    false_accepts_per_hour: float
+    """Rate that the thresholds were chosen for, on the dev negatives."""
+    dev_hours: float
+    """Hours of dev negatives that they were chosen on."""
+    smoothing_frames: int = 1
+    """Frames averaged before the threshold."""
+    refractory_s: float = 1.0
+    """Seconds after a detection in which the same keyword cannot fire again."""
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file under a temporary name first."""
-    with audio.atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def write_json(path: Path, values: Any) -> None:
-    """Write JSON under a temporary name first."""
-    write_text(path, json.dumps(values, indent=2, sort_keys=True) + "\n")
-
-
-def write_config(path: Path, config: Any) -> None:
-    """Write a configuration dataclass as YAML under a temporary name first."""
-    write_text(path, yaml.safe_dump(to_dict(config), sort_keys=False))
-
-
-def save_recogniser(folder: Path, model: PhoneRecogniser, config: Any, metrics: dict[str, Any]) -> None:
-    """Save a pretrained recogniser in half precision and round the model itself to what was saved."""
-    halves = {name: tensor.half() for name, tensor in model.state_dict().items()}
-    write_weights(folder / WEIGHTS, halves)
-    load_strictly(model, halves, folder / WEIGHTS)
-    write_config(folder / CONFIG, config)
-    write_json(folder / METRICS, metrics)
-
-
-def load_recogniser(folder: str | Path) -> PhoneRecogniser:
-    """Load what ``kws pretrain`` saved.
+def save_model(
+    folder: Path,
+    model: WakeWordModel,
+    config: ModelConfig,
+    operating_point: OperatingPoint,
+    *,
+    training: dict[str, Any],
+    metrics: dict[str, Any],
+    provenance: dict[str, Any],
+) -> None:
+    """Save a trained keyword model so that :func:`load_model` rebuilds it from the folder alone.
 
     Args:
-        folder: holds ``weights.safetensors`` and ``config.yaml``.
+        folder: gets ``weights.safetensors``, ``config.yaml`` (``model``, ``encoder_shape``, ``operating_point``,
+            ``training``), ``metrics.json`` and ``provenance.json``.
+        model: trained.
+        config: what the model was built from.
+        operating_point: thresholds chosen on dev.
+        training: the training configuration, as plain values.
+        metrics: results on dev.
+        provenance: versions, manifest hashes, encoder source and licence.
+    """
+    write_weights(folder / WEIGHTS, model.state_dict())
+    values = {
+        "model": to_dict(config),
+        "encoder_shape": model.encoder.shape(),
+        "operating_point": to_dict(operating_point),
+        "training": training,
+    }
+    write_text(folder / CONFIG, yaml.safe_dump(values, sort_keys=False))
+    write_json(folder / METRICS, metrics)
+    write_json(folder / PROVENANCE, provenance)
+
+
+def _model_values(folder: Path) -> dict[str, Any]:
+    if not (folder / CONFIG).is_file():
+        raise CheckpointError(f"{folder}: holds no {CONFIG}; give the output folder of `kws train`")
+    values = read_yaml(folder / CONFIG)
+    if "model" not in values or "operating_point" not in values:
+        raise CheckpointError(f"{folder / CONFIG}: is not of a keyword model; give the output folder of `kws train`")
+    return values
+
+
+def load_model(folder: str | Path) -> WakeWordModel:
+    """Load a trained keyword model, in eval mode.
+
+    Args:
+        folder: output of ``kws train``.
     Raises:
         CheckpointError: a file is missing or damaged, or weights and configuration do not fit.
+        ConfigError: the configuration holds an unknown key.
     """
     folder = Path(folder)
-    if not (folder / CONFIG).is_file():
-        raise CheckpointError(f"{folder}: holds no {CONFIG}; give the output folder of `kws pretrain`")
-    values = read_yaml(folder / CONFIG)
-    config = load_config(EmbeddedConfig, values.get("encoder", {}), f"{folder / CONFIG}: encoder")
-    model = PhoneRecogniser(EmbeddedEncoder(config, source=f"kws pretrain ({folder.name})"), values.get("middle", 1))
+    values = _model_values(folder)
+    config = load_config(ModelConfig, values["model"], f"{folder / CONFIG}: model")
+    encoder = truncate(build_encoder(config.encoder, values["encoder_shape"]), config.depth)
+    model = WakeWordModel(encoder, build_head(config.head, encoder.info.dimension, len(config.keywords)), config.keywords)
     load_strictly(model, read_weights(folder / WEIGHTS), folder / WEIGHTS)
     return model.eval()
+
+
+def load_operating_point(folder: str | Path) -> OperatingPoint:
+    """Load the thresholds of a trained keyword model; raises as :func:`load_model`."""
+    folder = Path(folder)
+    return load_config(OperatingPoint, _model_values(folder)["operating_point"], f"{folder / CONFIG}: operating_point")

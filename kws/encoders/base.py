@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +42,7 @@ class EncoderInfo:
 
 
 class Encoder(nn.Module):
-    """A front end, a stem and ordered layers; subclasses give :meth:`run`.
+    """A front end, a stem and ordered layers; subclasses give what raises here.
 
     Attributes:
         info: what the encoder declares of itself.
@@ -52,6 +53,14 @@ class Encoder(nn.Module):
     info: EncoderInfo
     stem: nn.Module
     layers: nn.ModuleList
+
+    def shape(self) -> dict[str, Any]:
+        """Return plain values from which :func:`kws.encoders.registry.build_encoder` makes the whole architecture."""
+        raise NotImplementedError
+
+    def describe(self) -> EncoderInfo:
+        """Return :attr:`info` for the layers that are there now; called again after a cut."""
+        raise NotImplementedError
 
     def initial_state(self, batch: int) -> StreamState:
         """Return the zero state of a new stream for ``batch`` rows."""

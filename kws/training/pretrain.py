@@ -24,9 +24,9 @@ from torch.utils.data import DataLoader
 from torchaudio.functional import edit_distance
 
 from kws import phones
-from kws.checkpoint import save_recogniser
 from kws.config import config_hash
 from kws.encoders.ctc import PhoneRecogniser
+from kws.encoders.sources.embedded_weights import save_recogniser
 from kws.encoders.sources.embedded import SUBSAMPLING, EmbeddedConfig, EmbeddedEncoder
 from kws.errors import ConfigError
 from kws.manifest import read_manifest

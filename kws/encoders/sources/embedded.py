@@ -5,7 +5,9 @@ Pretrained with phone CTC by :mod:`kws.training.pretrain`; its weights and model
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -87,17 +89,34 @@ class EmbeddedEncoder(Encoder):
             for _ in range(config.num_layers)
         ]
         self.layers = nn.ModuleList(blocks)
-        frames = (config.kernel - 1) * config.num_layers * SUBSAMPLING + (2 * 2 - 1) * 2 + (2 * 2 - 1) + 1
-        self.info = EncoderInfo(
+        self.source, self.licence = source, licence
+        self.info = self.describe()
+
+    def with_random_weights(self) -> EmbeddedEncoder:
+        """Return the same architecture, freshly initialised; the front end keeps its band statistics."""
+        fresh = EmbeddedEncoder(self.config, licence=self.licence)
+        fresh.frontend.load_state_dict(self.frontend.state_dict())
+        return fresh
+
+    def shape(self) -> dict[str, Any]:
+        """See :meth:`Encoder.shape`."""
+        return dataclasses.asdict(self.config)
+
+    def describe(self) -> EncoderInfo:
+        """See :meth:`Encoder.describe`."""
+        config = self.config
+        # in 10 ms frames: the stem's steps of kernel 4 reach 3 frames and 3 * 2 frames back, each block 8 * 4
+        reach = 3 + 3 * 2 + (config.kernel - 1) * len(self.layers) * SUBSAMPLING
+        return EncoderInfo(
             name="embedded",
             hop_samples=HOP_SAMPLES,
-            receptive_field_samples=(frames - 1) * frontend.HOP_SAMPLES + frontend.WINDOW_SAMPLES,
+            receptive_field_samples=reach * frontend.HOP_SAMPLES + frontend.WINDOW_SAMPLES,
             lookahead_samples=0,
             dimension=config.dimension,
-            num_layers=config.num_layers,
+            num_layers=len(self.layers),
             streaming=True,
-            licence=licence,
-            source=source,
+            licence=self.licence,
+            source=self.source,
         )
 
     def initial_state(self, batch: int) -> StreamState:

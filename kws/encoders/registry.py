@@ -1,0 +1,64 @@
+"""Encoders by name: the embedded one, and every source file's own (one line each)."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kws.encoders.base import Encoder
+from kws.encoders.sources import embedded_weights
+from kws.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSource:
+    """Where an encoder comes from."""
+
+    load: Callable[[Path | None, bool], Encoder]
+    """(local weights or None, pretrained) to a whole encoder."""
+    build: Callable[[Mapping[str, Any]], Encoder]
+    """``Encoder.shape()`` to the same architecture with random weights, without reading any weights."""
+
+
+_SOURCES: dict[str, EncoderSource] = {"embedded": EncoderSource(embedded_weights.load, embedded_weights.build)}
+
+
+def available_encoders() -> list[str]:
+    """Return the names that :func:`load_encoder` knows."""
+    return sorted(_SOURCES)
+
+
+def load_encoder(name: str = "embedded", weights: Path | None = None, *, pretrained: bool = True) -> Encoder:
+    """Return a whole encoder.
+
+    Args:
+        name: one of :func:`available_encoders`.
+        weights: a local file or folder of weights instead of the usual source.
+        pretrained: False gives the same architecture with random weights, as policy ``scratch`` and a checkpoint need it.
+    Raises:
+        ConfigError: the name is unknown; the nearest known ones are named.
+        CheckpointError: the weights are missing, damaged or of another shape.
+    """
+    return _source(name).load(weights, pretrained)
+
+
+def build_encoder(name: str, shape: Mapping[str, Any]) -> Encoder:
+    """Return a whole encoder of a stored shape with random weights; a checkpoint fills them.
+
+    Args:
+        name: one of :func:`available_encoders`.
+        shape: what ``Encoder.shape()`` gave.
+    Raises:
+        ConfigError: the name or a key of the shape is unknown.
+    """
+    return _source(name).build(shape)
+
+
+def _source(name: str) -> EncoderSource:
+    if name not in _SOURCES:
+        near = difflib.get_close_matches(name, _SOURCES, n=3) or available_encoders()
+        raise ConfigError(f"encoder: got {name!r}, nearest known: {', '.join(near)}; `available_encoders()` lists all")
+    return _SOURCES[name]

@@ -1,0 +1,129 @@
+"""The keyword model: a truncated encoder and a head, walked alike in training, evaluation, streaming and export."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from kws.encoders.base import Encoder
+from kws.encoders.registry import load_encoder
+from kws.encoders.truncate import truncate
+from kws.errors import AudioError, ConfigError
+from kws.heads import Head, available_heads, build_head
+from kws.structs import StreamState
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """What a keyword model is made of; a model is rebuilt from this and its weights alone."""
+
+    keywords: tuple[str, ...]
+    """What it listens for, one output each."""
+    encoder: str = "embedded"
+    """Name in the encoder registry."""
+    weights: Path | None = None
+    """Local weights of the encoder; None takes its usual source."""
+    depth: int = 6
+    """Encoder layers to keep."""
+    head: str = "conv"
+    """Name of the head."""
+
+    def __post_init__(self) -> None:
+        if not self.keywords or any(not keyword.strip() for keyword in self.keywords):
+            raise ConfigError("keywords: got none or an empty one; give at least one, such as `computer`")
+        if len(set(self.keywords)) < len(self.keywords):
+            raise ConfigError(f"keywords: {', '.join(self.keywords)} holds one twice; name each once")
+        if self.head not in available_heads():
+            raise ConfigError(f"head: got {self.head!r}, allowed: {', '.join(available_heads())}")
+
+
+class WakeWordModel(nn.Module):
+    """Encoder and head.
+
+    Args:
+        encoder: already cut to its depth.
+        head: takes the encoder's dimension.
+        keywords: names of the outputs.
+    """
+
+    def __init__(self, encoder: Encoder, head: Head, keywords: Iterable[str]) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder, head
+        self.keywords = tuple(keywords)
+        self.frozen: tuple[nn.Module, ...] = ()
+        self._encoder_states = len(encoder.initial_state(1))
+
+    @property
+    def hop_samples(self) -> int:
+        """Samples between two frames of scores."""
+        return self.encoder.info.hop_samples
+
+    def train(self, mode: bool = True) -> WakeWordModel:
+        """Switch mode; modules in :attr:`frozen` (set by a transfer policy) stay in eval mode."""
+        super().train(mode)
+        for module in self.frozen:
+            module.eval()
+        return self
+
+    def initial_state(self, batch: int) -> StreamState:
+        """Return the zero state of a new stream: the encoder's tensors, then the head's."""
+        return [*self.encoder.initial_state(batch), *self.head.initial_state(batch)]
+
+    def run(self, waveform: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
+        """Score the next piece of a stream.
+
+        Args:
+            waveform: (batch, samples) float32 in [-1, 1], a whole number of hops.
+            state: what the last call returned, or :meth:`initial_state`.
+        Returns:
+            logits (batch, samples // hop_samples, keyword) and the next state.
+        """
+        features, encoder_state = self.encoder.run(waveform, state[: self._encoder_states])
+        logits, head_state = self.head(features, state[self._encoder_states :])
+        return logits, [*encoder_state, *head_state]
+
+    def forward(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Score whole waveforms, each from a new start.
+
+        Args:
+            waveform: (batch, samples) float32 in [-1, 1] at ``SAMPLE_RATE``.
+            lengths: (batch,) int64, valid samples per row, each at least one hop.
+        Returns:
+            logits (batch, time, keyword), before the sigmoid, and the valid frames per row (batch,).
+        Raises:
+            AudioError: a row is shorter than one hop.
+        """
+        if int(lengths.min()) < self.hop_samples:
+            raise AudioError(f"audio of {int(lengths.min())} samples is shorter than one hop of {self.hop_samples}")
+        features, frames = self.encoder(waveform, lengths)
+        logits, _ = self.head(features, self.head.initial_state(waveform.shape[0]))
+        return logits, frames
+
+    @torch.no_grad()
+    def scores(self, waveform: Tensor) -> Tensor:
+        """Return (batch, time, keyword) scores in [0, 1] of whole waveforms (batch, samples), in eval mode."""
+        mode = self.training
+        self.eval()
+        try:
+            lengths = torch.full((waveform.shape[0],), waveform.shape[1], device=waveform.device)
+            return torch.sigmoid(self(waveform, lengths)[0])
+        finally:
+            self.train(mode)
+
+
+def build_model(config: ModelConfig, *, pretrained: bool = True) -> WakeWordModel:
+    """Load the encoder, cut it and put a fresh head on top.
+
+    Args:
+        config: what to build.
+        pretrained: False gives random encoder weights of the same shape.
+    Raises:
+        ConfigError, CheckpointError: see :func:`kws.encoders.registry.load_encoder` and :func:`truncate`.
+    """
+    encoder = truncate(load_encoder(config.encoder, config.weights, pretrained=pretrained), config.depth)
+    head = build_head(config.head, encoder.info.dimension, len(config.keywords))
+    return WakeWordModel(encoder, head, config.keywords)
