@@ -17,8 +17,8 @@ from data_prep.manifests import Recording
 from kws import audio
 from kws.errors import AudioError
 
-BLOCK_S = 60.0
-"""Length of the pieces that a file is read in, in seconds."""
+BLOCK_S = 10.0
+"""Length of the pieces that a file is read in, in seconds; 60 is no faster and takes more memory."""
 
 FULL_SCALE = 0.999
 """Samples at or above this magnitude count as clipped (33 of 32,768 steps below full scale)."""

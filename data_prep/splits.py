@@ -111,7 +111,8 @@ def _fill(
         return
     where = {plan.keys[index]: plan.splits[index] for index in pool}
     sizes = Counter(where.values())
-    movable = [key for key in where if key in plan.loose and (wanted == "train" or sizes[where[key]] > 1)]
+    spare = {name for name in sizes if wanted == "train" or sizes[name] > 1 or name not in config.ensure}
+    movable = [key for key in where if key in plan.loose and where[key] in spare]
     donors = [key for key in movable if where[key] == "train"] or movable
     if not donors:
         _share_speaker(plan, recordings, pool, wanted, label, config)

@@ -30,17 +30,23 @@ class Corpus:
     """``prepare(corpus_dir, output)`` writes the manifest ``output`` and returns its path."""
 
 
-def lhotse_recipe(name: str) -> Callable[..., Any]:
-    """Return a function of ``lhotse.recipes``.
+def run_recipe(name: str, folder: Path, *arguments: Any, **options: Any) -> dict[str, Any]:
+    """Call a function of ``lhotse.recipes`` and return its parts.
 
     Raises:
+        ManifestError: Lhotse finds no audio, the same name twice, or a file that it cannot read.
         DependencyError: lhotse is not installed.
     """
     try:
         import lhotse.recipes
     except ImportError as error:
         raise DependencyError("corpus recipes need lhotse: `pip install 'kws[train]'`") from error
-    return getattr(lhotse.recipes, name)
+    try:
+        return getattr(lhotse.recipes, name)(*arguments, **options)
+    except Exception as error:  # recipes assert, index empty lists and pass on errors of the audio library
+        raise ManifestError(
+            f"{folder}: lhotse cannot prepare it ({error!r}); check that the corpus is unpacked completely"
+        ) from error
 
 
 def require(corpus_dir: str | Path, parts: Iterable[str], layout: str, any_of: bool = False) -> Path:
@@ -63,7 +69,7 @@ def require(corpus_dir: str | Path, parts: Iterable[str], layout: str, any_of: b
     return folder
 
 
-def rows(part: dict[str, Any]) -> list[tuple[Any, Any | None]]:
+def rows(part: dict[str, Any]) -> list[tuple[Any, Any]]:
     """Pair Lhotse recordings with their supervision, sorted by path: recipes list them in any order."""
     supervisions = {item.recording_id: item for item in part.get("supervisions", ())}
     pairs = [(item, supervisions.get(item.id)) for item in part["recordings"]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_prep.corpora.base import Corpus, finish, lhotse_recipe, require, rows, to_recording
+from data_prep.corpora.base import Corpus, finish, require, rows, run_recipe, to_recording
 
 PARTS = (
     "train-clean-100",
@@ -29,12 +29,12 @@ def prepare_librispeech(corpus_dir: str | Path, output: str | Path) -> Path:
         corpus_dir: the folder ``LibriSpeech`` of the archives.
         output: manifest to write (``.jsonl``).
     Raises:
-        ManifestError: none of the parts is there.
+        ManifestError: none of the parts is there, or one is damaged.
         DependencyError: lhotse is not installed.
     """
     folder = require(corpus_dir, PARTS, LAYOUT, any_of=True)
     found = [part for part in PARTS if (folder / part).is_dir()]
-    parts = lhotse_recipe("prepare_librispeech")(folder, dataset_parts=found)
+    parts = run_recipe("prepare_librispeech", folder, folder, dataset_parts=found)
     recordings = [
         to_recording(
             audio,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_prep.corpora.base import Corpus, finish, lhotse_recipe, require, rows, to_recording
+from data_prep.corpora.base import Corpus, finish, require, rows, run_recipe, to_recording
 
 PARTS = ("music", "noise", "speech")
 
@@ -20,12 +20,12 @@ def prepare_musan(corpus_dir: str | Path, output: str | Path) -> Path:
         corpus_dir: the folder ``musan`` of the archive.
         output: manifest to write (``.jsonl``).
     Raises:
-        ManifestError: none of the parts is there.
+        ManifestError: none of the parts is there, or one is damaged.
         DependencyError: lhotse is not installed.
     """
     folder = require(corpus_dir, PARTS, LAYOUT, any_of=True)
     found = [part for part in PARTS if (folder / part).is_dir()]
-    parts = lhotse_recipe("prepare_musan")(folder, parts=found)
+    parts = run_recipe("prepare_musan", folder, folder, parts=found)
     recordings = []
     for part in found:
         for audio, supervision in rows(parts[part]):

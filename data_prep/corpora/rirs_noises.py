@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_prep.corpora.base import Corpus, finish, lhotse_recipe, require, rows, to_recording
+from data_prep.corpora.base import Corpus, finish, require, rows, run_recipe, to_recording
 
 LABELS = {"point_noise": "noise", "iso_noise": "noise", "real_rir": "rir", "sim_rir": "rir"}
 """Lhotse's names of the parts, and our labels."""
@@ -31,12 +31,12 @@ def prepare_rirs_noises(corpus_dir: str | Path, output: str | Path) -> Path:
         corpus_dir: the folder ``RIRS_NOISES`` of the archive.
         output: manifest to write (``.jsonl``).
     Raises:
-        ManifestError: none of the parts is there.
+        ManifestError: none of the parts is there, or one is damaged.
         DependencyError: lhotse is not installed.
     """
     folder = require(corpus_dir, sorted(set(FOLDERS.values())), LAYOUT, any_of=True)
     found = [part for part, place in FOLDERS.items() if (folder / place).is_dir()]
-    parts = lhotse_recipe("prepare_rir_noise")(folder, parts=found)
+    parts = run_recipe("prepare_rir_noise", folder, folder, parts=found)
     recordings = [
         to_recording(
             audio, "rirs_noises", label=LABELS[part], extra={"part": part, "channels": audio.num_channels}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_prep.corpora.base import Corpus, finish, lhotse_recipe, require, rows, to_recording
-from kws.errors import ManifestError
+from data_prep.corpora.base import Corpus, finish, require, rows, run_recipe, to_recording
 
 SPLITS = {"train": "train", "valid": "dev", "test": "test"}
 """Lhotse's names of the parts, and ours."""
@@ -26,7 +25,7 @@ def prepare_speech_commands(corpus_dir: str | Path, output: str | Path) -> Path:
         corpus_dir: holds both archives of one version, unpacked.
         output: manifest to write (``.jsonl``).
     Raises:
-        ManifestError: an archive is missing.
+        ManifestError: an archive is missing or damaged.
         DependencyError: lhotse is not installed.
     """
     folder = require(corpus_dir, ["."], LAYOUT)
@@ -34,12 +33,7 @@ def prepare_speech_commands(corpus_dir: str | Path, output: str | Path) -> Path:
     train = f"speech_commands_v0.0{version}"
     test = f"speech_commands_test_set_v0.0{version}"
     require(folder, [train, f"{train}/validation_list.txt", f"{train}/testing_list.txt", test], LAYOUT)
-    try:
-        parts = lhotse_recipe("prepare_speechcommands")(version, folder)
-    except (AssertionError, OSError) as error:
-        raise ManifestError(
-            f"{folder}: lhotse cannot prepare it ({error}); unpack the corpus again"
-        ) from error
+    parts = run_recipe("prepare_speechcommands", folder, version, folder)
     recordings = []
     for part, split in SPLITS.items():
         for audio, supervision in rows(parts[part]):
