@@ -29,10 +29,12 @@ class Batch(NamedTuple):
         waveform: (batch, samples) float32 in [-1, 1] at ``SAMPLE_RATE``.
         lengths: (batch,) int64, valid samples per row.
         targets: (batch, keyword) float32, 1 where the keyword is spoken in the row.
-        first_frames: (batch,) int64, first frame that may fire for a positive row (0 where unknown).
+        first_frames: (batch,) int64, first frame that may fire for a positive row.
+        last_frames: (batch,) int64, last frame that should fire for it.
     """
 
     waveform: Tensor
     lengths: Tensor
     targets: Tensor
     first_frames: Tensor
+    last_frames: Tensor

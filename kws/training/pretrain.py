@@ -74,7 +74,7 @@ class PretrainConfig:
     """Seconds of audio per step."""
     learning_rate: float = 2e-3
     """Peak rate of AdamW."""
-    warmup: float = 0.05
+    warmup: float = 0.03
     """Share of the steps over which the rate rises; then it falls to zero on a cosine."""
     weight_decay: float = 0.02
     """Weight decay of AdamW."""
@@ -82,6 +82,8 @@ class PretrainConfig:
     """Decay per step of the averaged weights that are evaluated and saved."""
     spec_augment: bool = True
     """Mask random mel bands and frames."""
+    ramp: float = 0.12
+    """Share of the steps over which augmentation and masking come in."""
     evaluate_every: int = 1000
     """Steps between two readings of the dev phone error rate and checkpoints."""
     num_workers: int = 1
@@ -130,7 +132,7 @@ class CtcTask(lightning.LightningModule):
     def training_step(self, batch: CtcBatch, index: int) -> Tensor:
         """CTC on the last layer plus the weighted one on the middle layer."""
         features = batch.features
-        if self.config.spec_augment:
+        if self.config.spec_augment and self.global_step >= self.config.ramp * self.config.steps:
             generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.global_step)
             features = mask_features(features, generator)
         last, middle = self.model(features)
@@ -268,6 +270,7 @@ def pretrain(config: PretrainConfig, output: Path, augment: Augment | None = Non
         train,
         batch_s=config.batch_s,
         augment=augment,
+        ramp_steps=round(config.ramp * config.steps),
         encoder=encoder,
         num_steps=config.steps,
         first_step=first_step,

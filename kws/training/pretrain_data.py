@@ -97,6 +97,8 @@ class TrainingBatches(IterableDataset[CtcBatch]):
         corpus: what to draw from.
         batch_s: seconds of audio per batch, padding not counted.
         augment: waveform augmentation, or None.
+        ramp_steps: steps over which the share of augmented utterances rises from none to all; CTC finds its first
+            alignments in clean speech far sooner.
         encoder: whose front end makes the features.
         first_step, num_steps: which batches to give.
         seed: seed of every draw.
@@ -108,13 +110,14 @@ class TrainingBatches(IterableDataset[CtcBatch]):
         *,
         batch_s: float,
         augment: Augment | None,
+        ramp_steps: int = 0,
         encoder: EmbeddedEncoder,
         num_steps: int,
         first_step: int = 0,
         seed: int = 0,
         rank: int = 0,
     ) -> None:
-        self.corpus, self.batch_s, self.augment = corpus, batch_s, augment
+        self.corpus, self.batch_s, self.augment, self.ramp_steps = corpus, batch_s, augment, ramp_steps
         self.encoder, self.first_step, self.num_steps, self.seed, self.rank = encoder, first_step, num_steps, seed, rank
 
     def __iter__(self) -> Iterator[CtcBatch]:
@@ -137,7 +140,7 @@ class TrainingBatches(IterableDataset[CtcBatch]):
         waveforms = []
         for index in sorted(chosen):
             waveform = with_tail(corpus.audio[index])
-            if self.augment is not None:
+            if self.augment is not None and rng.random() * self.ramp_steps <= step:
                 waveform = self.augment(waveform, corpus.utterances[index].item_id, self.seed, step)
             waveforms.append(waveform)
         return collate(waveforms, [corpus.targets[index] for index in sorted(chosen)], self.encoder)

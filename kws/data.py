@@ -1,0 +1,292 @@
+"""Manifests to batches for keyword training: audio kept once in memory, windows cut, placed and augmented on the fly.
+
+Batch ``step`` is a function of the seed and the step alone, so workers, order and a restart do not change it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import IterableDataset, get_worker_info
+from tqdm import tqdm
+
+from kws import audio
+from kws.audio import SAMPLE_RATE, seconds_to_samples
+from kws.errors import ConfigError
+from kws.manifest import Utterance
+from kws.structs import Batch
+
+Augment = Callable[[np.ndarray, str, int, int], np.ndarray]
+"""``augment(waveform, item_id, seed, epoch) -> waveform``; ``data_prep.augmentation`` makes one."""
+
+ENERGY_FRAME_SAMPLES = 320  # 20 ms
+ACTIVE_ABOVE_FLOOR_DB = 9.0
+ACTIVE_BELOW_PEAK_DB = 32.0
+"""A frame is speech when it is this far above the clip's noise floor and no further than this below its loudest frame."""
+MARGIN_S = 0.12
+"""Kept on both sides of the active span: weak consonants lie below the energy threshold."""
+SHORTEST_SPAN_S = 0.2
+LATEST_FIRING_S = 0.4
+"""A positive should fire no later than this after the end of the word."""
+
+
+DRAWN_SHARE = 1.15
+"""Windows are drawn this much longer than they are used: a speed change may shorten them."""
+
+
+class AudioStore:
+    """Recordings of a manifest as one array of int16 samples, read in parallel.
+
+    Args:
+        utterances: what to hold.
+        cache: folder for the decoded samples, shared by runs over the same files; None keeps them in memory only.
+        num_workers: processes that decode.
+        description: label of the progress bar.
+    Raises:
+        AudioError: a file cannot be read.
+    """
+
+    def __init__(
+        self, utterances: Sequence[Utterance], cache: Path | None = None, num_workers: int = 2, description: str = "audio"
+    ) -> None:
+        self.utterances = list(utterances)
+        stored = None if cache is None else cache / f"{_fingerprint(self.utterances)}.npy"
+        offsets = None if stored is None else stored.with_suffix(".offsets.npy")
+        if stored is not None and offsets is not None and stored.exists() and offsets.exists():
+            self.samples, self.offsets = np.load(stored, mmap_mode="r"), np.load(offsets)
+            return
+        pieces = list(_decode_all(self.utterances, num_workers, description))
+        self.offsets = np.cumsum([0, *(len(piece) for piece in pieces)])
+        self.samples = np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
+        if stored is not None and offsets is not None:
+            for path, values in ((stored, self.samples), (offsets, self.offsets)):
+                with audio.atomic_write(path) as temporary, temporary.open("wb") as file:
+                    np.save(file, values)
+            self.samples = np.load(stored, mmap_mode="r")
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    @property
+    def hours(self) -> float:
+        """Hours of audio held."""
+        return len(self.samples) / SAMPLE_RATE / 3600
+
+    def waveform(self, index: int) -> np.ndarray:
+        """Return recording ``index``, (samples,) float32."""
+        return audio.to_float32(self.samples[self.offsets[index] : self.offsets[index + 1]])
+
+    def window(self, start: int, num_samples: int) -> np.ndarray:
+        """Return ``num_samples`` from anywhere in the joined recordings, (samples,) float32."""
+        start = int(np.clip(start, 0, max(0, len(self.samples) - num_samples)))
+        return audio.to_float32(self.samples[start : start + num_samples])
+
+
+def _fingerprint(utterances: Sequence[Utterance]) -> str:
+    """Name the content of a list of recordings by path, size, time and offset."""
+    rows = [(str(u.path), u.path.stat().st_size, u.path.stat().st_mtime_ns, u.offset_s, u.duration_s) for u in utterances]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
+
+
+def _decode(utterance: Utterance) -> np.ndarray:
+    return audio.to_int16(utterance.load())
+
+
+def _decode_all(utterances: Sequence[Utterance], num_workers: int, description: str) -> Iterator[np.ndarray]:
+    """Decode in order, in processes when there is enough to do."""
+    bar = {"desc": f"reading {description}", "unit": "file", "total": len(utterances)}
+    if num_workers < 2 or len(utterances) < 500:
+        yield from tqdm(map(_decode, utterances), **bar)
+        return
+    with ProcessPoolExecutor(num_workers) as pool:
+        yield from tqdm(pool.map(_decode, utterances, chunksize=32), **bar)
+
+
+def active_span(waveform: np.ndarray) -> tuple[int, int]:
+    """Return first and last sample of the loud part of a clip, by frame energy; the whole clip when none stands out.
+
+    Args:
+        waveform: (samples,) float32.
+    """
+    frames = len(waveform) // ENERGY_FRAME_SAMPLES
+    if frames < 3:
+        return 0, len(waveform)
+    power = np.square(waveform[: frames * ENERGY_FRAME_SAMPLES].reshape(frames, -1)).mean(axis=1)
+    level_db = 10 * np.log10(power + 1e-10)
+    threshold = max(np.percentile(level_db, 10) + ACTIVE_ABOVE_FLOOR_DB, level_db.max() - ACTIVE_BELOW_PEAK_DB)
+    active = np.flatnonzero(level_db >= threshold)
+    if len(active) == 0 or (active[-1] - active[0]) * ENERGY_FRAME_SAMPLES < seconds_to_samples(SHORTEST_SPAN_S):
+        return 0, len(waveform)
+    margin = seconds_to_samples(MARGIN_S)
+    start = max(0, active[0] * ENERGY_FRAME_SAMPLES - margin)
+    return int(start), int(min(len(waveform), (active[-1] + 1) * ENERGY_FRAME_SAMPLES + margin))
+
+
+@dataclass(frozen=True, slots=True)
+class BatchConfig:
+    """How training windows are drawn."""
+
+    window_s: float = 2.0
+    """Length of a training window in seconds; raised when the recordings' spoken part is longer."""
+    num_positives: int = 12
+    """Windows per batch that hold a keyword."""
+    num_negatives: int = 28
+    """Windows per batch that hold none."""
+    speech_before: float = 0.3
+    """Share of positives that other speech comes right before."""
+    hard_share: float = 0.4
+    """Share of negatives drawn from the mined hard ones, once there are any."""
+    partial_share: float = 0.1
+    """Share of negatives that are the first or last part of a keyword recording alone."""
+
+    def __post_init__(self) -> None:
+        if self.window_s < 0.5:
+            raise ConfigError(f"batch.window_s: got {self.window_s}, allowed: 0.5 or more")
+        if self.num_positives < 1 or self.num_negatives < 1:
+            raise ConfigError("batch.num_positives and batch.num_negatives: allowed: 1 or more")
+        for name in ("speech_before", "hard_share", "partial_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"batch.{name}: got {getattr(self, name)}, allowed: 0 to 1")
+
+
+class KeywordBatches(IterableDataset[Batch]):
+    """Endless training batches of keyword and other windows.
+
+    Args:
+        positives: keyword recordings.
+        labels: keyword index of each recording.
+        negatives: speech and noise without any keyword.
+        config: how windows are drawn.
+        num_keywords: outputs of the model.
+        hop_samples: frame hop of the model.
+        augment: waveform augmentation, or None.
+        seed: seed of every draw.
+    Attributes:
+        hard: end samples, in the joined ``negatives``, of windows that the model takes for a keyword.
+        steps: which batches iteration gives.
+    """
+
+    def __init__(
+        self,
+        positives: AudioStore,
+        labels: Sequence[int],
+        negatives: AudioStore,
+        config: BatchConfig,
+        *,
+        num_keywords: int,
+        hop_samples: int,
+        augment: Augment | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.positives, self.labels, self.negatives, self.config = positives, np.asarray(labels), negatives, config
+        self.num_keywords, self.hop_samples, self.augment, self.seed = num_keywords, hop_samples, augment, seed
+        self.spans = [active_span(positives.waveform(index)) for index in range(len(positives))]
+        longest = np.percentile([stop - start for start, stop in self.spans], 95) if self.spans else 0
+        window = max(seconds_to_samples(config.window_s), int(longest) + seconds_to_samples(LATEST_FIRING_S + 0.2))
+        self.window_samples = window + -window % hop_samples
+        self.drawn_samples = round(DRAWN_SHARE * self.window_samples)
+        self.hard: np.ndarray = np.zeros(0, np.int64)
+        self.steps = range(0)
+
+    def __iter__(self) -> Iterator[Batch]:
+        worker = get_worker_info()
+        start, stride = (worker.id, worker.num_workers) if worker else (0, 1)
+        for step in self.steps[start::stride]:
+            yield self.batch(step)
+
+    def batch(self, step: int) -> Batch:
+        """Make batch ``step``."""
+        rng = np.random.default_rng((self.seed, 2, step))
+        config, rows = self.config, []
+        keywords = rng.permutation(np.resize(np.arange(self.num_keywords), config.num_positives))
+        for keyword in keywords:
+            index = int(rng.choice(np.flatnonzero(self.labels == keyword)))
+            rows.append(self._positive(index, int(keyword), step, rng))
+        rows += [self._negative(step, number, rng) for number in range(config.num_negatives)]
+        waveforms, targets, first, last = zip(*rows, strict=True)
+        return Batch(
+            torch.from_numpy(np.stack(waveforms)),
+            torch.full((len(rows),), self.window_samples),
+            torch.from_numpy(np.stack(targets)),
+            torch.tensor(first),
+            torch.tensor(last),
+        )
+
+    def _positive(self, index: int, keyword: int, step: int, rng: np.random.Generator) -> tuple:
+        """Place one recording in a window, the end of the word anywhere that leaves time to fire."""
+        start, stop = self.spans[index]
+        word = self.positives.waveform(index)[start:stop]
+        latest = self.drawn_samples - int(rng.uniform(0.05, LATEST_FIRING_S) * SAMPLE_RATE)
+        earliest = self.drawn_samples - self.window_samples + len(word)
+        end = int(rng.integers(min(earliest, latest), latest + 1))
+        word = word[-end:]
+        window = self._room_tone(rng)
+        if len(self.negatives) and rng.random() < self.config.speech_before:
+            window[: end - len(word)] = self._other_audio(rng)[: end - len(word)]
+        window[end - len(word) : end] = word
+        window, ends = self._augmented(window, f"positive {index}", step, rng, (end - len(word) // 2, end))
+        targets = np.zeros(self.num_keywords, np.float32)
+        targets[keyword] = 1.0
+        last = min(self.window_samples - 1, ends[1] + seconds_to_samples(LATEST_FIRING_S))
+        return window, targets, max(0, ends[0]) // self.hop_samples, last // self.hop_samples
+
+    def _negative(self, step: int, number: int, rng: np.random.Generator) -> tuple:
+        """Draw a window without a keyword: a part of a keyword, a hard one, or any."""
+        kind, config = rng.random(), self.config
+        if kind < config.partial_share and len(self.spans):
+            window = self._partial(rng)
+        elif len(self.hard) and kind < config.partial_share + config.hard_share:
+            jitter = int(rng.integers(-self.window_samples // 4, self.window_samples // 4))
+            start = int(rng.choice(self.hard)) - self.drawn_samples + jitter
+            window = _fit(self.negatives.window(start, self.drawn_samples), self.drawn_samples)
+        else:
+            window = self._other_audio(rng)
+        window, _ = self._augmented(window, f"negative {number}", step, rng)
+        return window, np.zeros(self.num_keywords, np.float32), 0, 0
+
+    def _partial(self, rng: np.random.Generator) -> np.ndarray:
+        """Cut a keyword recording so that at most half of the word is left, at a random place in room tone."""
+        index = int(rng.integers(len(self.spans)))
+        start, stop = self.spans[index]
+        word = self.positives.waveform(index)[start:stop]
+        part = int(len(word) * rng.uniform(0.25, 0.5))
+        piece = word[:part] if rng.random() < 0.5 else word[-part:]
+        window = self._room_tone(rng)
+        place = int(rng.integers(0, self.drawn_samples - len(piece) + 1))
+        window[place : place + len(piece)] = piece
+        return window
+
+    def _other_audio(self, rng: np.random.Generator) -> np.ndarray:
+        """Draw a window of any negative audio."""
+        start = int(rng.integers(0, max(1, len(self.negatives.samples) - self.drawn_samples)))
+        return _fit(self.negatives.window(start, self.drawn_samples), self.drawn_samples)
+
+    def _augmented(
+        self, window: np.ndarray, name: str, step: int, rng: np.random.Generator, places: tuple[int, ...] = ()
+    ) -> tuple[np.ndarray, tuple[int, ...]]:
+        """Augment a drawn window, keep its last ``window_samples`` and move ``places`` (samples) along with it."""
+        before = len(window)
+        if self.augment is not None:
+            window = self.augment(window, f"{name} {rng.integers(2**31)}", self.seed, step)
+        shift = len(window) - self.window_samples
+        if shift < 0:
+            window = np.pad(window, (-shift, 0))
+        moved = tuple(round(place * (len(window) + min(0, shift)) / before) - shift for place in places)
+        return window[-self.window_samples :], moved
+
+    def _room_tone(self, rng: np.random.Generator) -> np.ndarray:
+        """Very quiet noise at a random level, so that digital silence tells nothing."""
+        level = 10 ** (rng.uniform(-80, -50) / 20)
+        return (rng.standard_normal(self.drawn_samples) * level).astype(np.float32)
+
+
+def _fit(waveform: np.ndarray, num_samples: int) -> np.ndarray:
+    """Cut or zero-pad at the end to exactly ``num_samples``."""
+    return np.pad(waveform[:num_samples], (0, max(0, num_samples - len(waveform))))
