@@ -80,6 +80,13 @@ def test_silent_file_and_a_mere_offset(tmp_path: Path, waveform: np.ndarray) -> 
     assert "silent (peak" in rejected(check_file(write_audio(tmp_path / "a.wav", waveform)), "silent")
 
 
+@pytest.mark.parametrize("offset", [-0.3, 0.3])
+def test_level_is_measured_around_the_mean(tmp_path: Path, offset: float) -> None:
+    stats = check_file(write_audio(tmp_path / "a.wav", tone(0.5, hz=500, level=0.1) + offset)).stats
+    assert stats is not None
+    assert (stats.peak_db, stats.rms_db) == (pytest.approx(-20.0, abs=0.01), pytest.approx(-23.01, abs=0.01))
+
+
 def test_quiet_room_is_not_silent(tmp_path: Path) -> None:
     noise = 0.002 * np.random.default_rng(0).standard_normal(16_000)
     assert check_file(write_audio(tmp_path / "a.wav", noise)).rejection is None
@@ -138,6 +145,8 @@ def test_only_the_stretch_of_a_longer_file_counts(tmp_path: Path) -> None:
     alone = check_file(write_audio(tmp_path / "b.wav", tone(1.0)))
     assert inside.stats == alone.stats
     rejected(check_file(Recording(path, duration_s=1.0)), "silent")
+    start = check_file(Recording(write_audio(tmp_path / "c.wav", tone(1.0)), duration_s=0.3)).stats
+    assert start == check_file(write_audio(tmp_path / "d.wav", tone(0.3))).stats
     rejected(check_file(Recording(path, offset_s=2.0)), "silent")
     message = rejected(check_file(Recording(path, offset_s=9.0)), "offset")
     assert "starts at 9 s, but the file is 3 s long; mend offset_s" in message

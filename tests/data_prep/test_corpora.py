@@ -12,11 +12,12 @@ import pytest
 
 from data_prep import manifests
 from data_prep.corpora import available_corpora, load_corpus, prepare_corpus
+from data_prep.corpora.base import rows
 from data_prep.manifests import Recording
 from kws.errors import ConfigError, ManifestError
 from tests.support.recordings import tone, write_audio
 
-pytest.importorskip("lhotse")
+lhotse = pytest.importorskip("lhotse")
 
 PITCHES: Iterator[int] = count(100, 7)
 
@@ -79,6 +80,19 @@ def test_manifest_is_the_same_each_time(speech_commands: Path, tmp_path: Path) -
     assert first == second
     lines = [item.path for item in manifests.read(tmp_path / "a.jsonl") if item.split == "train"]
     assert lines == sorted(lines)
+
+
+def test_recipes_list_audio_in_any_order_and_rows_sorts_it(tmp_path: Path) -> None:
+    names = ["c.wav", "a.wav", "b.wav"]
+    write_all(tmp_path, *names)
+    recordings = [lhotse.Recording.from_file(tmp_path / name) for name in names]
+    supervision = lhotse.SupervisionSegment("x", "b", 0.0, 0.3, text="hey")
+    pairs = rows({"recordings": recordings, "supervisions": [supervision]})
+    assert [(audio.id, item and item.text) for audio, item in pairs] == [
+        ("a", None),
+        ("b", "hey"),
+        ("c", None),
+    ]
 
 
 def test_speech_commands_without_its_test_archive(speech_commands: Path, tmp_path: Path) -> None:
