@@ -1,0 +1,59 @@
+# Everything a newcomer or a build machine runs. The first target that needs it sets up $(VENV) by itself:
+# Python 3.10 to 3.13, wheels from PyPI, no compiler.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test lint wheel benchmark clean
+
+help:
+	@echo "make quickstart           hear a wake word: makes one, finds it in a recording, shows what to run next"
+	@echo "make test                 every test that needs no GPU and no internet"
+	@echo "make lint                 ruff and mypy"
+	@echo "make wheel                dist/kws-*.whl"
+	@echo "make benchmark DATA=DIR   the figures of RESULTS.md, from a folder of data"
+	@echo "make clean                remove what the other targets wrote, but $(VENV)"
+
+quickstart: $(READY)
+	$(BIN)/kws quickstart
+
+# Two threads are as fast as many for models this small, and do not fight with the tests' own processes.
+test: $(READY)
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2} $(BIN)/python -m pytest -m "not gpu and not network"
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+wheel: $(READY)
+	rm -rf build dist
+	$(BIN)/python -m build --wheel
+
+benchmark: $(READY)
+	@test -n "$(DATA)" || { echo "Which data? make benchmark DATA=DIR" >&2; exit 2; }
+	$(BIN)/python -m benchmarks --data "$(DATA)"
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find kws data_prep export tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Made again when the dependencies change; the environment itself is kept.
+$(READY): pyproject.toml | $(BIN)/python
+	@echo "Installing into $(VENV): once, some minutes (torch is large)"
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --prefer-binary --editable ".[all]"
+	@touch $@
+
+$(BIN)/python:
+	@for python in $(PYTHON) python3.13 python3.12 python3.11 python3.10; do \
+	    $$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \
+	        2>/dev/null && exec $$python -m venv $(VENV); \
+	done; \
+	echo "No Python 3.10 to 3.13 that can make a virtual environment (tried $(PYTHON) and python3.10 to" \
+	    "python3.13). Install one (Debian, Ubuntu: apt-get install python3-venv), or name it:" \
+	    "make PYTHON=/path/to/python ..." >&2; \
+	exit 1

@@ -1,0 +1,1 @@
+"""Tests of kws, data_prep and export; the folders mirror theirs."""

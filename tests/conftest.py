@@ -1,0 +1,44 @@
+"""For every test: seeded random numbers, restored afterwards, and few threads."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+SEED = 20
+MAX_THREADS = 2
+"""More do not help models this small, and the tests' own processes need cores too."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_threads() -> Iterator[None]:
+    """Limit torch, where a collected test has loaded it."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(before, MAX_THREADS))
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> Iterator[None]:
+    """Start each test from the same random state, and leave none behind for the next."""
+    torch = sys.modules.get("torch")
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    torch_state = None if torch is None else torch.get_rng_state()
+    random.seed(SEED)
+    np.random.seed(SEED)
+    if torch is not None:
+        torch.manual_seed(SEED)
+    yield
+    random.setstate(python_state)
+    np.random.set_state(numpy_state)
+    if torch is not None:
+        torch.set_rng_state(torch_state)

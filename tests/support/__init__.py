@@ -1,0 +1,1 @@
+"""What several tests share: synthetic signals, small models and manifests; no binary files."""
