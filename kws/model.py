@@ -110,7 +110,7 @@ class WakeWordModel(nn.Module):
         self.eval()
         try:
             lengths = torch.full((waveform.shape[0],), waveform.shape[1], device=waveform.device)
-            return torch.sigmoid(self(waveform, lengths)[0])
+            return torch.sigmoid(self(waveform, lengths)[0].float())
         finally:
             self.train(mode)
 

@@ -127,7 +127,7 @@ class KeywordTask(lightning.LightningModule):
     def validation_step(self, batch: Tensor, index: int) -> None:
         """Read dev: miss rate at the wanted false accepts per hour, and a smooth loss to stop by."""
         scores = read_dev(self.model, self.data, self.config.dev_hours)
-        point, misses = choose_operating_point(
+        _, misses, _ = choose_operating_point(
             scores,
             self.model.keywords,
             hop_samples=self.model.hop_samples,
@@ -135,7 +135,7 @@ class KeywordTask(lightning.LightningModule):
             smoothing_frames=self.config.smoothing_frames,
             refractory_s=self.config.refractory_s,
         )
-        self.log("dev_miss", float(np.mean(list(misses.values()))), prog_bar=True, batch_size=1)
+        self.log("dev_miss", float(np.nanmean(list(misses.values()))), prog_bar=True, batch_size=1)
         self.log("dev_loss", scores.loss(), batch_size=1)
 
     def configure_optimizers(self) -> dict[str, Any]:

@@ -1,0 +1,153 @@
+"""What a person hands over, made ready for training: read, checked, split and written as manifests in the run's folder."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from data_prep import checks, manifests, report, splits
+from data_prep.config import CheckConfig, SplitConfig
+from data_prep.manifests import Recording
+from kws.errors import ManifestError
+
+logger = logging.getLogger(__name__)
+
+HELD_OUT_FROM = 60
+"""With fewer recordings of a keyword none is held out: each is worth more in training than in choosing."""
+DEV_POSITIVES = 0.15
+DEV_NEGATIVES = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedData:
+    """Manifests of one run, and what the person should know about them."""
+
+    positives: Path
+    """Keyword recordings; ``label`` is the keyword, ``split`` train or dev."""
+    negatives: Path
+    """Speech and noise without any keyword; ``split`` train or dev."""
+    noise: Path | None
+    """The noise among the negatives that is mixed in (split train), or None."""
+    notes: tuple[str, ...]
+    """Sentences for the person: what was left out, how it was split."""
+
+
+def words_of(text: str | None) -> str:
+    """Return a text as lower-case words, each between single spaces, with a space at both ends."""
+    words = re.findall(r"[^\W_]+", (text or "").lower())
+    return f" {' '.join(words)} "
+
+
+def select_keyword(recordings: list[Recording], keyword: str) -> tuple[list[Recording], list[str]]:
+    """Keep the recordings of a keyword: those that name it as label or text, or all when none names any.
+
+    Recordings of split ``test`` are left out: training never reads them.
+    """
+    notes = []
+    wanted = words_of(keyword)
+    named = [entry for entry in recordings if wanted in (words_of(entry.label), words_of(entry.text))]
+    if named and len(named) < len(recordings):
+        notes.append(f"{keyword}: {len(recordings) - len(named)} recordings of other words were left out")
+        recordings = named
+    kept = [entry for entry in recordings if entry.split != "test"]
+    if len(kept) < len(recordings):
+        notes.append(f"{keyword}: {len(recordings) - len(kept)} recordings of split `test` were left out")
+    if not kept:
+        raise ManifestError(f"{keyword}: every recording has split `test`; give recordings that may be trained on")
+    return [replace(entry, label=keyword) for entry in kept], notes
+
+
+def select_negatives(recordings: list[Recording], keywords: Sequence[str]) -> tuple[list[Recording], list[str]]:
+    """Leave out what holds a keyword by its text or label, and split ``test``."""
+    spoken = [words_of(keyword) for keyword in keywords]
+
+    def holds_keyword(entry: Recording) -> bool:
+        return any(word in words_of(entry.text) or word == words_of(entry.label) for word in spoken)
+
+    notes = []
+    kept = [entry for entry in recordings if not holds_keyword(entry)]
+    if len(kept) < len(recordings):
+        notes.append(f"negatives: {len(recordings) - len(kept)} recordings hold a keyword and were left out")
+    usable = [entry for entry in kept if entry.split != "test"]
+    if len(usable) < len(kept):
+        notes.append(f"negatives: {len(kept) - len(usable)} recordings of split `test` were left out")
+    if not usable:
+        raise ManifestError("negatives: nothing is left to train on; give speech without the keyword")
+    return usable, notes
+
+
+def prepare_training(
+    keywords: Sequence[str],
+    positives: Sequence[Path],
+    negatives: Sequence[Path],
+    noise: Sequence[Path],
+    output: Path,
+    *,
+    cache: Path,
+    num_workers: int = 2,
+) -> PreparedData:
+    """Read, check and split everything; write manifests and a report into ``output``.
+
+    Args:
+        keywords, positives: phrases and the recordings of each, in the same order.
+        negatives, noise: folders, manifests or cuts.
+        output: folder for the manifests and ``report.md``.
+        cache: folder that keeps measurements, so that no file is read twice.
+        num_workers: threads that read audio.
+    Raises:
+        ManifestError: a source cannot be read, or too little is left of it.
+    """
+    if len(positives) != len(keywords):
+        raise ManifestError(f"got {len(keywords)} keywords and {len(positives)} sources of positives; give one for each keyword")
+    notes: list[str] = []
+    recordings: list[Recording] = []
+    for keyword, source in zip(keywords, positives, strict=True):
+        found, said = select_keyword(manifests.read(source), keyword)
+        recordings += found
+        notes += said
+    other, said = select_negatives(manifests.read_all(negatives), keywords)
+    notes += said
+    background = [entry for entry in manifests.read_all(noise) if entry.split != "test"]
+
+    checked = {}
+    for name, entries in (("positives", recordings), ("negatives", other), ("noise", background)):
+        if not entries:
+            continue
+        limits = CheckConfig(min_s=0.15) if name == "positives" else CheckConfig()
+        result = checks.check_all(entries, limits, num_workers, None, cache / "measurements.jsonl")
+        if result.left_out:
+            notes.append(f"{name}: {len(result.left_out)} of {len(entries)} files cannot be used; see report.md")
+        checked[name] = (result, _split(name, result.kept, notes))
+
+    for name, (result, kept) in checked.items():
+        report.write(report.build(result, kept, [], {}), output / name)
+    manifests.write(checked["positives"][1], output / "positives.jsonl")
+    background = checked["noise"][1] if background else []
+    manifests.write([*checked["negatives"][1], *background], output / "negatives.jsonl")
+    mixed = [entry for entry in background if entry.split == "train"]
+    if mixed:
+        manifests.write(mixed, output / "noise.jsonl")
+    return PreparedData(
+        output / "positives.jsonl", output / "negatives.jsonl", output / "noise.jsonl" if mixed else None, tuple(notes)
+    )
+
+
+def _split(name: str, kept: list[Recording], notes: list[str]) -> list[Recording]:
+    """Share recordings out between train and dev."""
+    if name == "positives":
+        counts = {label: sum(entry.label == label for entry in kept) for label in {entry.label for entry in kept}}
+        if min(counts.values()) < HELD_OUT_FROM and not any(entry.split == "dev" for entry in kept):
+            fewest = min(counts.values())
+            notes.append(
+                f"positives: {fewest} recordings are fewer than {HELD_OUT_FROM}, so none is held out; the miss rate shown "
+                "during training is that of augmented training recordings and too low"
+            )
+            return [replace(entry, split="train") for entry in kept]
+    fraction = DEV_POSITIVES if name == "positives" else DEV_NEGATIVES
+    ensure = ("train",) if name == "noise" else ("train", "dev")
+    outcome = splits.split(kept, SplitConfig(dev_fraction=fraction, test_fraction=0.0, ensure=ensure))
+    notes += [f"{name}: {note}" for note in outcome.notes]
+    return list(outcome.recordings)

@@ -1,0 +1,276 @@
+"""Train a wake word from recordings of it and recordings without it.
+
+    kws train --keyword computer --positives RECORDINGS --negatives SPEECH --noise NOISE --output RUN
+    kws export RUN
+
+RECORDINGS, SPEECH and NOISE are folders, manifests (JSON Lines or CSV with a `path` column) or Lhotse cuts. Several
+keywords: give --keyword and --positives once for each, in the same order. A run that was stopped goes on when the same
+command is given again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kws.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kws.cli.recordings import PreparedData
+    from kws.data import Augment
+    from kws.training.loop import TrainingData
+
+HELP = "recordings to a keyword model"
+DEV_SEED = 7_001
+"""Added to the seed where training recordings are augmented to stand in for held-out ones."""
+DEV_COPIES = 4
+IDENTITY = "run.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``kws train``."""
+    add = parser.add_argument
+    add("--keyword", action="append", required=True, help="the phrase; repeat for several")
+    add("--positives", action="append", type=Path, required=True, help="recordings of the keyword; one for each --keyword")
+    add("--negatives", action="append", type=Path, required=True, help="speech without the keyword; may be repeated")
+    add("--noise", action="append", type=Path, default=[], help="noise to mix in and to ignore; may be repeated")
+    add("--output", type=Path, required=True, help="folder of the run")
+    add("--policy", help="which layers move: head, early, late, all, discriminative, scratch or auto")
+    add("--depth", type=int, help="encoder layers to keep")
+    add("--head", help="linear, conv, gru or attention")
+    add("--encoder", help="name of the encoder")
+    add("--weights", type=Path, help="local weights of the encoder")
+    add("--false-accepts-per-hour", type=float, help="rate that the threshold is chosen for, per hour of audio")
+    add("--seed", type=int, help="seed of head, draws and augmentation")
+    add("--config", type=Path, help="YAML with `model` and `train` keys")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="override one key, such as train.epochs=12")
+    add("--cache", type=Path, help="folder for decoded audio, shared by runs over the same files (default: RUN/cache)")
+    add("--workers", type=int, default=2, help="processes that read audio")
+    add("--control", action="store_true", help="also train from scratch and state what transfer gained")
+    add("--overwrite", action="store_true", help="start anew in a folder that holds another run")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Call :func:`train` and print what it chose."""
+    values = vars(arguments)
+    keys = {"train.false_accepts_per_hour": "false_accepts_per_hour", "train.seed": "seed", "train.transfer.policy": "policy"}
+    keys |= {f"model.{name}": name for name in ("depth", "head", "encoder", "weights")}
+    chosen = [f"{key}={values[name]}" for key, name in keys.items() if values[name] is not None]
+    summary = train(
+        arguments.keyword,
+        arguments.positives,
+        arguments.negatives,
+        arguments.output,
+        noise=arguments.noise,
+        config=arguments.config,
+        overrides=[*arguments.set, *chosen],
+        cache=arguments.cache,
+        num_workers=arguments.workers,
+        control=arguments.control,
+        overwrite=arguments.overwrite,
+    )
+    print("\n".join(summary.lines()))
+    return 0
+
+
+@dataclass(frozen=True)
+class TrainSummary:
+    """What a finished run is, for the person.
+
+    Attributes:
+        run: its folder.
+        notes: what was left out, which policy was chosen and why, and what is doubtful.
+        metrics: contents of ``metrics.json``.
+    """
+
+    run: Path
+    notes: tuple[str, ...]
+    metrics: dict[str, Any]
+
+    def lines(self) -> list[str]:
+        """Return the sentences to print."""
+        metrics = self.metrics
+        found = [f"note: {note}" for note in self.notes]
+        held = "held-out" if metrics["held_out"] else "augmented training"
+        for keyword, threshold in metrics["thresholds"].items():
+            found.append(
+                f"{keyword}: threshold {threshold:.3f} for {metrics['false_accepts_per_hour']:g} false accepts per hour, "
+                f"chosen on {metrics['dev_hours']:.2f} h; misses {100 * metrics['dev_miss'][keyword]:.1f} % of the "
+                f"{held} recordings there"
+            )
+        return [*found, f"{self.run}: trained in {metrics['wall_s']:.0f} s; next: kws export {self.run}"]
+
+
+def train(
+    keywords: Sequence[str],
+    positives: Sequence[Path],
+    negatives: Sequence[Path],
+    output: Path,
+    *,
+    noise: Sequence[Path] = (),
+    config: Path | None = None,
+    overrides: Sequence[str] = (),
+    cache: Path | None = None,
+    num_workers: int = 2,
+    control: bool = False,
+    overwrite: bool = False,
+) -> TrainSummary:
+    """Train a keyword model and save it with its thresholds.
+
+    Args:
+        keywords, positives: phrases and the recordings of each, in the same order.
+        negatives: speech without any keyword.
+        output: folder of the run; a stopped run in it goes on.
+        noise: recordings to mix in.
+        config: YAML with ``model`` (:class:`kws.model.ModelConfig`) and ``train`` (:class:`kws.training.loop.TrainConfig`).
+        overrides: ``key=value`` changes, such as ``train.transfer.policy=all``.
+        cache: folder for decoded audio; None is ``output/cache``.
+        num_workers: processes that read audio.
+        control: also train from random weights, into ``output/control``, and note what transfer gained.
+        overwrite: start anew when ``output`` holds a run of other settings.
+    Raises:
+        KwsError: a file, key or source cannot be used; the message names it and the remedy.
+    """
+    import lightning
+
+    from kws.checkpoint import load_model, save_model
+    from kws.cli.recordings import prepare_training
+    from kws.config import config_hash, load_config, merge, parse_overrides, read_yaml, to_dict
+    from kws.evaluation.thresholds import choose_operating_point
+    from kws.model import ModelConfig, build_model
+    from kws.training.loop import TrainConfig, fit, read_dev
+    from kws.training.provenance import provenance
+    from kws.transfer import choose
+    from kws.weights import METRICS
+
+    started = time.monotonic()
+    values = merge(read_yaml(config) if config else {}, parse_overrides(list(overrides)))
+    if unknown := sorted(set(values) - {"model", "train"}):
+        raise ConfigError(f"config: unknown key `{unknown[0]}`; allowed: model, train")
+    model_config = load_config(ModelConfig, {"keywords": list(keywords), **values.get("model", {})}, "model")
+    settings = load_config(TrainConfig, values.get("train", {}), "train")
+    sources = [str(path.absolute()) for path in (*positives, *negatives, *noise)]
+    identity = config_hash({"model": to_dict(model_config), "train": to_dict(settings), "sources": sources})
+    claim_folder(output, identity, overwrite)
+    if (output / METRICS).exists():
+        load_model(output)  # raises when the folder is damaged
+        return TrainSummary(output, ("this run was finished before",), json.loads((output / METRICS).read_text("utf-8")))
+
+    cache = cache or output / "cache"
+    prepared = prepare_training(keywords, positives, negatives, noise, output / "data", cache=cache, num_workers=num_workers)
+    augment = augmentation(prepared, settings.seed)
+    data, fewest = load_audio(prepared, keywords, cache, num_workers, settings.seed, augment)
+    policy, reason = choose(settings.transfer, fewest)
+    settings = replace(settings, transfer=replace(settings.transfer, policy=policy))
+
+    lightning.seed_everything(settings.seed, workers=True, verbose=False)
+    model = build_model(model_config, pretrained=policy != "scratch")
+    outcome = fit(model, settings, data, output, augment)
+    point, misses, doubts = choose_operating_point(
+        read_dev(model, data),
+        keywords,
+        hop_samples=model.hop_samples,
+        false_accepts_per_hour=settings.false_accepts_per_hour,
+        smoothing_frames=settings.smoothing_frames,
+        refractory_s=settings.refractory_s,
+    )
+    metrics = {
+        "thresholds": point.thresholds,
+        "false_accepts_per_hour": point.false_accepts_per_hour,
+        "dev_hours": round(point.dev_hours, 3),
+        "dev_miss": misses,
+        "held_out": data.held_out,
+        "policy": policy,
+        "policy_reason": reason,
+        "recordings": fewest,
+        "negative_hours": round(data.negatives.hours, 3),
+        "wall_s": round(time.monotonic() - started, 1),
+        **outcome,
+    }
+    origin = provenance(model, [prepared.positives, prepared.negatives], identity)
+    save_model(output, model, model_config, point, training=to_dict(settings), metrics=metrics, provenance=origin)
+    notes = [*prepared.notes, f"policy {policy}: {reason}", *doubts]
+    if control and policy != "scratch":
+        scratch = train(
+            keywords, positives, negatives, output / "control",
+            noise=noise, config=config, overrides=[*overrides, "train.transfer.policy=scratch"],
+            cache=cache, num_workers=num_workers, overwrite=overwrite,
+        )  # fmt: skip
+        notes += [gain_note(keyword, misses[keyword], scratch.metrics["dev_miss"][keyword]) for keyword in keywords]
+    return TrainSummary(output, tuple(notes), metrics)
+
+
+def gain_note(keyword: str, misses: float, scratch_misses: float) -> str:
+    """State what transfer gained over training from scratch, and warn when it gained nothing."""
+    gain = scratch_misses - misses
+    verdict = "" if gain > 0 else "; WARNING: transfer gained nothing here, compare both with `kws eval` before you use it"
+    return f"{keyword}: misses on dev {100 * misses:.1f} %, from scratch {100 * scratch_misses:.1f} %{verdict}"
+
+
+def claim_folder(output: Path, identity: str, overwrite: bool) -> None:
+    """Mark ``output`` as the folder of this run; refuse one that holds another run.
+
+    Raises:
+        ConfigError: the folder holds a run of other settings or sources.
+    """
+    from kws.weights import write_json
+
+    marker = output / IDENTITY
+    if marker.exists() and json.loads(marker.read_text(encoding="utf-8")).get("identity") != identity:
+        if not overwrite:
+            raise ConfigError(f"{output}: holds a run of other settings or sources; choose another --output or add --overwrite")
+        shutil.rmtree(output)
+    write_json(marker, {"identity": identity})
+
+
+def augmentation(prepared: PreparedData, seed: int) -> Augment:
+    """Return the default augmentation with the run's own noise."""
+    from data_prep import manifests
+    from data_prep.augmentation.banks import NoiseBank
+    from data_prep.augmentation.chain import default_chain
+
+    noise = None
+    if prepared.noise is not None:
+        noise = NoiseBank(tuple(recording.path for recording in manifests.read(prepared.noise)))
+        assert noise.recordings  # read once, before worker processes share it
+    return default_chain(noise, seed=seed).augment
+
+
+def load_audio(
+    prepared: PreparedData, keywords: Sequence[str], cache: Path, num_workers: int, seed: int, augment: Augment
+) -> tuple[TrainingData, int]:
+    """Read the audio of a run; also return the number of training recordings of the keyword with the fewest."""
+    from kws.data import AudioStore
+    from kws.manifest import read_manifest
+    from kws.training.loop import TrainingData
+
+    recordings, other = read_manifest(prepared.positives), read_manifest(prepared.negatives)
+    train = [entry for entry in recordings if entry.split == "train"]
+    labels = [keywords.index(entry.label or "") for entry in train]
+    held = [entry for entry in recordings if entry.split == "dev"]
+    positives = AudioStore(train, None, 1, "positives")
+    if held:
+        clips, dev_labels = [entry.load() for entry in held], [keywords.index(entry.label or "") for entry in held]
+    else:
+        chosen = [index for index in range(len(train)) for _ in range(DEV_COPIES)][: 25 * DEV_COPIES]
+        clips = [
+            augment(positives.waveform(index), train[index].item_id, seed + DEV_SEED, number)
+            for number, index in enumerate(chosen)
+        ]
+        dev_labels = [labels[index] for index in chosen]
+    data = TrainingData(
+        positives=positives,
+        labels=labels,
+        negatives=AudioStore([entry for entry in other if entry.split == "train"], cache, num_workers, "negatives"),
+        dev_positives=clips,
+        dev_labels=dev_labels,
+        held_out=bool(held),
+        dev_negatives=AudioStore([entry for entry in other if entry.split == "dev"], cache, num_workers, "dev negatives"),
+    )
+    return data, min(labels.count(index) for index in range(len(keywords)))
