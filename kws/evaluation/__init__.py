@@ -1,0 +1,1 @@
+"""Misses, false accepts and latency of a model on recordings, with a report."""

@@ -1,0 +1,152 @@
+"""The report's pictures: DET curve and score timelines over spectrograms, as PNG. Needs matplotlib."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+from scipy import signal
+
+from kws.audio import SAMPLE_RATE
+from kws.evaluation.result import Example, KeywordResult
+
+BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#008060", "#5f6b76"
+"""After Okabe and Ito: told apart with any colour vision."""
+
+DPI = 110
+
+SPECTROGRAM_SAMPLES, SPECTROGRAM_HOP = 400, 80
+"""25 ms windows every 5 ms."""
+
+DYNAMIC_RANGE_DB = 60.0
+
+FAR_RIGHT_PER_HOUR = 100.0
+"""More false accepts than these are left out of the picture."""
+
+
+def det_curve(result: KeywordResult) -> bytes:
+    """Draw miss rate over false accepts per hour, with intervals and operating points; returns PNG."""
+    hours = result.operating[0].false_accepts.hours
+    zero_x, zero_y = 0.5 / hours, 0.5 / result.num_positives  # where a count of zero is drawn
+    points = result.det
+    x = np.array([max(point.false_accepts.per_hour, zero_x) for point in points])
+    y, low, high = (
+        np.array([max(getattr(point.misses, name), zero_y) for point in points])
+        for name in ("rate", "low", "high")
+    )
+    rates = [entry.false_accepts.per_hour for entry in result.operating]
+    right = max(10 / hours, 2.0, *(1.6 * rate for rate in rates if rate < FAR_RIGHT_PER_HOUR))
+    x, y, low, high = (np.append(values, values[-1]) for values in (x, y, low, high))
+    x[-1] = max(x[-1], right)  # the last step goes on
+    figure = Figure(figsize=(7.4, 4.6), dpi=DPI, layout="constrained")
+    axes = figure.add_subplot()
+    axes.axvspan(zero_x * 0.8, zero_x * 1.25, color="#eceff2", lw=0)
+    axes.fill_between(x, low, high, step="post", color=BLUE, alpha=0.16, lw=0, label="95 % interval")
+    axes.step(x, y, where="post", color=BLUE, lw=2, label="misses at each number of false accepts")
+    stored, *others = result.operating
+    for entries, marker, colour, size, label in (
+        ([stored], "D", ORANGE, 9, f"stored threshold {result.stored_threshold:.3g}"),
+        (
+            others,
+            "o",
+            GREEN,
+            6,
+            f"at most {' / '.join(f'{entry.target_per_hour:g}' for entry in others)} per hour",
+        ),
+    ):
+        axes.plot(
+            [max(entry.false_accepts.per_hour, zero_x) for entry in entries],
+            [max(entry.misses.rate, zero_y) for entry in entries],
+            ls="",
+            marker=marker,
+            color=colour,
+            ms=size,
+            mec="white",
+            zorder=5,
+            label=label,
+        )
+    if stored.false_accepts.per_hour > right:
+        axes.text(
+            right, 0.9, "stored threshold is further right ", ha="right", va="top", color=ORANGE, fontsize=9
+        )
+    axes.set(xscale="log", yscale="log", xlim=(zero_x * 0.8, right), ylim=(zero_y * 0.8, 1.15))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_formatter(NullFormatter())
+    _name_axes(axes, zero_x, zero_y, right, hours)
+    axes.grid(which="major", color="#d8dde2", lw=0.8)
+    axes.grid(which="minor", color="#eef1f3", lw=0.5)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False, fontsize=9)
+    return _png(figure)
+
+
+def _name_axes(axes: Axes, zero_x: float, zero_y: float, right: float, hours: float) -> None:
+    """Label the axes, and the places where a count of zero is drawn."""
+    axes.set_xlabel(f"false accepts per hour of negatives ({hours:.3g} h)")  # type: ignore[attr-defined]
+    axes.set_ylabel("miss rate")  # type: ignore[attr-defined]
+    decades = 10.0 ** np.arange(np.floor(np.log10(zero_x)), np.ceil(np.log10(right)) + 1)
+    steps = (1, 2, 5) if right < 200 * zero_x else (1,)
+    ticks = [step * decade for decade in decades for step in steps if 1.6 * zero_x < step * decade <= right]
+    axes.set_xticks([zero_x, *ticks], labels=["none", *(f"{tick:g}" for tick in ticks)])
+    ticks = [tick for tick in (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if tick > 1.4 * zero_y]
+    labels = ["none", *(f"{100 * tick:g} %" for tick in ticks)]
+    axes.set_yticks([zero_y, *ticks], labels=labels)  # type: ignore[attr-defined]
+
+
+def timeline(example: Example, waveform: np.ndarray, threshold: float) -> bytes:
+    """Draw the score over time above the spectrogram of the same stretch; returns PNG.
+
+    Args:
+        example: what is shown.
+        waveform: (samples,) float32 of the stretch.
+        threshold: the stored one.
+    """
+    figure = Figure(
+        figsize=(5.2, 2.9), dpi=DPI
+    )  # a fixed layout: a computed one takes longer than the drawing
+    figure.subplots_adjust(left=0.1, right=0.985, bottom=0.145, top=0.975, hspace=0.14)
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.25))
+    above.axhline(threshold, color=GREY, lw=1, ls="--")
+    side, gap = ("top", -3) if threshold > 0.5 else ("bottom", 2)
+    label = f"threshold {threshold:.3g}"
+    above.annotate(
+        label, (0, threshold), (4, gap), textcoords="offset points", fontsize=8, color=GREY, va=side
+    )
+    above.plot(example.times_s, example.scores, color=BLUE, lw=1.6)
+    above.fill_between(example.times_s, example.scores, color=BLUE, alpha=0.12, lw=0)
+    above.set(ylim=(0, 1.04), ylabel="score", xlim=(0, max(example.length_s, 0.1)))
+    window = signal.get_window("hann", SPECTROGRAM_SAMPLES)
+    transform = signal.ShortTimeFFT(window, SPECTROGRAM_HOP, SAMPLE_RATE, scale_to="magnitude")
+    padded = np.pad(waveform, (0, max(0, SPECTROGRAM_SAMPLES - len(waveform))))
+    power_db = 20 * np.log10(
+        np.abs(transform.stft(padded.astype(np.float64))) + 1e-8
+    )  # (frequencies, windows)
+    span = (transform.t(len(padded))[0], transform.t(len(padded))[-1], 0, SAMPLE_RATE / 2000)
+    top_db = float(power_db.max())
+    below.imshow(
+        power_db,
+        origin="lower",
+        aspect="auto",
+        extent=span,
+        cmap="magma",
+        vmin=top_db - DYNAMIC_RANGE_DB,
+        vmax=top_db,
+    )
+    below.set(ylabel="kHz", xlabel="seconds", xlim=above.get_xlim())
+    for axes, light in ((above, False), (below, True)):
+        if example.speech_end_s is not None:
+            axes.axvline(example.speech_end_s, color="white" if light else GREY, lw=1.2, ls=":")
+        if example.fired_s is not None:
+            axes.axvline(example.fired_s, color=ORANGE, lw=1.6)
+        axes.tick_params(labelsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    return _png(figure)
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

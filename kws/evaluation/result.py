@@ -1,0 +1,133 @@
+"""What an evaluation found, as data: written to JSON, read by the report, printed by the command."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from kws.evaluation.intervals import HourlyRate, Proportion
+from kws.evaluation.metrics import DetPoint, Latency
+from kws.manifest import Utterance
+
+
+@dataclass(frozen=True, slots=True)
+class GroupResult:
+    """Misses of a part of the positive clips at one threshold."""
+
+    field: str
+    """What divides the clips: ``condition``, ``gender`` or ``age``."""
+    value: str
+    """Which part."""
+    misses: Proportion
+    latency: Latency | None
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingResult:
+    """What one threshold gives."""
+
+    name: str
+    """``stored threshold``, or the rate that it keeps to."""
+    target_per_hour: float | None
+    """Rate of false accepts that it was chosen for on these negatives; None for the stored one."""
+    threshold: float
+    misses: Proportion
+    false_accepts: HourlyRate
+    latency: Latency | None
+    groups: tuple[GroupResult, ...]
+    note: str | None
+    """Why the rate is not shown to be kept; None when it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A stretch of audio to look at and listen to."""
+
+    kind: Literal["hit", "miss", "false accept", "closest"]
+    """``closest`` is a stretch of the negatives with a high score below the threshold."""
+    utterance: Utterance
+    start_s: float
+    """Where the stretch starts in the recording, in seconds."""
+    length_s: float
+    times_s: np.ndarray
+    """(frames,) end of each frame, in seconds from the start of the stretch."""
+    scores: np.ndarray
+    """(frames,) smoothed scores."""
+    peak: float
+    """Largest score of the clip or burst."""
+    fired_s: float | None
+    """Where it fired, from the start of the stretch."""
+    speech_end_s: float | None
+    """End of the phrase, from the start of the stretch; None in negatives."""
+
+
+@dataclass(frozen=True, slots=True)
+class HardNegative:
+    """A place in the negatives with a high score: material for the next training."""
+
+    path: str
+    time_s: float
+    """In the file, in seconds."""
+    score: float
+    text: str | None
+    label: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeywordResult:
+    """Everything about one keyword."""
+
+    keyword: str
+    stored_threshold: float
+    num_positives: int
+    num_positive_originals: int
+    """Different recordings among them: copies with other noise count once."""
+    num_speakers: int
+    """Known speakers among them."""
+    operating: tuple[OperatingResult, ...]
+    """The stored threshold first."""
+    det: tuple[DetPoint, ...]
+    """From strict to lenient."""
+    hardest_negatives: tuple[HardNegative, ...]
+    examples: tuple[Example, ...] = field(default=(), repr=False)
+    """For the report; not in the JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationResult:
+    """What :func:`kws.evaluation.evaluate.evaluate` found."""
+
+    model: str
+    keywords: tuple[KeywordResult, ...]
+    negative_hours: float
+    num_negatives: int
+    num_negative_originals: int
+    """Different recordings among them."""
+    num_negative_speakers: int
+    """Known speakers among them."""
+    num_left_out: int
+    """Recordings of the negatives that hold a keyword by their label or text, and were left out."""
+    provenance: dict[str, Any]
+    """Command, seed, hashes of model and configuration, versions, and what the caller adds."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that JSON can hold, without examples."""
+        return _plain(self)
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            entry.name: _plain(getattr(value, entry.name))
+            for entry in dataclasses.fields(value)
+            if entry.name != "examples"
+        }
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    return str(value) if isinstance(value, Path) else value
