@@ -52,14 +52,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="folder of noise: adds the conditions noise at 10 dB, room and noise at 5 dB",
     )
-    parser.add_argument("--keyword", help="judge this one only (default: all of the model)")
+    parser.add_argument("--keyword", help="judge this one only; without it, all of the model")
     parser.add_argument(
         "--split", choices=("train", "dev", "test", "all"), default="test", help="which recordings count"
     )
     parser.add_argument(
         "--output",
         type=Path,
-        help="folder of report.html and evaluation.json (default: `evaluation` beside the model)",
+        help="folder of report.html and evaluation.json; without it, beside the model",
     )
     parser.add_argument(
         "--fa-per-hour",

@@ -12,7 +12,7 @@ h3{font-size:1.05rem;margin:1.75rem 0 .4rem}
 p{margin:.4rem 0;max-width:48rem}.dim{color:#52606d}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(215px,1fr));gap:.8rem;margin:1rem 0}
 .card,figure,.box{background:#fff;border:1px solid #d8dde2;border-radius:8px}
-.card{padding:.8rem 1rem}.card b{display:block;font-size:1.7rem;line-height:1.25}
+.card{padding:.8rem 1rem}.card b{display:block;font-size:1.35rem;line-height:1.25}
 .card span{display:block;font-size:.86rem}
 .card.stored{border-color:#d55e00;border-width:2px}
 figure{margin:0;padding:.75rem;display:flex;flex-direction:column;gap:.4rem}figure img{width:100%;height:auto}

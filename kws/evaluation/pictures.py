@@ -69,13 +69,13 @@ def det_curve(result: KeywordResult) -> bytes:
             label=label,
         )
     if stored.false_accepts.per_hour > right:
-        axes.text(
-            right, 0.9, "stored threshold is further right ", ha="right", va="top", color=ORANGE, fontsize=9
-        )
-    axes.set(xscale="log", yscale="log", xlim=(zero_x * 0.8, right), ylim=(zero_y * 0.8, 1.15))
+        note = "stored threshold is further right"
+        axes.annotate(note, (1, 0), (-4, 8), "axes fraction", "offset points", ha="right", color=ORANGE)
+    axes.set(xscale="log", yscale="log")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_formatter(NullFormatter())
     _name_axes(axes, zero_x, zero_y, right, hours)
+    axes.set(xlim=(zero_x * 0.8, right), ylim=(zero_y * 0.8, min(1.15, 1.6 * high.max())))
     axes.grid(which="major", color="#d8dde2", lw=0.8)
     axes.grid(which="minor", color="#eef1f3", lw=0.5)
     axes.spines[["top", "right"]].set_visible(False)
@@ -85,15 +85,17 @@ def det_curve(result: KeywordResult) -> bytes:
 
 def _name_axes(axes: Axes, zero_x: float, zero_y: float, right: float, hours: float) -> None:
     """Label the axes, and the places where a count of zero is drawn."""
-    axes.set_xlabel(f"false accepts per hour of negatives ({hours:.3g} h)")  # type: ignore[attr-defined]
-    axes.set_ylabel("miss rate")  # type: ignore[attr-defined]
+    axes.set_xlabel(f"false accepts per hour of negatives ({hours:.3g} h)")
+    axes.set_ylabel("miss rate")
     decades = 10.0 ** np.arange(np.floor(np.log10(zero_x)), np.ceil(np.log10(right)) + 1)
     steps = (1, 2, 5) if right < 200 * zero_x else (1,)
     ticks = [step * decade for decade in decades for step in steps if 1.6 * zero_x < step * decade <= right]
     axes.set_xticks([zero_x, *ticks], labels=["none", *(f"{tick:g}" for tick in ticks)])
-    ticks = [tick for tick in (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if tick > 1.4 * zero_y]
+    ticks = [
+        tick for tick in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if tick > 1.4 * zero_y
+    ]
     labels = ["none", *(f"{100 * tick:g} %" for tick in ticks)]
-    axes.set_yticks([zero_y, *ticks], labels=labels)  # type: ignore[attr-defined]
+    axes.set_yticks([zero_y, *ticks], labels=labels)
 
 
 def timeline(example: Example, waveform: np.ndarray, threshold: float) -> bytes:
