@@ -25,6 +25,8 @@ class EncoderInfo:
         streaming: True when chunks with state give exactly what the whole waveform gives; False when streaming means
             running the encoder again over a sliding window.
         window_samples: length of that sliding window (0 when ``streaming``).
+        chunk_samples: pieces of a stream that are whole multiples of this give the same frames however it is
+            cut; shorter ones see less ahead (0: any whole number of hops). An exported graph takes so much.
         licence: SPDX name or a plain statement for the weights.
         source: where the weights come from, as a person can look it up.
     """
@@ -39,6 +41,7 @@ class EncoderInfo:
     licence: str
     source: str
     window_samples: int = 0
+    chunk_samples: int = 0
 
 
 class Encoder(nn.Module):

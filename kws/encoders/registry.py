@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kws.encoders.base import Encoder
-from kws.encoders.sources import embedded_weights
+from kws.encoders.sources import embedded_weights, emformer, torchaudio_bundle
 from kws.errors import ConfigError
 
 
@@ -23,7 +24,14 @@ class EncoderSource:
     """``Encoder.shape()`` to the same architecture with random weights, without reading any weights."""
 
 
-_SOURCES: dict[str, EncoderSource] = {"embedded": EncoderSource(embedded_weights.load, embedded_weights.build)}
+_SOURCES: dict[str, EncoderSource] = {
+    "embedded": EncoderSource(embedded_weights.load, embedded_weights.build),
+    emformer.NAME: EncoderSource(emformer.load, emformer.build),
+    **{
+        name: EncoderSource(partial(torchaudio_bundle.load, name), partial(torchaudio_bundle.build, name))
+        for name in torchaudio_bundle.BUNDLES
+    },
+}
 
 
 def available_encoders() -> list[str]:
