@@ -10,11 +10,11 @@ READY := $(VENV)/.ready
 .PHONY: help quickstart test lint wheel benchmark clean
 
 help:
-	@echo "make quickstart           hear a wake word: makes one, finds it in a recording, shows what to run next"
+	@echo "make quickstart           set up, then \`kws quickstart\`: a first wake word of your own"
 	@echo "make test                 every test that needs no GPU and no internet"
 	@echo "make lint                 ruff and mypy"
 	@echo "make wheel                dist/kws-*.whl"
-	@echo "make benchmark DATA=DIR   the figures of RESULTS.md, from a folder of data"
+	@echo "make benchmark DATA=DIR   miss rates of RESULTS.md, from a folder of corpora (hours); goes on where it stopped"
 	@echo "make clean                remove what the other targets wrote, but $(VENV)"
 
 quickstart: $(READY)
@@ -35,7 +35,7 @@ wheel: $(READY)
 
 benchmark: $(READY)
 	@test -n "$(DATA)" || { echo "Which data? make benchmark DATA=DIR" >&2; exit 2; }
-	$(BIN)/python -m benchmarks --data "$(DATA)"
+	$(BIN)/python benchmarks/keywords.py --data "$(DATA)" $(if $(PEERS),--peers "$(PEERS)")
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
