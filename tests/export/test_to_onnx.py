@@ -1,0 +1,221 @@
+"""The exported file computes what the checkpoint computes and says all a device needs, or it is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+import yaml
+from onnx import numpy_helper
+
+from export import signals, to_onnx
+from kws.checkpoint import load_model
+from kws.decisions import decide, smooth
+from kws.detector import Detector
+from kws.encoders.registry import available_encoders
+from kws.errors import CheckpointError, ConfigError, ExportMismatch
+from kws.heads import available_heads
+from kws.model import ModelConfig, WakeWordModel, build_model
+from tests.export.conftest import DEFAULT_SEED, Exported, Tamper
+from tests.support.encoders import tiny_shape
+from tests.support.runs import write_run
+from tests.tolerances import ONNX, STREAMING
+
+HEADS = [name if name == "conv" else pytest.param(name, marks=pytest.mark.slow) for name in available_heads()]
+WAVEFORM = np.concatenate(
+    [signals.speech_like(2.4, 3), signals.noise(0.8, 0.3, 4), np.zeros(12_800, np.float32)]
+)
+
+
+def between(scores: np.ndarray) -> float:
+    """Return a threshold in the widest gap amid the scores: rounding must not decide what crosses it."""
+    ordered = np.sort(scores)[len(scores) // 4 : -len(scores) // 4]
+    widest = int(np.argmax(np.diff(ordered)))
+    return float(ordered[widest : widest + 2].mean())
+
+
+def assert_hears_as_torch(path: Path, model: WakeWordModel) -> None:
+    """Compare the detector on a file with the model that it should be, in two chunkings."""
+    config = Detector(path).decision_config
+    waveform = WAVEFORM[: len(WAVEFORM) - len(WAVEFORM) % Detector(path).chunk_samples]
+    scores = model.scores(torch.from_numpy(waveform)[None])[0].numpy()
+    smoothed = smooth(scores, np.zeros((config.smoothing_frames - 1, len(model.keywords))))
+    thresholds = {keyword: between(smoothed[:, column]) for column, keyword in enumerate(model.keywords)}
+    detector = Detector(path, threshold=thresholds)
+    wanted, _ = decide(scores, model.keywords, detector.decision_config, detector.hop_s)
+    assert {detection.keyword for detection in wanted} == set(model.keywords)
+    cuts = np.sort(np.random.default_rng(1).integers(0, len(waveform), 40))
+    for blocks in ([waveform], np.split(waveform, cuts)):
+        detector.reset()
+        heard = [detector.push(block) for block in blocks]
+        np.testing.assert_allclose(np.concatenate([part for part, _ in heard]), scores, atol=ONNX, rtol=0)
+        found = [detection for _, part in heard for detection in part]
+        assert [(item.keyword, item.frame, item.time_s) for item in found] == [
+            (item.keyword, item.frame, item.time_s) for item in wanted
+        ]
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_every_head_scores_and_detects_as_torch_in_any_chunking(exported: Exported, head: str):
+    path = exported(head)
+    assert_hears_as_torch(path, load_model(path.parent))
+
+
+@pytest.mark.slow
+def test_the_default_model_scores_and_detects_as_torch(default_detector: Path):
+    torch.manual_seed(DEFAULT_SEED)
+    assert_hears_as_torch(default_detector, build_model(ModelConfig(keywords=("keyword",))).eval())
+    assert default_detector.stat().st_size < 8_000_000
+
+
+def test_a_reset_is_a_new_start(exported: Exported):
+    detector = Detector(exported("conv"))
+    first = detector.scores(WAVEFORM)
+    assert np.abs(detector.scores(WAVEFORM)[: len(first)] - first).max() > STREAMING, (
+        "the state is carried on"
+    )
+    detector.reset()
+    np.testing.assert_array_equal(detector.scores(WAVEFORM), first)
+
+
+def test_the_metadata_say_all_that_the_format_asks(exported: Exported):
+    path = exported("conv")
+    metadata = Detector(path).metadata
+    assert json.loads(metadata.pop("keywords")) == ["lumen", "guten tag ü"]
+    assert json.loads(metadata.pop("thresholds")) == {"lumen": 0.5, "guten tag ü": 0.55}
+    assert metadata.pop("created_by").startswith("kws ")
+    assert metadata == {
+        "format_version": "1",
+        "sample_rate": "16000",
+        "chunk_samples": "1280",
+        "chunk_dynamic": "true",
+        "hop_samples": "640",
+        "lookahead_samples": "0",
+        "false_accepts_per_hour": "0.5",
+        "smoothing_frames": "2",
+        "refractory_s": "0.6",
+        "licence": "Apache-2.0",
+        "encoder": "embedded",
+        "config_hash": "0123456789ab",
+    }
+
+
+def test_writes_one_file_and_its_report_and_no_path_of_this_machine(exported: Exported):
+    path = exported("conv")
+    assert {file.name for file in path.parent.iterdir()} == {
+        *("model.onnx", "model.verify.json"),
+        *("config.yaml", "weights.safetensors", "metrics.json", "provenance.json"),
+    }
+    graph = onnx.load(str(path), load_external_data=False).graph
+    assert all(tensor.data_location == onnx.TensorProto.DEFAULT for tensor in graph.initializer)
+    content = path.read_bytes()
+    for trace in (str(Path(to_onnx.__file__).parents[1]).encode(), b".py", b"stack_trace"):
+        assert trace not in content
+    report = json.loads((path.parent / "model.verify.json").read_text(encoding="utf-8"))
+    assert report["ok"] and report["detections_compared"] > 0
+    assert report["max_score_difference"] <= ONNX
+    assert {entry["chunking"] for entry in report["signals"]} == {"1280 samples", "whole", "1 to 7 hops"}
+
+
+def shift(part: str, by: float) -> Tamper:
+    """Add a number to every weight whose name holds ``part``."""
+
+    def tamper(model: onnx.ModelProto) -> None:
+        found = [tensor for tensor in model.graph.initializer if part in tensor.name]
+        assert found
+        for tensor in found:
+            changed = numpy_helper.to_array(tensor) + np.float32(by)
+            tensor.CopyFrom(numpy_helper.from_array(changed, tensor.name))
+
+    return tamper
+
+
+def forget(state: str) -> Tamper:
+    """Hand out zeros instead of a state."""
+
+    def tamper(model: onnx.ModelProto) -> None:
+        for node in model.graph.node:
+            node.output[:] = ["kept" if name == state else name for name in node.output]
+        model.graph.node.append(onnx.helper.make_node("Sub", ["kept", "kept"], [state]))
+
+    return tamper
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        pytest.param(shift("head.output.bias", 0.002), id="output bias"),
+        pytest.param(shift("layers.1.expand", 0.02), id="encoder weight"),
+        pytest.param(forget("next_state_3"), id="forgotten state"),
+    ],
+)
+def test_a_graph_that_computes_something_else_is_refused_and_the_earlier_file_stays(
+    tmp_path: Path, traced_before: Callable[[Tamper], None], tamper: Tamper
+):
+    run = write_run(tmp_path / "run")
+    (run / "model.onnx").write_bytes(b"earlier file")
+    before = sorted(file.name for file in run.iterdir())
+    traced_before(tamper)
+    with pytest.raises(
+        ExportMismatch, match=r"model\.onnx: not written, the graph differs from the checkpoint"
+    ):
+        to_onnx.export(run)
+    assert (run / "model.onnx").read_bytes() == b"earlier file"
+    assert sorted(file.name for file in run.iterdir()) == before
+    traced_before(lambda model: None)
+    to_onnx.export(run)
+    assert Detector(run / "model.onnx").keywords == ("lumen", "guten tag ü")
+
+
+def test_a_step_that_is_no_multiple_of_the_hop_is_refused(tmp_path: Path):
+    run = write_run(tmp_path / "run", "linear")
+    for chunk_ms in (100, 20, 0):
+        with pytest.raises(ConfigError, match=f"chunk_ms: got {chunk_ms}, .*'embedded': multiples of 40 ms"):
+            to_onnx.export(run, chunk_ms=chunk_ms)
+
+
+def test_another_step_and_place_may_be_chosen(tmp_path: Path, traced_before: Callable[[Tamper], None]):
+    run = write_run(tmp_path / "run")
+    traced_before(lambda model: None)
+    path = to_onnx.export(run, tmp_path / "device" / "light.onnx", chunk_ms=160)
+    assert path == tmp_path / "device" / "light.onnx"
+    assert (path.parent / "light.verify.json").is_file() and not (run / "model.onnx").exists()
+    assert Detector(path).chunk_samples == 2560
+
+
+def test_a_keyword_without_threshold_is_named(tmp_path: Path):
+    run = write_run(tmp_path / "run", "linear")
+    values = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    del values["operating_point"]["thresholds"]["lumen"]
+    (run / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    with pytest.raises(CheckpointError, match="thresholds has none for lumen"):
+        to_onnx.export(run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "encoder",
+    [name for name in available_encoders() if name in ("wav2vec2_base", "emformer_rnnt_base_librispeech")],
+)
+def test_an_encoder_of_fixed_chunks_scores_as_torch_chunk_by_chunk(
+    tmp_path: Path, encoder: str, capfd: pytest.CaptureFixture[str]
+):
+    path = to_onnx.export(write_run(tmp_path / "run", encoder=encoder, shape=tiny_shape(encoder), depth=1))
+    assert capfd.readouterr() == ("", ""), "the exporter is quiet"
+    detector, model = Detector(path), load_model(path.parent)
+    chunk = model.encoder.info.chunk_samples
+    assert detector.metadata["chunk_dynamic"] == "false" and detector.chunk_samples == chunk
+    assert detector.metadata["licence"] == model.encoder.info.licence
+    waveform = WAVEFORM[: 15 * chunk]
+    state, pieces = model.initial_state(1), []
+    with torch.no_grad():
+        for piece in torch.from_numpy(waveform)[None].split(chunk, dim=1):
+            logits, state = model.run(piece, state)
+            pieces.append(torch.sigmoid(logits[0]))
+    heard = np.concatenate([detector.scores(block) for block in np.split(waveform, [777, 9000, 9001])])
+    np.testing.assert_allclose(heard, torch.cat(pieces).numpy(), atol=ONNX, rtol=0)
