@@ -157,6 +157,8 @@ def _fire(above: np.ndarray, held: bool, ready: int, refractory_frames: int) -> 
         The frames that fire, then ``held`` and ``ready`` after the chunk (``ready`` still counted from this
         chunk).
     """
+    if above.size and not above.any():  # nearly every push of a device: spares a tenth of its whole cost
+        return [], False, ready
     edges = np.flatnonzero(np.diff(above, prepend=False, append=False))  # a run of True is [start, end)
     starts, ends = edges[0::2], edges[1::2]
     first = int(held and bool(starts.size) and starts[0] == 0)  # the run that fired earlier goes on: skip it
