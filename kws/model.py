@@ -105,14 +105,26 @@ class WakeWordModel(nn.Module):
 
     @torch.no_grad()
     def scores(self, waveform: Tensor) -> Tensor:
-        """Return (batch, time, keyword) scores in [0, 1] of whole waveforms (batch, samples), in eval mode."""
-        mode = self.training
+        """Score whole waveforms in eval mode as a device would hear them, each from a new start.
+
+        Args:
+            waveform: (batch, samples) float32 in [-1, 1]; the end is padded with silence to a whole chunk.
+        Returns:
+            (batch, time, keyword) scores in [0, 1], for the frames that end within the waveform.
+        """
+        info, mode = self.encoder.info, self.training
+        step = info.chunk_samples or self.hop_samples
+        padded = nn.functional.pad(waveform, (0, -waveform.shape[1] % step))
         self.eval()
         try:
-            lengths = torch.full((waveform.shape[0],), waveform.shape[1], device=waveform.device)
-            return torch.sigmoid(self(waveform, lengths)[0].float())
+            state, found = self.initial_state(waveform.shape[0]), []
+            # a streaming encoder takes everything at once; a sliding one must not hear beyond each chunk
+            for piece in padded.split(padded.shape[1] if info.streaming else step, dim=1):
+                logits, state = self.run(piece, state)
+                found.append(logits)
         finally:
             self.train(mode)
+        return torch.sigmoid(torch.cat(found, dim=1).float())[:, : waveform.shape[1] // self.hop_samples]
 
 
 def build_model(config: ModelConfig, *, pretrained: bool = True) -> WakeWordModel:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from kws.errors import KwsError
 
-COMMANDS = ("pretrain", "train", "eval", "export", "bench", "listen")
+COMMANDS = ("quickstart", "prep", "pretrain", "train", "eval", "export", "bench", "listen")
 """Modules of this package that hold a sub-command: ``HELP``, ``add_arguments(parser)`` and ``run(arguments) -> int``."""
 
 

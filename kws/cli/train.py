@@ -137,14 +137,12 @@ def train(
     Raises:
         KwsError: a file, key or source cannot be used; the message names it and the remedy.
     """
-    import lightning
-
     from kws.checkpoint import load_model, save_model
     from kws.cli.recordings import prepare_training
     from kws.config import config_hash, load_config, merge, parse_overrides, read_yaml, to_dict
     from kws.evaluation.thresholds import choose_operating_point
     from kws.model import ModelConfig, build_model
-    from kws.training.loop import TrainConfig, fit, read_dev
+    from kws.training.loop import TrainConfig, fit, read_dev, seed_everything
     from kws.training.provenance import provenance
     from kws.transfer import choose
     from kws.weights import METRICS
@@ -169,7 +167,7 @@ def train(
     policy, reason = choose(settings.transfer, fewest)
     settings = replace(settings, transfer=replace(settings.transfer, policy=policy))
 
-    lightning.seed_everything(settings.seed, workers=True, verbose=False)
+    seed_everything(settings.seed)
     model = build_model(model_config, pretrained=policy != "scratch")
     outcome = fit(model, settings, data, output, augment)
     point, misses, doubts = choose_operating_point(

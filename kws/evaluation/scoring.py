@@ -90,7 +90,8 @@ class TorchScorer:
         self._model = model.eval()
         self.decision_config = decision_config
         self.keywords = model.keywords
-        self.hop_samples = self.chunk_samples = model.hop_samples
+        self.hop_samples = model.hop_samples
+        self.chunk_samples = model.encoder.info.chunk_samples or model.hop_samples
         self.hop_s = samples_to_seconds(self.hop_samples)
         self.reset()
 
@@ -104,10 +105,11 @@ class TorchScorer:
         import torch
 
         waveform = np.concatenate([self._pending, audio.to_float32(pcm)])
-        usable = len(waveform) - len(waveform) % self.hop_samples
+        usable = len(waveform) - len(waveform) % self.chunk_samples
         self._pending = waveform[usable:]
         pieces = [np.zeros((0, len(self.keywords)), np.float32)]
-        step = RUN_SAMPLES - RUN_SAMPLES % self.hop_samples
+        # a sliding encoder must not hear beyond each chunk; a streaming one takes much at once
+        step = RUN_SAMPLES - RUN_SAMPLES % self.chunk_samples if self._model.encoder.info.streaming else self.chunk_samples
         device = next(self._model.parameters()).device
         state = [tensor.to(device) for tensor in self._state]
         with torch.inference_mode():

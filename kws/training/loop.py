@@ -116,7 +116,8 @@ class KeywordTask(lightning.LightningModule):
         return DataLoader(self.batches, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        """Return the detection loss of one batch."""
+        """Return the detection loss of one batch; dropout is drawn from seed and step, so a resumed run goes on alike."""
+        torch.manual_seed(self.config.seed * 1_000_003 + self.global_step)
         logits, _ = self.model(batch.waveform, batch.lengths)
         loss = max_pooling_loss(logits.float(), batch)
         if not torch.isfinite(loss):
@@ -151,6 +152,11 @@ class KeywordTask(lightning.LightningModule):
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def seed_everything(seed: int) -> None:
+    """Seed torch, numpy and Python, and what loader processes draw."""
+    lightning.seed_everything(seed, workers=True, verbose=False)
 
 
 def read_dev(model: WakeWordModel, data: TrainingData, max_hours: float | None = None) -> DevScores:

@@ -1,0 +1,284 @@
+"""Miss rate at false accepts per hour, by number of recordings and transfer policy, beside openWakeWord's embedding.
+
+    python benchmarks/keywords.py --data DATA --work WORK [--peers PEERS] [--jobs 2]
+
+Each cell is what a person would do: ``kws train``, ``kws export``, then ``kws.Detector`` on speakers, noise and rooms that
+training never met. Finished cells are kept in ``benchmarks/results/keywords.jsonl`` and not run again; ``--table`` only
+prints what is there and writes ``benchmarks/results/keywords.md`` and ``keywords.png``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
+
+import numpy as np  # noqa: E402
+
+from benchmarks import corpora  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results"
+RATES = (0.5, 1.0, 2.0)
+"""False accepts per hour at which misses are read."""
+COUNTS = (10, 50, None)
+EXTRA_COUNTS = (25, 100)
+POLICIES = ("head", "early", "late", "all", "scratch")
+SEEDS = (0, 1)
+DEFAULT_POLICY = "early"
+TAIL_S = 1.0
+BLOCK_S = 30.0
+
+
+class Cell(NamedTuple):
+    """One run of the benchmark."""
+
+    keyword: str
+    count: int | None
+    policy: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name in results and folders."""
+        return f"{self.keyword}-{self.count or 'all'}-{self.policy}-{self.seed}"
+
+
+def cells(with_peer: bool) -> list[Cell]:
+    """Return every cell, those that carry the product's claim first."""
+    first = [Cell(k, n, p, s) for s in SEEDS for n in (50, 10, None) for p in (DEFAULT_POLICY, "scratch") for k in corpora.KEYWORDS]
+    peer = [Cell(k, n, "peer", s) for s in SEEDS for n in COUNTS for k in corpora.KEYWORDS] if with_peer else []
+    extra = [Cell(k, n, p, 0) for n in EXTRA_COUNTS for p in (DEFAULT_POLICY, "scratch") for k in corpora.KEYWORDS]
+    extra += [cell._replace(seed=1) for cell in extra]
+    rest = [Cell(k, n, p, s) for s in SEEDS for p in ("all", "head", "late") for n in COUNTS for k in corpora.KEYWORDS]
+    return [*(c for c in first if c.seed == 0), *peer, *(c for c in rest if c.seed == 0), *(c for c in first if c.seed), *extra,
+            *(c for c in rest if c.seed)]  # fmt: skip
+
+
+def results_file() -> Path:
+    """Return the file of finished cells."""
+    return RESULTS / "keywords.jsonl"
+
+
+def finished() -> dict[str, dict]:
+    """Return the finished cells by name."""
+    if not results_file().exists():
+        return {}
+    rows = [json.loads(line) for line in results_file().read_text(encoding="utf-8").splitlines()]
+    return {row["cell"]: row for row in rows}
+
+
+def detector_scores(model: Path, test: corpora.TestAudio) -> tuple[dict[str, list[np.ndarray]], np.ndarray, float]:
+    """Score all test audio with :class:`kws.Detector`; return positives by condition, negatives and seconds per frame."""
+    from kws import Detector
+    from kws.audio import seconds_to_samples
+
+    detector = Detector(model)
+    tail = np.zeros(seconds_to_samples(TAIL_S), np.int16)
+
+    def clip_scores(clip: np.ndarray) -> np.ndarray:
+        detector.reset()
+        return detector.scores(np.concatenate([clip, tail]))[:, 0]
+
+    positives = {name: [clip_scores(clip) for clip in clips] for name, clips in test.positives.items()}
+    detector.reset()
+    block = seconds_to_samples(BLOCK_S)
+    pieces = [detector.scores(test.negatives[s : s + block])[:, 0] for s in range(0, len(test.negatives), block)]
+    return positives, np.concatenate(pieces), detector.hop_s
+
+
+def read_cell(
+    cell: Cell, positives: dict[str, list[np.ndarray]], negatives: np.ndarray, hop_s: float, test: corpora.TestAudio, smoothing: int
+) -> dict:
+    """Turn scores into the row of a cell: misses and clips per condition at each rate."""
+    from kws.decisions import DecisionConfig
+    from kws.evaluation.metrics import sweep
+
+    config = DecisionConfig((1.0,), smoothing, 1.0)
+    misses: dict[str, dict[str, list[int]]] = {}
+    for condition, scores in positives.items():
+        curve = sweep(scores, [negatives], test.hours, config, hop_s)
+        points = {rate: curve.miss_rate_at(rate) for rate in RATES}
+        misses[condition] = {
+            str(rate): [len(scores), len(scores)] if point is None else [point.misses.events, point.misses.trials]
+            for rate, point in points.items()
+        }
+    return {
+        "cell": cell.name,
+        **cell._asdict(),
+        "misses": misses,
+        "negative_hours": round(test.hours, 3),
+        "original_hours": round(test.original_hours, 3),
+    }
+
+
+def run_cell(cell: Cell, data: Path, work: Path, peers: Path | None) -> dict:
+    """Train, export and read one cell; returns its row."""
+    started = time.monotonic()
+    test = corpora.test_audio(data, work, cell.keyword)
+    positives = corpora.positives_manifest(data, work, cell.keyword, cell.count, cell.seed)
+    negatives, noise = corpora.training_manifests(data, work)
+    if cell.policy == "peer":
+        from benchmarks import peer
+
+        assert peers is not None
+        row = read_cell(cell, *peer.scores(cell, positives, negatives, noise, test, work, peers), test, 1)
+        return {**row, "wall_s": round(time.monotonic() - started)}
+
+    from export.to_onnx import export
+    from kws.cli.train import train
+    from kws.config import to_dict
+    from kws.checkpoint import load_operating_point
+
+    run = work / "runs" / cell.name
+    overrides = [f"train.transfer.policy={cell.policy}", f"train.seed={cell.seed}", "train.num_workers=0"]
+    summary = train(
+        [cell.keyword], [positives], [negatives], run, noise=[noise], overrides=overrides, cache=work / "cache", num_workers=1
+    )
+    model = export(run)
+    scores, negative_scores, hop_s = detector_scores(model, test)
+    smoothing = load_operating_point(run).smoothing_frames
+    row = read_cell(cell, scores, negative_scores, hop_s, test, smoothing)
+    row |= {
+        "operating_point": to_dict(load_operating_point(run)),
+        "config_hash": json.loads((run / "provenance.json").read_text(encoding="utf-8"))["config_hash"],
+        "train_s": summary.metrics["wall_s"],
+        "wall_s": round(time.monotonic() - started),
+    }
+    shutil.rmtree(run / "checkpoints", ignore_errors=True)
+    return row
+
+
+def run_all(arguments: argparse.Namespace) -> None:
+    """Run what is missing, each cell in a process of its own."""
+    done = finished()
+    wanted = [cell for cell in cells(arguments.peers is not None) if cell.name not in done]
+    if arguments.only:
+        wanted = [cell for cell in wanted if any(part in cell.name for part in arguments.only)]
+    print(f"{len(done)} cells finished, {len(wanted)} to run", flush=True)
+
+    def launch(cell: Cell) -> tuple[Cell, int]:
+        command = [sys.executable, __file__, "--data", str(arguments.data), "--work", str(arguments.work), "--cell", cell.name]
+        command += ["--peers", str(arguments.peers)] if arguments.peers else []
+        log = arguments.work / "logs" / f"{cell.name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("w") as file:
+            environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+            return cell, subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=environment, check=False).returncode
+
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        for number, (cell, code) in enumerate(pool.map(launch, wanted), start=1):
+            state = "done" if code == 0 else f"FAILED, see {arguments.work / 'logs' / cell.name}.log"
+            print(f"[{number}/{len(wanted)}] {cell.name}: {state}", flush=True)
+
+
+def append_row(row: dict) -> None:
+    """Add a finished cell to the results, in one write so that processes do not mix."""
+    results_file().parent.mkdir(parents=True, exist_ok=True)
+    with results_file().open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def parse_cell(name: str) -> Cell:
+    """Turn a cell's name back into the cell."""
+    keyword, count, policy, seed = name.split("-")
+    return Cell(keyword, None if count == "all" else int(count), policy, int(seed))
+
+
+def table(rows: dict[str, dict]) -> Iterator[str]:
+    """Yield the lines of a Markdown table: misses in percent over keywords and seeds, with exact 95 % intervals."""
+    from kws.evaluation.intervals import proportion
+
+    groups: dict[tuple, list[dict]] = {}
+    for row in rows.values():
+        groups.setdefault((row["count"] or 10_000, row["policy"]), []).append(row)
+    any_row = next(iter(rows.values()))
+    yield (
+        f"Misses in % with exact 95 % intervals, mean of {len(corpora.KEYWORDS)} keywords and the seeds run; negatives "
+        f"{any_row['negative_hours']:.1f} h, of them {any_row['original_hours']:.1f} h distinct originals."
+    )
+    yield ""
+    heads = [f"{condition}, {rate:g} FA/h" for condition in corpora.CONDITIONS for rate in RATES]
+    yield "| recordings | policy | runs | " + " | ".join(heads) + " |"
+    yield "|---|---|---|" + "---|" * len(heads)
+    for (count, policy), members in sorted(groups.items()):
+        values = []
+        for condition in corpora.CONDITIONS:
+            for rate in RATES:
+                missed, clips = (sum(row["misses"][condition][str(rate)][i] for row in members) for i in (0, 1))
+                interval = proportion(missed, clips)
+                values.append(f"{100 * missed / clips:.1f} ({100 * interval.low:.1f}–{100 * interval.high:.1f})")
+        name = "openWakeWord embedding" if policy == "peer" else policy
+        yield f"| {'all' if count == 10_000 else count} | {name} | {len(members)} | " + " | ".join(values) + " |"
+
+
+def plot(rows: dict[str, dict], path: Path) -> None:
+    """Draw misses at 1 FA/h over recordings, one line per policy, one panel per condition."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, len(corpora.CONDITIONS), figsize=(13, 4.2), sharex=True)
+    for axis, condition in zip(axes, corpora.CONDITIONS, strict=True):
+        for policy in (*POLICIES, "peer"):
+            points: dict[int, list[float]] = {}
+            for row in rows.values():
+                if row["policy"] == policy:
+                    missed, clips = row["misses"][condition]["1.0"]
+                    points.setdefault(row["count"] or 195, []).append(100 * missed / clips)
+            if points:
+                counts = sorted(points)
+                label = "openWakeWord embedding" if policy == "peer" else policy
+                style = {"peer": "k--", "scratch": "0.6"}.get(policy)
+                values = [np.mean(points[count]) for count in counts]
+                axis.plot(counts, values, *([style] if style and style != "0.6" else []), marker="o", label=label,
+                          **({"color": "0.6"} if style == "0.6" else {}))  # fmt: skip
+        axis.set(title=condition, xlabel="recordings", xscale="log", ylim=(0, None))
+        axis.set_xticks([10, 25, 50, 100, 195], ["10", "25", "50", "100", "all"])
+        axis.minorticks_off()
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("misses at 1 false accept per hour (%)")
+    axes[0].legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    """Parse arguments; run cells, or one cell, or only write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the corpora")
+    parser.add_argument("--work", type=Path, default=Path("work/keywords"), help="folder for audio and runs (default: %(default)s)")
+    parser.add_argument("--peers", type=Path, help="folder that holds openwakeword/*.onnx; adds the peer's cells")
+    parser.add_argument("--jobs", type=int, default=2, help="cells at once, one thread each (default: %(default)s)")
+    parser.add_argument("--only", nargs="*", help="run cells whose name holds one of these")
+    parser.add_argument("--cell", help=argparse.SUPPRESS)
+    parser.add_argument("--table", action="store_true", help="run nothing; write table and plot of what is finished")
+    arguments = parser.parse_args()
+    if arguments.cell:
+        append_row(run_cell(parse_cell(arguments.cell), arguments.data, arguments.work, arguments.peers))
+        return
+    if not arguments.table:
+        for keyword in corpora.KEYWORDS:
+            corpora.test_audio(arguments.data, arguments.work, keyword)
+        run_all(arguments)
+    rows = finished()
+    if rows:
+        text = "\n".join(table(rows))
+        (RESULTS / "keywords.md").write_text(text + "\n", encoding="utf-8")
+        plot(rows, RESULTS / "keywords.png")
+        print(text)
+
+
+if __name__ == "__main__":
+    main()

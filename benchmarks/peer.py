@@ -1,0 +1,169 @@
+"""The peer of the keyword benchmark: a small head on openWakeWord's frozen speech embedding.
+
+The chain is openWakeWord's: 16 kHz samples in int16 range, mel / 10 + 2, windows of 76 mel frames every 8 frames, a
+96-value embedding each, and a head on the last 16 embeddings. The head is openWakeWord's default shape (one hidden block
+of 128 with layer norm), trained on the same recordings, negatives, noise and augmentation as ours, with the hardest
+negatives drawn more often. The ONNX files are read from where they lie and are not part of this project.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+from tqdm import tqdm
+
+from benchmarks.corpora import TestAudio
+from kws.audio import atomic_write
+
+if TYPE_CHECKING:
+    from benchmarks.keywords import Cell
+
+MEL_HOP, MEL_OVERLAP = 160, 352
+"""Samples per mel frame, and samples that a piece shares with the next so that no frame is lost."""
+WINDOW_FRAMES, WINDOW_HOP = 76, 8
+EMBEDDINGS = 16
+"""Embeddings that the head reads: 1.96 s of audio."""
+HOP_S = WINDOW_HOP * MEL_HOP / 16_000
+LEAD = np.zeros(2 * 16_000, np.int16)
+TAIL = np.zeros(16_000, np.int16)
+PIECE_FRAMES = 3000
+STEPS, BATCH_POSITIVES, BATCH_NEGATIVES = 1500, 64, 256
+AUGMENTED_BATCHES = 60
+
+
+class Embedding:
+    """openWakeWord's mel and embedding files on one thread."""
+
+    def __init__(self, peers: Path) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        folder = peers / "openwakeword"
+        self.mel, self.embedding = (
+            onnxruntime.InferenceSession(str(folder / name), options, providers=["CPUExecutionProvider"])
+            for name in ("melspectrogram.onnx", "embedding_model.onnx")
+        )
+
+    def __call__(self, samples: np.ndarray) -> np.ndarray:
+        """Return (time, 96) embeddings of int16 samples, one every 80 ms."""
+        step = PIECE_FRAMES * MEL_HOP
+        mels = []
+        for start in range(0, max(1, len(samples) - MEL_OVERLAP), step):
+            piece = samples[start : start + step + MEL_OVERLAP].astype(np.float32)[None]
+            if piece.shape[1] >= MEL_OVERLAP + MEL_HOP:
+                mels.append(self.mel.run(None, {self.mel.get_inputs()[0].name: piece})[0].reshape(-1, 32))
+        mel = np.concatenate(mels) / 10 + 2
+        windows = np.lib.stride_tricks.sliding_window_view(mel, WINDOW_FRAMES, axis=0)[::WINDOW_HOP].transpose(0, 2, 1)
+        name = self.embedding.get_inputs()[0].name
+        batches = [np.ascontiguousarray(windows[s : s + 64])[..., None] for s in range(0, len(windows), 64)]
+        return np.concatenate([self.embedding.run(None, {name: batch})[0].reshape(-1, 96) for batch in batches])
+
+
+def inputs_of(embeddings: np.ndarray) -> np.ndarray:
+    """Return (time - 15, 16 * 96) head inputs of a stream of embeddings."""
+    windows = np.lib.stride_tricks.sliding_window_view(embeddings, EMBEDDINGS, axis=0)  # (time - 15, 96, 16)
+    return windows.transpose(0, 2, 1).reshape(-1, EMBEDDINGS * 96)
+
+
+def stored(path: Path, make) -> np.ndarray:  # type: ignore[no-untyped-def]
+    """Return an array from ``path``, made and kept at first use."""
+    if not path.exists():
+        values = make()
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
+            np.save(file, values)
+    return np.load(path)
+
+
+def scores(
+    cell: Cell, positives: Path, negatives: Path, noise: Path, test: TestAudio, work: Path, peers: Path
+) -> tuple[dict[str, list[np.ndarray]], np.ndarray, float]:
+    """Train the peer's head for a cell and score the test audio.
+
+    Returns:
+        Scores per condition and clip, scores of the negatives, and seconds between two of them.
+    """
+    embed = Embedding(peers)
+    folder = work / "peer"
+    head = train_head(cell, positives, negatives, noise, work, embed)
+
+    def stream_scores(embeddings: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return torch.sigmoid(head(torch.from_numpy(inputs_of(embeddings)))).numpy()[:, 0]
+
+    found = {}
+    for condition, clips in test.positives.items():
+        name = condition.replace(" ", "_")
+        padded = [np.concatenate([LEAD, clip, TAIL]) for clip in clips]
+        lengths = stored(folder / f"{cell.keyword}-{name}-lengths.npy", lambda p=padded: np.array([len(embed(c)) for c in p]))
+        joined = stored(
+            folder / f"{cell.keyword}-{name}.npy",
+            lambda p=padded: np.concatenate([embed(clip) for clip in tqdm(p, f"embedding {condition}")]),
+        )
+        found[condition] = [stream_scores(part) for part in np.split(joined, np.cumsum(lengths)[:-1])]
+    test_negatives = stored(folder / "test-negatives.npy", lambda: embed(test.negatives))
+    return found, stream_scores(test_negatives), HOP_S
+
+
+def train_head(cell: Cell, positives: Path, negatives: Path, noise: Path, work: Path, embed: Embedding) -> nn.Module:
+    """Train the head on augmented windows of the recordings and on all training negatives."""
+    from kws.cli.recordings import PreparedData, prepare_training
+    from kws.cli.train import augmentation
+    from kws.data import AudioStore, BatchConfig, KeywordBatches
+    from kws.manifest import read_manifest
+
+    folder = work / "peer"
+    prepared: PreparedData = prepare_training(
+        [cell.keyword], [positives], [negatives], [noise], folder / cell.name, cache=work / "cache", num_workers=1
+    )
+    clips = read_manifest(prepared.positives)  # the peer holds none out
+    other = AudioStore(read_manifest(prepared.negatives), work / "cache", 1, "negatives")
+    batches = KeywordBatches(
+        AudioStore(clips, None, 1, "positives"), [0] * len(clips), other, BatchConfig(), num_keywords=1, hop_samples=640,
+        augment=augmentation(prepared, cell.seed), seed=cell.seed,
+    )  # fmt: skip
+
+    def window_input(window: np.ndarray) -> np.ndarray:
+        lead = np.zeros(max(0, 32_000 + MEL_OVERLAP - len(window)), np.float32)
+        samples = np.clip(np.concatenate([lead, window]) * 32_768, -32_768, 32_767)
+        return inputs_of(embed(samples))[-1]
+
+    per_batch = BatchConfig().num_positives
+    drawn = [batches.batch(step) for step in range(max(34, 8 * len(clips) // per_batch))]
+    near = np.stack([window_input(w) for b in tqdm(drawn, "embedding positives") for w in b.waveform[:per_batch].numpy()])
+    augmented = stored(
+        folder / f"augmented-{cell.keyword}-{cell.seed}.npy",
+        lambda: np.stack([window_input(w) for b in drawn[:AUGMENTED_BATCHES] for w in b.waveform[per_batch:].numpy()]),
+    )
+    plain = inputs_of(stored(folder / "train-negatives.npy", lambda: embed(other.samples)))
+
+    torch.manual_seed(cell.seed)
+    head = nn.Sequential(
+        nn.Linear(EMBEDDINGS * 96, 128), nn.LayerNorm(128), nn.ReLU(),
+        nn.Linear(128, 128), nn.LayerNorm(128), nn.ReLU(), nn.Linear(128, 1),
+    )  # fmt: skip
+    optimizer = torch.optim.AdamW(head.parameters(), lr=1e-3, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
+    rng = np.random.default_rng(cell.seed)
+    hard = np.arange(len(plain))
+    for step in range(STEPS):
+        if step and step % 300 == 0:
+            with torch.no_grad():
+                values = np.concatenate([head(torch.from_numpy(part))[:, 0].numpy() for part in np.array_split(plain, 50)])
+            hard = np.argsort(values)[-2000:]
+        far = [plain[rng.choice(hard, BATCH_NEGATIVES // 4)], plain[rng.integers(len(plain), size=BATCH_NEGATIVES // 2)],
+               augmented[rng.integers(len(augmented), size=BATCH_NEGATIVES // 4)]]  # fmt: skip
+        inputs = torch.from_numpy(np.concatenate([near[rng.integers(len(near), size=BATCH_POSITIVES)], *far]))
+        targets = torch.zeros(len(inputs), 1)
+        targets[:BATCH_POSITIVES] = 1.0
+        weights = torch.where(targets > 0, 0.5 / BATCH_POSITIVES, 0.5 / BATCH_NEGATIVES)
+        loss = binary_cross_entropy_with_logits(head(inputs), targets, weights, reduction="sum")
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return head.eval()
