@@ -55,5 +55,5 @@ def pretrain(recipe: Path, output: Path, root: Path | None = None, overrides: li
     noise = None
     if config.noise is not None:
         noise = NoiseBank(tuple(recording.path for recording in manifests.read(base / config.noise)))
-    chain = default_chain(noise)
+    chain = default_chain(noise, strength=config.augment_strength, seed=config.seed)
     return run_recipe(config, output, chain.augment)

@@ -80,6 +80,8 @@ class PretrainConfig:
     """Weight decay of AdamW."""
     ema_decay: float = 0.999
     """Decay per step of the averaged weights that are evaluated and saved."""
+    augment_strength: float = 1.0
+    """Strength of the waveform augmentation, 0 (none) to 1.4."""
     spec_augment: bool = True
     """Mask random mel bands and frames."""
     ramp: float = 0.12
