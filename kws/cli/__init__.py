@@ -9,6 +9,7 @@ import argparse
 import importlib
 import logging
 import sys
+import warnings
 from collections.abc import Sequence
 
 from kws.errors import KwsError
@@ -34,6 +35,13 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     return parser
 
 
+def quieten_libraries() -> None:
+    """Keep the notices of training and export libraries off the terminal; only the command line does this."""
+    warnings.filterwarnings("ignore", module=r"(lightning|torch|torchaudio|lhotse|onnxscript|pyroomacoustics)(\.|$)")
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero", "torch.onnx", "onnxscript"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -46,10 +54,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.INFO if arguments.verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
+    if not arguments.verbose:
+        quieten_libraries()
     try:
         return importlib.import_module(f"kws.cli.{arguments.command}").run(arguments)
     except KwsError as error:
         print(f"kws {arguments.command}: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in ("kws", "data_prep", "export"):
+            raise
+        extra = "tts" if error.name == "espeakng_loader" else "train"
+        print(f"kws {arguments.command}: needs {error.name}: pip install \"kws[{extra}]\"", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"kws {arguments.command}: stopped", file=sys.stderr)
