@@ -1,0 +1,1 @@
+"""Commands that measure what RESULTS.md states."""

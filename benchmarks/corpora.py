@@ -1,7 +1,7 @@
 """What the keyword benchmark trains on and is read on, made once and kept in its working folder.
 
-Training: recordings of the keyword by training speakers, other speech by training speakers, training noise. Test: other
-speakers, other noise, other rooms.
+Training: recordings of the keyword by training speakers, other speech by training speakers, training noise.
+Test: other speakers, other noise, other rooms.
 """
 
 from __future__ import annotations
@@ -62,9 +62,14 @@ def write_rows(path: Path, rows: list[dict[str, object]]) -> Path:
 
 def english_other_speech(data: Path) -> list[dict[str, object]]:
     """Return every English recording that is no keyword recording, of all splits."""
-    rows = [row for corpus in ("speechocean762", "speech_to_intent", "ljspeech") for row in rows_of(data, corpus)]
+    rows = [
+        row for corpus in ("speechocean762", "speech_to_intent", "ljspeech") for row in rows_of(data, corpus)
+    ]
     precise = [row for row in rows_of(data, "precise_community") if row.get("language") == "en"]
-    return [*rows, *(row for row in precise if row["label"] in ("not-wake-word", "hey chatterbox", "android"))]
+    return [
+        *rows,
+        *(row for row in precise if row["label"] in ("not-wake-word", "hey chatterbox", "android")),
+    ]
 
 
 def training_manifests(data: Path, work: Path) -> tuple[Path, Path]:
@@ -75,16 +80,20 @@ def training_manifests(data: Path, work: Path) -> tuple[Path, Path]:
 
 
 def positives_manifest(data: Path, work: Path, keyword: str, count: int | None, seed: int) -> Path:
-    """Write and return the manifest of ``count`` training recordings of a keyword (all for None); larger ones hold smaller."""
+    """Write and return the manifest of ``count`` training recordings (None: all), nested."""
     rows = [r for r in rows_of(data, "picovoice_keywords") if r["label"] == keyword and r["split"] == "train"]
     order = stable_rng("benchmark positives", keyword, seed).permutation(len(rows))
     chosen = sorted(order[: count or len(rows)])
-    return write_rows(work / "positives" / f"{keyword}-{count or 'all'}-{seed}.jsonl", [rows[index] for index in chosen])
+    return write_rows(
+        work / "positives" / f"{keyword}-{count or 'all'}-{seed}.jsonl", [rows[index] for index in chosen]
+    )
 
 
 def _changes(data: Path) -> tuple[AddNoise, SimulatedRoom, AddNoise, ChangeSpeed]:
     """Transforms of the test conditions, with test noise and test rooms."""
-    bank = NoiseBank(tuple(Path(str(row["path"])) for row in rows_of(data, "noise") if row["split"] == "test"))
+    bank = NoiseBank(
+        tuple(Path(str(row["path"])) for row in rows_of(data, "noise") if row["split"] == "test")
+    )
     noise_10, noise_5 = (
         AddNoise(snr_db=(snr, snr), probability=1.0, bank=bank, coloured_share=0.0) for snr in (10.0, 5.0)
     )
@@ -127,7 +136,9 @@ def _render_all(data: Path, stored: Path, keyword: str) -> None:
     waveforms = [audio.load(str(row["path"])) for row in tqdm(clips, f"{keyword} test clips")]
     arrays: dict[str, np.ndarray] = {"lengths": np.array([len(waveform) for waveform in waveforms])}
     for index, condition in enumerate(CONDITIONS):
-        rendered = [render(w, condition, str(row["path"]), changes) for w, row in zip(waveforms, clips, strict=True)]
+        rendered = [
+            render(w, condition, str(row["path"]), changes) for w, row in zip(waveforms, clips, strict=True)
+        ]
         arrays[f"positives {index}"] = np.concatenate(rendered)
     spoken = [words_of(word) for word in KEYWORDS]  # one stream serves all keywords
     speech = [r for r in english_other_speech(data) if r["split"] == "test"]
@@ -138,7 +149,11 @@ def _render_all(data: Path, stored: Path, keyword: str) -> None:
         waveform = audio.load(str(row["path"]))
         originals += [audio.to_int16(waveform), gap]
         copies += [render(waveform, NEGATIVE_COPIES[number % 3], str(row["path"]), changes), gap]
-    noise = [audio.to_int16(audio.load(str(row["path"]))) for row in rows_of(data, "noise") if row["split"] == "test"]
+    noise = [
+        audio.to_int16(audio.load(str(row["path"])))
+        for row in rows_of(data, "noise")
+        if row["split"] == "test"
+    ]
     arrays["original_samples"] = np.array(sum(len(piece) for piece in (*originals, *noise)))
     arrays["negatives"] = np.concatenate([*originals, *noise, *copies])
     with atomic_write(stored) as temporary, temporary.open("wb") as file:

@@ -3,9 +3,9 @@
     python benchmarks/embedded_data.py --data DATA --output WORK
     kws pretrain kws/recipes/embedded.yaml --root WORK --output RUN
 
-DATA holds the folders ``speechocean762``, ``ljspeech`` and ``noise``, each with ``manifest.jsonl``. Real sentences keep
-their own phones (speechocean762) or get eSpeak NG's (LJ Speech); synthetic speech reads their words in random order and
-the sentences themselves, in many voices.
+DATA holds the folders ``speechocean762``, ``ljspeech`` and ``noise``, each with ``manifest.jsonl``. Real
+sentences keep their own phones (speechocean762) or get eSpeak NG's (LJ Speech); synthetic speech reads their
+words in random order and the sentences themselves, in many voices.
 """
 
 from __future__ import annotations
@@ -36,10 +36,16 @@ def write_rows(path: Path, rows: list[dict[str, object]]) -> None:
 
 def main() -> None:
     """Make every manifest of the recipe."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder of the real corpora")
-    parser.add_argument("--output", type=Path, required=True, help="folder for manifests and synthetic speech")
-    parser.add_argument("--synthetic", type=int, default=9000, help="synthetic utterances (default: %(default)s)")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="folder for manifests and synthetic speech"
+    )
+    parser.add_argument(
+        "--synthetic", type=int, default=9000, help="synthetic utterances (default: %(default)s)"
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes (default: %(default)s)")
     arguments = parser.parse_args()
     data, output = arguments.data, arguments.output
@@ -54,9 +60,19 @@ def main() -> None:
     write_rows(output / "noise.jsonl", [row for row in read_rows(data / "noise") if row["split"] == "train"])
 
     train = [str(row["text"]) for row in speechocean if row["split"] == "train"]
-    train += [clause for row in ljspeech for clause in re.split(r"[,;:.]\s+", str(row["text"])) if len(clause.split()) > 2]
-    words = sorted({word for text in train for word in re.findall(r"[a-z']+", text.lower())} | {w.lower() for w in lexicon})
-    salad = corpus.random_texts(words, max(1, arguments.synthetic - len(train)), seed=1, min_words=3, max_words=9)
+    train += [
+        clause
+        for row in ljspeech
+        for clause in re.split(r"[,;:.]\s+", str(row["text"]))
+        if len(clause.split()) > 2
+    ]
+    words = sorted(
+        {word for text in train for word in re.findall(r"[a-z']+", text.lower())}
+        | {w.lower() for w in lexicon}
+    )
+    salad = corpus.random_texts(
+        words, max(1, arguments.synthetic - len(train)), seed=1, min_words=3, max_words=9
+    )
     voices = espeak.voices(400, seed=1, split="train")
     path = corpus.synthesize_corpus(
         output / "synthetic", [*train, *salad], arguments.synthetic, voices, 1, "train", arguments.workers

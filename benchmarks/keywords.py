@@ -1,10 +1,11 @@
-"""Miss rate at false accepts per hour, by number of recordings and transfer policy, beside openWakeWord's embedding.
+"""Miss rate at false accepts per hour by recordings and policy, beside openWakeWord's embedding.
 
     python benchmarks/keywords.py --data DATA --work WORK [--peers PEERS] [--jobs 2]
 
-Each cell is what a person would do: ``kws train``, ``kws export``, then ``kws.Detector`` on speakers, noise and rooms that
-training never met. Finished cells are kept in ``benchmarks/results/keywords.jsonl`` and not run again; ``--table`` only
-prints what is there and writes ``benchmarks/results/keywords.md`` and ``keywords.png``.
+Each cell is what a person would do: ``kws train``, ``kws export``, then ``kws.Detector`` on speakers, noise
+and rooms that training never met. Finished cells are kept in ``benchmarks/results/keywords.jsonl`` and not
+run again; ``--table`` only prints what is there and writes ``benchmarks/results/keywords.md`` and
+``keywords.png``.
 """
 
 from __future__ import annotations
@@ -56,13 +57,29 @@ class Cell(NamedTuple):
 
 def cells(with_peer: bool) -> list[Cell]:
     """Return every cell, those that carry the product's claim first."""
-    first = [Cell(k, n, p, s) for s in SEEDS for n in (50, 10, None) for p in (DEFAULT_POLICY, "scratch") for k in corpora.KEYWORDS]
-    peer = [Cell(k, n, "peer", s) for s in SEEDS for n in COUNTS for k in corpora.KEYWORDS] if with_peer else []
-    extra = [Cell(k, n, p, 0) for n in EXTRA_COUNTS for p in (DEFAULT_POLICY, "scratch") for k in corpora.KEYWORDS]
+    first = [
+        Cell(k, n, p, s)
+        for s in SEEDS
+        for n in (50, 10, None)
+        for p in (DEFAULT_POLICY, "scratch")
+        for k in corpora.KEYWORDS
+    ]
+    peer = (
+        [Cell(k, n, "peer", s) for s in SEEDS for n in COUNTS for k in corpora.KEYWORDS] if with_peer else []
+    )
+    extra = [
+        Cell(k, n, p, 0) for n in EXTRA_COUNTS for p in (DEFAULT_POLICY, "scratch") for k in corpora.KEYWORDS
+    ]
     extra += [cell._replace(seed=1) for cell in extra]
-    rest = [Cell(k, n, p, s) for s in SEEDS for p in ("all", "head", "late") for n in COUNTS for k in corpora.KEYWORDS]
-    return [*(c for c in first if c.seed == 0), *peer, *(c for c in rest if c.seed == 0), *(c for c in first if c.seed), *extra,
-            *(c for c in rest if c.seed)]  # fmt: skip
+    rest = [
+        Cell(k, n, p, s)
+        for s in SEEDS
+        for p in ("all", "head", "late")
+        for n in COUNTS
+        for k in corpora.KEYWORDS
+    ]
+    later = [cell for cell in first if cell.seed] + extra + [cell for cell in rest if cell.seed]
+    return [c for c in first if not c.seed] + peer + [c for c in rest if not c.seed] + later
 
 
 def results_file() -> Path:
@@ -78,8 +95,10 @@ def finished() -> dict[str, dict]:
     return {row["cell"]: row for row in rows}
 
 
-def detector_scores(model: Path, test: corpora.TestAudio) -> tuple[dict[str, list[np.ndarray]], np.ndarray, float]:
-    """Score all test audio with :class:`kws.Detector`; return positives by condition, negatives and seconds per frame."""
+def detector_scores(
+    model: Path, test: corpora.TestAudio
+) -> tuple[dict[str, list[np.ndarray]], np.ndarray, float]:
+    """Score all test audio with ``kws.Detector``: positives by condition, negatives, seconds per frame."""
     from kws import Detector
     from kws.audio import seconds_to_samples
 
@@ -93,12 +112,19 @@ def detector_scores(model: Path, test: corpora.TestAudio) -> tuple[dict[str, lis
     positives = {name: [clip_scores(clip) for clip in clips] for name, clips in test.positives.items()}
     detector.reset()
     block = seconds_to_samples(BLOCK_S)
-    pieces = [detector.scores(test.negatives[s : s + block])[:, 0] for s in range(0, len(test.negatives), block)]
+    pieces = [
+        detector.scores(test.negatives[s : s + block])[:, 0] for s in range(0, len(test.negatives), block)
+    ]
     return positives, np.concatenate(pieces), detector.hop_s
 
 
 def read_cell(
-    cell: Cell, positives: dict[str, list[np.ndarray]], negatives: np.ndarray, hop_s: float, test: corpora.TestAudio, smoothing: int
+    cell: Cell,
+    positives: dict[str, list[np.ndarray]],
+    negatives: np.ndarray,
+    hop_s: float,
+    test: corpora.TestAudio,
+    smoothing: int,
 ) -> dict:
     """Turn scores into the row of a cell: misses and clips per condition at each rate."""
     from kws.decisions import DecisionConfig
@@ -110,7 +136,9 @@ def read_cell(
         curve = sweep(scores, [negatives], test.hours, config, hop_s)
         points = {rate: curve.miss_rate_at(rate) for rate in RATES}
         misses[condition] = {
-            str(rate): [len(scores), len(scores)] if point is None else [point.misses.events, point.misses.trials]
+            str(rate): [len(scores), len(scores)]
+            if point is None
+            else [point.misses.events, point.misses.trials]
             for rate, point in points.items()
         }
     return {
@@ -136,14 +164,21 @@ def run_cell(cell: Cell, data: Path, work: Path, peers: Path | None) -> dict:
         return {**row, "wall_s": round(time.monotonic() - started)}
 
     from export.to_onnx import export
+    from kws.checkpoint import load_operating_point
     from kws.cli.train import train
     from kws.config import to_dict
-    from kws.checkpoint import load_operating_point
 
     run = work / "runs" / cell.name
     overrides = [f"train.transfer.policy={cell.policy}", f"train.seed={cell.seed}", "train.num_workers=0"]
     summary = train(
-        [cell.keyword], [positives], [negatives], run, noise=[noise], overrides=overrides, cache=work / "cache", num_workers=1
+        [cell.keyword],
+        [positives],
+        [negatives],
+        run,
+        noise=[noise],
+        overrides=overrides,
+        cache=work / "cache",
+        num_workers=1,
     )
     model = export(run)
     scores, negative_scores, hop_s = detector_scores(model, test)
@@ -168,13 +203,24 @@ def run_all(arguments: argparse.Namespace) -> None:
     print(f"{len(done)} cells finished, {len(wanted)} to run", flush=True)
 
     def launch(cell: Cell) -> tuple[Cell, int]:
-        command = [sys.executable, __file__, "--data", str(arguments.data), "--work", str(arguments.work), "--cell", cell.name]
+        command = [
+            sys.executable,
+            __file__,
+            "--data",
+            str(arguments.data),
+            "--work",
+            str(arguments.work),
+            "--cell",
+            cell.name,
+        ]
         command += ["--peers", str(arguments.peers)] if arguments.peers else []
         log = arguments.work / "logs" / f"{cell.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("w") as file:
             environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-            return cell, subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=environment, check=False).returncode
+            return cell, subprocess.run(
+                command, stdout=file, stderr=subprocess.STDOUT, env=environment, check=False
+            ).returncode
 
     with ThreadPoolExecutor(arguments.jobs) as pool:
         for number, (cell, code) in enumerate(pool.map(launch, wanted), start=1):
@@ -196,7 +242,7 @@ def parse_cell(name: str) -> Cell:
 
 
 def table(rows: dict[str, dict]) -> Iterator[str]:
-    """Yield the lines of a Markdown table: misses in percent over keywords and seeds, with exact 95 % intervals."""
+    """Yield the lines of a Markdown table: misses in percent with exact 95 % intervals."""
     from kws.evaluation.intervals import proportion
 
     groups: dict[tuple, list[dict]] = {}
@@ -204,7 +250,7 @@ def table(rows: dict[str, dict]) -> Iterator[str]:
         groups.setdefault((row["count"] or 10_000, row["policy"]), []).append(row)
     any_row = next(iter(rows.values()))
     yield (
-        f"Misses in % with exact 95 % intervals, mean of {len(corpora.KEYWORDS)} keywords and the seeds run; negatives "
+        f"Misses in % with exact 95 % intervals, over the keywords and seeds run; negatives "
         f"{any_row['negative_hours']:.1f} h, of them {any_row['original_hours']:.1f} h distinct originals."
     )
     yield ""
@@ -215,11 +261,19 @@ def table(rows: dict[str, dict]) -> Iterator[str]:
         values = []
         for condition in corpora.CONDITIONS:
             for rate in RATES:
-                missed, clips = (sum(row["misses"][condition][str(rate)][i] for row in members) for i in (0, 1))
+                missed, clips = (
+                    sum(row["misses"][condition][str(rate)][i] for row in members) for i in (0, 1)
+                )
                 interval = proportion(missed, clips)
-                values.append(f"{100 * missed / clips:.1f} ({100 * interval.low:.1f}–{100 * interval.high:.1f})")
+                values.append(
+                    f"{100 * missed / clips:.1f} ({100 * interval.low:.1f}–{100 * interval.high:.1f})"
+                )
         name = "openWakeWord embedding" if policy == "peer" else policy
-        yield f"| {'all' if count == 10_000 else count} | {name} | {len(members)} | " + " | ".join(values) + " |"
+        yield (
+            f"| {'all' if count == 10_000 else count} | {name} | {len(members)} | "
+            + " | ".join(values)
+            + " |"
+        )
 
 
 def plot(rows: dict[str, dict], path: Path) -> None:
@@ -240,10 +294,9 @@ def plot(rows: dict[str, dict], path: Path) -> None:
             if points:
                 counts = sorted(points)
                 label = "openWakeWord embedding" if policy == "peer" else policy
-                style = {"peer": "k--", "scratch": "0.6"}.get(policy)
+                style = {"peer": {"color": "black", "ls": "--"}, "scratch": {"color": "0.6"}}.get(policy, {})
                 values = [np.mean(points[count]) for count in counts]
-                axis.plot(counts, values, *([style] if style and style != "0.6" else []), marker="o", label=label,
-                          **({"color": "0.6"} if style == "0.6" else {}))  # fmt: skip
+                axis.plot(counts, values, marker="o", label=label, **style)
         axis.set(title=condition, xlabel="recordings", xscale="log", ylim=(0, None))
         axis.set_xticks([10, 25, 50, 100, 195], ["10", "25", "50", "100", "all"])
         axis.minorticks_off()
@@ -256,14 +309,27 @@ def plot(rows: dict[str, dict], path: Path) -> None:
 
 def main() -> None:
     """Parse arguments; run cells, or one cell, or only write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder of the corpora")
-    parser.add_argument("--work", type=Path, default=Path("work/keywords"), help="folder for audio and runs (default: %(default)s)")
-    parser.add_argument("--peers", type=Path, help="folder that holds openwakeword/*.onnx; adds the peer's cells")
-    parser.add_argument("--jobs", type=int, default=2, help="cells at once, one thread each (default: %(default)s)")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path("work/keywords"),
+        help="folder for audio and runs (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--peers", type=Path, help="folder that holds openwakeword/*.onnx; adds the peer's cells"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=2, help="cells at once, one thread each (default: %(default)s)"
+    )
     parser.add_argument("--only", nargs="*", help="run cells whose name holds one of these")
     parser.add_argument("--cell", help=argparse.SUPPRESS)
-    parser.add_argument("--table", action="store_true", help="run nothing; write table and plot of what is finished")
+    parser.add_argument(
+        "--table", action="store_true", help="run nothing; write table and plot of what is finished"
+    )
     arguments = parser.parse_args()
     if arguments.cell:
         append_row(run_cell(parse_cell(arguments.cell), arguments.data, arguments.work, arguments.peers))

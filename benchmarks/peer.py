@@ -1,9 +1,10 @@
 """The peer of the keyword benchmark: a small head on openWakeWord's frozen speech embedding.
 
-The chain is openWakeWord's: 16 kHz samples in int16 range, mel / 10 + 2, windows of 76 mel frames every 8 frames, a
-96-value embedding each, and a head on the last 16 embeddings. The head is openWakeWord's default shape (one hidden block
-of 128 with layer norm), trained on the same recordings, negatives, noise and augmentation as ours, with the hardest
-negatives drawn more often. The ONNX files are read from where they lie and are not part of this project.
+The chain is openWakeWord's: 16 kHz samples in int16 range, mel / 10 + 2, windows of 76 mel frames every 8
+frames, a 96-value embedding each, and a head on the last 16 embeddings. The head is openWakeWord's default
+shape (one hidden block of 128 with layer norm), trained on the same recordings, negatives, noise and
+augmentation as ours, with the hardest negatives drawn more often. The ONNX files are read from where they lie
+and are not part of this project.
 """
 
 from __future__ import annotations
@@ -58,10 +59,14 @@ class Embedding:
             if piece.shape[1] >= MEL_OVERLAP + MEL_HOP:
                 mels.append(self.mel.run(None, {self.mel.get_inputs()[0].name: piece})[0].reshape(-1, 32))
         mel = np.concatenate(mels) / 10 + 2
-        windows = np.lib.stride_tricks.sliding_window_view(mel, WINDOW_FRAMES, axis=0)[::WINDOW_HOP].transpose(0, 2, 1)
+        windows = np.lib.stride_tricks.sliding_window_view(mel, WINDOW_FRAMES, axis=0)[
+            ::WINDOW_HOP
+        ].transpose(0, 2, 1)
         name = self.embedding.get_inputs()[0].name
         batches = [np.ascontiguousarray(windows[s : s + 64])[..., None] for s in range(0, len(windows), 64)]
-        return np.concatenate([self.embedding.run(None, {name: batch})[0].reshape(-1, 96) for batch in batches])
+        return np.concatenate(
+            [self.embedding.run(None, {name: batch})[0].reshape(-1, 96) for batch in batches]
+        )
 
 
 def inputs_of(embeddings: np.ndarray) -> np.ndarray:
@@ -99,17 +104,22 @@ def scores(
     for condition, clips in test.positives.items():
         name = condition.replace(" ", "_")
         padded = [np.concatenate([LEAD, clip, TAIL]) for clip in clips]
-        lengths = stored(folder / f"{cell.keyword}-{name}-lengths.npy", lambda p=padded: np.array([len(embed(c)) for c in p]))
+        lengths = stored(
+            folder / f"{cell.keyword}-{name}-lengths.npy",
+            lambda p=padded: np.array([len(embed(c)) for c in p]),
+        )
         joined = stored(
             folder / f"{cell.keyword}-{name}.npy",
-            lambda p=padded: np.concatenate([embed(clip) for clip in tqdm(p, f"embedding {condition}")]),
+            lambda p=padded: np.concatenate([embed(clip) for clip in tqdm(p, "embedding test clips")]),
         )
         found[condition] = [stream_scores(part) for part in np.split(joined, np.cumsum(lengths)[:-1])]
     test_negatives = stored(folder / "test-negatives.npy", lambda: embed(test.negatives))
     return found, stream_scores(test_negatives), HOP_S
 
 
-def train_head(cell: Cell, positives: Path, negatives: Path, noise: Path, work: Path, embed: Embedding) -> nn.Module:
+def train_head(
+    cell: Cell, positives: Path, negatives: Path, noise: Path, work: Path, embed: Embedding
+) -> nn.Module:
     """Train the head on augmented windows of the recordings and on all training negatives."""
     from kws.cli.recordings import PreparedData, prepare_training
     from kws.cli.train import augmentation
@@ -118,14 +128,26 @@ def train_head(cell: Cell, positives: Path, negatives: Path, noise: Path, work: 
 
     folder = work / "peer"
     prepared: PreparedData = prepare_training(
-        [cell.keyword], [positives], [negatives], [noise], folder / cell.name, cache=work / "cache", num_workers=1
+        [cell.keyword],
+        [positives],
+        [negatives],
+        [noise],
+        folder / cell.name,
+        cache=work / "cache",
+        num_workers=1,
     )
     clips = read_manifest(prepared.positives)  # the peer holds none out
     other = AudioStore(read_manifest(prepared.negatives), work / "cache", 1, "negatives")
     batches = KeywordBatches(
-        AudioStore(clips, None, 1, "positives"), [0] * len(clips), other, BatchConfig(), num_keywords=1, hop_samples=640,
-        augment=augmentation(prepared, cell.seed), seed=cell.seed,
-    )  # fmt: skip
+        AudioStore(clips, None, 1, "positives"),
+        [0] * len(clips),
+        other,
+        BatchConfig(),
+        num_keywords=1,
+        hop_samples=640,
+        augment=augmentation(prepared, cell.seed),
+        seed=cell.seed,
+    )
 
     def window_input(window: np.ndarray) -> np.ndarray:
         lead = np.zeros(max(0, 32_000 + MEL_OVERLAP - len(window)), np.float32)
@@ -134,10 +156,14 @@ def train_head(cell: Cell, positives: Path, negatives: Path, noise: Path, work: 
 
     per_batch = BatchConfig().num_positives
     drawn = [batches.batch(step) for step in range(max(34, 8 * len(clips) // per_batch))]
-    near = np.stack([window_input(w) for b in tqdm(drawn, "embedding positives") for w in b.waveform[:per_batch].numpy()])
+    near = np.stack(
+        [window_input(w) for b in tqdm(drawn, "embedding positives") for w in b.waveform[:per_batch].numpy()]
+    )
     augmented = stored(
         folder / f"augmented-{cell.keyword}-{cell.seed}.npy",
-        lambda: np.stack([window_input(w) for b in drawn[:AUGMENTED_BATCHES] for w in b.waveform[per_batch:].numpy()]),
+        lambda: np.stack(
+            [window_input(w) for b in drawn[:AUGMENTED_BATCHES] for w in b.waveform[per_batch:].numpy()]
+        ),
     )
     plain = inputs_of(stored(folder / "train-negatives.npy", lambda: embed(other.samples)))
 
@@ -153,10 +179,15 @@ def train_head(cell: Cell, positives: Path, negatives: Path, noise: Path, work: 
     for step in range(STEPS):
         if step and step % 300 == 0:
             with torch.no_grad():
-                values = np.concatenate([head(torch.from_numpy(part))[:, 0].numpy() for part in np.array_split(plain, 50)])
+                values = np.concatenate(
+                    [head(torch.from_numpy(part))[:, 0].numpy() for part in np.array_split(plain, 50)]
+                )
             hard = np.argsort(values)[-2000:]
-        far = [plain[rng.choice(hard, BATCH_NEGATIVES // 4)], plain[rng.integers(len(plain), size=BATCH_NEGATIVES // 2)],
-               augmented[rng.integers(len(augmented), size=BATCH_NEGATIVES // 4)]]  # fmt: skip
+        far = [
+            plain[rng.choice(hard, BATCH_NEGATIVES // 4)],
+            plain[rng.integers(len(plain), size=BATCH_NEGATIVES // 2)],
+            augmented[rng.integers(len(augmented), size=BATCH_NEGATIVES // 4)],
+        ]
         inputs = torch.from_numpy(np.concatenate([near[rng.integers(len(near), size=BATCH_POSITIVES)], *far]))
         targets = torch.zeros(len(inputs), 1)
         targets[:BATCH_POSITIVES] = 1.0

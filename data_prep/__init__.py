@@ -1,0 +1,1 @@
+"""Corpora to validated manifests; knows nothing about models."""

@@ -1,7 +1,7 @@
-"""The only code that opens, resamples, pads or writes audio; every other module takes 16 kHz mono float32 from here.
+"""The only code that opens, resamples, pads or writes audio; others take 16 kHz mono float32 from here.
 
-Imports numpy and soundfile only, so that a device can use it; librosa (soxr) is loaded when a file needs resampling
-or is in a format that libsndfile cannot read.
+Imports numpy and soundfile only, so that a device can use it; librosa (soxr) is loaded when a file needs
+resampling or is in a format that libsndfile cannot read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from kws.errors import AudioError, DependencyError
 SAMPLE_RATE = 16_000
 """Samples per second of every waveform inside the project (Hz)."""
 
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".oga", ".mp3", ".aif", ".aiff", ".au", ".caf", ".m4a", ".w64"})
+AUDIO_SUFFIXES = frozenset(
+    {".wav", ".flac", ".ogg", ".opus", ".oga", ".mp3", ".aif", ".aiff", ".au", ".caf", ".m4a", ".w64"}
+)
 """File name endings that a folder scan takes for audio."""
 
 INT16_SCALE = 32_768.0
@@ -48,11 +50,15 @@ def to_float32(pcm: np.ndarray) -> np.ndarray:
     """
     pcm = np.asarray(pcm)
     if pcm.ndim != 1:
-        raise AudioError(f"audio has shape {pcm.shape}, expected one dimension (mono); average or pick a channel first")
+        raise AudioError(
+            f"audio has shape {pcm.shape}, expected one dimension (mono); average or pick a channel first"
+        )
     if pcm.dtype == np.int16:
         return pcm.astype(np.float32) / np.float32(INT16_SCALE)
     if pcm.dtype not in (np.float32, np.float64):
-        raise AudioError(f"audio has type {pcm.dtype}, expected int16 or float32 in [-1, 1]; convert it first")
+        raise AudioError(
+            f"audio has type {pcm.dtype}, expected int16 or float32 in [-1, 1]; convert it first"
+        )
     if not np.isfinite(pcm).all():
         raise AudioError("audio holds NaN or infinite values; check the microphone driver or the file")
     return pcm.astype(np.float32, copy=False)
@@ -75,10 +81,12 @@ def resample(waveform: np.ndarray, source_rate_hz: int, target_rate_hz: int = SA
         import librosa
     except ImportError as error:
         raise DependencyError(
-            f"audio is at {source_rate_hz} Hz and must be resampled to {target_rate_hz} Hz, which needs librosa: "
+            f"audio at {source_rate_hz} Hz must be resampled to {target_rate_hz} Hz, which needs librosa: "
             "`pip install librosa`, or convert the audio first"
         ) from error
-    return librosa.resample(waveform, orig_sr=source_rate_hz, target_sr=target_rate_hz, res_type="soxr_hq").astype(np.float32)
+    return librosa.resample(
+        waveform, orig_sr=source_rate_hz, target_sr=target_rate_hz, res_type="soxr_hq"
+    ).astype(np.float32)
 
 
 def duration_s(path: str | Path) -> float:
@@ -127,7 +135,9 @@ def load(path: str | Path, *, offset_s: float = 0.0, length_s: float | None = No
 def _read_with_librosa(path: Path, cause: Exception) -> np.ndarray:
     """Read what libsndfile cannot (m4a and the like) through librosa's audioread back end."""
     if not path.is_file():
-        raise AudioError(f"{path}: no such file; check the path in the manifest or on the command line") from cause
+        raise AudioError(
+            f"{path}: no such file; check the path in the manifest or on the command line"
+        ) from cause
     if path.suffix.lower() in {".m4a", ".mp4", ".aac", ".wma", ".webm"}:
         try:
             import audioread
@@ -136,10 +146,14 @@ def _read_with_librosa(path: Path, cause: Exception) -> np.ndarray:
             waveform, _ = librosa.load(audioread.audio_open(str(path)), sr=SAMPLE_RATE, mono=True)
             return waveform
         except ImportError as error:
-            raise DependencyError(f"{path}: this format needs librosa: `pip install librosa`, or convert it to WAV") from error
+            raise DependencyError(
+                f"{path}: this format needs librosa: `pip install librosa`, or convert it to WAV"
+            ) from error
         except Exception as error:  # audioread raises a family of back-end errors with no common base
             raise AudioError(f"{path}: cannot be decoded ({error}); convert it to WAV or FLAC") from error
-    raise AudioError(f"{path}: cannot be decoded as audio ({cause}); convert it to WAV or FLAC, or remove it") from cause
+    raise AudioError(
+        f"{path}: cannot be decoded as audio ({cause}); convert it to WAV or FLAC, or remove it"
+    ) from cause
 
 
 def blocks(path: str | Path, block_s: float = 60.0) -> Iterator[np.ndarray]:
@@ -159,19 +173,25 @@ def blocks(path: str | Path, block_s: float = 60.0) -> Iterator[np.ndarray]:
             for block in file.blocks(round(block_s * file.samplerate), dtype="float32", always_2d=True):
                 waveform = block.mean(axis=1, dtype=np.float32)
                 if not np.isfinite(waveform).all():
-                    raise AudioError(f"{path}: holds NaN or infinite samples; export it again as 16-bit PCM or remove it")
+                    raise AudioError(
+                        f"{path}: holds NaN or infinite samples; export it again as 16-bit PCM or remove it"
+                    )
                 yield np.clip(resample(waveform, file.samplerate), -1.0, 1.0)
     except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
         yield np.clip(_read_with_librosa(path, error), -1.0, 1.0)
 
 
 def save(path: str | Path, waveform: np.ndarray, sample_rate_hz: int = SAMPLE_RATE) -> None:
-    """Write a mono waveform as 16-bit audio (format by the file name's ending), under a temporary name first."""
+    """Write mono 16-bit audio (format by the file name's ending), under a temporary name first."""
     path = Path(path)
     kind = path.suffix.lower().lstrip(".") or "wav"
-    container, subtype = {"opus": ("OGG", "OPUS"), "ogg": ("OGG", "VORBIS")}.get(kind, (kind.upper(), "PCM_16"))
+    container, subtype = {"opus": ("OGG", "OPUS"), "ogg": ("OGG", "VORBIS")}.get(
+        kind, (kind.upper(), "PCM_16")
+    )
     with atomic_write(path) as temporary:
-        soundfile.write(str(temporary), np.clip(waveform, -1.0, 1.0), sample_rate_hz, format=container, subtype=subtype)
+        soundfile.write(
+            str(temporary), np.clip(waveform, -1.0, 1.0), sample_rate_hz, format=container, subtype=subtype
+        )
 
 
 @contextmanager

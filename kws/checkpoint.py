@@ -1,4 +1,4 @@
-"""The folder that ``kws train`` writes and ``kws export`` reads; ``load_model`` is the one way to get a trained model.
+"""The folder that ``kws train`` writes and ``kws export`` reads; ``load_model`` opens it.
 
 Weights in safetensors, configuration in YAML, metrics and provenance in JSON: nothing is unpickled.
 """
@@ -17,7 +17,16 @@ from kws.encoders.truncate import truncate
 from kws.errors import CheckpointError
 from kws.heads import build_head
 from kws.model import ModelConfig, WakeWordModel
-from kws.weights import CONFIG, METRICS, WEIGHTS, load_strictly, read_weights, write_json, write_text, write_weights
+from kws.weights import (
+    CONFIG,
+    METRICS,
+    WEIGHTS,
+    load_strictly,
+    read_weights,
+    write_json,
+    write_text,
+    write_weights,
+)
 
 PROVENANCE = "provenance.json"
 
@@ -51,7 +60,8 @@ def save_model(
     """Save a trained keyword model so that :func:`load_model` rebuilds it from the folder alone.
 
     Args:
-        folder: gets ``weights.safetensors``, ``config.yaml`` (``model``, ``encoder_shape``, ``operating_point``,
+        folder: gets ``weights.safetensors``, ``config.yaml`` (``model``, ``encoder_shape``,
+            ``operating_point``,
             ``training``), ``metrics.json`` and ``provenance.json``.
         model: trained.
         config: what the model was built from.
@@ -77,7 +87,9 @@ def _model_values(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{folder}: holds no {CONFIG}; give the output folder of `kws train`")
     values = read_yaml(folder / CONFIG)
     if "model" not in values or "operating_point" not in values:
-        raise CheckpointError(f"{folder / CONFIG}: is not of a keyword model; give the output folder of `kws train`")
+        raise CheckpointError(
+            f"{folder / CONFIG}: is not of a keyword model; give the output folder of `kws train`"
+        )
     return values
 
 
@@ -94,7 +106,9 @@ def load_model(folder: str | Path) -> WakeWordModel:
     values = _model_values(folder)
     config = load_config(ModelConfig, values["model"], f"{folder / CONFIG}: model")
     encoder = truncate(build_encoder(config.encoder, values["encoder_shape"]), config.depth)
-    model = WakeWordModel(encoder, build_head(config.head, encoder.info.dimension, len(config.keywords)), config.keywords)
+    model = WakeWordModel(
+        encoder, build_head(config.head, encoder.info.dimension, len(config.keywords)), config.keywords
+    )
     load_strictly(model, read_weights(folder / WEIGHTS), folder / WEIGHTS)
     return model.eval()
 
@@ -102,4 +116,6 @@ def load_model(folder: str | Path) -> WakeWordModel:
 def load_operating_point(folder: str | Path) -> OperatingPoint:
     """Load the thresholds of a trained keyword model; raises as :func:`load_model`."""
     folder = Path(folder)
-    return load_config(OperatingPoint, _model_values(folder)["operating_point"], f"{folder / CONFIG}: operating_point")
+    return load_config(
+        OperatingPoint, _model_values(folder)["operating_point"], f"{folder / CONFIG}: operating_point"
+    )

@@ -1,6 +1,7 @@
 """YAML to frozen dataclasses and back: one strict loader that every recipe and checkpoint goes through.
 
-An unknown key, a wrong type or a value out of range raises :class:`kws.errors.ConfigError` with the full key path.
+An unknown key, a wrong type or a value out of range raises :class:`kws.errors.ConfigError` with the full key
+path.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def load_config(cls: type[C], values: Mapping[str, Any], where: str = "config") 
         values: keys are field names.
         where: what the mapping is called in messages, such as a file name.
     Raises:
-        ConfigError: an unknown key (the nearest known one is named), a wrong type, or a value its class refuses.
+        ConfigError: an unknown key (the nearest known one is named), a wrong type, or a value its class
+            refuses.
     """
     if not isinstance(values, Mapping):
         raise ConfigError(f"{where}: expected keys and values, got {type(values).__name__}")

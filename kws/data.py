@@ -1,4 +1,4 @@
-"""Manifests to batches for keyword training: audio kept once in memory, windows cut, placed and augmented on the fly.
+"""Manifests to batches for keyword training: windows cut, placed and augmented on the fly.
 
 Batch ``step`` is a function of the seed and the step alone, so workers, order and a restart do not change it.
 """
@@ -29,7 +29,7 @@ Augment = Callable[[np.ndarray, str, int, int], np.ndarray]
 ENERGY_FRAME_SAMPLES = 320  # 20 ms
 ACTIVE_ABOVE_FLOOR_DB = 9.0
 ACTIVE_BELOW_PEAK_DB = 32.0
-"""A frame is speech when it is this far above the clip's noise floor and no further than this below its loudest frame."""
+"""A frame is speech when this far above the clip's noise floor and at most this below its loudest."""
 MARGIN_S = 0.12
 """Kept on both sides of the active span: weak consonants lie below the energy threshold."""
 SHORTEST_SPAN_S = 0.2
@@ -46,7 +46,8 @@ class AudioStore:
 
     Args:
         utterances: what to hold.
-        cache: folder for the decoded samples, shared by runs over the same files; None keeps them in memory only.
+        cache: folder for the decoded samples, shared by runs over the same files; None keeps them in memory
+            only.
         num_workers: processes that decode.
         description: label of the progress bar.
     Raises:
@@ -54,7 +55,11 @@ class AudioStore:
     """
 
     def __init__(
-        self, utterances: Sequence[Utterance], cache: Path | None = None, num_workers: int = 2, description: str = "audio"
+        self,
+        utterances: Sequence[Utterance],
+        cache: Path | None = None,
+        num_workers: int = 2,
+        description: str = "audio",
     ) -> None:
         self.utterances = list(utterances)
         stored = None if cache is None else cache / f"{_fingerprint(self.utterances)}.npy"
@@ -91,7 +96,10 @@ class AudioStore:
 
 def _fingerprint(utterances: Sequence[Utterance]) -> str:
     """Name the content of a list of recordings by path, size, time and offset."""
-    rows = [(str(u.path), u.path.stat().st_size, u.path.stat().st_mtime_ns, u.offset_s, u.duration_s) for u in utterances]
+    rows = [
+        (str(u.path), u.path.stat().st_size, u.path.stat().st_mtime_ns, u.offset_s, u.duration_s)
+        for u in utterances
+    ]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
 
@@ -110,7 +118,7 @@ def _decode_all(utterances: Sequence[Utterance], num_workers: int, description: 
 
 
 def active_span(waveform: np.ndarray) -> tuple[int, int]:
-    """Return first and last sample of the loud part of a clip, by frame energy; the whole clip when none stands out.
+    """Return the loud part of a clip, by frame energy; the whole clip when none stands out.
 
     Args:
         waveform: (samples,) float32.
@@ -120,9 +128,13 @@ def active_span(waveform: np.ndarray) -> tuple[int, int]:
         return 0, len(waveform)
     power = np.square(waveform[: frames * ENERGY_FRAME_SAMPLES].reshape(frames, -1)).mean(axis=1)
     level_db = 10 * np.log10(power + 1e-10)
-    threshold = max(np.percentile(level_db, 10) + ACTIVE_ABOVE_FLOOR_DB, level_db.max() - ACTIVE_BELOW_PEAK_DB)
+    threshold = max(
+        np.percentile(level_db, 10) + ACTIVE_ABOVE_FLOOR_DB, level_db.max() - ACTIVE_BELOW_PEAK_DB
+    )
     active = np.flatnonzero(level_db >= threshold)
-    if len(active) == 0 or (active[-1] - active[0]) * ENERGY_FRAME_SAMPLES < seconds_to_samples(SHORTEST_SPAN_S):
+    if len(active) == 0 or (active[-1] - active[0]) * ENERGY_FRAME_SAMPLES < seconds_to_samples(
+        SHORTEST_SPAN_S
+    ):
         return 0, len(waveform)
     margin = seconds_to_samples(MARGIN_S)
     start = max(0, active[0] * ENERGY_FRAME_SAMPLES - margin)
@@ -185,11 +197,23 @@ class KeywordBatches(IterableDataset[Batch]):
         augment: Augment | None = None,
         seed: int = 0,
     ) -> None:
-        self.positives, self.labels, self.negatives, self.config = positives, np.asarray(labels), negatives, config
-        self.num_keywords, self.hop_samples, self.augment, self.seed = num_keywords, hop_samples, augment, seed
+        self.positives, self.labels, self.negatives, self.config = (
+            positives,
+            np.asarray(labels),
+            negatives,
+            config,
+        )
+        self.num_keywords, self.hop_samples, self.augment, self.seed = (
+            num_keywords,
+            hop_samples,
+            augment,
+            seed,
+        )
         self.spans = [active_span(positives.waveform(index)) for index in range(len(positives))]
         longest = np.percentile([stop - start for start, stop in self.spans], 95) if self.spans else 0
-        window = max(seconds_to_samples(config.window_s), int(longest) + seconds_to_samples(LATEST_FIRING_S + 0.2))
+        window = max(
+            seconds_to_samples(config.window_s), int(longest) + seconds_to_samples(LATEST_FIRING_S + 0.2)
+        )
         self.window_samples = window + -window % hop_samples
         self.drawn_samples = round(DRAWN_SHARE * self.window_samples)
         self.hard: np.ndarray = np.zeros(0, np.int64)
@@ -252,7 +276,7 @@ class KeywordBatches(IterableDataset[Batch]):
         return window, np.zeros(self.num_keywords, np.float32), 0, 0
 
     def _partial(self, rng: np.random.Generator) -> np.ndarray:
-        """Cut a keyword recording so that at most half of the word is left, at a random place in room tone."""
+        """Put at most half of a keyword recording at a random place in room tone."""
         index = int(rng.integers(len(self.spans)))
         start, stop = self.spans[index]
         word = self.positives.waveform(index)[start:stop]
@@ -271,7 +295,7 @@ class KeywordBatches(IterableDataset[Batch]):
     def _augmented(
         self, window: np.ndarray, name: str, step: int, rng: np.random.Generator, places: tuple[int, ...] = ()
     ) -> tuple[np.ndarray, tuple[int, ...]]:
-        """Augment a drawn window, keep its last ``window_samples`` and move ``places`` (samples) along with it."""
+        """Augment a drawn window, keep its last ``window_samples`` and move ``places`` along with it."""
         before = len(window)
         if self.augment is not None:
             window = self.augment(window, f"{name} {rng.integers(2**31)}", self.seed, step)

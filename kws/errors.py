@@ -1,4 +1,4 @@
-"""Errors a person can act on; each message says what is wrong, what was given, what is allowed and what to do.
+"""Errors a person can act on; each says what is wrong, what was given, what is allowed and what to do.
 
 Raised everywhere in the project; the command line prints the message without a traceback and exits with 2.
 """

@@ -1,7 +1,7 @@
 """Waveform to log-mel: one frame function, used in training, streaming and inside the exported graph.
 
-The discrete Fourier transform is a matrix product, so that the graph needs no FFT operator and gives the same numbers
-in torch and in onnxruntime. Called by :mod:`kws.encoders.sources.embedded`.
+The discrete Fourier transform is a matrix product, so that the graph needs no FFT operator and gives the same
+numbers in torch and in onnxruntime. Called by :mod:`kws.encoders.sources.embedded`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FRAMES_PER_SECOND = SAMPLE_RATE // HOP_SAMPLES  # 100
 assert HOP_SAMPLES * FRAMES_PER_SECOND == SAMPLE_RATE
 LOW_HZ, HIGH_HZ = 60.0, 7600.0
 POWER_FLOOR = 1e-6
-"""Added to mel power before the logarithm: about the noise of a quiet 16-bit recording, so digital silence is finite."""
+"""Added to mel power before the logarithm: about the noise of a quiet 16-bit recording."""
 
 
 class LogMel(nn.Module):
@@ -72,7 +72,9 @@ class LogMel(nn.Module):
         # a window is the last half hop of one block, then two whole blocks: 80 + 160 + 160 samples
         half = 2 * HOP_SAMPLES - HISTORY_SAMPLES
         blocks = nn.functional.pad(signal, (half, 0)).reshape(waveform.shape[0], -1, HOP_SAMPLES)
-        windows = torch.cat([blocks[:, :-2, half:], blocks[:, 1:-1], blocks[:, 2:]], dim=2)  # (batch, time, 400)
+        windows = torch.cat(
+            [blocks[:, :-2, half:], blocks[:, 1:-1], blocks[:, 2:]], dim=2
+        )  # (batch, time, 400)
         real, imaginary = (windows @ self.dft).chunk(2, dim=2)
         power = (real.square() + imaginary.square()) @ self.mel
         return (torch.log(power + POWER_FLOOR) - self.mean) * self.scale, next_state

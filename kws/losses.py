@@ -21,8 +21,10 @@ def max_pooling_loss(logits: Tensor, batch: Batch) -> Tensor:
         logits: (batch, time, keyword).
         batch: its ``targets``, ``first_frames`` and ``last_frames`` are read.
     Returns:
-        Scalar: mean over positives plus mean over negatives, so that the number of each in the batch does not matter.
-    Source: max-pooling loss for keyword spotting, Sun et al., arXiv:1705.02411; here over the best few frames.
+        Scalar: mean over positives plus mean over negatives, so that the number of each in the batch does not
+            matter.
+    Source: max-pooling loss for keyword spotting, Sun et al., arXiv:1705.02411; here over the best few
+        frames.
     """
     frames = torch.arange(logits.shape[1], device=logits.device)
     targets = batch.targets.bool()  # (batch, keyword)
@@ -40,7 +42,7 @@ def max_pooling_loss(logits: Tensor, batch: Batch) -> Tensor:
 
 
 def _mean_of_largest(values: Tensor, allowed: Tensor, count: int) -> Tensor:
-    """Mean of the ``count`` largest values among the allowed frames (fewer where fewer are allowed), (batch, keyword)."""
+    """Mean of the ``count`` largest values (or fewer) among the allowed frames, (batch, keyword)."""
     best, place = values.masked_fill(~allowed, -torch.inf).topk(min(count, values.shape[1]), dim=1)
     real = allowed.gather(1, place)
     return best.masked_fill(~real, 0.0).sum(dim=1) / real.sum(dim=1).clamp_min(1)

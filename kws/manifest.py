@@ -46,7 +46,9 @@ class Utterance:
 
     def load(self) -> Any:
         """Return (samples,) float32 at ``SAMPLE_RATE``; see :func:`kws.audio.load`."""
-        return audio.load(self.path, offset_s=self.offset_s, length_s=self.duration_s if self.offset_s else None)
+        return audio.load(
+            self.path, offset_s=self.offset_s, length_s=self.duration_s if self.offset_s else None
+        )
 
 
 def read_manifest(path: str | Path, splits: Collection[str] | None = None) -> list[Utterance]:
@@ -62,7 +64,9 @@ def read_manifest(path: str | Path, splits: Collection[str] | None = None) -> li
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise ManifestError(f"{path}: cannot be read ({error.strerror}); check the path, or run `kws prep` first") from error
+        raise ManifestError(
+            f"{path}: cannot be read ({error.strerror}); check the path, or run `kws prep` first"
+        ) from error
     utterances = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -71,16 +75,22 @@ def read_manifest(path: str | Path, splits: Collection[str] | None = None) -> li
             row = json.loads(line)
             stored = Path(row["path"])
         except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise ManifestError(f"{path}:{number}: expected a JSON object with a `path` ({error}); mend the line") from error
+            raise ManifestError(
+                f"{path}:{number}: expected a JSON object with a `path` ({error}); mend the line"
+            ) from error
         if splits is not None and row.get("split") not in splits:
             continue
         location = path.parent / stored
         if not location.exists() and (path.parent.parent / stored).exists():
             location = path.parent.parent / stored
         known = {name: row.get(name) for name in _KNOWN}
-        extra = {key: value for key, value in row.items() if key not in (*_KNOWN, "path", "duration_s", "offset_s")}
+        extra = {
+            key: value for key, value in row.items() if key not in (*_KNOWN, "path", "duration_s", "offset_s")
+        }
         duration_s = row.get("duration_s") or audio.duration_s(location)
-        utterances.append(Utterance(location, duration_s, **known, offset_s=row.get("offset_s") or 0.0, extra=extra))
+        utterances.append(
+            Utterance(location, duration_s, **known, offset_s=row.get("offset_s") or 0.0, extra=extra)
+        )
     if not utterances:
         wanted = f" with split {' or '.join(sorted(splits))}" if splits else ""
         raise ManifestError(f"{path}: holds no recordings{wanted}; check the file, or run `kws prep` again")

@@ -1,4 +1,4 @@
-"""The keyword model: a truncated encoder and a head, walked alike in training, evaluation, streaming and export."""
+"""The keyword model: a truncated encoder and a head, walked alike in training, streaming and export."""
 
 from __future__ import annotations
 
@@ -98,7 +98,9 @@ class WakeWordModel(nn.Module):
             AudioError: a row is shorter than one hop.
         """
         if int(lengths.min()) < self.hop_samples:
-            raise AudioError(f"audio of {int(lengths.min())} samples is shorter than one hop of {self.hop_samples}")
+            raise AudioError(
+                f"audio of {int(lengths.min())} samples is shorter than one hop of {self.hop_samples}"
+            )
         features, frames = self.encoder(waveform, lengths)
         logits, _ = self.head(features, self.head.initial_state(waveform.shape[0]))
         return logits, frames

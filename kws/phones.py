@@ -10,7 +10,9 @@ BLANK = 0
 """Index of the CTC blank among the recogniser's outputs."""
 
 PHONES = tuple(
-    "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH".split()
+    (
+        "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH"
+    ).split()
 )
 """Output ``i + 1`` of the recogniser is ``PHONES[i]``; the symbols of the CMU Pronouncing Dictionary."""
 
@@ -38,5 +40,7 @@ def encode(phones: str | Sequence[str], where: str = "phones") -> list[int]:
 
 def decode(indices: Sequence[int]) -> list[str]:
     """Turn frame-wise best outputs into phones: repeats merged, blanks dropped."""
-    merged = [index for position, index in enumerate(indices) if position == 0 or index != indices[position - 1]]
+    merged = [
+        index for position, index in enumerate(indices) if position == 0 or index != indices[position - 1]
+    ]
     return [PHONES[index - 1] for index in merged if index != BLANK]

@@ -23,8 +23,9 @@ class TransferConfig:
     """Which parts of the model training may change."""
 
     policy: Policy = "early"
-    """head: new layers only; early: also the first encoder layers; late: also the last; all; discriminative: all, the
-    lower the slower; scratch: all, from random weights (the control); auto: by number of recordings."""
+    """head: new layers only; early: also the first encoder layers; late: also the last ones; all: everything;
+    discriminative: everything, the lower the slower; scratch: everything, from random weights (the control);
+    auto: chosen by the number of recordings."""
     num_layers: int = 3
     """Encoder layers that move under ``early`` and ``late``."""
     encoder_rate: float = 0.3
@@ -32,7 +33,7 @@ class TransferConfig:
     decay: float = 0.8
     """Under ``discriminative``, each layer's rate as a share of the next higher one's."""
     auto_all_below: int = 20
-    """Under ``auto``, move everything with fewer recordings than this (RESULTS.md), the first layers otherwise."""
+    """Under ``auto``, all layers move with fewer recordings than this, else the first ones (RESULTS.md)."""
 
     def __post_init__(self) -> None:
         if self.policy not in POLICIES:
@@ -65,13 +66,22 @@ def choose(config: TransferConfig, num_recordings: int) -> tuple[Policy, str]:
     if config.policy != "auto":
         return config.policy, "asked for"
     if num_recordings < config.auto_all_below:
-        return "all", f"{num_recordings} recordings are fewer than {config.auto_all_below}: every layer moves (RESULTS.md)"
-    return "early", f"{num_recordings} recordings: the first {config.num_layers} layers move, the others stay (RESULTS.md)"
+        return (
+            "all",
+            f"{num_recordings} recordings are under {config.auto_all_below}: all layers move (RESULTS.md)",
+        )
+    return (
+        "early",
+        f"{num_recordings} recordings: the first {config.num_layers} layers move (RESULTS.md)",
+    )
 
 
 def _borrowed(model: WakeWordModel) -> list[tuple[str, nn.Module]]:
     """Parts of the encoder with weights, from the waveform upwards."""
-    return [("stem", model.encoder.stem), *((f"layer {n}", layer) for n, layer in enumerate(model.encoder.layers, 1))]
+    return [
+        ("stem", model.encoder.stem),
+        *((f"layer {n}", layer) for n, layer in enumerate(model.encoder.layers, 1)),
+    ]
 
 
 def _rates(model: WakeWordModel, config: TransferConfig) -> list[float]:
@@ -119,5 +129,11 @@ def apply_policy(model: WakeWordModel, config: TransferConfig) -> list[Parameter
     model.train(model.training)
     moving = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     total = sum(parameter.numel() for parameter in model.parameters())
-    logger.info("policy %s: %d of %d parameters move (%s)", config.policy, moving, total, ", ".join(g.name for g in groups))
+    logger.info(
+        "policy %s: %d of %d parameters move (%s)",
+        config.policy,
+        moving,
+        total,
+        ", ".join(g.name for g in groups),
+    )
     return groups

@@ -1,4 +1,4 @@
-"""Weights in safetensors and small text files beside them, written under a temporary name first; nothing is unpickled."""
+"""Weights in safetensors and small text files, written under a temporary name; nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: no readable safetensors weights ({error}); check the path or train again") from error
+        raise CheckpointError(
+            f"{path}: no readable safetensors weights ({error}); check the path or train again"
+        ) from error
 
 
 def load_strictly(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:

@@ -70,7 +70,7 @@ class Speaker(Protocol):
 
     @property
     def pronunciation(self) -> str:
-        """eSpeak language whose phones label the speech."""
+        """ESpeak language whose phones label the speech."""
 
     @property
     def split(self) -> Split:

@@ -1,6 +1,7 @@
 """The one command ``kws``: parses arguments and calls one function per sub-command.
 
-Only this package reaches ``kws``, ``data_prep`` and ``export`` together; a sub-command's imports happen when it is called.
+Only this package reaches ``kws``, ``data_prep`` and ``export`` together; a sub-command's imports happen when
+it is called.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from kws.errors import KwsError
 
 COMMANDS = ("quickstart", "prep", "pretrain", "train", "eval", "export", "bench", "listen")
-"""Modules of this package that hold a sub-command: ``HELP``, ``add_arguments(parser)`` and ``run(arguments) -> int``."""
+"""Modules here that hold a sub-command: ``HELP``, ``add_arguments(parser)``, ``run(arguments) -> int``."""
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -24,12 +25,16 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescript
 
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     """Return the parser; only ``command``'s own arguments are added, so that the others import nothing."""
-    parser = argparse.ArgumentParser(prog="kws", description="Custom wake words by transfer from a speech recogniser.")
+    parser = argparse.ArgumentParser(
+        prog="kws", description="Custom wake words by transfer from a speech recogniser."
+    )
     parser.add_argument("--verbose", action="store_true", help="log what is done")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
         module = importlib.import_module(f"kws.cli.{name}")
-        sub = subparsers.add_parser(name, help=module.HELP, description=module.__doc__, formatter_class=HelpFormatter)
+        sub = subparsers.add_parser(
+            name, help=module.HELP, description=module.__doc__, formatter_class=HelpFormatter
+        )
         if command in (None, name):
             module.add_arguments(sub)
     return parser
@@ -37,8 +42,16 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
 
 def quieten_libraries() -> None:
     """Keep the notices of training and export libraries off the terminal; only the command line does this."""
-    warnings.filterwarnings("ignore", module=r"(lightning|torch|torchaudio|lhotse|onnxscript|pyroomacoustics)(\.|$)")
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero", "torch.onnx", "onnxscript"):
+    warnings.filterwarnings(
+        "ignore", module=r"(lightning|torch|torchaudio|lhotse|onnxscript|pyroomacoustics)(\.|$)"
+    )
+    for name in (
+        "lightning.pytorch",
+        "lightning.fabric",
+        "lightning.pytorch.utilities.rank_zero",
+        "torch.onnx",
+        "onnxscript",
+    ):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
@@ -52,7 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = next((word for word in argv if word in COMMANDS), None)
     arguments = build_parser(command).parse_args(argv)
     logging.basicConfig(
-        level=logging.INFO if arguments.verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+        level=logging.INFO if arguments.verbose else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
     )
     if not arguments.verbose:
         quieten_libraries()
@@ -65,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if (error.name or "").split(".")[0] in ("kws", "data_prep", "export"):
             raise
         extra = "tts" if error.name == "espeakng_loader" else "train"
-        print(f"kws {arguments.command}: needs {error.name}: pip install \"kws[{extra}]\"", file=sys.stderr)
+        print(f'kws {arguments.command}: needs {error.name}: pip install "kws[{extra}]"', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"kws {arguments.command}: stopped", file=sys.stderr)

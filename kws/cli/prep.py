@@ -22,12 +22,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", type=Path, required=True, help="folder for manifest and report")
     add("--label", help="label of recordings that have none, such as the keyword")
     add("--speaker", help="speaker of recordings that name none")
-    add("--split", choices=("train", "dev", "test"), help="split of recordings that have none; without it they are shared out")
+    add(
+        "--split",
+        choices=("train", "dev", "test"),
+        help="split of recordings that have none; without it they are shared out",
+    )
     add("--min-s", type=float, default=0.2, help="shortest recording to keep, in seconds")
     add("--dev", type=float, default=0.1, help="share of speakers for choosing thresholds")
     add("--test", type=float, default=0.1, help="share of speakers for reporting")
     add("--corpus", help="recipe of a public corpus: librispeech, musan, rirs_noises or speech_commands")
-    add("--synthesize", metavar="PHRASE", help="make synthetic recordings of a phrase and of what it may be confused with")
+    add(
+        "--synthesize",
+        metavar="PHRASE",
+        help="make synthetic recordings of a phrase and of what it may be confused with",
+    )
     add("--positives", type=int, default=500, help="synthetic recordings of the phrase")
     add("--negatives", type=int, default=2000, help="synthetic recordings without it")
     add("--seed", type=int, default=0, help="seed of splits and synthetic voices")
@@ -45,11 +53,15 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.synthesize is not None:
         counts = (arguments.positives, arguments.negatives, arguments.seed)
-        for path in synthesize_keyword(arguments.synthesize, arguments.output, *counts, num_workers=arguments.workers):
+        for path in synthesize_keyword(
+            arguments.synthesize, arguments.output, *counts, num_workers=arguments.workers
+        ):
             print(path)
         return 0
     if not arguments.sources:
-        raise ConfigError("no recordings were named; give a folder, a manifest or a file, or --synthesize PHRASE")
+        raise ConfigError(
+            "no recordings were named; give a folder, a manifest or a file, or --synthesize PHRASE"
+        )
     if arguments.corpus is not None:
         print(prepare_corpus(arguments.corpus, arguments.sources[0], arguments.output))
         return 0

@@ -15,9 +15,15 @@ HELP = "transcribed speech to the embedded encoder"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``kws pretrain``."""
     parser.add_argument("recipe", type=Path, help="YAML recipe, such as kws/recipes/embedded.yaml")
-    parser.add_argument("--output", type=Path, required=True, help="folder for checkpoints, log, weights and metrics")
-    parser.add_argument("--root", type=Path, help="folder that the recipe's manifests are relative to (default: the recipe's)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one key of the recipe")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="folder for checkpoints, log, weights and metrics"
+    )
+    parser.add_argument(
+        "--root", type=Path, help="folder that the recipe's manifests are relative to (default: the recipe's)"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override one key of the recipe"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -29,7 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def pretrain(recipe: Path, output: Path, root: Path | None = None, overrides: list[str] | None = None) -> dict[str, Any]:
+def pretrain(
+    recipe: Path, output: Path, root: Path | None = None, overrides: list[str] | None = None
+) -> dict[str, Any]:
     """Run a recipe with the default augmentation.
 
     Args:

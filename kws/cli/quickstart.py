@@ -1,8 +1,8 @@
 """Make a wake word from nothing but its text: no recordings, no network.
 
-Speaks the phrase and things like it in many synthetic voices, trains, evaluates on voices that training never heard,
-exports one ONNX file and finds the phrase in a stream. The figures are for synthetic voices: real people are harder, so
-add recordings with `kws train` and measure with `kws eval` before you rely on it.
+Speaks the phrase and things like it in many synthetic voices, trains, evaluates on voices that training never
+heard, exports one ONNX file and finds the phrase in a stream. The figures are for synthetic voices: real
+people are harder, so add recordings with `kws train` and measure with `kws eval` before you rely on it.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ def quickstart(
     Args:
         phrase: what the device shall wake on, in English.
         output: folder for ``speech/``, ``run/`` (with ``model.onnx``) and ``report/``.
-        num_positives, num_negatives: synthetic recordings over all splits.
+        num_positives: synthetic recordings of the phrase, over all splits.
+        num_negatives: synthetic recordings without it, over all splits.
         seed: of voices and training.
         overwrite: replace what another phrase left in ``output/run``.
         say: called with each line for the person.
@@ -95,9 +96,18 @@ def quickstart(
 
     started = time.monotonic()
     say(f"1/5 speaking {phrase!r} and things like it in synthetic voices")
-    positives, negatives = synthesize_keyword(phrase, output / "speech", num_positives, num_negatives, seed, num_workers=2)
+    positives, negatives = synthesize_keyword(
+        phrase, output / "speech", num_positives, num_negatives, seed, num_workers=2
+    )
     say("2/5 training on the voices of split `train`")
-    summary = train([phrase], [positives], [negatives], output / "run", overrides=[f"train.seed={seed}"], overwrite=overwrite)
+    summary = train(
+        [phrase],
+        [positives],
+        [negatives],
+        output / "run",
+        overrides=[f"train.seed={seed}"],
+        overwrite=overwrite,
+    )
     for line in summary.lines()[:-1]:
         say(f"    {line}")
     say("3/5 exporting one ONNX file")
@@ -110,16 +120,20 @@ def quickstart(
     stream, spoken_s = write_stream(positives, negatives, output / "stream.wav")
     detections: list[Detection] = []
     listen(model, file=stream, on_detection=detections.append)
+    heard = ", ".join(f"{d.time_s:.1f} s (score {d.score:.2f})" for d in detections) or "no time"
     say(f"    {stream}: the phrase ends at {', '.join(f'{t:.1f}' for t in spoken_s)} s")
-    say(f"    heard at {', '.join(f'{d.time_s:.1f} s (score {d.score:.2f})' for d in detections) or 'no time'}")
+    say(f"    heard at {heard}")
     say(f"done in {time.monotonic() - started:.0f} s: {model}, report in {output / 'report' / 'report.html'}")
-    say("These figures are for SYNTHETIC voices. Real people are harder: record the phrase, run `kws train`, then `kws eval`.")
+    say(
+        "These figures are for SYNTHETIC voices. Real people are harder: record the phrase, "
+        "run `kws train`, then `kws eval`."
+    )
     say(f"Try it with your microphone: kws listen {model}")
     return QuickstartResult(model, evaluation, spoken_s, tuple(detections))
 
 
 def write_stream(positives: Path, negatives: Path, path: Path) -> tuple[Path, tuple[float, ...]]:
-    """Join test recordings, other speech around the phrase, into one file; also return when the phrase ends, in s."""
+    """Join test recordings, other speech around the phrase; also return when the phrase ends, in seconds."""
     import numpy as np
 
     from kws import audio

@@ -1,4 +1,4 @@
-"""What a person hands over, made ready for training: read, checked, split and written as manifests in the run's folder."""
+"""What a person hands over, made ready for training: read, checked, split and written as manifests."""
 
 from __future__ import annotations
 
@@ -56,11 +56,15 @@ def select_keyword(recordings: list[Recording], keyword: str) -> tuple[list[Reco
     if len(kept) < len(recordings):
         notes.append(f"{keyword}: {len(recordings) - len(kept)} recordings of split `test` were left out")
     if not kept:
-        raise ManifestError(f"{keyword}: every recording has split `test`; give recordings that may be trained on")
+        raise ManifestError(
+            f"{keyword}: every recording has split `test`; give recordings that may be trained on"
+        )
     return [replace(entry, label=keyword) for entry in kept], notes
 
 
-def select_negatives(recordings: list[Recording], keywords: Sequence[str]) -> tuple[list[Recording], list[str]]:
+def select_negatives(
+    recordings: list[Recording], keywords: Sequence[str]
+) -> tuple[list[Recording], list[str]]:
     """Leave out what holds a keyword by its text or label, and split ``test``."""
     spoken = [words_of(keyword) for keyword in keywords]
 
@@ -92,8 +96,10 @@ def prepare_training(
     """Read, check and split everything; write manifests and a report into ``output``.
 
     Args:
-        keywords, positives: phrases and the recordings of each, in the same order.
-        negatives, noise: folders, manifests or cuts.
+        keywords: the phrases.
+        positives: recordings of each, in the same order.
+        negatives: folders, manifests or cuts of speech without any keyword.
+        noise: the same of noise.
         output: folder for the manifests and ``report.md``.
         cache: folder that keeps measurements, so that no file is read twice.
         num_workers: threads that read audio.
@@ -101,7 +107,9 @@ def prepare_training(
         ManifestError: a source cannot be read, or too little is left of it.
     """
     if len(positives) != len(keywords):
-        raise ManifestError(f"got {len(keywords)} keywords and {len(positives)} sources of positives; give one for each keyword")
+        raise ManifestError(
+            f"got {len(keywords)} keywords and {len(positives)} --positives; give one for each"
+        )
     notes: list[str] = []
     recordings: list[Recording] = []
     for keyword, source in zip(keywords, positives, strict=True):
@@ -119,7 +127,9 @@ def prepare_training(
         limits = CheckConfig(min_s=0.15) if name == "positives" else CheckConfig()
         result = checks.check_all(entries, limits, num_workers, None, cache / "measurements.jsonl")
         if result.left_out:
-            notes.append(f"{name}: {len(result.left_out)} of {len(entries)} files cannot be used; see report.md")
+            notes.append(
+                f"{name}: {len(result.left_out)} of {len(entries)} files cannot be used; see report.md"
+            )
         checked[name] = (result, _split(name, result.kept, notes))
 
     for name, (result, kept) in checked.items():
@@ -131,19 +141,25 @@ def prepare_training(
     if mixed:
         manifests.write(mixed, output / "noise.jsonl")
     return PreparedData(
-        output / "positives.jsonl", output / "negatives.jsonl", output / "noise.jsonl" if mixed else None, tuple(notes)
+        output / "positives.jsonl",
+        output / "negatives.jsonl",
+        output / "noise.jsonl" if mixed else None,
+        tuple(notes),
     )
 
 
 def _split(name: str, kept: list[Recording], notes: list[str]) -> list[Recording]:
     """Share recordings out between train and dev."""
     if name == "positives":
-        counts = {label: sum(entry.label == label for entry in kept) for label in {entry.label for entry in kept}}
+        counts = {
+            label: sum(entry.label == label for entry in kept) for label in {entry.label for entry in kept}
+        }
         if min(counts.values()) < HELD_OUT_FROM and not any(entry.split == "dev" for entry in kept):
             fewest = min(counts.values())
             notes.append(
-                f"positives: {fewest} recordings are fewer than {HELD_OUT_FROM}, so none is held out; the miss rate shown "
-                "during training is that of augmented training recordings and too low"
+                f"positives: {fewest} recordings are fewer than {HELD_OUT_FROM}, so none is held out; the "
+                f"miss rate 
+                "shown in training is that of augmented training recordings and too low"
             )
             return [replace(entry, split="train") for entry in kept]
     fraction = DEV_POSITIVES if name == "positives" else DEV_NEGATIVES

@@ -3,9 +3,10 @@
     kws train --keyword computer --positives RECORDINGS --negatives SPEECH --noise NOISE --output RUN
     kws export RUN
 
-RECORDINGS, SPEECH and NOISE are folders, manifests (JSON Lines or CSV with a `path` column) or Lhotse cuts. Several
-keywords: give --keyword and --positives once for each, in the same order. A run that was stopped goes on when the same
-command is given again.
+RECORDINGS, SPEECH and NOISE are folders, manifests (JSON Lines or CSV with a `path` column) or Lhotse cuts.
+Several
+keywords: give --keyword and --positives once for each, in the same order. A run that was stopped goes on when
+the same command is given again.
 """
 
 from __future__ import annotations
@@ -37,20 +38,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``kws train``."""
     add = parser.add_argument
     add("--keyword", action="append", required=True, help="the phrase; repeat for several")
-    add("--positives", action="append", type=Path, required=True, help="recordings of the keyword; one for each --keyword")
-    add("--negatives", action="append", type=Path, required=True, help="speech without the keyword; may be repeated")
-    add("--noise", action="append", type=Path, default=[], help="noise to mix in and to ignore; may be repeated")
+    add(
+        "--positives",
+        action="append",
+        type=Path,
+        required=True,
+        help="recordings of the keyword; one for each --keyword",
+    )
+    add(
+        "--negatives",
+        action="append",
+        type=Path,
+        required=True,
+        help="speech without the keyword; may be repeated",
+    )
+    add(
+        "--noise",
+        action="append",
+        type=Path,
+        default=[],
+        help="noise to mix in and to ignore; may be repeated",
+    )
     add("--output", type=Path, required=True, help="folder of the run")
     add("--policy", help="which layers move: head, early, late, all, discriminative, scratch or auto")
     add("--depth", type=int, help="encoder layers to keep")
     add("--head", help="linear, conv, gru or attention")
     add("--encoder", help="name of the encoder")
     add("--weights", type=Path, help="local weights of the encoder")
-    add("--false-accepts-per-hour", type=float, help="rate that the threshold is chosen for, per hour of audio")
+    add(
+        "--false-accepts-per-hour",
+        type=float,
+        help="rate that the threshold is chosen for, per hour of audio",
+    )
     add("--seed", type=int, help="seed of head, draws and augmentation")
     add("--config", type=Path, help="YAML with `model` and `train` keys")
-    add("--set", action="append", default=[], metavar="KEY=VALUE", help="override one key, such as train.epochs=12")
-    add("--cache", type=Path, help="folder for decoded audio, shared by runs over the same files (default: RUN/cache)")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override one key, such as train.epochs=12",
+    )
+    add(
+        "--cache",
+        type=Path,
+        help="folder for decoded audio, shared by runs over the same files (default: RUN/cache)",
+    )
     add("--workers", type=int, default=2, help="processes that read audio")
     add("--control", action="store_true", help="also train from scratch and state what transfer gained")
     add("--overwrite", action="store_true", help="start anew in a folder that holds another run")
@@ -59,7 +92,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Call :func:`train` and print what it chose."""
     values = vars(arguments)
-    keys = {"train.false_accepts_per_hour": "false_accepts_per_hour", "train.seed": "seed", "train.transfer.policy": "policy"}
+    keys = {
+        "train.false_accepts_per_hour": "false_accepts_per_hour",
+        "train.seed": "seed",
+        "train.transfer.policy": "policy",
+    }
     keys |= {f"model.{name}": name for name in ("depth", "head", "encoder", "weights")}
     chosen = [f"{key}={values[name]}" for key, name in keys.items() if values[name] is not None]
     summary = train(
@@ -98,11 +135,12 @@ class TrainSummary:
         metrics = self.metrics
         found = [f"note: {note}" for note in self.notes]
         held = "held-out" if metrics["held_out"] else "augmented training"
+        rate, hours = metrics["false_accepts_per_hour"], metrics["dev_hours"]
         for keyword, threshold in metrics["thresholds"].items():
+            misses = 100 * metrics["dev_miss"][keyword]
             found.append(
-                f"{keyword}: threshold {threshold:.3f} for {metrics['false_accepts_per_hour']:g} false accepts per hour, "
-                f"chosen on {metrics['dev_hours']:.2f} h; misses {100 * metrics['dev_miss'][keyword]:.1f} % of the "
-                f"{held} recordings there"
+                f"{keyword}: threshold {threshold:.3f} for {rate:g} false accepts per hour, chosen on {hours:.2f} h; "
+                f"misses {misses:.1f} % of the {held} recordings there"
             )
         return [*found, f"{self.run}: trained in {metrics['wall_s']:.0f} s; next: kws export {self.run}"]
 
@@ -124,11 +162,13 @@ def train(
     """Train a keyword model and save it with its thresholds.
 
     Args:
-        keywords, positives: phrases and the recordings of each, in the same order.
+        keywords: the phrases.
+        positives: recordings of each, in the same order.
         negatives: speech without any keyword.
         output: folder of the run; a stopped run in it goes on.
         noise: recordings to mix in.
-        config: YAML with ``model`` (:class:`kws.model.ModelConfig`) and ``train`` (:class:`kws.training.loop.TrainConfig`).
+        config: YAML with ``model`` (:class:`kws.model.ModelConfig`) and ``train``
+            (:class:`kws.training.loop.TrainConfig`).
         overrides: ``key=value`` changes, such as ``train.transfer.policy=all``.
         cache: folder for decoded audio; None is ``output/cache``.
         num_workers: processes that read audio.
@@ -158,10 +198,14 @@ def train(
     claim_folder(output, identity, overwrite)
     if (output / METRICS).exists():
         load_model(output)  # raises when the folder is damaged
-        return TrainSummary(output, ("this run was finished before",), json.loads((output / METRICS).read_text("utf-8")))
+        return TrainSummary(
+            output, ("this run was finished before",), json.loads((output / METRICS).read_text("utf-8"))
+        )
 
     cache = cache or output / "cache"
-    prepared = prepare_training(keywords, positives, negatives, noise, output / "data", cache=cache, num_workers=num_workers)
+    prepared = prepare_training(
+        keywords, positives, negatives, noise, output / "data", cache=cache, num_workers=num_workers
+    )
     augment = augmentation(prepared, settings.seed)
     data, fewest = load_audio(prepared, keywords, cache, num_workers, settings.seed, augment)
     policy, reason = choose(settings.transfer, fewest)
@@ -192,7 +236,9 @@ def train(
         **outcome,
     }
     origin = provenance(model, [prepared.positives, prepared.negatives], identity)
-    save_model(output, model, model_config, point, training=to_dict(settings), metrics=metrics, provenance=origin)
+    save_model(
+        output, model, model_config, point, training=to_dict(settings), metrics=metrics, provenance=origin
+    )
     notes = [*prepared.notes, f"policy {policy}: {reason}", *doubts]
     if control and policy != "scratch":
         scratch = train(
@@ -200,15 +246,23 @@ def train(
             noise=noise, config=config, overrides=[*overrides, "train.transfer.policy=scratch"],
             cache=cache, num_workers=num_workers, overwrite=overwrite,
         )  # fmt: skip
-        notes += [gain_note(keyword, misses[keyword], scratch.metrics["dev_miss"][keyword]) for keyword in keywords]
+        notes += [
+            gain_note(keyword, misses[keyword], scratch.metrics["dev_miss"][keyword]) for keyword in keywords
+        ]
     return TrainSummary(output, tuple(notes), metrics)
 
 
 def gain_note(keyword: str, misses: float, scratch_misses: float) -> str:
     """State what transfer gained over training from scratch, and warn when it gained nothing."""
     gain = scratch_misses - misses
-    verdict = "" if gain > 0 else "; WARNING: transfer gained nothing here, compare both with `kws eval` before you use it"
-    return f"{keyword}: misses on dev {100 * misses:.1f} %, from scratch {100 * scratch_misses:.1f} %{verdict}"
+    verdict = (
+        ""
+        if gain > 0
+        else "; WARNING: transfer gained nothing here, compare both with `kws eval` before you use it"
+    )
+    return (
+        f"{keyword}: misses on dev {100 * misses:.1f} %, from scratch {100 * scratch_misses:.1f} %{verdict}"
+    )
 
 
 def claim_folder(output: Path, identity: str, overwrite: bool) -> None:
@@ -222,7 +276,9 @@ def claim_folder(output: Path, identity: str, overwrite: bool) -> None:
     marker = output / IDENTITY
     if marker.exists() and json.loads(marker.read_text(encoding="utf-8")).get("identity") != identity:
         if not overwrite:
-            raise ConfigError(f"{output}: holds a run of other settings or sources; choose another --output or add --overwrite")
+            raise ConfigError(
+                f"{output}: holds a run of other settings; choose another --output or add --overwrite"
+            )
         shutil.rmtree(output)
     write_json(marker, {"identity": identity})
 
@@ -241,9 +297,14 @@ def augmentation(prepared: PreparedData, seed: int) -> Augment:
 
 
 def load_audio(
-    prepared: PreparedData, keywords: Sequence[str], cache: Path, num_workers: int, seed: int, augment: Augment
+    prepared: PreparedData,
+    keywords: Sequence[str],
+    cache: Path,
+    num_workers: int,
+    seed: int,
+    augment: Augment,
 ) -> tuple[TrainingData, int]:
-    """Read the audio of a run; also return the number of training recordings of the keyword with the fewest."""
+    """Read the audio of a run; also return the fewest training recordings of any keyword."""
     from kws.data import AudioStore
     from kws.manifest import read_manifest
     from kws.training.loop import TrainingData
@@ -254,7 +315,10 @@ def load_audio(
     held = [entry for entry in recordings if entry.split == "dev"]
     positives = AudioStore(train, None, 1, "positives")
     if held:
-        clips, dev_labels = [entry.load() for entry in held], [keywords.index(entry.label or "") for entry in held]
+        clips, dev_labels = (
+            [entry.load() for entry in held],
+            [keywords.index(entry.label or "") for entry in held],
+        )
     else:
         chosen = [index for index in range(len(train)) for _ in range(DEV_COPIES)][: 25 * DEV_COPIES]
         clips = [
@@ -265,10 +329,14 @@ def load_audio(
     data = TrainingData(
         positives=positives,
         labels=labels,
-        negatives=AudioStore([entry for entry in other if entry.split == "train"], cache, num_workers, "negatives"),
+        negatives=AudioStore(
+            [entry for entry in other if entry.split == "train"], cache, num_workers, "negatives"
+        ),
         dev_positives=clips,
         dev_labels=dev_labels,
         held_out=bool(held),
-        dev_negatives=AudioStore([entry for entry in other if entry.split == "dev"], cache, num_workers, "dev negatives"),
+        dev_negatives=AudioStore(
+            [entry for entry in other if entry.split == "dev"], cache, num_workers, "dev negatives"
+        ),
     )
     return data, min(labels.count(index) for index in range(len(keywords)))

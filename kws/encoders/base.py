@@ -1,4 +1,4 @@
-"""The contract every speech encoder meets: what it is (:class:`EncoderInfo`) and how it is walked (:class:`Encoder`)."""
+"""The contract of a speech encoder: what it is (`EncoderInfo`) and how it is walked (`Encoder`)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class EncoderInfo:
         lookahead_samples: samples after the end of frame t that frame t depends on (0: causal).
         dimension: features per output frame.
         num_layers: layers that :func:`kws.encoders.truncate.truncate` counts.
-        streaming: True when chunks with state give exactly what the whole waveform gives; False when streaming means
+        streaming: True when chunks with state give exactly what the whole waveform gives; False when
+            streaming means
             running the encoder again over a sliding window.
         window_samples: length of that sliding window (0 when ``streaming``).
         chunk_samples: pieces of a stream that are whole multiples of this give the same frames however it is
@@ -58,7 +59,7 @@ class Encoder(nn.Module):
     layers: nn.ModuleList
 
     def shape(self) -> dict[str, Any]:
-        """Return plain values from which :func:`kws.encoders.registry.build_encoder` makes the whole architecture."""
+        """Return plain values from which :func:`~kws.encoders.registry.build_encoder` makes the whole."""
         raise NotImplementedError
 
     def describe(self) -> EncoderInfo:
@@ -88,7 +89,8 @@ class Encoder(nn.Module):
             waveform: (batch, samples) float32 in [-1, 1] at ``SAMPLE_RATE``.
             lengths: (batch,) int64, valid samples per row.
         Returns:
-            features (batch, time, feature) and the valid frames per row; frames past a row's length are not masked.
+            features (batch, time, feature) and the valid frames per row; frames past a row's length are not
+            masked.
         """
         hop = self.info.hop_samples
         padded = nn.functional.pad(waveform, (0, -waveform.shape[1] % hop))

@@ -1,4 +1,4 @@
-"""The recogniser that is pretrained: the embedded encoder with a phone output on its last and on a middle layer.
+"""The recogniser that is pretrained: the embedded encoder with phone outputs on two layers.
 
 Used by :mod:`kws.training.pretrain`; transfer keeps the encoder and drops the outputs.
 """
@@ -14,7 +14,8 @@ from kws.phones import NUM_OUTPUTS
 class PhoneRecogniser(nn.Module):
     """Encoder and two linear phone outputs, trained with CTC.
 
-    The middle output regularises training and makes the layers that a wake word keeps speak of phones themselves.
+    The middle output regularises training and makes the layers that a wake word keeps speak of phones
+    themselves.
     Source: intermediate CTC, Lee and Watanabe, arXiv:2102.03216.
 
     Args:

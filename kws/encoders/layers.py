@@ -1,7 +1,7 @@
 """Causal building blocks with explicit state, shared by the embedded encoder and the heads.
 
-Each takes (batch, time, feature) and the state of the stream, and returns the output and the next state, so that the
-whole utterance and the 80 ms chunk walk the same code.
+Each takes (batch, time, feature) and the state of the stream, and returns the output and the next state, so
+that the whole utterance and the 80 ms chunk walk the same code.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ class StridedStack(nn.Module):
     def forward(self, features: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, stride * n, in_features) to (batch, n, out_features)."""
         joined = torch.cat([state, features], dim=1)
-        groups = joined.reshape(features.shape[0], -1, self.stride * self.in_features)  # (batch, n + 1, stride * in)
+        groups = joined.reshape(
+            features.shape[0], -1, self.stride * self.in_features
+        )  # (batch, n + 1, stride * in)
         stacked = torch.cat([groups[:, :-1], groups[:, 1:]], dim=2)
         return self.linear(stacked), joined[:, -self.stride :]
 
@@ -40,7 +42,14 @@ class CausalConv(nn.Module):
     """Causal one-dimensional convolution over time; state (batch, (kernel - 1) * dilation, in_features)."""
 
     def __init__(
-        self, in_features: int, out_features: int, kernel: int, *, dilation: int = 1, groups: int = 1, bias: bool = True
+        self,
+        in_features: int,
+        out_features: int,
+        kernel: int,
+        *,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.history = (kernel - 1) * dilation
@@ -61,9 +70,10 @@ class CausalConv(nn.Module):
 class SeparableBlock(nn.Module):
     """Residual causal block: depthwise convolution, layer norm, then a pointwise expansion and projection.
 
-    The order is that of ConvNeXt (Liu et al., arXiv:2201.03545), made causal in time; layer norm instead of batch norm
-    keeps a row independent of its batch and a frozen block free of running statistics. In training the whole branch is
-    left out for a row with probability ``drop`` (stochastic depth, Huang et al., arXiv:1603.09382).
+    The order is that of ConvNeXt (Liu et al., arXiv:2201.03545), made causal in time; layer norm instead of
+    batch norm keeps a row independent of its batch and a frozen block free of running statistics. In training
+    the whole branch is left out for a row with probability ``drop`` (stochastic depth, Huang et al.,
+    arXiv:1603.09382).
     """
 
     def __init__(self, features: int, kernel: int, expansion: int, drop: float = 0.0) -> None:

@@ -45,7 +45,8 @@ def load_encoder(name: str = "embedded", weights: Path | None = None, *, pretrai
     Args:
         name: one of :func:`available_encoders`.
         weights: a local file or folder of weights instead of the usual source.
-        pretrained: False gives the same architecture with random weights, as policy ``scratch`` and a checkpoint need it.
+        pretrained: False gives the same architecture with random weights, as policy ``scratch`` and a
+            checkpoint need it.
     Raises:
         ConfigError: the name is unknown; the nearest known ones are named.
         CheckpointError: the weights are missing, damaged or of another shape.
@@ -68,5 +69,7 @@ def build_encoder(name: str, shape: Mapping[str, Any]) -> Encoder:
 def _source(name: str) -> EncoderSource:
     if name not in _SOURCES:
         near = difflib.get_close_matches(name, _SOURCES, n=3) or available_encoders()
-        raise ConfigError(f"encoder: got {name!r}, nearest known: {', '.join(near)}; `available_encoders()` lists all")
+        raise ConfigError(
+            f"encoder: got {name!r}, nearest known: {', '.join(near)}; `available_encoders()` lists all"
+        )
     return _SOURCES[name]

@@ -1,4 +1,4 @@
-"""Cut a pretrained encoder at a chosen depth: keep the first layers, drop what only later ones need (DESIGN §6)."""
+"""Cut a pretrained encoder at a chosen depth: keep the first layers, drop the rest (DESIGN §6)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def truncate(encoder: E, depth: int) -> E:
         ConfigError: ``depth`` is out of range.
     """
     if not 1 <= depth <= encoder.info.num_layers:
-        raise ConfigError(f"depth: got {depth}, allowed: 1 to {encoder.info.num_layers} for encoder {encoder.info.name!r}")
+        raise ConfigError(
+            f"depth: got {depth}, allowed: 1 to {encoder.info.num_layers} for encoder {encoder.info.name!r}"
+        )
     layers = encoder.layers
     try:
         encoder.layers = layers[:depth]  # so that the copy does not hold the dropped layers either
@@ -34,7 +36,12 @@ def truncate(encoder: E, depth: int) -> E:
     cut.info = cut.describe()
     before, after = num_parameters(encoder), num_parameters(cut)
     logger.info(
-        "%s cut at layer %d of %d: %d of %d parameters kept", cut.info.name, depth, encoder.info.num_layers, after, before
+        "%s cut at layer %d of %d: %d of %d parameters kept",
+        cut.info.name,
+        depth,
+        encoder.info.num_layers,
+        after,
+        before,
     )
     return cut
 

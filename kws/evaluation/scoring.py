@@ -109,7 +109,11 @@ class TorchScorer:
         self._pending = waveform[usable:]
         pieces = [np.zeros((0, len(self.keywords)), np.float32)]
         # a sliding encoder must not hear beyond each chunk; a streaming one takes much at once
-        step = RUN_SAMPLES - RUN_SAMPLES % self.chunk_samples if self._model.encoder.info.streaming else self.chunk_samples
+        step = (
+            RUN_SAMPLES - RUN_SAMPLES % self.chunk_samples
+            if self._model.encoder.info.streaming
+            else self.chunk_samples
+        )
         device = next(self._model.parameters()).device
         state = [tensor.to(device) for tensor in self._state]
         with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Choosing the operating point of a model on dev scores; training calls it after each round and at the end."""
+"""Choosing the operating point on dev scores; training calls it after each round and at the end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kws.evaluation.metrics import choose_threshold
 
 LOSS_BLOCK_FRAMES = 50
 LOSS_BLOCKS = 20
-"""The dev loss reads the worst 20 blocks of 50 frames of the negatives: those that could become false accepts."""
+"""The dev loss reads the negatives' worst 20 blocks of 50 frames: those that could become false accepts."""
 SMALLEST = 1e-6
 
 
@@ -35,7 +35,7 @@ class DevScores:
     hours: float
 
     def loss(self) -> float:
-        """Cross-entropy of the clips' best frames and of the negatives' worst blocks; smooth, unlike a miss rate."""
+        """Cross-entropy of the clips' best frames and the negatives' worst blocks; smooth, unlike misses."""
         best = [clip[:, label].max() for clip, label in zip(self.positives, self.labels, strict=True)]
         frames = len(self.negatives) // LOSS_BLOCK_FRAMES * LOSS_BLOCK_FRAMES
         blocks = self.negatives[:frames].reshape(-1, LOSS_BLOCK_FRAMES * self.negatives.shape[1]).max(axis=1)
@@ -60,15 +60,19 @@ def choose_operating_point(
         keywords: names of the outputs.
         hop_samples: samples between two frames.
         false_accepts_per_hour: wished rate, per keyword.
-        smoothing_frames, refractory_s: how scores become detections.
+        smoothing_frames: frames averaged before the threshold.
+        refractory_s: seconds in which a keyword fires once.
     Returns:
-        The operating point, the miss rate per keyword (nan without clips of it), and what is doubtful about it.
+        The operating point, the miss rate per keyword (nan without clips of it), and what is doubtful about
+        it.
     """
     hop_s = hop_samples / SAMPLE_RATE
     thresholds, misses, doubts = {}, {}, []
     for index, keyword in enumerate(keywords):
         config = DecisionConfig((1.0,), smoothing_frames, refractory_s)
-        choice = choose_threshold([scores.negatives[:, index]], scores.hours, false_accepts_per_hour, config, hop_s)
+        choice = choose_threshold(
+            [scores.negatives[:, index]], scores.hours, false_accepts_per_hour, config, hop_s
+        )
         if choice.reason:
             doubts.append(f"{keyword}: {choice.reason}")
         thresholds[keyword] = float(choice.threshold)

@@ -1,4 +1,4 @@
-"""The contract of a keyword head: encoder frames in, one logit per frame and keyword out, causal, with explicit state."""
+"""The contract of a keyword head: frames in, one logit per frame and keyword out, with explicit state."""
 
 from __future__ import annotations
 

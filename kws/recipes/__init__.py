@@ -1,0 +1,1 @@
+"""Runnable configurations in YAML."""

@@ -1,0 +1,1 @@
+"""Training loops; the only package that imports Lightning."""

@@ -1,6 +1,7 @@
-"""Fine-tuning of a keyword model: schedule, step, evaluation, mining and saving, in the order a reader expects.
+"""Fine-tuning of a keyword model: schedule, step, evaluation, mining and saving.
 
-Lightning runs the loop; losses, metrics, data and file formats live elsewhere. Called by :mod:`kws.cli.train`.
+Lightning runs the loop; losses, metrics, data and file formats live elsewhere. Called by
+:mod:`kws.cli.train`.
 """
 
 from __future__ import annotations
@@ -70,7 +71,13 @@ class TrainConfig:
     """Seed of head, draws and augmentation."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "steps_per_epoch", "learning_rate", "false_accepts_per_hour", "smoothing_frames"):
+        for name in (
+            "epochs",
+            "steps_per_epoch",
+            "learning_rate",
+            "false_accepts_per_hour",
+            "smoothing_frames",
+        ):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"train.{name}: got {getattr(self, name)}, allowed: above 0")
 
@@ -99,7 +106,9 @@ class TrainingData:
 class KeywordTask(lightning.LightningModule):
     """One step and one evaluation of keyword training."""
 
-    def __init__(self, model: WakeWordModel, config: TrainConfig, data: TrainingData, batches: KeywordBatches) -> None:
+    def __init__(
+        self, model: WakeWordModel, config: TrainConfig, data: TrainingData, batches: KeywordBatches
+    ) -> None:
         super().__init__()
         self.model, self.config, self.data, self.batches = model, config, data, batches
         self.groups = apply_policy(model, config.transfer)
@@ -109,19 +118,27 @@ class KeywordTask(lightning.LightningModule):
         config, epoch = self.config, self.current_epoch
         if epoch:
             self.batches.hard = hard_windows(
-                self.model, self.data.negatives, self.batches.window_samples, config.mine_hours, seed=(config.seed, epoch)
+                self.model,
+                self.data.negatives,
+                self.batches.window_samples,
+                config.mine_hours,
+                seed=(config.seed, epoch),
             )
         self.batches.steps = range(epoch * config.steps_per_epoch, (epoch + 1) * config.steps_per_epoch)
         workers = config.num_workers
-        return DataLoader(self.batches, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
+        return DataLoader(
+            self.batches, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None
+        )
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        """Return the detection loss of one batch; dropout is drawn from seed and step, so a resumed run goes on alike."""
+        """Return the loss of one batch; dropout follows seed and step, so a resumed run goes on alike."""
         torch.manual_seed(self.config.seed * 1_000_003 + self.global_step)
         logits, _ = self.model(batch.waveform, batch.lengths)
         loss = max_pooling_loss(logits.float(), batch)
         if not torch.isfinite(loss):
-            raise ConfigError(f"step {self.global_step}: the loss is not finite; lower learning_rate or check the audio")
+            raise ConfigError(
+                f"step {self.global_step}: the loss is not finite; lower learning_rate or check the audio"
+            )
         self.log("loss", loss.detach(), prog_bar=True)
         return loss
 
@@ -148,7 +165,10 @@ class KeywordTask(lightning.LightningModule):
         warmup = max(1, round(config.warmup * total))
 
         def share(step: int) -> float:
-            return min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * max(0, step - warmup) / max(1, total - warmup))))
+            return min(
+                (step + 1) / warmup,
+                0.5 * (1 + math.cos(math.pi * max(0, step - warmup) / max(1, total - warmup))),
+            )
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -170,7 +190,11 @@ def read_dev(model: WakeWordModel, data: TrainingData, max_hours: float | None =
 
 
 def fit(
-    model: WakeWordModel, config: TrainConfig, data: TrainingData, output: Path, augment: Augment | None = None
+    model: WakeWordModel,
+    config: TrainConfig,
+    data: TrainingData,
+    output: Path,
+    augment: Augment | None = None,
 ) -> dict[str, Any]:
     """Train ``model`` in place; called again after a kill, it goes on from the last finished round.
 
@@ -209,15 +233,24 @@ def fit(
         reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
         log_every_n_steps=10,
-        logger=[CSVLogger(output, name="log", version=""), TensorBoardLogger(output, name="tensorboard", version="")],
+        logger=[
+            CSVLogger(output, name="log", version=""),
+            TensorBoardLogger(output, name="tensorboard", version=""),
+        ],
         callbacks=callbacks,
         enable_model_summary=False,
     )
     resume = last.exists()
-    one_reading = DataLoader([torch.zeros(1)], batch_size=None)  # dev is read as a whole, in one validation step
+    one_reading = DataLoader(
+        [torch.zeros(1)], batch_size=None
+    )  # dev is read as a whole, in one validation step
     trainer.fit(task, val_dataloaders=one_reading, ckpt_path=str(last) if resume else None, weights_only=True)
     if data.held_out and saver.best_model_path:
         tensors = torch.load(saver.best_model_path, weights_only=True, map_location="cpu")["state_dict"]
         model.load_state_dict({name.removeprefix("model."): tensor for name, tensor in tensors.items()})
     model.eval()
-    return {"epochs": trainer.current_epoch, "resumed": resume, "early_stop": trainer.current_epoch < config.epochs}
+    return {
+        "epochs": trainer.current_epoch,
+        "resumed": resume,
+        "early_stop": trainer.current_epoch < config.epochs,
+    }

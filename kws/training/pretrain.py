@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
@@ -26,8 +25,8 @@ from torchaudio.functional import edit_distance
 from kws import phones
 from kws.config import config_hash
 from kws.encoders.ctc import PhoneRecogniser
-from kws.encoders.sources.embedded_weights import save_recogniser
 from kws.encoders.sources.embedded import SUBSAMPLING, EmbeddedConfig, EmbeddedEncoder
+from kws.encoders.sources.embedded_weights import save_recogniser
 from kws.errors import ConfigError
 from kws.manifest import read_manifest
 from kws.training.pretrain_data import Augment, Corpus, CtcBatch, TrainingBatches, evaluation_batches
@@ -99,14 +98,17 @@ class PretrainConfig:
         if self.steps < 1 or self.batch_s <= 0 or self.learning_rate <= 0:
             raise ConfigError("steps, batch_s and learning_rate must be above 0; mend the recipe")
         if not 1 <= self.middle <= self.encoder.num_layers:
-            raise ConfigError(f"middle: got {self.middle}, allowed: 1 to {self.encoder.num_layers} (encoder.num_layers)")
+            raise ConfigError(
+                f"middle: got {self.middle}, allowed: 1 to {self.encoder.num_layers} (encoder.num_layers)"
+            )
 
 
 def mask_features(features: Tensor, generator: torch.Generator) -> Tensor:
-    """Zero two random mel bands (up to 12 wide) and a few spans of frames (up to 250 ms) of normalised log-mel.
+    """Zero two random mel bands (up to 12) and a few spans of frames (up to 250 ms) of log-mel.
 
     Args:
         features: (batch, time, mel).
+        generator: what bands and spans are drawn from.
     Source: SpecAugment, Park et al., arXiv:1904.08779.
     """
     batch, frames, mels = features.shape
@@ -139,12 +141,19 @@ class CtcTask(lightning.LightningModule):
             features = mask_features(features, generator)
         last, middle = self.model(features)
         losses = [
-            self.loss(logits.float().log_softmax(2).transpose(0, 1), batch.targets, batch.lengths, batch.target_lengths)
+            self.loss(
+                logits.float().log_softmax(2).transpose(0, 1),
+                batch.targets,
+                batch.lengths,
+                batch.target_lengths,
+            )
             for logits in (last, middle)
         ]
         loss = losses[0] + self.config.middle_weight * losses[1]
         if not torch.isfinite(loss):
-            raise ConfigError(f"step {self.global_step}: the loss is not finite; lower learning_rate or check the data")
+            raise ConfigError(
+                f"step {self.global_step}: the loss is not finite; lower learning_rate or check the data"
+            )
         self.log("loss", losses[0].detach(), prog_bar=True)
         return loss
 
@@ -167,7 +176,10 @@ class CtcTask(lightning.LightningModule):
         """AdamW, linear warm-up, cosine to zero; no decay on biases and norms."""
         decayed = [p for p in self.parameters() if p.ndim > 1]
         plain = [p for p in self.parameters() if p.ndim <= 1]
-        groups = [{"params": decayed, "weight_decay": self.config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        groups = [
+            {"params": decayed, "weight_decay": self.config.weight_decay},
+            {"params": plain, "weight_decay": 0.0},
+        ]
         optimizer = torch.optim.AdamW(groups, lr=self.config.learning_rate, betas=(0.9, 0.98))
         warmup = max(1, round(self.config.warmup * self.config.steps))
 
@@ -181,13 +193,21 @@ class CtcTask(lightning.LightningModule):
 
 
 @torch.no_grad()
-def count_edits(model: PhoneRecogniser, batch: CtcBatch) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+def count_edits(
+    model: PhoneRecogniser, batch: CtcBatch
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """Return (edits, reference length) per row, for the last and the middle output, by greedy decoding."""
-    references = [[phones.PHONES[index - 1] for index in row.tolist()] for row in batch.targets.split(batch.target_lengths.tolist())]
+    references = [
+        [phones.PHONES[index - 1] for index in row.tolist()]
+        for row in batch.targets.split(batch.target_lengths.tolist())
+    ]
     counted = []
     for logits in model(batch.features):
         best = logits.argmax(2)
-        rows = [phones.decode(row[:count].tolist()) for row, count in zip(best, batch.lengths.tolist(), strict=True)]
+        rows = [
+            phones.decode(row[:count].tolist())
+            for row, count in zip(best, batch.lengths.tolist(), strict=True)
+        ]
         counted.append([(int(edit_distance(r, h)), len(r)) for r, h in zip(references, rows, strict=True)])
     return counted[0], counted[1]
 
@@ -198,7 +218,8 @@ def phone_error_rate(model: PhoneRecogniser, corpus: Corpus, by: Iterable[str] =
     Args:
         model: the recogniser; put into eval mode.
         corpus: transcribed speech.
-        by: names of extra manifest fields, such as ``gender``; ``age`` is grouped into child (below 16) and adult.
+        by: names of extra manifest fields, such as ``gender``; ``age`` is grouped into child (below 16) and
+            adult.
     Returns:
         ``{"all": 0.3, "gender=f": 0.28, ...}``.
     """
@@ -265,7 +286,9 @@ def pretrain(config: PretrainConfig, output: Path, augment: Augment | None = Non
     encoder = EmbeddedEncoder(config.encoder, source="kws pretrain")
     model = PhoneRecogniser(encoder, config.middle)
     last = output / "checkpoints" / "last.ckpt"
-    first_step = int(torch.load(last, weights_only=True, map_location="cpu")["global_step"]) if last.exists() else 0
+    first_step = (
+        int(torch.load(last, weights_only=True, map_location="cpu")["global_step"]) if last.exists() else 0
+    )
     if first_step:
         load_statistics(encoder, last)
     batches = TrainingBatches(
@@ -281,7 +304,10 @@ def pretrain(config: PretrainConfig, output: Path, augment: Augment | None = Non
     if not first_step:
         set_statistics(encoder, batches)
     loader = DataLoader(
-        batches, batch_size=None, num_workers=config.num_workers, prefetch_factor=8 if config.num_workers else None
+        batches,
+        batch_size=None,
+        num_workers=config.num_workers,
+        prefetch_factor=8 if config.num_workers else None,
     )
     dev_batches = [batch for batch, _ in evaluation_batches(dev, 120.0, encoder)]
     task = CtcTask(model, config)
@@ -298,7 +324,12 @@ def pretrain(config: PretrainConfig, output: Path, augment: Augment | None = Non
         log_every_n_steps=50,
         logger=CSVLogger(output, name="log", version=""),
         callbacks=[
-            ModelCheckpoint(output / "checkpoints", save_last=True, every_n_train_steps=config.evaluate_every, save_top_k=0),
+            ModelCheckpoint(
+                output / "checkpoints",
+                save_last=True,
+                every_n_train_steps=config.evaluate_every,
+                save_top_k=0,
+            ),
             EMAWeightAveraging(decay=config.ema_decay),
             TQDMProgressBar(refresh_rate=20),
         ],
@@ -323,6 +354,8 @@ def pretrain(config: PretrainConfig, output: Path, augment: Augment | None = Non
     save_recogniser(output, model, config, metrics)
     metrics["dev_phone_error_rate"] = phone_error_rate(model, dev)
     if config.test:
-        metrics["test_phone_error_rate"] = phone_error_rate(model, load_sources(config.test), by=("gender", "age"))
+        metrics["test_phone_error_rate"] = phone_error_rate(
+            model, load_sources(config.test), by=("gender", "age")
+        )
     save_recogniser(output, model, config, metrics)
     return metrics

@@ -53,14 +53,19 @@ class Corpus:
         AudioError: a file cannot be read.
     """
 
-    def __init__(self, utterances: list[Utterance], weights: list[float] | None = None, progress: bool = True) -> None:
+    def __init__(
+        self, utterances: list[Utterance], weights: list[float] | None = None, progress: bool = True
+    ) -> None:
         from tqdm import tqdm
 
         order = np.argsort([utterance.duration_s for utterance in utterances], kind="stable")
         self.utterances = [utterances[index] for index in order]
         self.weights = np.asarray([1.0 if weights is None else weights[index] for index in order])
         self.targets = [phones.encode(entry.phones or "", str(entry.path)) for entry in self.utterances]
-        self.audio = [audio.to_int16(entry.load()) for entry in tqdm(self.utterances, "reading speech", disable=not progress)]
+        self.audio = [
+            audio.to_int16(entry.load())
+            for entry in tqdm(self.utterances, "reading speech", disable=not progress)
+        ]
 
     @property
     def hours(self) -> float:
@@ -91,13 +96,14 @@ def with_tail(samples: np.ndarray) -> np.ndarray:
 
 
 class TrainingBatches(IterableDataset[CtcBatch]):
-    """Endless training batches; batch ``step`` depends on the seed and the step alone, so a resumed run goes on alike.
+    """Training batches; batch ``step`` depends on seed and step alone, so a resumed run goes on alike.
 
     Args:
         corpus: what to draw from.
         batch_s: seconds of audio per batch, padding not counted.
         augment: waveform augmentation, or None.
-        ramp_steps: steps over which the share of augmented utterances rises from none to all; CTC finds its first
+        ramp_steps: steps over which the share of augmented utterances rises from none to all; CTC finds its
+            first
             alignments in clean speech far sooner.
         encoder: whose front end makes the features.
         first_step, num_steps: which batches to give.
@@ -118,7 +124,13 @@ class TrainingBatches(IterableDataset[CtcBatch]):
         rank: int = 0,
     ) -> None:
         self.corpus, self.batch_s, self.augment, self.ramp_steps = corpus, batch_s, augment, ramp_steps
-        self.encoder, self.first_step, self.num_steps, self.seed, self.rank = encoder, first_step, num_steps, seed, rank
+        self.encoder, self.first_step, self.num_steps, self.seed, self.rank = (
+            encoder,
+            first_step,
+            num_steps,
+            seed,
+            rank,
+        )
 
     def __iter__(self) -> Iterator[CtcBatch]:
         worker = get_worker_info()
@@ -146,15 +158,21 @@ class TrainingBatches(IterableDataset[CtcBatch]):
         return collate(waveforms, [corpus.targets[index] for index in sorted(chosen)], self.encoder)
 
 
-def evaluation_batches(corpus: Corpus, batch_s: float, encoder: EmbeddedEncoder) -> Iterator[tuple[CtcBatch, list[Utterance]]]:
+def evaluation_batches(
+    corpus: Corpus, batch_s: float, encoder: EmbeddedEncoder
+) -> Iterator[tuple[CtcBatch, list[Utterance]]]:
     """Every utterance once, in order of length, with the utterances of each batch."""
     start = 0
     while start < len(corpus.audio):
         stop, seconds = start, 0.0
-        while stop < len(corpus.audio) and (stop == start or seconds + corpus.utterances[stop].duration_s <= batch_s):
+        while stop < len(corpus.audio) and (
+            stop == start or seconds + corpus.utterances[stop].duration_s <= batch_s
+        ):
             seconds += corpus.utterances[stop].duration_s
             stop += 1
         rows = range(start, stop)
-        batch = collate([with_tail(corpus.audio[row]) for row in rows], [corpus.targets[row] for row in rows], encoder)
+        batch = collate(
+            [with_tail(corpus.audio[row]) for row in rows], [corpus.targets[row] for row in rows], encoder
+        )
         yield batch, [corpus.utterances[row] for row in rows]
         start = stop

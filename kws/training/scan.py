@@ -1,4 +1,4 @@
-"""Runs a model over long audio during training: dev scores, and the windows it wrongly takes for a keyword."""
+"""Runs a model over long audio during training: dev scores, and windows it wrongly fires on."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""One file per origin of encoder weights."""

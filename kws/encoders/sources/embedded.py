@@ -1,6 +1,7 @@
-"""The encoder that ships in the wheel: log-mel, 4x subsampling and causal separable convolution blocks (DESIGN §5).
+"""The encoder in the wheel: log-mel, 4x subsampling, causal separable convolution blocks (DESIGN §5).
 
-Pretrained with phone CTC by :mod:`kws.training.pretrain`; its weights and model card lie in ``kws/assets/embedded``.
+Pretrained with phone CTC by :mod:`kws.training.pretrain`; its weights and model card lie in
+``kws/assets/embedded``.
 """
 
 from __future__ import annotations
@@ -79,7 +80,9 @@ class EmbeddedEncoder(Encoder):
 
     stem: Stem
 
-    def __init__(self, config: EmbeddedConfig, *, source: str = "random weights", licence: str = "Apache-2.0") -> None:
+    def __init__(
+        self, config: EmbeddedConfig, *, source: str = "random weights", licence: str = "Apache-2.0"
+    ) -> None:
         super().__init__()
         self.config = config
         self.frontend = frontend.LogMel(config.num_mels)
@@ -131,7 +134,7 @@ class EmbeddedEncoder(Encoder):
         return features, [samples, *states]
 
     def encode(self, features: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
-        """Encode log-mel frames (batch, 4 * n, mel) into (batch, n, dimension); ``state`` without the front end's."""
+        """Encode log-mel (batch, 4 * n, mel) to (batch, n, dimension); ``state`` lacks the front end's."""
         features, next_state = self.stem(features, state[:2])
         for layer, layer_state in zip(self.layers, state[2:], strict=True):
             features, layer_state = layer(features, layer_state)

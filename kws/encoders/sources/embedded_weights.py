@@ -10,7 +10,16 @@ from kws.config import load_config, read_yaml
 from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
 from kws.errors import CheckpointError
-from kws.weights import CONFIG, METRICS, WEIGHTS, load_strictly, read_weights, write_config, write_json, write_weights
+from kws.weights import (
+    CONFIG,
+    METRICS,
+    WEIGHTS,
+    load_strictly,
+    read_weights,
+    write_config,
+    write_json,
+    write_weights,
+)
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets" / "embedded"
 """Weights and model card that ship with the package."""
@@ -38,7 +47,9 @@ def load_recogniser(folder: str | Path | None = None) -> PhoneRecogniser:
         raise CheckpointError(f"{folder}: holds no {CONFIG}; give the output folder of `kws pretrain`")
     values = read_yaml(folder / CONFIG)
     config = load_config(EmbeddedConfig, values.get("encoder", {}), f"{folder / CONFIG}: encoder")
-    model = PhoneRecogniser(EmbeddedEncoder(config, source="kws pretrain, phone CTC"), values.get("middle", 1))
+    model = PhoneRecogniser(
+        EmbeddedEncoder(config, source="kws pretrain, phone CTC"), values.get("middle", 1)
+    )
     load_strictly(model, read_weights(folder / WEIGHTS), folder / WEIGHTS)
     return model.eval()
 
