@@ -158,8 +158,7 @@ def _split(name: str, kept: list[Recording], notes: list[str]) -> list[Recording
             fewest = min(counts.values())
             notes.append(
                 f"positives: {fewest} recordings are fewer than {HELD_OUT_FROM}, so none is held out; the "
-                f"miss rate 
-                "shown in training is that of augmented training recordings and too low"
+                "miss rate shown in training is that of augmented training recordings and too low"
             )
             return [replace(entry, split="train") for entry in kept]
     fraction = DEV_POSITIVES if name == "positives" else DEV_NEGATIVES
