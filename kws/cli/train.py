@@ -139,7 +139,7 @@ class TrainSummary:
         for keyword, threshold in metrics["thresholds"].items():
             misses = 100 * metrics["dev_miss"][keyword]
             found.append(
-                f"{keyword}: threshold {threshold:.3f} for {rate:g} false accepts/h, chosen on {hours:.2f} h; "
+                f"{keyword}: threshold {threshold:.3f} for {rate:g} false accepts/h, from {hours:.2f} h; "
                 f"misses {misses:.1f} % of the {held} recordings there"
             )
         return [*found, f"{self.run}: trained in {metrics['wall_s']:.0f} s; next: kws export {self.run}"]

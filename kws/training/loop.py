@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -28,6 +29,7 @@ from kws.losses import max_pooling_loss
 from kws.model import WakeWordModel
 from kws.structs import Batch
 from kws.training.scan import hard_windows, score_clips, score_stream
+from kws.training.schedule import scheduled
 from kws.transfer import TransferConfig, apply_policy
 
 logger = logging.getLogger(__name__)
@@ -156,22 +158,12 @@ class KeywordTask(lightning.LightningModule):
         self.log("dev_miss", float(np.nanmean(list(misses.values()))), prog_bar=True, batch_size=1)
         self.log("dev_loss", scores.loss(), batch_size=1)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW over the policy's groups, warm-up, then cosine."""
         config = self.config
         groups = [{"params": list(g.parameters), "lr": config.learning_rate * g.rate} for g in self.groups]
         optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
-        total = config.epochs * config.steps_per_epoch
-        warmup = max(1, round(config.warmup * total))
-
-        def share(step: int) -> float:
-            return min(
-                (step + 1) / warmup,
-                0.5 * (1 + math.cos(math.pi * max(0, step - warmup) / max(1, total - warmup))),
-            )
-
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return scheduled(optimizer, config.epochs * config.steps_per_epoch, config.warmup)
 
 
 def seed_everything(seed: int) -> None:
@@ -241,9 +233,8 @@ def fit(
         enable_model_summary=False,
     )
     resume = last.exists()
-    one_reading = DataLoader(
-        [torch.zeros(1)], batch_size=None
-    )  # dev is read as a whole, in one validation step
+    # dev is read as a whole, in one validation step
+    one_reading: DataLoader[Tensor] = DataLoader([torch.zeros(1)], batch_size=None)  # type: ignore[arg-type]
     trainer.fit(task, val_dataloaders=one_reading, ckpt_path=str(last) if resume else None, weights_only=True)
     if data.held_out and saver.best_model_path:
         tensors = torch.load(saver.best_model_path, weights_only=True, map_location="cpu")["state_dict"]

@@ -6,7 +6,6 @@ Source of the loss: connectionist temporal classification, Graves et al., ICML 2
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections import defaultdict
 from collections.abc import Iterable
@@ -18,6 +17,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchaudio.functional import edit_distance
@@ -30,6 +30,7 @@ from kws.encoders.sources.embedded_weights import save_recogniser
 from kws.errors import ConfigError
 from kws.manifest import read_manifest
 from kws.training.pretrain_data import Augment, Corpus, CtcBatch, TrainingBatches, evaluation_batches
+from kws.training.schedule import scheduled
 
 logger = logging.getLogger(__name__)
 
@@ -172,8 +173,8 @@ class CtcTask(lightning.LightningModule):
         for name, (edits, length) in self._edits.items():
             self.log(f"dev_{name}", edits / max(length, 1), prog_bar=True)
 
-    def configure_optimizers(self) -> dict[str, Any]:
-        """AdamW, linear warm-up, cosine to zero; no decay on biases and norms."""
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """AdamW, warm-up, then cosine; no decay on biases and norms."""
         decayed = [p for p in self.parameters() if p.ndim > 1]
         plain = [p for p in self.parameters() if p.ndim <= 1]
         groups = [
@@ -181,15 +182,7 @@ class CtcTask(lightning.LightningModule):
             {"params": plain, "weight_decay": 0.0},
         ]
         optimizer = torch.optim.AdamW(groups, lr=self.config.learning_rate, betas=(0.9, 0.98))
-        warmup = max(1, round(self.config.warmup * self.config.steps))
-
-        def rate(step: int) -> float:
-            if step < warmup:
-                return (step + 1) / warmup
-            return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self.config.steps - warmup)))
-
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return scheduled(optimizer, self.config.steps, self.config.warmup)
 
 
 @torch.no_grad()
@@ -338,7 +331,7 @@ def pretrain(config: PretrainConfig, output: Path, augment: Augment | None = Non
     trainer.fit(
         task,
         loader,
-        DataLoader(dev_batches, batch_size=None, collate_fn=None),
+        DataLoader(dev_batches, batch_size=None),  # type: ignore[arg-type]
         ckpt_path=str(last) if first_step else None,
         weights_only=True,
     )
