@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kws import audio
-from kws.errors import ManifestError
+from kws.errors import AudioError, ManifestError
 
 _KNOWN = ("text", "label", "speaker", "split", "phones")
+
+DURATION_TOLERANCE_S = 0.01
+"""Read beyond the given length of a file from its start: manifests round lengths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,24 @@ class Utterance:
 
     def load(self) -> Any:
         """Return (samples,) float32 at ``SAMPLE_RATE``; see :func:`kws.audio.load`."""
-        return audio.load(
-            self.path, offset_s=self.offset_s, length_s=self.duration_s if self.offset_s else None
-        )
+        # a manifest rounds the length of a whole file, which the next sample of a stretch must not show
+        length_s = self.duration_s if self.offset_s else self.duration_s + DURATION_TOLERANCE_S
+        return audio.load(self.path, offset_s=self.offset_s, length_s=length_s)
+
+    def pieces(self) -> Iterator[Any]:
+        """Yield what :meth:`load` returns in pieces of a minute, so that a long file takes little memory."""
+        if self.offset_s:
+            yield self.load()
+            return
+        wanted = audio.seconds_to_samples(self.duration_s + DURATION_TOLERANCE_S)
+        done = 0
+        for piece in audio.blocks(self.path):
+            if done >= wanted:
+                return
+            yield piece[: wanted - done]
+            done += len(piece)
+        if not done:
+            raise AudioError(f"{self.path}: holds no samples; record it again or remove it from the manifest")
 
 
 def read_manifest(path: str | Path, splits: Collection[str] | None = None) -> list[Utterance]:
@@ -62,10 +80,14 @@ def read_manifest(path: str | Path, splits: Collection[str] | None = None) -> li
     """
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # texts may hold other line ends
     except OSError as error:
         raise ManifestError(
             f"{path}: cannot be read ({error.strerror}); check the path, or run `kws prep` first"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ManifestError(
+            f"{path}: is no JSON Lines manifest in UTF-8; run `kws prep` on it first"
         ) from error
     utterances = []
     for number, line in enumerate(lines, start=1):

@@ -19,7 +19,7 @@ from kws import audio
 from kws.audio import SAMPLE_RATE, samples_to_seconds, seconds_to_samples
 from kws.decisions import DecisionConfig
 from kws.detector import Detector
-from kws.errors import AudioError, CheckpointError, ManifestError
+from kws.errors import CheckpointError, ManifestError
 from kws.manifest import Utterance
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ TAIL_S = 1.0
 
 RUN_SAMPLES = 30 * SAMPLE_RATE
 """Most audio that a torch model is given at once; it bounds memory."""
-
-DURATION_TOLERANCE_S = 0.01
-"""A recording that ends this close to the end of its file takes all of it: manifests round lengths."""
 
 FRAME_SAMPLES = SAMPLE_RATE // 50
 """20 ms, about one or two pitch periods of a low voice."""
@@ -263,20 +260,7 @@ def read_pieces(utterance: Utterance) -> Iterator[np.ndarray]:
     Raises:
         AudioError: the file is missing, corrupt or empty.
     """
-    if utterance.offset_s:
-        yield utterance.load()
-        return
-    wanted = seconds_to_samples(utterance.duration_s + DURATION_TOLERANCE_S)
-    done = 0
-    for piece in audio.blocks(utterance.path):
-        if done >= wanted:
-            return
-        yield piece[: wanted - done]
-        done += len(piece)
-    if not done:
-        raise AudioError(
-            f"{utterance.path}: holds no samples; record it again or remove it from the manifest"
-        )
+    yield from utterance.pieces()
 
 
 def speech_span_s(waveform: np.ndarray) -> tuple[float, float]:
