@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from kws import audio
 from kws.audio import SAMPLE_RATE, seconds_to_samples
-from kws.errors import ConfigError
+from kws.errors import AudioError, ConfigError
 from kws.manifest import Utterance
 from kws.structs import Batch
 
@@ -37,6 +37,8 @@ LATEST_FIRING_S = 0.4
 """A positive should fire no later than this after the end of the word."""
 
 
+LONG_S = 120.0
+"""A recording from this length on is decoded in pieces: ten hours as float32 would not fit."""
 DRAWN_SHARE = 1.15
 """Windows are drawn this much longer than they are used: a speed change may shorten them."""
 
@@ -96,15 +98,21 @@ class AudioStore:
 
 def _fingerprint(utterances: Sequence[Utterance]) -> str:
     """Name the content of a list of recordings by path, size, time and offset."""
+    try:
+        stats = [utterance.path.stat() for utterance in utterances]
+    except OSError as error:
+        raise AudioError(f"{error.filename}: {error.strerror}; check the path in the manifest") from error
     rows = [
-        (str(u.path), u.path.stat().st_size, u.path.stat().st_mtime_ns, u.offset_s, u.duration_s)
-        for u in utterances
+        (str(u.path), stat.st_size, stat.st_mtime_ns, u.offset_s, u.duration_s)
+        for u, stat in zip(utterances, stats, strict=True)
     ]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
 
 def _decode(utterance: Utterance) -> np.ndarray:
-    return audio.to_int16(utterance.load())
+    if utterance.duration_s < LONG_S:
+        return audio.to_int16(utterance.load())
+    return np.concatenate([audio.to_int16(piece) for piece in utterance.pieces()])
 
 
 def _decode_all(utterances: Sequence[Utterance], num_workers: int, description: str) -> Iterator[np.ndarray]:
@@ -267,8 +275,8 @@ class KeywordBatches(IterableDataset[Batch]):
         if kind < config.partial_share and len(self.spans):
             window = self._partial(rng)
         elif len(self.hard) and kind < config.partial_share + config.hard_share:
-            jitter = int(rng.integers(-self.window_samples // 4, self.window_samples // 4))
-            start = int(rng.choice(self.hard)) - self.drawn_samples + jitter
+            after = int(rng.integers(0, self.window_samples // 2))
+            start = int(rng.choice(self.hard)) - self.drawn_samples + after
             window = _fit(self.negatives.window(start, self.drawn_samples), self.drawn_samples)
         else:
             window = self._other_audio(rng)
@@ -280,7 +288,7 @@ class KeywordBatches(IterableDataset[Batch]):
         index = int(rng.integers(len(self.spans)))
         start, stop = self.spans[index]
         word = self.positives.waveform(index)[start:stop]
-        part = int(len(word) * rng.uniform(0.25, 0.5))
+        part = min(int(len(word) * rng.uniform(0.25, 0.5)), self.drawn_samples)
         piece = word[:part] if rng.random() < 0.5 else word[-part:]
         window = self._room_tone(rng)
         place = int(rng.integers(0, self.drawn_samples - len(piece) + 1))

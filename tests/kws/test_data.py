@@ -1,0 +1,309 @@
+"""Where a word is in a clip, what windows hold, and that a batch depends on seed and step alone."""
+
+from __future__ import annotations
+
+import os
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch.utils.data import DataLoader
+
+from kws import audio
+from kws.audio import SAMPLE_RATE
+from kws.data import (
+    LATEST_FIRING_S,
+    MARGIN_S,
+    AudioStore,
+    Augment,
+    BatchConfig,
+    KeywordBatches,
+    active_span,
+)
+from kws.errors import AudioError, ConfigError
+from kws.manifest import Utterance
+from tests.support.training import noise, spoken, tone, write_utterances
+
+HOP_SAMPLES = 640
+MARK = 0.9
+"""A sample of this height marks a place; everything else is below 0.5."""
+
+
+def store_of(*waveforms: np.ndarray) -> AudioStore:
+    """Hold waveforms as if they had been read from files."""
+    store = AudioStore([])
+    store.utterances = [Utterance(Path(f"{index}.wav"), 1.0) for index in range(len(waveforms))]
+    store.offsets = np.cumsum([0, *(len(waveform) for waveform in waveforms)])
+    store.samples = audio.to_int16(np.concatenate(waveforms))
+    return store
+
+
+def batches(
+    positives: AudioStore,
+    negatives: AudioStore,
+    *,
+    labels: list[int] | None = None,
+    augment: Augment | None = None,
+    seed: int = 0,
+    **config: float,
+) -> KeywordBatches:
+    return KeywordBatches(
+        positives,
+        labels or [0] * len(positives),
+        negatives,
+        replace(BatchConfig(num_positives=6, num_negatives=6, window_s=1.2), **config),
+        num_keywords=max(labels or [0]) + 1,
+        hop_samples=HOP_SAMPLES,
+        augment=augment,
+        seed=seed,
+    )
+
+
+@pytest.mark.parametrize("background", [0.0, 0.001, 0.01])
+def test_the_active_span_is_the_tone_and_a_margin(background: float):
+    waveform = noise(2.0, level=background)
+    waveform[8000:16000] += tone(0.5)
+    start, stop = active_span(waveform)
+    margin = audio.seconds_to_samples(MARGIN_S)
+    assert start == pytest.approx(8000 - margin, abs=320) and start <= 8000 - margin
+    assert stop == pytest.approx(16000 + margin, abs=320) and stop >= 16000 + margin
+
+
+def test_the_active_span_is_everything_where_nothing_stands_out():
+    assert active_span(noise(1.0)) == (0, SAMPLE_RATE)
+    assert active_span(np.zeros(SAMPLE_RATE, np.float32)) == (0, SAMPLE_RATE)
+    assert active_span(np.ones(700, np.float32)) == (0, 700)
+    click = np.zeros(SAMPLE_RATE, np.float32)
+    click[8000:8200] = 0.5
+    assert active_span(click) == (0, SAMPLE_RATE)
+
+
+def test_a_batch_depends_on_seed_and_step_alone():
+    positives, negatives = store_of(spoken(seed=1), spoken(seed=2)), store_of(noise(20))
+    first, again = batches(positives, negatives), batches(positives, negatives)
+    for step in (7, 3, 0):
+        for one, other in zip(first.batch(step), again.batch(step), strict=True):
+            assert torch.equal(one, other)
+    assert not torch.equal(first.batch(1).waveform, first.batch(2).waveform)
+    assert not torch.equal(first.batch(1).waveform, batches(positives, negatives, seed=1).batch(1).waveform)
+
+
+def test_workers_share_the_steps_out_and_change_nothing():
+    made = batches(store_of(spoken()), store_of(noise(5)))
+    made.steps = range(4, 9)
+    by_workers = list(DataLoader(made, batch_size=None, num_workers=2))
+    assert len(by_workers) == 5
+    for step, found in zip(range(4, 9), by_workers, strict=True):
+        assert torch.equal(found.waveform, made.batch(step).waveform)
+
+
+def test_shapes_targets_and_balance_of_keywords():
+    made = batches(store_of(spoken(), spoken(500), spoken(2000)), store_of(noise(5)), labels=[0, 1, 1])
+    waveform, lengths, targets, first, last = made.batch(0)
+    assert waveform.shape == (12, made.window_samples) and made.window_samples % HOP_SAMPLES == 0
+    assert waveform.dtype == torch.float32 and lengths.tolist() == [made.window_samples] * 12
+    assert targets[:6].sum(0).tolist() == [3, 3] and targets[6:].sum() == 0
+    assert (first <= last).all() and int(last.max()) < made.window_samples // HOP_SAMPLES
+
+
+def test_the_window_grows_with_long_words_but_not_with_a_single_outlier():
+    short, long = spoken(), np.concatenate([noise(0.2, level=0.001), tone(3.0), noise(0.2, level=0.001)])
+    other = store_of(noise(5))
+    assert batches(store_of(short), other, window_s=1.5).window_samples == 24320  # 1.5 s in whole hops
+    assert batches(store_of(*[long] * 3), other, window_s=1.5).window_samples >= 3.6 * SAMPLE_RATE
+    assert batches(store_of(*[short] * 40, long), other, window_s=1.5).window_samples == 24320
+
+
+def marked_word(length_s: float = 0.5, begin: float = 0.9, end: float = 0.9) -> np.ndarray:
+    """A word whose first and last samples are marks, between pauses."""
+    word = tone(length_s)
+    word[0], word[-1] = begin, end
+    pause = noise(0.3, level=0.001)
+    return np.concatenate([pause, word, pause])
+
+
+def speed(factor: float) -> Augment:
+    """A stand-in for a speed change that keeps marks: nearest sample."""
+
+    def augment(waveform: np.ndarray, item_id: str, seed: int, epoch: int) -> np.ndarray:
+        places = np.minimum((np.arange(round(len(waveform) / factor)) * factor).round(), len(waveform) - 1)
+        return waveform[places.astype(int)]
+
+    return augment
+
+
+@pytest.mark.parametrize("factor", [None, 0.8, 0.9, 1.0, 1.1, 1.6])
+def test_the_end_of_the_word_lies_in_the_span_whatever_the_speed(factor: float | None):
+    word = marked_word(begin=0.3)
+    word[-4800 - 40 : -4800] = MARK  # the end of the tone, 40 samples wide so that no resampling skips it
+    made = batches(
+        store_of(word),
+        store_of(noise(20)),
+        augment=None if factor is None else speed(factor),
+        num_positives=16,
+        num_negatives=1,
+    )
+    margin = MARGIN_S * SAMPLE_RATE / (factor or 1)
+    for step in range(6):
+        batch = made.batch(step)
+        for row in range(16):
+            end = int(np.flatnonzero(batch.waveform[row].numpy() > 0.85)[-1])
+            first, last = int(batch.first_frames[row]), int(batch.last_frames[row])
+            latest = (end + margin) / HOP_SAMPLES + LATEST_FIRING_S * 25
+            assert first < end / HOP_SAMPLES <= last + 1
+            assert last == pytest.approx(min(latest, made.window_samples // HOP_SAMPLES - 1), abs=1.1)
+            half = 0.5 * (0.5 + 2 * MARGIN_S) * SAMPLE_RATE / (factor or 1)  # of word and margins
+            assert first == pytest.approx(max(0.0, end + margin - half) / HOP_SAMPLES, abs=1.1)
+
+
+def test_a_positive_holds_its_whole_word_and_ends_at_different_places():
+    made = batches(
+        store_of(marked_word()), store_of(noise(20)), num_positives=16, num_negatives=1, speech_before=1.0
+    )
+    ends = []
+    for step in range(4):
+        for row in made.batch(step).waveform[:16].numpy():
+            marks = np.flatnonzero(row > 0.85)
+            assert marks[-1] - marks[0] == 7999
+            ends.append(int(marks[-1]))
+    assert max(ends) - min(ends) > 0.2 * SAMPLE_RATE
+
+
+def test_other_speech_comes_before_the_word_as_often_as_asked():
+    loud = store_of(np.full(10 * SAMPLE_RATE, 0.4, np.float32))
+    for share, expected in ((0.0, 0), (1.0, 16)):
+        made = batches(store_of(marked_word()), loud, num_positives=16, num_negatives=1, speech_before=share)
+        before = (np.abs(made.batch(0).waveform[:16].numpy() - 0.4) < 0.01).any(axis=1)
+        assert before.sum() == expected
+
+
+def test_no_negative_holds_a_whole_keyword():
+    made = batches(
+        store_of(marked_word(begin=0.9, end=-0.9)),
+        store_of(noise(20)),
+        num_positives=1,
+        num_negatives=30,
+        partial_share=1.0,
+    )
+    parts = 0
+    for step in range(4):
+        rows = made.batch(step).waveform[1:].numpy()
+        begins, ends = (rows > 0.85).any(axis=1), (rows < -0.85).any(axis=1)
+        assert not (begins & ends).any()
+        parts += int((begins | ends).sum())
+        heard = (np.abs(rows) > 0.1).sum(axis=1) / (np.abs(tone(0.5)) > 0.1).sum()
+        assert heard.max() < 0.75  # at most half of the word with its margins
+    assert parts > 60
+
+
+def test_a_recording_far_longer_than_the_window_is_no_obstacle():
+    long = tone(12.0)
+    made = batches(store_of(*[spoken()] * 40, long), store_of(noise(20)), partial_share=1.0, num_positives=30)
+    for step in range(10):
+        assert torch.isfinite(made.batch(step).waveform).all()
+
+
+def test_hard_negatives_hold_the_frame_that_fired():
+    background = noise(30, level=0.01)
+    place = 14 * SAMPLE_RATE
+    background[place - 40 : place] = MARK
+    made = batches(
+        store_of(spoken()), store_of(background), num_positives=1, num_negatives=40,
+        partial_share=0.0, hard_share=1.0,
+    )  # fmt: skip
+    assert (made.batch(0).waveform[1:] > 0.85).any(dim=1).float().mean() < 0.5
+    made.hard = np.array([place])
+    assert (made.batch(0).waveform[1:] > 0.85).any(dim=1).all()
+    assert len({int(row.argmax()) for row in made.batch(0).waveform[1:]}) > 20
+
+
+def test_negatives_shorter_than_a_window_are_padded():
+    made = batches(store_of(spoken()), store_of(noise(0.4)), partial_share=0.0, speech_before=1.0)
+    rows = made.batch(0).waveform[6:]
+    assert rows.shape == (6, made.window_samples) and torch.isfinite(rows).all()
+
+
+def test_augmentation_sees_a_new_name_for_each_row_and_the_step():
+    seen = []
+
+    def augment(waveform: np.ndarray, item_id: str, seed: int, epoch: int) -> np.ndarray:
+        seen.append((item_id, seed, epoch))
+        return waveform
+
+    batches(store_of(spoken()), store_of(noise(5)), augment=augment, seed=5).batch(3)
+    assert len({name for name, _, _ in seen}) == 12
+    assert {(seed, step) for _, seed, step in seen} == {(5, 3)}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("window_s", 0.4, "batch.window_s: got 0.4, allowed: 0.5 or more"),
+        ("num_negatives", 0, "allowed: 1 or more"),
+        ("hard_share", 1.5, "batch.hard_share: got 1.5, allowed: 0 to 1"),
+    ],
+)
+def test_settings_out_of_range_are_refused(key: str, value: float, message: str):
+    with pytest.raises(ConfigError, match=message):
+        BatchConfig(**{key: value})
+
+
+def test_a_store_gives_each_recording_back(tmp_path: Path):
+    waveforms = [tone(0.3), noise(0.2), tone(0.1, 500)]
+    store = AudioStore(write_utterances(tmp_path, waveforms), None, 1)
+    assert len(store) == 3 and store.hours == pytest.approx(0.6 / 3600)
+    for index, waveform in enumerate(waveforms):
+        np.testing.assert_allclose(store.waveform(index), waveform, atol=1 / 32768)
+    np.testing.assert_array_equal(store.window(4700, 200)[100:], store.waveform(1)[:100])
+    np.testing.assert_array_equal(store.window(10**9, 100), store.waveform(2)[-100:])
+
+
+def test_the_cache_gives_the_same_samples_and_does_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    utterances = write_utterances(tmp_path / "wavs", [tone(0.3), noise(0.2)])
+    first = AudioStore(utterances, tmp_path / "cache", 1)
+    monkeypatch.setattr(Utterance, "load", lambda self: pytest.fail("read again"))
+    second = AudioStore(utterances, tmp_path / "cache", 1)
+    np.testing.assert_array_equal(first.samples, second.samples)
+    np.testing.assert_array_equal(first.waveform(1), second.waveform(1))
+
+
+def test_the_cache_notices_another_file_stretch_or_order(tmp_path: Path):
+    utterances = write_utterances(tmp_path / "wavs", [tone(0.3), noise(0.3)])
+    AudioStore(utterances, tmp_path / "cache", 1)
+    turned = AudioStore(utterances[::-1], tmp_path / "cache", 1)
+    np.testing.assert_allclose(turned.waveform(1), tone(0.3), atol=1 / 32768)
+    stretch = AudioStore([replace(utterances[0], offset_s=0.1, duration_s=0.1)], tmp_path / "cache", 1)
+    np.testing.assert_allclose(stretch.waveform(0), tone(0.3)[1600:3200], atol=1 / 32768)
+    status = utterances[0].path.stat()
+    audio.save(utterances[0].path, tone(0.3, 700))
+    os.utime(utterances[0].path, ns=(status.st_atime_ns, status.st_mtime_ns + 1_000_000))
+    changed = AudioStore(utterances, tmp_path / "cache", 1)
+    np.testing.assert_allclose(changed.waveform(0), tone(0.3, 700), atol=1 / 32768)
+
+
+def test_a_file_that_is_gone_is_named(tmp_path: Path):
+    gone = [Utterance(tmp_path / "gone.wav", 1.0)]
+    for cache in (None, tmp_path / "cache"):
+        with pytest.raises(AudioError, match=r"gone\.wav: [Nn]o such file"):
+            AudioStore(gone, cache, 1)
+
+
+def test_a_long_recording_is_decoded_in_pieces(tmp_path: Path):
+    path, minutes = tmp_path / "long.wav", 10
+    with soundfile.SoundFile(str(path), "w", SAMPLE_RATE, 1, "PCM_16") as file:
+        for minute in range(minutes):
+            file.write(np.full(60 * SAMPLE_RATE, minute / 100, np.float32))
+    tracemalloc.start()
+    store = AudioStore([Utterance(path, 60.0 * minutes)], None, 1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [round(100 * float(store.waveform(0)[minute * 960_000])) for minute in range(10)] == list(
+        range(10)
+    )
+    assert peak < 4 * store.samples.nbytes  # as float32 alone it would be twice, and several copies of that

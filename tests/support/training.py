@@ -1,0 +1,85 @@
+"""What training is tried on: tones for keywords, noise for the rest, and a model of a few thousand weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from kws import audio
+from kws.audio import SAMPLE_RATE
+from kws.encoders.ctc import PhoneRecogniser
+from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
+from kws.encoders.sources.embedded_weights import save_recogniser
+from kws.encoders.truncate import truncate
+from kws.heads import build_head
+from kws.manifest import Utterance
+from kws.model import WakeWordModel
+from kws.training.pretrain import PretrainConfig, SourceConfig
+
+TINY = EmbeddedConfig(num_mels=16, dimension=16, num_layers=4, kernel=3)
+
+
+def tone(length_s: float, hz: float = 1000.0, level: float = 0.3) -> np.ndarray:
+    """Return (samples,) float32 of a sine."""
+    time_s = np.arange(round(length_s * SAMPLE_RATE)) / SAMPLE_RATE
+    return (level * np.sin(2 * np.pi * hz * time_s)).astype(np.float32)
+
+
+def noise(length_s: float, seed: int = 0, level: float = 0.05) -> np.ndarray:
+    """Return (samples,) float32 of white noise."""
+    return np.random.default_rng(seed).normal(0, level, round(length_s * SAMPLE_RATE)).astype(np.float32)
+
+
+def spoken(hz: float = 1000.0, seed: int = 0) -> np.ndarray:
+    """Return a "recording": half a second of tone between short pauses, in very quiet noise."""
+    waveform = noise(0.9, seed, level=0.001)
+    word = tone(0.5, hz * (1 + 0.002 * seed))
+    waveform[3200 : 3200 + len(word)] += word
+    return waveform
+
+
+def write_wavs(folder: Path, waveforms: Iterable[np.ndarray]) -> list[Path]:
+    """Write waveforms as ``000.wav`` and so on."""
+    paths = []
+    for index, waveform in enumerate(waveforms):
+        paths.append(folder / f"{index:03d}.wav")
+        audio.save(paths[-1], waveform)
+    return paths
+
+
+def write_utterances(folder: Path, waveforms: Iterable[np.ndarray]) -> list[Utterance]:
+    """Write waveforms and return them as :func:`kws.manifest.read_manifest` would."""
+    return [Utterance(path, audio.duration_s(path)) for path in write_wavs(folder, waveforms)]
+
+
+def write_manifest(path: Path, rows: Iterable[dict[str, Any]]) -> Path:
+    """Write one JSON object a line."""
+    path.write_text("".join(json.dumps({**row, "path": str(row["path"])}) + "\n" for row in rows), "utf-8")
+    return path
+
+
+def tiny_model(
+    keywords: tuple[str, ...] = ("tone",), *, head: str = "conv", depth: int = 3, seed: int = 1
+) -> WakeWordModel:
+    """Return a keyword model with random weights; global random state is kept."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        encoder = truncate(EmbeddedEncoder(TINY), depth)
+        return WakeWordModel(encoder, build_head(head, encoder.info.dimension, len(keywords)), keywords)
+
+
+def tiny_weights(folder: Path, config: EmbeddedConfig = TINY) -> Path:
+    """Write what ``kws pretrain`` would, of an encoder with random weights and telling band statistics."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        model = PhoneRecogniser(EmbeddedEncoder(config), 1)
+    model.encoder.frontend.mean.copy_(torch.linspace(-10, -6, config.num_mels))
+    model.encoder.frontend.scale.fill_(0.25)
+    source = (SourceConfig(Path("unused.jsonl")),)
+    save_recogniser(folder, model, PretrainConfig(source, source, encoder=config, middle=1), {})
+    return folder
