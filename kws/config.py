@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -74,6 +75,8 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
             raise ConfigError(f"{where}: expected keys and values, got {value!r}")
         return dict(value)
     if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise ConfigError(f"{where}: expected a finite number, got {value!r}")
         return float(value)
     if kind is Path and isinstance(value, (str, Path)):
         return Path(value)
@@ -95,6 +98,8 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is no text file in UTF-8 ({error.reason}); check the path") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML ({error}); mend the file") from error
     if not isinstance(values, dict):
@@ -125,7 +130,10 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
         key, separator, text = pair.partition("=")
         if not separator:
             raise ConfigError(f"--set {pair}: expected key=value, for example --set steps=200")
-        nested: Any = yaml.safe_load(text)
+        try:
+            nested: Any = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {pair}: the value is not valid YAML; put it in quotes") from error
         for part in reversed(key.strip().split(".")):
             nested = {part: nested}
         values = merge(values, nested)
