@@ -14,7 +14,7 @@ import yaml
 from kws.config import load_config, read_yaml, to_dict
 from kws.encoders.registry import build_encoder
 from kws.encoders.truncate import truncate
-from kws.errors import CheckpointError
+from kws.errors import CheckpointError, ConfigError
 from kws.heads import build_head
 from kws.model import ModelConfig, WakeWordModel
 from kws.weights import (
@@ -78,15 +78,15 @@ def save_model(
         "training": training,
     }
     write_text(folder / CONFIG, yaml.safe_dump(values, sort_keys=False))
-    write_json(folder / METRICS, metrics)
     write_json(folder / PROVENANCE, provenance)
+    write_json(folder / METRICS, metrics)  # last: it marks the run as finished
 
 
 def _model_values(folder: Path) -> dict[str, Any]:
     if not (folder / CONFIG).is_file():
         raise CheckpointError(f"{folder}: holds no {CONFIG}; give the output folder of `kws train`")
     values = read_yaml(folder / CONFIG)
-    if "model" not in values or "operating_point" not in values:
+    if not {"model", "encoder_shape", "operating_point"} <= set(values):
         raise CheckpointError(
             f"{folder / CONFIG}: is not of a keyword model; give the output folder of `kws train`"
         )
@@ -105,7 +105,10 @@ def load_model(folder: str | Path) -> WakeWordModel:
     folder = Path(folder)
     values = _model_values(folder)
     config = load_config(ModelConfig, values["model"], f"{folder / CONFIG}: model")
-    encoder = truncate(build_encoder(config.encoder, values["encoder_shape"]), config.depth)
+    try:
+        encoder = truncate(build_encoder(config.encoder, values["encoder_shape"]), config.depth)
+    except ConfigError as error:
+        raise ConfigError(f"{folder / CONFIG}: {error}") from error
     model = WakeWordModel(
         encoder, build_head(config.head, encoder.info.dimension, len(config.keywords)), config.keywords
     )
