@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import numpy as np
@@ -67,7 +67,7 @@ class TrainConfig:
     """Seconds after a detection in which the keyword cannot fire again."""
     num_workers: int = 1
     """Processes that make batches; 0 makes them in the training process."""
-    precision: str = "bf16-mixed"
+    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
     """Lightning precision; ``32-true`` where bfloat16 is slow."""
     seed: int = 0
     """Seed of head, draws and augmentation."""
@@ -77,11 +77,17 @@ class TrainConfig:
             "epochs",
             "steps_per_epoch",
             "learning_rate",
+            "dev_hours",
             "false_accepts_per_hour",
             "smoothing_frames",
         ):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"train.{name}: got {getattr(self, name)}, allowed: above 0")
+        for name in ("weight_decay", "patience", "mine_hours", "refractory_s", "num_workers"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"train.{name}: got {getattr(self, name)}, allowed: 0 or more")
+        if not 0 <= self.warmup < 1:
+            raise ConfigError(f"train.warmup: got {self.warmup}, allowed: 0 up to but not including 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +224,7 @@ def fit(
         callbacks.append(EarlyStopping("dev_loss", patience=config.patience))
     trainer = lightning.Trainer(
         max_epochs=config.epochs,
-        precision=config.precision,  # type: ignore[arg-type]
+        precision=config.precision,
         accelerator="auto",
         devices=1,
         gradient_clip_val=1.0,

@@ -5,13 +5,14 @@ Source of the loss: connectionist temporal classification, Graves et al., ICML 2
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import torch
@@ -48,6 +49,10 @@ class SourceConfig:
     """Splits to take."""
     weight: float = 1.0
     """How often an utterance of it is drawn, relative to the others."""
+
+    def __post_init__(self) -> None:
+        if self.weight <= 0:
+            raise ConfigError(f"{self.manifest}: weight {self.weight} must be above 0; leave the source out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +97,14 @@ class PretrainConfig:
     """Processes that make batches."""
     seed: int = 1
     """Seed of weights, draws and augmentation."""
-    precision: str = "bf16-mixed"
+    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
     """Lightning precision; ``32-true`` where bfloat16 is slow."""
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch_s <= 0 or self.learning_rate <= 0:
-            raise ConfigError("steps, batch_s and learning_rate must be above 0; mend the recipe")
+        if not self.train or not self.dev:
+            raise ConfigError("train and dev: got none, give at least one manifest for each")
+        if min(self.steps, self.batch_s, self.learning_rate, self.evaluate_every) <= 0:
+            raise ConfigError("steps, batch_s, learning_rate and evaluate_every must be above 0")
         if not 1 <= self.middle <= self.encoder.num_layers:
             raise ConfigError(
                 f"middle: got {self.middle}, allowed: 1 to {self.encoder.num_layers} (encoder.num_layers)"
@@ -137,8 +144,9 @@ class CtcTask(lightning.LightningModule):
     def training_step(self, batch: CtcBatch, index: int) -> Tensor:
         """CTC on the last layer plus the weighted one on the middle layer."""
         features = batch.features
+        # masks and dropped blocks follow seed and step, so that a resumed run goes on alike
+        generator = torch.manual_seed(self.config.seed * 1_000_003 + self.global_step)
         if self.config.spec_augment and self.global_step >= self.config.ramp * self.config.steps:
-            generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.global_step)
             features = mask_features(features, generator)
         last, middle = self.model(features)
         losses = [
@@ -296,6 +304,7 @@ def pretrain(config: PretrainConfig, output: Path, augment: Augment | None = Non
     )
     if not first_step:
         set_statistics(encoder, batches)
+    batches.encoder = copy.deepcopy(encoder)  # its front end stays on the processor when the model moves
     loader = DataLoader(
         batches,
         batch_size=None,
@@ -307,7 +316,7 @@ def pretrain(config: PretrainConfig, output: Path, augment: Augment | None = Non
     started = time.monotonic()
     trainer = lightning.Trainer(
         max_steps=config.steps,
-        precision=config.precision,  # type: ignore[arg-type]
+        precision=config.precision,
         accelerator="auto",
         devices=1,
         gradient_clip_val=1.0,

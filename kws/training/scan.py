@@ -22,10 +22,16 @@ HARD_SCORE = 0.02
 MAX_HARD = 400
 
 
+def _scores(model: WakeWordModel, waveforms: np.ndarray) -> np.ndarray:
+    """Score (row, samples) where the model is: during training that may be a GPU."""
+    device = next(model.parameters()).device
+    return model.scores(torch.from_numpy(waveforms).to(device)).cpu().numpy()
+
+
 def score_clips(model: WakeWordModel, clips: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Return (frames, keyword) scores of each clip, with its tail."""
     tail = seconds_to_samples(CLIP_TAIL_S)
-    return [model.scores(torch.from_numpy(np.pad(clip, (0, tail)))[None])[0].numpy() for clip in clips]
+    return [_scores(model, np.pad(clip, (0, tail))[None])[0] for clip in clips]
 
 
 def score_rows(model: WakeWordModel, samples: np.ndarray) -> np.ndarray:
@@ -41,8 +47,8 @@ def score_rows(model: WakeWordModel, samples: np.ndarray) -> np.ndarray:
         rows = math.ceil(len(piece) / row)
         padded = np.zeros(rows * row, np.float32)
         padded[: len(piece)] = to_float32(np.asarray(piece))
-        scores = model.scores(torch.from_numpy(padded.reshape(rows, row)))  # (row, time, keyword)
-        found.append(scores.reshape(-1, scores.shape[2]).numpy()[: len(piece) // hop])
+        scores = _scores(model, padded.reshape(rows, row))  # (row, time, keyword)
+        found.append(scores.reshape(-1, scores.shape[2])[: len(piece) // hop])
     return np.concatenate(found) if found else np.zeros((0, len(model.keywords)), np.float32)
 
 
