@@ -75,6 +75,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KwsError as error:
         print(f"kws {arguments.command}: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"kws {arguments.command}: a file cannot be read or written: {error}", file=sys.stderr)
+        return 2
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] in ("kws", "data_prep", "export"):
             raise

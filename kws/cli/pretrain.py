@@ -6,6 +6,7 @@ A run that was stopped goes on from its last checkpoint when the same command is
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +53,17 @@ def pretrain(
     from data_prep.augmentation.banks import NoiseBank
     from data_prep.augmentation.chain import default_chain
     from kws.config import load_config, merge, parse_overrides, read_yaml
-    from kws.training.pretrain import PretrainConfig
+    from kws.training.pretrain import PretrainConfig, SourceConfig
     from kws.training.pretrain import pretrain as run_recipe
 
     base = root or recipe.parent
     values = merge(read_yaml(recipe), parse_overrides(overrides or []))
-    for source in (*values.get("train", []), *values.get("dev", []), *values.get("test", [])):
-        source["manifest"] = base / source["manifest"]
     config = load_config(PretrainConfig, values, str(recipe))
+
+    def rooted(sources: tuple[SourceConfig, ...]) -> tuple[SourceConfig, ...]:
+        return tuple(replace(source, manifest=base / source.manifest) for source in sources)
+
+    config = replace(config, train=rooted(config.train), dev=rooted(config.dev), test=rooted(config.test))
     noise = None
     if config.noise is not None:
         noise = NoiseBank(tuple(recording.path for recording in manifests.read(base / config.noise)))

@@ -52,6 +52,10 @@ def select_keyword(recordings: list[Recording], keyword: str) -> tuple[list[Reco
     if named and len(named) < len(recordings):
         notes.append(f"{keyword}: {len(recordings) - len(named)} recordings of other words were left out")
         recordings = named
+    if not named and any(entry.label or entry.text for entry in recordings):
+        notes.append(
+            f"{keyword}: no label or text names it; all {len(recordings)} recordings are taken for it"
+        )
     kept = [entry for entry in recordings if entry.split != "test"]
     if len(kept) < len(recordings):
         notes.append(f"{keyword}: {len(recordings) - len(kept)} recordings of split `test` were left out")
@@ -130,7 +134,8 @@ def prepare_training(
             notes.append(
                 f"{name}: {len(result.left_out)} of {len(entries)} files cannot be used; see report.md"
             )
-        checked[name] = (result, _split(name, result.kept, notes))
+        checked[name] = (result, _split(name, result.kept, keywords, notes))
+        _check_enough(name, checked[name][1], keywords, result)
 
     for name, (result, kept) in checked.items():
         report.write(report.build(result, kept, [], {}), output / name)
@@ -148,12 +153,29 @@ def prepare_training(
     )
 
 
-def _split(name: str, kept: list[Recording], notes: list[str]) -> list[Recording]:
+def _check_enough(
+    name: str, kept: list[Recording], keywords: Sequence[str], result: checks.CheckResult
+) -> None:
+    """Refuse a keyword without recordings to train on, and negatives without any to choose thresholds on."""
+    for keyword in keywords if name == "positives" else ():
+        if not any(entry.label == keyword and entry.split == "train" for entry in kept):
+            bad = [check.rejection.message for check in result.left_out if check.rejection]
+            found = f"; left out: {bad[0]}" if bad else "; give some split `train`, or none a split"
+            raise ManifestError(f"{keyword}: no recording is left to train on{found}")
+    missing = {"train", "dev"} - {entry.split for entry in kept}
+    if name == "negatives" and missing:
+        raise ManifestError(
+            f"negatives: none has split `{min(missing)}`, which training needs (dev: for the thresholds); "
+            "give some that split, or leave the splits empty"
+        )
+
+
+def _split(name: str, kept: list[Recording], keywords: Sequence[str], notes: list[str]) -> list[Recording]:
     """Share recordings out between train and dev."""
+    present: tuple[str, ...] = ()
     if name == "positives":
-        counts = {
-            label: sum(entry.label == label for entry in kept) for label in {entry.label for entry in kept}
-        }
+        counts = {keyword: sum(entry.label == keyword for entry in kept) for keyword in keywords}
+        present = tuple(keyword for keyword, count in counts.items() if count)
         if min(counts.values()) < HELD_OUT_FROM and not any(entry.split == "dev" for entry in kept):
             fewest = min(counts.values())
             notes.append(
@@ -163,6 +185,7 @@ def _split(name: str, kept: list[Recording], notes: list[str]) -> list[Recording
             return [replace(entry, split="train") for entry in kept]
     fraction = DEV_POSITIVES if name == "positives" else DEV_NEGATIVES
     ensure = ("train",) if name == "noise" else ("train", "dev")
-    outcome = splits.split(kept, SplitConfig(dev_fraction=fraction, test_fraction=0.0, ensure=ensure))
+    config = SplitConfig(dev_fraction=fraction, test_fraction=0.0, ensure=ensure, ensure_labels=present)
+    outcome = splits.split(kept, config)
     notes += [f"{name}: {note}" for note in outcome.notes]
     return list(outcome.recordings)

@@ -16,7 +16,7 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +86,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--workers", type=int, default=2, help="processes that read audio")
     add("--control", action="store_true", help="also train from scratch and state what transfer gained")
-    add("--overwrite", action="store_true", help="start anew in a folder that holds another run")
+    add(
+        "--overwrite", action="store_true", help="start anew in a folder that holds another or a finished run"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -114,6 +116,16 @@ def run(arguments: argparse.Namespace) -> int:
     )
     print("\n".join(summary.lines()))
     return 0
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Contents of ``--config``, before the command line is laid over it."""
+
+    model: dict[str, Any] = field(default_factory=dict)
+    """Keys of :class:`kws.model.ModelConfig`; the keywords come from the command line."""
+    train: dict[str, Any] = field(default_factory=dict)
+    """Keys of :class:`kws.training.loop.TrainConfig`."""
 
 
 @dataclass(frozen=True)
@@ -173,10 +185,41 @@ def train(
         cache: folder for decoded audio; None is ``output/cache``.
         num_workers: processes that read audio.
         control: also train from random weights, into ``output/control``, and note what transfer gained.
-        overwrite: start anew when ``output`` holds a run of other settings.
+        overwrite: start anew when ``output`` holds a finished run, or one of other settings.
     Raises:
         KwsError: a file, key or source cannot be used; the message names it and the remedy.
     """
+
+    def train_into(folder: Path, *changes: str) -> TrainSummary:
+        return _train_once(
+            keywords, positives, negatives, folder,
+            noise=noise, config=config, overrides=[*overrides, *changes],
+            cache=cache or output / "cache", num_workers=num_workers, overwrite=overwrite,
+        )  # fmt: skip
+
+    summary = train_into(output)
+    if not control or summary.metrics["policy"] == "scratch":
+        return summary
+    misses = summary.metrics["dev_miss"]
+    from_scratch = train_into(output / "control", "train.transfer.policy=scratch").metrics["dev_miss"]
+    gains = [gain_note(keyword, misses[keyword], from_scratch[keyword]) for keyword in keywords]
+    return replace(summary, notes=(*summary.notes, *gains))
+
+
+def _train_once(
+    keywords: Sequence[str],
+    positives: Sequence[Path],
+    negatives: Sequence[Path],
+    output: Path,
+    *,
+    noise: Sequence[Path],
+    config: Path | None,
+    overrides: Sequence[str],
+    cache: Path,
+    num_workers: int,
+    overwrite: bool,
+) -> TrainSummary:
+    """Train one model; see :func:`train`."""
     from kws.checkpoint import load_model, save_model
     from kws.cli.recordings import prepare_training
     from kws.config import config_hash, load_config, merge, parse_overrides, read_yaml, to_dict
@@ -189,20 +232,19 @@ def train(
 
     started = time.monotonic()
     values = merge(read_yaml(config) if config else {}, parse_overrides(list(overrides)))
-    if unknown := sorted(set(values) - {"model", "train"}):
-        raise ConfigError(f"config: unknown key `{unknown[0]}`; allowed: model, train")
-    model_config = load_config(ModelConfig, {"keywords": list(keywords), **values.get("model", {})}, "model")
-    settings = load_config(TrainConfig, values.get("train", {}), "train")
+    wish = load_config(RunConfig, values, "config")
+    model_config = load_config(ModelConfig, {**wish.model, "keywords": list(keywords)}, "model")
+    settings = load_config(TrainConfig, wish.train, "train")
     sources = [str(path.absolute()) for path in (*positives, *negatives, *noise)]
     identity = config_hash({"model": to_dict(model_config), "train": to_dict(settings), "sources": sources})
     claim_folder(output, identity, overwrite)
     if (output / METRICS).exists():
         load_model(output)  # raises when the folder is damaged
-        return TrainSummary(
-            output, ("this run was finished before",), json.loads((output / METRICS).read_text("utf-8"))
-        )
+        note = "this run was finished before; add --overwrite to train it anew"
+        return TrainSummary(output, (note,), json.loads((output / METRICS).read_text("utf-8")))
 
-    cache = cache or output / "cache"
+    seed_everything(settings.seed)
+    model = build_model(model_config, pretrained=settings.transfer.policy != "scratch")
     prepared = prepare_training(
         keywords, positives, negatives, noise, output / "data", cache=cache, num_workers=num_workers
     )
@@ -211,8 +253,6 @@ def train(
     policy, reason = choose(settings.transfer, fewest)
     settings = replace(settings, transfer=replace(settings.transfer, policy=policy))
 
-    seed_everything(settings.seed)
-    model = build_model(model_config, pretrained=policy != "scratch")
     outcome = fit(model, settings, data, output, augment)
     point, misses, doubts = choose_operating_point(
         read_dev(model, data),
@@ -240,15 +280,8 @@ def train(
         output, model, model_config, point, training=to_dict(settings), metrics=metrics, provenance=origin
     )
     notes = [*prepared.notes, f"policy {policy}: {reason}", *doubts]
-    if control and policy != "scratch":
-        scratch = train(
-            keywords, positives, negatives, output / "control",
-            noise=noise, config=config, overrides=[*overrides, "train.transfer.policy=scratch"],
-            cache=cache, num_workers=num_workers, overwrite=overwrite,
-        )  # fmt: skip
-        notes += [
-            gain_note(keyword, misses[keyword], scratch.metrics["dev_miss"][keyword]) for keyword in keywords
-        ]
+    if outcome["resumed"]:
+        notes.append("this run was stopped before and went on from its last checkpoint")
     return TrainSummary(output, tuple(notes), metrics)
 
 
@@ -266,19 +299,25 @@ def gain_note(keyword: str, misses: float, scratch_misses: float) -> str:
 
 
 def claim_folder(output: Path, identity: str, overwrite: bool) -> None:
-    """Mark ``output`` as the folder of this run; refuse one that holds another run.
+    """Mark ``output`` as the folder of this run; refuse one that holds what another run has trained.
 
     Raises:
-        ConfigError: the folder holds a run of other settings or sources.
+        ConfigError: the folder holds a run of other settings or sources, or no run at all.
     """
-    from kws.weights import write_json
+    from kws.weights import METRICS, write_json
 
-    marker = output / IDENTITY
-    if marker.exists() and json.loads(marker.read_text(encoding="utf-8")).get("identity") != identity:
-        if not overwrite:
-            raise ConfigError(
-                f"{output}: holds a run of other settings; choose another --output or add --overwrite"
-            )
+    marker, finished = output / IDENTITY, (output / METRICS).exists()
+    if finished and not marker.exists():
+        raise ConfigError(
+            f"{output}: holds something else than a run of `kws train`; choose another --output"
+        )
+    begun = marker.exists() and (finished or (output / "checkpoints").exists())
+    other = begun and json.loads(marker.read_text(encoding="utf-8")).get("identity") != identity
+    if other and not overwrite:
+        raise ConfigError(
+            f"{output}: holds a run of other settings; choose another --output or add --overwrite"
+        )
+    if other or (finished and overwrite):
         shutil.rmtree(output)
     write_json(marker, {"identity": identity})
 
