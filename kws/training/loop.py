@@ -28,6 +28,7 @@ from kws.evaluation.thresholds import DevScores, choose_operating_point
 from kws.losses import max_pooling_loss
 from kws.model import WakeWordModel
 from kws.structs import Batch
+from kws.training.logs import keep_earlier_log
 from kws.training.scan import hard_windows, score_clips, score_stream
 from kws.training.schedule import scheduled
 from kws.transfer import TransferConfig, apply_policy
@@ -55,9 +56,9 @@ class TrainConfig:
     """Share of all steps over which the rate rises; then it falls to zero on a cosine."""
     patience: int = 4
     """Rounds without a lower dev loss after which training stops (with held-out recordings only)."""
-    mine_hours: float = 1.0
+    mine_hours: float = 0.6
     """Hours of negative audio searched for hard windows after each round."""
-    dev_hours: float = 0.5
+    dev_hours: float = 0.3
     """Hours of dev negatives read after each round; all of them are read at the end, for the threshold."""
     false_accepts_per_hour: float = 0.5
     """Rate that the thresholds are chosen for."""
@@ -172,6 +173,14 @@ class KeywordTask(lightning.LightningModule):
         return scheduled(optimizer, config.epochs * config.steps_per_epoch, config.warmup)
 
 
+class StopEarly(EarlyStopping):
+    """Stops after rounds without a lower dev loss; a run that had stopped so is not trained further."""
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Stop at once when the checkpoint that training resumes from was the last."""
+        trainer.should_stop = self.wait_count >= self.patience > 0
+
+
 def seed_everything(seed: int) -> None:
     """Seed torch, numpy and Python, and what loader processes draw."""
     lightning.seed_everything(seed, workers=True, verbose=False)
@@ -218,10 +227,13 @@ def fit(
     task = KeywordTask(model, config, data, batches)
     folder = output / "checkpoints"
     last = folder / "last.ckpt"
-    saver = ModelCheckpoint(folder, "best", monitor="dev_loss", save_last=True, enable_version_counter=False)
-    callbacks: list[lightning.Callback] = [saver, TQDMProgressBar(refresh_rate=5)]
+    best = ModelCheckpoint(folder, "best", monitor="dev_loss", enable_version_counter=False)
+    latest = ModelCheckpoint(
+        folder, "last", enable_version_counter=False
+    )  # after `best`, whose state it holds
+    callbacks: list[lightning.Callback] = [best, latest, TQDMProgressBar(refresh_rate=5)]
     if data.held_out:
-        callbacks.append(EarlyStopping("dev_loss", patience=config.patience))
+        callbacks.append(StopEarly("dev_loss", patience=config.patience))
     trainer = lightning.Trainer(
         max_epochs=config.epochs,
         precision=config.precision,
@@ -239,11 +251,13 @@ def fit(
         enable_model_summary=False,
     )
     resume = last.exists()
+    if resume:
+        keep_earlier_log(output / "log")
     # dev is read as a whole, in one validation step
     one_reading: DataLoader[Tensor] = DataLoader([torch.zeros(1)], batch_size=None)  # type: ignore[arg-type]
     trainer.fit(task, val_dataloaders=one_reading, ckpt_path=str(last) if resume else None, weights_only=True)
-    if data.held_out and saver.best_model_path:
-        tensors = torch.load(saver.best_model_path, weights_only=True, map_location="cpu")["state_dict"]
+    if data.held_out and best.best_model_path:
+        tensors = torch.load(best.best_model_path, weights_only=True, map_location="cpu")["state_dict"]
         model.load_state_dict({name.removeprefix("model."): tensor for name, tensor in tensors.items()})
     model.eval()
     return {

@@ -30,6 +30,7 @@ from kws.encoders.sources.embedded import SUBSAMPLING, EmbeddedConfig, EmbeddedE
 from kws.encoders.sources.embedded_weights import save_recogniser
 from kws.errors import ConfigError
 from kws.manifest import read_manifest
+from kws.training.logs import keep_earlier_log
 from kws.training.pretrain_data import Augment, Corpus, CtcBatch, TrainingBatches, evaluation_batches
 from kws.training.schedule import scheduled
 
@@ -292,6 +293,7 @@ def pretrain(config: PretrainConfig, output: Path, augment: Augment | None = Non
     )
     if first_step:
         load_statistics(encoder, last)
+        keep_earlier_log(output / "log")
     batches = TrainingBatches(
         train,
         batch_s=config.batch_s,

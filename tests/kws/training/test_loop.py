@@ -1,0 +1,206 @@
+"""Keyword training on tones and noise: it learns, goes on after a kill as if nothing had been, and stops in time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from kws.data import AudioStore, Augment, BatchConfig
+from kws.errors import ConfigError
+from kws.evaluation.thresholds import DevScores
+from kws.model import WakeWordModel
+from kws.training.loop import TrainConfig, TrainingData, fit, read_dev
+from kws.transfer import TransferConfig
+from tests.support.training import noise, spoken, tiny_model, tone, write_utterances
+
+CONFIG = TrainConfig(
+    transfer=TransferConfig("all", encoder_rate=1.0),
+    batch=BatchConfig(window_s=1.4, num_positives=3, num_negatives=5),
+    epochs=3,
+    steps_per_epoch=3,
+    learning_rate=0.01,
+    num_workers=0,
+    precision="32-true",
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
+    """Tones of 1 kHz among noise and tones of 300 Hz."""
+    folder = tmp_path_factory.mktemp("audio")
+    words = [spoken(seed=seed) for seed in range(8)]
+    others = [noise(4, 1), tone(2, 300), noise(4, 2, level=0.2), tone(1, 250, level=0.1)]
+    more = [noise(6, 3), tone(3, 280), noise(4, 4, level=0.15)]
+    return TrainingData(
+        positives=AudioStore(write_utterances(folder / "words", words[:5]), None, 1),
+        labels=[0] * 5,
+        negatives=AudioStore(write_utterances(folder / "others", others), None, 1),
+        dev_positives=words[5:],
+        dev_labels=[0] * 3,
+        held_out=True,
+        dev_negatives=AudioStore(write_utterances(folder / "more", more), None, 1),
+    )
+
+
+def weights(model: WakeWordModel) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def no_change(waveform: np.ndarray, item_id: str, seed: int, epoch: int) -> np.ndarray:
+    return waveform
+
+
+def cut_at(step: int) -> Augment:
+    """Break off when the batch of a step is made."""
+
+    def augment(waveform: np.ndarray, item_id: str, seed: int, epoch: int) -> np.ndarray:
+        if epoch >= step:
+            raise RuntimeError("the power went out")
+        return waveform
+
+    return augment
+
+
+def test_learns_to_tell_a_tone_from_noise(data: TrainingData, tmp_path: Path):
+    model = tiny_model()
+    before = read_dev(model, data)
+    outcome = fit(model, replace(CONFIG, epochs=4, steps_per_epoch=10), data, tmp_path)
+    after = read_dev(model, data)
+    assert after.loss() < 0.3 * before.loss()
+    assert min(clip.max() for clip in after.positives) > 2 * after.negatives.max()
+    assert outcome == {"epochs": 4, "resumed": False, "early_stop": False}
+    assert not model.training
+    assert (tmp_path / "log" / "metrics.csv").read_text("utf-8").count("\n") >= 5
+    assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(data: TrainingData, tmp_path: Path):
+    whole, stopped = tiny_model(), tiny_model()
+    fit(whole, CONFIG, data, tmp_path / "whole", no_change)
+    with pytest.raises(RuntimeError, match="the power went out"):
+        fit(stopped, CONFIG, data, tmp_path / "stopped", cut_at(5))  # in the middle of the second round
+    assert not same(weights(stopped), weights(whole))
+    resumed = tiny_model(seed=9)  # its random start must not matter
+    outcome = fit(resumed, CONFIG, data, tmp_path / "stopped", no_change)
+    assert outcome == {"epochs": 3, "resumed": True, "early_stop": False}
+    assert same(weights(resumed), weights(whole))
+    assert {path.name for path in (tmp_path / "stopped" / "log").iterdir()} >= {
+        "metrics-1.csv",
+        "metrics.csv",
+    }
+
+
+def test_a_run_that_was_stopped_after_training_is_not_trained_further(data: TrainingData, tmp_path: Path):
+    done, again = tiny_model(), tiny_model(seed=9)
+    fit(done, CONFIG, data, tmp_path, no_change)
+    last = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+    fit(again, CONFIG, data, tmp_path, no_change)
+    assert same(weights(again), weights(done)) and last == 9
+
+
+def test_the_last_round_is_kept_also_where_an_earlier_one_was_better(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    losses = iter([0.5, 0.7, 0.9])
+    monkeypatch.setattr(DevScores, "loss", lambda self: next(losses))
+    with pytest.raises(RuntimeError, match="the power went out"):
+        fit(tiny_model(), replace(CONFIG, steps_per_epoch=1), data, tmp_path, cut_at(2))
+    assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 2
+    assert torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)["global_step"] == 1
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_one_others(data: TrainingData, tmp_path: Path):
+    found = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        model = tiny_model()
+        fit(model, replace(CONFIG, epochs=1, seed=seed), data, tmp_path / name)
+        found.append(weights(model))
+    assert same(found[0], found[1]) and not same(found[0], found[2])
+
+
+def test_frozen_layers_are_bit_identical_after_training(data: TrainingData, tmp_path: Path):
+    model = tiny_model()
+    before = weights(model)
+    fit(model, replace(CONFIG, epochs=2, transfer=TransferConfig("early", 1)), data, tmp_path)
+    for name, tensor in weights(model).items():
+        moves = name.startswith(("head.", "encoder.stem.", "encoder.layers.0."))
+        assert torch.equal(tensor, before[name]) is not moves, name
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(data: TrainingData, tmp_path: Path):
+    def broken(waveform: np.ndarray, item_id: str, seed: int, epoch: int) -> np.ndarray:
+        return np.full_like(waveform, np.nan) if epoch == 2 else waveform
+
+    with pytest.raises(ConfigError, match=r"step 2: the loss is not finite; lower learning_rate or check"):
+        fit(tiny_model(), CONFIG, data, tmp_path, broken)
+
+
+def test_stops_early_and_takes_the_best_round_with_held_out_recordings_only(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    losses = iter([0.5, 0.7, 0.9, 1.1] * 2)
+    monkeypatch.setattr(DevScores, "loss", lambda self: next(losses))
+    config = replace(CONFIG, epochs=4, steps_per_epoch=1, patience=2)
+    model = tiny_model()
+    assert fit(model, config, data, tmp_path / "held_out") == {
+        "epochs": 3,
+        "resumed": False,
+        "early_stop": True,
+    }
+    for name, expected in (("best", True), ("last", False)):
+        stored = torch.load(tmp_path / "held_out" / "checkpoints" / f"{name}.ckpt", weights_only=True)
+        found = {key.removeprefix("model."): tensor for key, tensor in stored["state_dict"].items()}
+        assert same(weights(model), found) is expected
+    again = tiny_model(seed=9)
+    assert (
+        fit(again, config, data, tmp_path / "held_out")["epochs"] == 3
+    )  # as if stopped before the thresholds
+    assert same(weights(again), weights(model))
+    losses = iter([0.5, 0.7, 0.9, 1.1])
+    trained_on = replace(data, held_out=False)
+    assert fit(tiny_model(), config, trained_on, tmp_path / "none")["early_stop"] is False
+
+
+def test_hard_windows_are_mined_from_the_second_round_on(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from kws.training import loop
+
+    seeds = []
+
+    def mine(model, store, window_samples, max_hours, seed):
+        assert store is data.negatives and max_hours == CONFIG.mine_hours
+        seeds.append(seed)
+        return np.zeros(0, np.int64)
+
+    monkeypatch.setattr(loop, "hard_windows", mine)
+    fit(tiny_model(), replace(CONFIG, steps_per_epoch=1), data, tmp_path)
+    assert seeds == [(0, 1), (0, 2)]
+
+
+def test_an_unresolved_policy_is_refused(data: TrainingData, tmp_path: Path):
+    with pytest.raises(ConfigError, match="must be resolved"):
+        fit(tiny_model(), replace(CONFIG, transfer=TransferConfig("auto")), data, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("epochs", 0, "train.epochs: got 0, allowed: above 0"),
+        ("dev_hours", 0.0, "train.dev_hours: got 0.0, allowed: above 0"),
+        ("num_workers", -1, "train.num_workers: got -1, allowed: 0 or more"),
+        ("weight_decay", -0.1, "allowed: 0 or more"),
+        ("warmup", 1.0, "train.warmup: got 1.0"),
+    ],
+)
+def test_settings_out_of_range_are_refused(key: str, value: float, message: str):
+    with pytest.raises(ConfigError, match=message):
+        TrainConfig(**{key: value})
