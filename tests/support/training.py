@@ -1,4 +1,4 @@
-"""What training is tried on: tones for keywords, noise for the rest, and a model of a few thousand weights."""
+"""What training is tried on: tones for keywords, noise for the rest, and a model of few weights."""
 
 from __future__ import annotations
 
