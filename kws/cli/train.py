@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 HELP = "recordings to a keyword model"
 DEV_SEED = 7_001
 """Added to the seed where training recordings are augmented to stand in for held-out ones."""
-DEV_COPIES = 4
+DEV_COPIES = 2
 IDENTITY = "run.json"
 
 
