@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def keep_earlier_log(folder: Path) -> None:
-    """Rename ``metrics.csv`` to ``metrics-1.csv`` or the next free number: Lightning's logger would remove it."""
+    """Rename ``metrics.csv`` to ``metrics-1.csv`` or the next: Lightning's logger would remove it."""
     log = folder / "metrics.csv"
     if log.exists():
         names = (folder / f"metrics-{number}.csv" for number in itertools.count(1))

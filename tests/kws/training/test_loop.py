@@ -1,4 +1,4 @@
-"""Keyword training on tones and noise: it learns, goes on after a kill as if nothing had been, and stops in time."""
+"""Keyword training on tones and noise: it learns, goes on after a kill, and stops in time."""
 
 from __future__ import annotations
 

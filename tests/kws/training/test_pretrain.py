@@ -1,0 +1,244 @@
+"""CTC pretraining on a few tones: same batches again, a resumed run as if never stopped, edits counted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from kws import phones
+from kws.cli.pretrain import pretrain as pretrain_command
+from kws.config import load_config
+from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
+from kws.encoders.sources.embedded_weights import load_recogniser
+from kws.errors import ConfigError, KwsError, ManifestError
+from kws.manifest import read_manifest
+from kws.training import pretrain as module
+from kws.training.pretrain import PretrainConfig, SourceConfig, mask_features, phone_error_rate, pretrain
+from kws.training.pretrain_data import TAIL_S, Corpus, TrainingBatches, evaluation_batches
+from tests.support.training import noise, tone, write_manifest, write_wavs
+from tests.tolerances import PADDED
+
+TINY = EmbeddedConfig(num_mels=8, dimension=12, num_layers=2, kernel=3, drop=0.3)
+TEXTS = ["K AE T", "D AO G", "T AY M", "K AE", "AH"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``speech.jsonl``: five short files with phones; the last two are of split dev."""
+    folder = tmp_path_factory.mktemp("speech")
+    lengths = [0.5, 0.7, 0.9, 0.6, 0.4]
+    waveforms = [tone(s, 300 + 100 * n) + noise(s, n, 0.01) for n, s in enumerate(lengths)]
+    rows = []
+    for index, path in enumerate(write_wavs(folder / "wavs", waveforms)):
+        rows.append({"path": path.relative_to(folder), "phones": TEXTS[index], "duration_s": lengths[index]})
+        rows[-1] |= {
+            "split": "train" if index < 3 else "dev",
+            "gender": "fm"[index % 2],
+            "age": 10 + 5 * index,
+        }
+    write_manifest(folder / "speech.jsonl", [*rows, {"path": "wavs/000.wav", "split": "train"}])
+    return folder
+
+
+@pytest.fixture
+def config(folder: Path, monkeypatch: pytest.MonkeyPatch) -> PretrainConfig:
+    """Four steps with every random part switched on."""
+    monkeypatch.setattr(module, "STATISTICS_UTTERANCES", 1)
+    manifest = folder / "speech.jsonl"
+    return PretrainConfig(
+        train=(SourceConfig(manifest),),
+        dev=(SourceConfig(manifest, ("dev",)),),
+        test=(SourceConfig(manifest, ("dev",)),),
+        encoder=TINY,
+        middle=1,
+        steps=4,
+        batch_s=2.0,
+        ramp=0.0,
+        evaluate_every=2,
+        num_workers=0,
+        precision="32-true",
+        ema_decay=0.5,
+    )
+
+
+def no_change(waveform: np.ndarray, item_id: str, seed: int, epoch: int) -> np.ndarray:
+    return waveform
+
+
+def cut(waveform: np.ndarray, item_id: str, seed: int, epoch: int) -> np.ndarray:
+    if epoch >= 3:
+        raise RuntimeError("the power went out")
+    return waveform
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(config: PretrainConfig, tmp_path: Path):
+    metrics = pretrain(config, tmp_path / "whole", no_change)
+    with pytest.raises(RuntimeError, match="the power went out"):
+        pretrain(config, tmp_path / "stopped", cut)
+    assert (tmp_path / "stopped" / "checkpoints" / "last.ckpt").is_file()
+    resumed = pretrain(config, tmp_path / "stopped", no_change)
+    whole = load_file(tmp_path / "whole" / "weights.safetensors")
+    stopped = load_file(tmp_path / "stopped" / "weights.safetensors")
+    assert whole.keys() == stopped.keys() and all(torch.equal(whole[name], stopped[name]) for name in whole)
+    assert metrics["dev_phone_error_rate"] == resumed["dev_phone_error_rate"]
+    assert set(metrics["test_phone_error_rate"]) == {"all", "gender=f", "gender=m", "age=adult"}
+    assert metrics["steps"] == 4 and metrics["train_utterances"] == 3  # the line without phones is left out
+    encoder = load_recogniser(tmp_path / "whole").encoder
+    assert encoder.config == TINY
+    assert float(encoder.frontend.mean.abs().max()) > 1  # band statistics of the speech, not zeros
+
+
+def test_corpora_are_sorted_by_length_and_read_as_int16(folder: Path):
+    utterances = read_manifest(folder / "speech.jsonl")[:5]
+    corpus = Corpus(utterances, [1, 2, 3, 4, 5], progress=False)
+    assert [entry.duration_s for entry in corpus.utterances] == [0.4, 0.5, 0.6, 0.7, 0.9]
+    assert corpus.weights.tolist() == [5, 1, 4, 2, 3]
+    assert corpus.targets[0] == phones.encode("AH") and corpus.audio[0].dtype == np.int16
+    assert corpus.hours == pytest.approx(3.1 / 3600)
+    strange = replace(utterances[1], phones="K XX")
+    with pytest.raises(ManifestError, match=r"001\.wav: unknown phone 'XX'"):
+        Corpus([strange], progress=False)
+
+
+def batches(folder: Path, **changes: object) -> TrainingBatches:
+    corpus = Corpus(read_manifest(folder / "speech.jsonl")[:5], progress=False)
+    values = {"batch_s": 2.0, "augment": None, "encoder": EmbeddedEncoder(TINY), "num_steps": 6, "seed": 3}
+    return TrainingBatches(corpus, **{**values, **changes})
+
+
+def test_a_batch_depends_on_seed_and_step_alone_so_a_run_goes_on_alike(folder: Path):
+    def texts(made: TrainingBatches) -> list[list[int]]:
+        return [batch.targets.tolist() for batch in made]
+
+    whole = texts(batches(folder))
+    assert len(whole) == 6 and len({tuple(row) for row in whole}) > 1
+    assert texts(batches(folder, first_step=4)) == whole[4:]
+    assert texts(batches(folder, seed=4)) != whole
+    one, other = batches(folder).batch(5), batches(folder, first_step=3).batch(5)
+    assert all(torch.equal(left, right) for left, right in zip(one, other, strict=True))
+
+
+def test_batches_are_padded_and_have_a_silent_tail(folder: Path):
+    batch = batches(folder).batch(0)
+    rows = len(batch.lengths)
+    longest = int(batch.lengths.max())
+    assert batch.features.shape[0] == rows and batch.features.shape[2] == 8
+    assert batch.features.shape[1] in (4 * longest, 4 * longest + 4)
+    assert int(batch.target_lengths.sum()) == len(batch.targets)
+    seconds = sorted(round(float(length) * 0.04 - TAIL_S, 1) for length in batch.lengths)
+    assert set(seconds) <= {0.4, 0.5, 0.6, 0.7, 0.8, 0.9}
+
+
+def test_weights_decide_what_is_drawn(folder: Path):
+    made = batches(folder, batch_s=0.5)
+    made.corpus.weights[:] = [0, 0, 1, 0, 0]
+    assert {tuple(made.batch(step).targets.tolist()) for step in range(5)} == {tuple(phones.encode("K AE"))}
+
+
+def test_augmentation_comes_in_over_the_ramp(folder: Path):
+    steps = []
+
+    def count(waveform: np.ndarray, item_id: str, seed: int, epoch: int) -> np.ndarray:
+        steps.append(epoch)
+        return waveform
+
+    made = batches(folder, augment=count, ramp_steps=10)
+    sizes = {step: len(made.batch(step).lengths) for step in (0, 5, 10)}
+    assert steps.count(0) == 0 and steps.count(10) == sizes[10] and 0 < len(steps) < sum(sizes.values())
+
+
+def test_evaluation_reads_every_utterance_once_in_batches_of_bounded_length(folder: Path):
+    corpus = Corpus(read_manifest(folder / "speech.jsonl")[:5], progress=False)
+    found = list(evaluation_batches(corpus, 1.2, EmbeddedEncoder(TINY)))
+    assert [[entry.duration_s for entry in rows] for _, rows in found] == [[0.4, 0.5], [0.6], [0.7], [0.9]]
+    alone = list(evaluation_batches(corpus, 0.1, EmbeddedEncoder(TINY)))
+    assert len(alone) == 5
+    lengths = int(found[0][0].lengths[0]) * 4
+    torch.testing.assert_close(
+        found[0][0].features[0, :lengths], alone[0][0].features[0, :lengths], rtol=0, atol=PADDED
+    )
+
+
+class KatRecogniser(torch.nn.Module):
+    """Hears "K AE" in everything: K K blank AE AE blank ..."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = EmbeddedEncoder(TINY)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        k, ae = phones.encode("K AE")
+        best = [k, k, 0, ae, ae]
+        logits = torch.zeros(features.shape[0], features.shape[1] // 4, phones.NUM_OUTPUTS)
+        for frame in range(logits.shape[1]):
+            logits[:, frame, best[frame] if frame < len(best) else 0] = 1.0
+        return logits, logits
+
+
+def test_the_phone_error_rate_is_edits_over_reference_phones(folder: Path):
+    corpus = Corpus(read_manifest(folder / "speech.jsonl")[:5], progress=False)
+    rates = phone_error_rate(KatRecogniser(), corpus, by=("gender", "age"))
+    # heard K AE for: K AE T (1 deletion), D AO G (3), T AY M (3), K AE (0), AH (2); ages 10, 15, 20, 25, 30
+    assert rates["all"] == pytest.approx(9 / 12)
+    assert rates["gender=f"] == pytest.approx((1 + 3 + 2) / 7)
+    assert rates["gender=m"] == pytest.approx((3 + 0) / 5)
+    assert rates["age=child"] == pytest.approx((1 + 3) / 6)
+
+
+def test_masks_are_drawn_from_the_generator_and_zero_whole_bands_and_frames():
+    features = torch.ones(3, 400, 64)
+    masked = mask_features(features, torch.Generator().manual_seed(1))
+    assert torch.equal(masked, mask_features(features, torch.Generator().manual_seed(1)))
+    assert not torch.equal(masked, mask_features(features, torch.Generator().manual_seed(2)))
+    for row in masked:
+        bands, times = (row == 0).all(dim=0), (row == 0).all(dim=1)
+        assert 0 < bands.sum() <= 26 and 0 < times.sum() <= 2 * 26
+        assert torch.equal(row == 0, bands[None, :] | times[:, None])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"middle": 3}, r"middle: got 3, allowed: 1 to 2 \(encoder.num_layers\)"),
+        ({"steps": 0}, "steps, batch_s, learning_rate and evaluate_every must be above 0"),
+        ({"dev": []}, "train and dev: got none, give at least one manifest for each"),
+        ({"precision": "8-bit"}, "got '8-bit', allowed: bf16-mixed, 32-true"),
+        ({"train": [{"manifest": "a.jsonl", "weight": 0}]}, "a.jsonl: weight 0.0 must be above 0"),
+        ({"train": [{"manifst": "a.jsonl"}]}, r"train\[0\]: unknown key `manifst`; did you mean `manifest`"),
+        ({"train": [{}]}, r"train\[0\]: .*manifest"),
+        ({"encoder": {"kernl": 3}}, "encoder: unknown key `kernl`; did you mean `kernel`"),
+        ({"encoder": {"drop": 1.0}}, "encoder.drop: got 1.0"),
+    ],
+)
+def test_recipes_that_cannot_work_are_refused(values: dict[str, object], message: str):
+    base = {
+        "train": [{"manifest": "a.jsonl"}],
+        "dev": [{"manifest": "b.jsonl"}],
+        "encoder": {"num_layers": 2},
+        "middle": 1,
+    }
+    with pytest.raises(ConfigError, match=message):
+        load_config(PretrainConfig, {**base, **values}, "recipe")
+
+
+def test_the_command_names_what_is_wrong_with_a_recipe(folder: Path, tmp_path: Path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("train: [{splits: [train]}]\ndev: [{manifest: b.jsonl}]\n", "utf-8")
+    with pytest.raises(ConfigError, match=r"recipe\.yaml.train\[0\]: .*manifest"):
+        pretrain_command(recipe, tmp_path / "out")
+    recipe.write_text("train: [{manifest: speech.jsonl}]\ndev: [{manifest: b.jsonl}]\n", "utf-8")
+    with pytest.raises(KwsError, match=r"b\.jsonl: cannot be read \(No such file"):
+        pretrain_command(recipe, tmp_path / "out", root=folder)
+    with pytest.raises(ManifestError, match="holds no recordings with split test"):
+        pretrain_command(
+            recipe,
+            tmp_path / "out",
+            root=folder,
+            overrides=["train=[{manifest: speech.jsonl, splits: [test]}]"],
+        )
