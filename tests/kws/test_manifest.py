@@ -1,0 +1,96 @@
+"""The manifest as training reads it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kws import audio
+from kws.errors import AudioError, ManifestError
+from kws.manifest import Utterance, read_manifest
+from tests.support.training import noise, tone, write_manifest
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """``a.wav`` of three seconds, one second each of three tones."""
+    audio.save(tmp_path / "a.wav", np.concatenate([tone(1, 400), tone(1, 800), tone(1, 1600)]))
+    return tmp_path
+
+
+def test_fields_order_and_unknown_columns_are_kept(folder: Path):
+    rows = [
+        {"path": "a.wav", "text": "hé", "label": "l", "speaker": "s", "split": "dev", "phones": "K AE T"},
+        {"path": folder / "a.wav", "offset_s": 1.0, "duration_s": 0.5, "gender": "f"},
+    ]
+    first, second = read_manifest(write_manifest(folder / "m.jsonl", rows))
+    assert first == Utterance(folder / "a.wav", 3.0, "hé", "l", "s", "dev", "K AE T")
+    assert (second.duration_s, second.offset_s, second.extra) == (0.5, 1.0, {"gender": "f"})
+    assert first.item_id == f"{folder.name}/a.wav@0" and second.item_id.endswith("a.wav@1")
+
+
+def test_relative_paths_start_at_the_folder_or_the_one_above(folder: Path):
+    (folder / "data").mkdir()
+    manifest = write_manifest(folder / "data" / "m.jsonl", [{"path": "a.wav"}])
+    assert read_manifest(manifest)[0].path.resolve() == folder / "a.wav"
+
+
+def test_splits_are_chosen(folder: Path):
+    rows = [{"path": "a.wav", "split": split} for split in ("train", "dev", None)]
+    manifest = write_manifest(folder / "m.jsonl", rows)
+    assert [entry.split for entry in read_manifest(manifest, {"dev", "train"})] == ["train", "dev"]
+    with pytest.raises(ManifestError, match=r"m\.jsonl: holds no recordings with split test"):
+        read_manifest(manifest, {"test"})
+
+
+def test_texts_may_hold_every_kind_of_line_end(folder: Path):
+    text = "one\u2028two\x85three\x0bfour"
+    (folder / "m.jsonl").write_text(
+        json.dumps({"path": "a.wav", "text": text}, ensure_ascii=False) + "\n\n", "utf-8"
+    )
+    assert read_manifest(folder / "m.jsonl")[0].text == text
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"text": "x"}', "7", '{"path": 5}'])
+def test_a_bad_line_is_named(folder: Path, line: str):
+    (folder / "m.jsonl").write_text('{"path": "a.wav"}\n' + line + "\n", "utf-8")
+    with pytest.raises(ManifestError, match=r"m\.jsonl:2: expected a JSON object with a `path`"):
+        read_manifest(folder / "m.jsonl")
+
+
+def test_files_that_are_no_manifest_are_named(folder: Path):
+    with pytest.raises(ManifestError, match=r"gone\.jsonl: cannot be read \(No such file"):
+        read_manifest(folder / "gone.jsonl")
+    with pytest.raises(ManifestError, match=r"a\.wav: is no JSON Lines manifest in UTF-8"):
+        read_manifest(folder / "a.wav")
+    (folder / "empty.jsonl").write_text("", "utf-8")
+    with pytest.raises(ManifestError, match=r"empty\.jsonl: holds no recordings; check"):
+        read_manifest(folder / "empty.jsonl")
+    with pytest.raises(AudioError, match=r"gone\.wav: no such file"):
+        read_manifest(write_manifest(folder / "m.jsonl", [{"path": "gone.wav"}]))
+
+
+def test_a_stretch_is_read_alone_wherever_it_starts(folder: Path):
+    whole = Utterance(folder / "a.wav", 3.0).load()
+    assert len(whole) == 48_000
+    first, middle = (Utterance(folder / "a.wav", 1.0, offset_s=offset).load() for offset in (0.0, 1.0))
+    np.testing.assert_array_equal(middle, whole[16_000:32_000])
+    np.testing.assert_array_equal(first, whole[: len(first)])
+    assert len(first) == 16_160  # 10 ms more: lengths of whole files are rounded
+    assert len(Utterance(folder / "a.wav", 2.995).load()) == 48_000
+
+
+def test_pieces_are_the_whole(tmp_path: Path):
+    audio.save(tmp_path / "long.wav", noise(130))
+    utterance = Utterance(tmp_path / "long.wav", 130.0)
+    pieces = list(utterance.pieces())
+    assert [len(piece) // 16_000 for piece in pieces] == [60, 60, 10]
+    np.testing.assert_array_equal(np.concatenate(pieces), utterance.load())
+    part = Utterance(tmp_path / "long.wav", 61.0)
+    assert sum(map(len, part.pieces())) == len(part.load()) == 976_160
+    audio.save(tmp_path / "empty.wav", np.zeros(0, np.float32))
+    with pytest.raises(AudioError, match=r"empty\.wav: holds no samples"):
+        list(Utterance(tmp_path / "empty.wav", 1.0).pieces())
