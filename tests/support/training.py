@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,3 +83,42 @@ def tiny_weights(folder: Path, config: EmbeddedConfig = TINY) -> Path:
     source = (SourceConfig(Path("unused.jsonl")),)
     save_recogniser(folder, model, PretrainConfig(source, source, encoder=config, middle=1), {})
     return folder
+
+
+SHORT = (
+    "train.epochs=1",
+    "train.steps_per_epoch=2",
+    "train.num_workers=0",
+    "train.precision=32-true",
+    "train.batch.num_positives=2",
+    "train.batch.num_negatives=3",
+    "train.batch.window_s=1.0",
+)
+
+
+def train_words(
+    recordings: Path,
+    output: Path,
+    *more: str,
+    keywords: Sequence[str] = ("tone",),
+    positives: Sequence[Path] = (),
+    negatives: Path | None = None,
+) -> list[str]:
+    """Return the words of a `kws train` that takes a second.
+
+    Args:
+        recordings: folder with ``speech``, the folder ``encoder`` of tiny weights, and one for each keyword.
+        output: folder of the run.
+        more: further words; a later ``--set`` wins.
+        keywords: what to train.
+        positives: recordings of each; empty takes the folders of their names.
+        negatives: None takes ``speech``.
+    """
+    words = ["train", "--output", str(output), "--negatives", str(negatives or recordings / "speech")]
+    for index, keyword in enumerate(keywords):
+        source = positives[index] if positives else recordings / keyword
+        words += ["--keyword", keyword, "--positives", str(source)]
+    words += ["--weights", str(recordings / "encoder"), "--depth", "2", "--workers", "1"]
+    for setting in SHORT:
+        words += ["--set", setting]
+    return [*words, *more]

@@ -1,0 +1,21 @@
+"""Recordings that `kws train` is tried on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.training import noise, spoken, tiny_weights, write_wavs
+
+
+@pytest.fixture(scope="session")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``tone`` and ``other`` (six words each), ``speech``, ``noise``, and ``encoder``: random weights."""
+    folder = tmp_path_factory.mktemp("recordings")
+    write_wavs(folder / "tone", [spoken(seed=seed) for seed in range(6)])
+    write_wavs(folder / "other", [spoken(400, seed) for seed in range(6)])
+    write_wavs(folder / "speech", [noise(3, seed) for seed in range(6)])
+    write_wavs(folder / "noise", [noise(2, 50 + seed, 0.1) for seed in range(3)])
+    tiny_weights(folder / "encoder")
+    return folder

@@ -1,0 +1,125 @@
+"""The command itself, `kws prep` and `kws quickstart`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kws import Detector, audio
+from kws.cli import COMMANDS, build_parser, main
+from kws.cli import train as train_module
+from kws.cli.quickstart import STREAM_REPEATS, quickstart, write_stream
+from tests.support.training import SHORT, spoken, tone, write_manifest, write_wavs
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0 and f"usage: kws {command}" in capsys.readouterr().out
+
+
+def test_help_is_quick_and_loads_no_training_package():
+    code = (
+        "import sys, kws.cli; kws.cli.build_parser(); print(sorted({'torch', 'librosa'} & set(sys.modules)))"
+    )
+    root = Path(__file__).parents[3]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, timeout=60)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_an_unknown_command_or_option_is_refused(capsys: pytest.CaptureFixture[str]):
+    for words in (["trian"], [], ["train", "--keywords", "a"], ["listen", "m.onnx", "--nonsense"]):
+        with pytest.raises(SystemExit) as caught:
+            build_parser().parse_args(words)
+        assert caught.value.code == 2
+    assert "nonsense" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "printed"),
+    [
+        (PermissionError(13, "Permission denied", "/a"), 2, "a file cannot be read or written: [Errno 13]"),
+        (ModuleNotFoundError("x", name="lhotse"), 2, 'needs lhotse: pip install "kws[train]"'),
+        (KeyboardInterrupt(), 130, "kws prep: stopped"),
+    ],
+)
+def test_what_stops_a_command_is_said_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    code: int,
+    printed: str,
+):
+    def fail(arguments: object) -> int:
+        raise error
+
+    monkeypatch.setattr("kws.cli.prep.run", fail)
+    assert main(["prep", "a", "--output", "b"]) == code
+    assert printed in capsys.readouterr().err
+
+
+def test_an_error_of_the_program_is_not_hidden(monkeypatch: pytest.MonkeyPatch):
+    def fail(arguments: object) -> int:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("kws.cli.prep.run", fail)
+    with pytest.raises(ZeroDivisionError):
+        main(["prep", "a", "--output", "b"])
+
+
+def test_prep_writes_a_manifest_that_training_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    write_wavs(tmp_path / "in", [spoken(seed=seed) for seed in range(5)])
+    words = ["prep", str(tmp_path / "in"), "--output", str(tmp_path / "out"), "--label", "tone"]
+    assert main([*words, "--test", "0.2", "--workers", "1"]) == 0
+    printed = capsys.readouterr().out
+    manifest = tmp_path / "out" / "manifest.jsonl"
+    assert printed.splitlines()[-1] == str(manifest)
+    rows = [json.loads(line) for line in manifest.read_text("utf-8").splitlines()]
+    assert len(rows) == 5 and {row["label"] for row in rows} == {"tone"}
+    assert {row["split"] for row in rows} <= {"train", "dev", "test"}
+    assert all(row["duration_s"] == pytest.approx(0.9) for row in rows)
+
+
+def test_prep_says_what_it_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["prep", "--output", str(tmp_path)]) == 2
+    assert "no recordings were named; give a folder" in capsys.readouterr().err
+    assert main(["prep", str(tmp_path), "--corpus", "librispech", "--output", str(tmp_path / "out")]) == 2
+    assert "librispech" in capsys.readouterr().err
+
+
+def test_the_stream_of_the_quickstart_says_when_the_phrase_ends(tmp_path: Path):
+    words = write_wavs(tmp_path / "words", [tone(0.5) for _ in range(6)])
+    others = write_wavs(tmp_path / "others", [tone(0.3, 300) for _ in range(2)])
+    positives = write_manifest(tmp_path / "p.jsonl", [{"path": path, "split": "test"} for path in words])
+    negatives = write_manifest(
+        tmp_path / "n.jsonl", [{"path": path, "split": "test", "label": "speech"} for path in others]
+    )
+    stream, ends_s = write_stream(positives, negatives, tmp_path / "stream.wav")
+    waveform = audio.load(stream)
+    assert len(ends_s) == STREAM_REPEATS
+    for end_s in ends_s:
+        end = round(end_s * audio.SAMPLE_RATE)
+        assert np.abs(waveform[end - 4000 : end]).max() > 0.25 and not waveform[end + 100 : end + 8000].any()
+
+
+@pytest.mark.slow
+def test_the_quickstart_goes_the_whole_road(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    whole = train_module.train
+
+    def short(*arguments, overrides=(), **named):  # noqa: ANN001, ANN002, ANN003, ANN202
+        return whole(*arguments, overrides=[*overrides, *SHORT], **named)
+
+    monkeypatch.setattr(train_module, "train", short)
+    said: list[str] = []
+    found = quickstart("hey robot", tmp_path, num_positives=10, num_negatives=24, say=said.append)
+    assert [line[:4] for line in said if line[1:3] == "/5"] == ["1/5 ", "2/5 ", "3/5 ", "4/5 ", "5/5 "]
+    assert found.model == tmp_path / "run" / "model.onnx" and Detector(found.model).keywords == ("hey robot",)
+    assert (tmp_path / "report" / "report.html").is_file() and len(found.spoken_s) > 0
+    assert found.evaluation.keywords[0].num_positives > 0
+    assert any("SYNTHETIC" in line for line in said) and f"kws listen {found.model}" in said[-1]

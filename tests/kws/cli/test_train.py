@@ -1,0 +1,360 @@
+"""`kws train` as a person calls it: what a run leaves, what it says, and what it refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from kws import Detector
+from kws.checkpoint import load_model, load_operating_point
+from kws.cli import main
+from kws.cli.recordings import select_keyword, select_negatives, words_of
+from kws.cli.train import gain_note
+from tests.support.training import noise, spoken, tiny_weights, train_words, write_manifest
+from tests.tolerances import ONNX
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def finished(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of two keywords with noise; only read it."""
+    run = tmp_path_factory.mktemp("runs") / "run"
+    words = train_words(recordings, run, "--noise", str(recordings / "noise"), keywords=("tone", "other"))
+    assert main(words) == 0
+    return run
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def read_json(path: Path) -> dict:
+    return json.loads(path.read_text("utf-8"))
+
+
+def test_a_run_holds_model_thresholds_metrics_and_origin(finished: Path):
+    names = {path.name for path in finished.iterdir()}
+    assert names >= {
+        "config.yaml", "weights.safetensors", "metrics.json", "provenance.json", "run.json", "data",
+        "checkpoints", "log", "tensorboard", "cache",
+    }  # fmt: skip
+    model, point = load_model(finished), load_operating_point(finished)
+    assert model.keywords == ("tone", "other") and len(model.encoder.layers) == 2
+    metrics = read_json(finished / "metrics.json")
+    assert metrics["thresholds"] == point.thresholds and set(point.thresholds) == {"tone", "other"}
+    assert (metrics["policy"], metrics["recordings"], metrics["epochs"]) == ("early", 6, 1)
+    assert metrics["held_out"] is metrics["resumed"] is False
+    origin = read_json(finished / "provenance.json")
+    for name in ("positives.jsonl", "negatives.jsonl"):
+        data = (finished / "data" / name).read_bytes()
+        assert origin["manifests"][name] == hashlib.sha256(data).hexdigest()
+    assert origin["encoder"]["licence"] == "Apache-2.0" and origin["packages"]["torch"]
+    assert origin["config_hash"] == read_json(finished / "run.json")["identity"]
+    training = yaml.safe_load((finished / "config.yaml").read_text("utf-8"))["training"]
+    assert training["steps_per_epoch"] == 2 and training["transfer"]["policy"] == "early"
+
+
+def test_manifests_name_keyword_and_split_and_noise_is_a_negative(finished: Path):
+    positives, negatives = (rows(finished / "data" / f"{name}.jsonl") for name in ("positives", "negatives"))
+    assert [row["label"] for row in positives] == ["tone"] * 6 + ["other"] * 6
+    assert len(negatives) == 6 + 3 and {row["split"] for row in negatives} == {"train", "dev"}
+    assert all("noise" in row["path"] for row in rows(finished / "data" / "noise.jsonl"))
+    for name in ("positives", "negatives", "noise"):
+        assert (finished / "data" / name / "report.md").is_file()
+
+
+@pytest.mark.slow
+def test_the_exported_run_scores_like_the_trained_model(finished: Path, tmp_path: Path):
+    from export.to_onnx import export
+
+    detector = Detector(export(finished, tmp_path / "model.onnx"))
+    assert detector.keywords == ("tone", "other")
+    assert detector.thresholds == pytest.approx(load_operating_point(finished).thresholds)
+    waveform = np.concatenate([noise(1.0), spoken(), spoken(400)])[:38_400]
+    expected = load_model(finished).scores(torch.from_numpy(waveform)[None])[0].numpy()
+    np.testing.assert_allclose(detector.scores(waveform), expected, atol=ONNX, rtol=0)
+
+
+def test_a_finished_run_is_not_trained_again_unless_asked(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run = tmp_path / "run"
+    words = train_words(recordings, run)
+    assert main(words) == 0
+    first = capsys.readouterr().out
+    assert "note: policy early: asked for" in first and f"next: kws export {run}" in first
+    assert "tone: threshold 0." in first and "misses" in first
+    written = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
+    assert main(words) == 0
+    again = capsys.readouterr().out
+    assert "this run was finished before; add --overwrite to train it anew" in again
+    assert again.splitlines()[1:] == first.splitlines()[-2:]
+    changed = {path for path in written if path.stat().st_mtime_ns != written[path]}
+    assert {path.name for path in changed} <= {"run.json"}
+    (run / "weights.safetensors").write_bytes(b"damaged")
+    assert main(words) == 2
+    assert "weights.safetensors: no readable safetensors weights" in capsys.readouterr().err
+    assert main([*words, "--overwrite"]) == 0
+    assert load_model(run).keywords == ("tone",)
+
+
+def test_other_settings_in_the_same_folder_need_overwrite(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run = tmp_path / "run"
+    assert main(train_words(recordings, run)) == 0
+    weights = (run / "weights.safetensors").read_bytes()
+    other = train_words(recordings, run, "--seed", "5")
+    assert main(other) == 2
+    assert f"{run}: holds a run of other settings; choose another --output or add --overwrite" in (
+        capsys.readouterr().err
+    )
+    assert main(train_words(recordings, run, keywords=("other",))) == 2  # other sources
+    assert (run / "weights.safetensors").read_bytes() == weights
+    assert main([*other, "--overwrite"]) == 0
+    assert (run / "weights.safetensors").read_bytes() != weights
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    folder = tiny_weights(tmp_path / "encoder")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for more in ([], ["--overwrite"]):
+        assert main(train_words(recordings, folder, *more)) == 2
+        assert "holds something else than a run of `kws train`" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    (tmp_path / "file").write_text("x", "utf-8")
+    assert main(train_words(recordings, tmp_path / "file")) == 2
+    assert "a file cannot be read or written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--policy", "nonsense"], "train.transfer.policy: got 'nonsense', allowed: head, early, late, all"),
+        (["--depth", "99"], "depth: got 99, allowed: 1 to 4 for encoder 'embedded'"),
+        (["--depth", "0"], "depth: got 0, allowed: 1 to 4"),
+        (["--encoder", "embeded"], "encoder: got 'embeded', nearest known: embedded"),
+        (["--head", "hed"], "head: got 'hed', allowed: attention, conv, gru, linear"),
+        (["--weights", "gone"], "gone: holds no config.yaml; give the output folder of `kws pretrain`"),
+        (["--config", "gone.yaml"], "gone.yaml: cannot be read (No such file or directory); check the path"),
+        (["--set", "train.nonsense=1"], "train: unknown key `nonsense`; known keys: transfer, batch"),
+        (["--set", "train.epoch=1"], "train: unknown key `epoch`; did you mean `epochs`?"),
+        (["--set", "train.batch.window=1"], "train.batch: unknown key `window`; did you mean `window_s`?"),
+        (["--set", "model.dept=1"], "model: unknown key `dept`; did you mean `depth`?"),
+        (["--set", "trian.epochs=1"], "config: unknown key `trian`; did you mean `train`?"),
+        (["--set", "train=5"], "config.train: expected keys and values, got 5"),
+        (["--set", "train.epochs=many"], "train.epochs: expected int, got 'many'"),
+        (["--set", "train.epochs=0"], "train.epochs: got 0, allowed: above 0"),
+        (["--set", "train.epochs=["], "--set train.epochs=[: the value is not valid YAML"),
+        (["--set", "train.precision=8"], "train.precision: got 8, allowed: bf16-mixed, 32-true"),
+        (["--set", "train.learning_rate=.nan"], "train.learning_rate: expected a finite number, got nan"),
+        (["--set", "epochs"], "--set epochs: expected key=value"),
+        (["--keyword", "b"], "got 2 keywords and 1 --positives; give one for each"),
+        (["--keyword", "tone", "--positives", "x"], "keywords: tone, tone holds one twice; name each once"),
+        (["--negatives", "gone"], "gone: no such file or folder; give a folder of recordings, a manifest"),
+    ],
+)  # fmt: skip
+def test_wrong_usage_ends_with_code_2_and_a_message_and_spoils_nothing(
+    recordings: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    more: list[str],
+    message: str,
+):
+    from kws.cli import train
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train, "load_audio", lambda *_: pytest.fail("audio was read first"))
+    run = tmp_path / "run"
+    assert main(train_words(recordings, run, *more)) == 2
+    printed = capsys.readouterr().err
+    assert message in printed and printed.startswith("kws train: ") and "Traceback" not in printed
+    train.claim_folder(run, "the right settings", overwrite=False)  # the folder is still free
+
+
+def test_options_are_refused_before_anything_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as caught:
+        main(["train", "--keyword", "a", "--output", str(tmp_path / "run")])
+    assert caught.value.code == 2 and "--positives, --negatives" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_labels_texts_and_splits_of_manifests_are_obeyed(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    tones = sorted((recordings / "tone").iterdir())
+    labels = ["Tone!", "tone", None, "other", "tone", "tone"]
+    texts = [None, None, "tone", None, None, None]
+    splits = [None, None, None, None, "test", "test"]
+    positives = write_manifest(
+        tmp_path / "positives.jsonl",
+        [
+            {"path": path, "label": label, "text": text, "split": split}
+            for path, label, text, split in zip(tones, labels, texts, splits, strict=True)
+        ],
+    )
+    speech = sorted((recordings / "speech").iterdir())
+    texts = ["a tone of voice", "stones", "TONE", "atonement", None, None]
+    splits = [None, None, None, None, None, "test"]
+    negatives = write_manifest(
+        tmp_path / "negatives.jsonl",
+        [{"path": p, "text": t, "split": s} for p, t, s in zip(speech, texts, splits, strict=True)],
+    )
+    run = tmp_path / "run"
+    assert main(train_words(recordings, run, positives=[positives], negatives=negatives)) == 0
+    printed = capsys.readouterr().out
+    for note in (
+        "tone: 1 recordings of other words were left out",
+        "tone: 2 recordings of split `test` were left out",
+        "negatives: 2 recordings hold a keyword and were left out",
+        "negatives: 1 recordings of split `test` were left out",
+        "positives: 3 recordings are fewer than 60, so none is held out",
+    ):
+        assert f"note: {note}" in printed
+    kept = rows(run / "data" / "positives.jsonl")
+    assert [Path(row["path"]).name for row in kept] == ["000.wav", "001.wav", "002.wav"]
+    assert {(row["label"], row["split"]) for row in kept} == {("tone", "train")}
+    kept = rows(run / "data" / "negatives.jsonl")
+    assert [Path(row["path"]).name for row in kept] == ["001.wav", "003.wav", "004.wav"]
+
+
+def test_with_enough_recordings_some_are_held_out_of_each_keyword(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    from kws.cli import recordings as module
+
+    monkeypatch.setattr(module, "HELD_OUT_FROM", 6)
+    run = tmp_path / "run"
+    assert main(train_words(recordings, run, keywords=("tone", "other"))) == 0
+    assert "of the held-out recordings there" in capsys.readouterr().out
+    splits = {(row["label"], row["split"]) for row in rows(run / "data" / "positives.jsonl")}
+    assert splits == {(label, split) for label in ("tone", "other") for split in ("train", "dev")}
+    metrics = read_json(run / "metrics.json")
+    assert metrics["held_out"] is True and metrics["recordings"] < 6
+
+
+def test_auto_says_which_policy_it_took_and_why(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run = tmp_path / "run"
+    assert main(train_words(recordings, run, "--policy", "auto")) == 0
+    assert "note: policy all: 6 recordings are under 20: all layers move" in capsys.readouterr().out
+    assert read_json(run / "metrics.json")["policy"] == "all"
+
+
+def test_the_control_run_is_trained_from_scratch_and_compared(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run = tmp_path / "run"
+    words = train_words(recordings, run)
+    assert main(words) == 0
+    capsys.readouterr()
+    assert main([*words, "--control"]) == 0  # also where the run itself was finished before
+    printed = capsys.readouterr().out
+    assert "note: this run was finished before" in printed
+    assert "note: tone: misses on dev" in printed and ", from scratch" in printed
+    assert read_json(run / "control" / "metrics.json")["policy"] == "scratch"
+    own, control = (load_model(folder).encoder.layers[1].state_dict() for folder in (run, run / "control"))
+    assert all(not torch.equal(own[name], control[name]) for name in own if own[name].ndim > 1)
+
+
+def test_a_transfer_that_gains_nothing_is_warned_of():
+    assert gain_note("a", 0.1, 0.3) == "a: misses on dev 10.0 %, from scratch 30.0 %"
+    assert "WARNING: transfer gained nothing here" in gain_note("a", 0.3, 0.3)
+
+
+def test_sources_without_anything_to_train_on_are_named(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    def refused(message: str, **changes: object) -> None:
+        assert main(train_words(recordings, tmp_path / "run", **changes)) == 2
+        assert message in capsys.readouterr().err
+
+    def manifest(name: str, folder: str, **fields: str) -> Path:
+        paths = sorted((recordings / folder).iterdir())
+        return write_manifest(tmp_path / name, [{"path": path, **fields} for path in paths])
+
+    refused(
+        "negatives: none has split `dev`, which training needs",
+        negatives=manifest("n.jsonl", "speech", split="train"),
+    )
+    refused(
+        "negatives: nothing is left to train on; give speech without the keyword",
+        negatives=manifest("n.jsonl", "speech", text="a tone"),
+    )
+    refused("tone: every recording has split `test`", positives=[manifest("p.jsonl", "tone", split="test")])
+    refused(
+        "tone: no recording is left to train on; give some split `train`, or none a split",
+        positives=[manifest("p.jsonl", "tone", split="dev")],
+    )
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for name in ("a.wav", "b.wav"):
+        (broken / name).write_bytes(b"no audio")
+    refused(
+        f"other: no recording is left to train on; left out: {broken / 'a.wav'}: cannot be decoded",
+        keywords=("tone", "other"),
+        positives=[recordings / "tone", broken],
+    )
+
+
+def test_which_recordings_are_of_the_keyword():
+    from data_prep.manifests import Recording
+
+    def entry(**fields: str) -> Recording:
+        return Recording(path=Path("/a.wav"), **fields)
+
+    assert words_of("Hey, Com_puter 2!") == " hey com puter 2 " and words_of(None) == "  "
+    found, notes = select_keyword([entry(label="x"), entry(label="hey_computer")], "Hey computer")
+    assert [item.label for item in found] == ["Hey computer"] and len(notes) == 1
+    found, notes = select_keyword([entry(), entry()], "a")
+    assert len(found) == 2 and notes == []
+    found, notes = select_keyword([entry(label="x"), entry(text="y")], "a")
+    assert len(found) == 2 and notes == ["a: no label or text names it; all 2 recordings are taken for it"]
+    texts = ["hey computer", "so hey computer two", "hey computers", "they computer"]
+    kept, _ = select_negatives([entry(text=text) for text in texts], ["Hey Computer", "b"])
+    assert [item.text for item in kept] == texts[2:]
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_when_the_command_is_given_again(recordings: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    words = train_words(recordings, run, "--set", "train.epochs=25")
+    command = [sys.executable, "-m", "kws", *words]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 120
+        while not (run / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
+            assert process.poll() is None, "the run ended before it could be killed"
+            time.sleep(0.01)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert process.returncode == -signal.SIGKILL and not (run / "metrics.json").exists()
+    kept = [run / "run.json", *(run / "cache").glob("*.npy"), *(run / "data").rglob("*.jsonl")]
+    before = {path: path.read_bytes() for path in kept}
+    assert len(before) > 5
+
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "note: this run was stopped before and went on from its last checkpoint" in done.stdout
+    assert {path: path.read_bytes() for path in kept} == before
+    metrics = read_json(run / "metrics.json")
+    assert metrics["resumed"] is True and metrics["epochs"] == 25
+    assert load_model(run).keywords == ("tone",)
