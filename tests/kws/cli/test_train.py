@@ -248,6 +248,23 @@ def test_with_enough_recordings_some_are_held_out_of_each_keyword(
     assert metrics["held_out"] is True and metrics["recordings"] < 6
 
 
+def test_a_keyword_that_is_nearly_all_of_one_speaker_is_held_out_of_too():
+    from data_prep.manifests import Recording
+    from kws.cli.recordings import HELD_OUT_FROM, _split
+
+    speakers = {"a": [f"a{index}" for index in range(5 * HELD_OUT_FROM)]}
+    speakers["b"] = [f"b{max(index, HELD_OUT_FROM - 3)}" for index in range(HELD_OUT_FROM)]
+    entries = [
+        Recording(path=Path(f"/{label}/{index}.wav"), label=label, speaker=speaker)
+        for label in "ab"
+        for index, speaker in enumerate(speakers[label])
+    ]
+    found = _split("positives", entries, ("a", "b"), [])
+    assert {(entry.label, entry.split) for entry in found} == {
+        (label, split) for label in "ab" for split in ("train", "dev")
+    }
+
+
 def test_auto_says_which_policy_it_took_and_why(
     recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -166,7 +166,9 @@ def test_stops_early_and_takes_the_best_round_with_held_out_recordings_only(
     assert same(weights(again), weights(model))
     losses = iter([0.5, 0.7, 0.9, 1.1])
     trained_on = replace(data, held_out=False)
-    assert fit(tiny_model(), config, trained_on, tmp_path / "none")["early_stop"] is False
+    assert fit(model, config, trained_on, tmp_path / "none")["early_stop"] is False
+    stored = torch.load(tmp_path / "none" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    assert same(weights(model), {key.removeprefix("model."): tensor for key, tensor in stored.items()})
 
 
 def test_hard_windows_are_mined_from_the_second_round_on(
