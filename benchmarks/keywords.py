@@ -160,7 +160,12 @@ def run_cell(cell: Cell, data: Path, work: Path, peers: Path | None) -> dict:
         from benchmarks import peer
 
         assert peers is not None
-        row = read_cell(cell, *peer.scores(cell, positives, negatives, noise, test, work, peers), test, 1)
+        row = read_cell(
+            cell,
+            *peer.scores(cell.keyword, cell.seed, positives, negatives, noise, test, work, peers),
+            test,
+            1,
+        )
         return {**row, "wall_s": round(time.monotonic() - started)}
 
     from export.to_onnx import export

@@ -10,7 +10,6 @@ and are not part of this project.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
@@ -21,9 +20,6 @@ from tqdm import tqdm
 
 from benchmarks.corpora import TestAudio
 from kws.audio import atomic_write
-
-if TYPE_CHECKING:
-    from benchmarks.keywords import Cell
 
 MEL_HOP, MEL_OVERLAP = 160, 352
 """Samples per mel frame, and samples that a piece shares with the next so that no frame is lost."""
@@ -85,16 +81,23 @@ def stored(path: Path, make) -> np.ndarray:  # type: ignore[no-untyped-def]
 
 
 def scores(
-    cell: Cell, positives: Path, negatives: Path, noise: Path, test: TestAudio, work: Path, peers: Path
+    keyword: str,
+    seed: int,
+    positives: Path,
+    negatives: Path,
+    noise: Path,
+    test: TestAudio,
+    work: Path,
+    peers: Path,
 ) -> tuple[dict[str, list[np.ndarray]], np.ndarray, float]:
-    """Train the peer's head for a cell and score the test audio.
+    """Train the peer's head and score the test audio.
 
     Returns:
         Scores per condition and clip, scores of the negatives, and seconds between two of them.
     """
     embed = Embedding(peers)
     folder = work / "peer"
-    head = train_head(cell, positives, negatives, noise, work, embed)
+    head = train_head(keyword, seed, positives, negatives, noise, work, embed)
 
     def stream_scores(embeddings: np.ndarray) -> np.ndarray:
         with torch.no_grad():
@@ -105,11 +108,11 @@ def scores(
         name = condition.replace(" ", "_")
         padded = [np.concatenate([LEAD, clip, TAIL]) for clip in clips]
         lengths = stored(
-            folder / f"{cell.keyword}-{name}-lengths.npy",
+            folder / f"{keyword}-{name}-lengths.npy",
             lambda p=padded: np.array([len(embed(c)) for c in p]),
         )
         joined = stored(
-            folder / f"{cell.keyword}-{name}.npy",
+            folder / f"{keyword}-{name}.npy",
             lambda p=padded: np.concatenate([embed(clip) for clip in tqdm(p, "embedding test clips")]),
         )
         found[condition] = [stream_scores(part) for part in np.split(joined, np.cumsum(lengths)[:-1])]
@@ -118,7 +121,7 @@ def scores(
 
 
 def train_head(
-    cell: Cell, positives: Path, negatives: Path, noise: Path, work: Path, embed: Embedding
+    keyword: str, seed: int, positives: Path, negatives: Path, noise: Path, work: Path, embed: Embedding
 ) -> nn.Module:
     """Train the head on augmented windows of the recordings and on all training negatives."""
     from kws.cli.recordings import PreparedData, prepare_training
@@ -128,11 +131,11 @@ def train_head(
 
     folder = work / "peer"
     prepared: PreparedData = prepare_training(
-        [cell.keyword],
+        [keyword],
         [positives],
         [negatives],
         [noise],
-        folder / cell.name,
+        folder / positives.stem,
         cache=work / "cache",
         num_workers=1,
     )
@@ -145,8 +148,8 @@ def train_head(
         BatchConfig(),
         num_keywords=1,
         hop_samples=640,
-        augment=augmentation(prepared, cell.seed),
-        seed=cell.seed,
+        augment=augmentation(prepared, seed),
+        seed=seed,
     )
 
     def window_input(window: np.ndarray) -> np.ndarray:
@@ -160,21 +163,21 @@ def train_head(
         [window_input(w) for b in tqdm(drawn, "embedding positives") for w in b.waveform[:per_batch].numpy()]
     )
     augmented = stored(
-        folder / f"augmented-{cell.keyword}-{cell.seed}.npy",
+        folder / f"augmented-{keyword}-{seed}.npy",
         lambda: np.stack(
             [window_input(w) for b in drawn[:AUGMENTED_BATCHES] for w in b.waveform[per_batch:].numpy()]
         ),
     )
     plain = inputs_of(stored(folder / "train-negatives.npy", lambda: embed(other.samples)))
 
-    torch.manual_seed(cell.seed)
+    torch.manual_seed(seed)
     head = nn.Sequential(
         nn.Linear(EMBEDDINGS * 96, 128), nn.LayerNorm(128), nn.ReLU(),
         nn.Linear(128, 128), nn.LayerNorm(128), nn.ReLU(), nn.Linear(128, 1),
     )  # fmt: skip
     optimizer = torch.optim.AdamW(head.parameters(), lr=1e-3, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
-    rng = np.random.default_rng(cell.seed)
+    rng = np.random.default_rng(seed)
     hard = np.arange(len(plain))
     for step in range(STEPS):
         if step and step % 300 == 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from kws.errors import AudioError
 from tests.support.onnx_models import write_tone_model
 from tests.support.recordings import write_audio
 from tests.support.runs import write_run
-from tests.support.training import noise, spoken, tiny_weights, tone, train_words, write_wavs
+from tests.support.training import noise, one_thread, spoken, tiny_weights, tone, train_words, write_wavs
 
 
 def word(seed: int) -> np.ndarray:
@@ -47,6 +47,12 @@ UNUSUAL: dict[str, Callable[[Path], object]] = {
     "float.wav": lambda path: write_audio(path, 3 * word(14), subtype="FLOAT"),
 }
 """File name -> how it is made; these are used like any other."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="module")

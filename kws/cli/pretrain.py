@@ -52,6 +52,7 @@ def pretrain(
     from data_prep import manifests
     from data_prep.augmentation.banks import NoiseBank
     from data_prep.augmentation.chain import default_chain
+    from data_prep.augmentation.spec_augment import SpecAugment
     from kws.config import load_config, merge, parse_overrides, read_yaml
     from kws.training.pretrain import PretrainConfig, SourceConfig
     from kws.training.pretrain import pretrain as run_recipe
@@ -68,4 +69,4 @@ def pretrain(
     if config.noise is not None:
         noise = NoiseBank(tuple(recording.path for recording in manifests.read(base / config.noise)))
     chain = default_chain(noise, strength=config.augment_strength, seed=config.seed)
-    return run_recipe(config, output, chain.augment)
+    return run_recipe(config, output, chain.augment, SpecAugment() if config.spec_augment else None)

@@ -9,7 +9,7 @@ import copy
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -35,6 +35,9 @@ from kws.training.pretrain_data import Augment, Corpus, CtcBatch, TrainingBatche
 from kws.training.schedule import scheduled
 
 logger = logging.getLogger(__name__)
+
+Mask = Callable[[Tensor, Tensor, torch.Generator], Tensor]
+"""``mask(features, lengths, generator) -> features`` on log-mel; ``data_prep.augmentation`` makes one."""
 
 STATISTICS_UTTERANCES = 300
 """Utterances that the mean and deviation of each mel band are taken from."""
@@ -112,33 +115,12 @@ class PretrainConfig:
             )
 
 
-def mask_features(features: Tensor, generator: torch.Generator) -> Tensor:
-    """Zero two random mel bands (up to 12) and a few spans of frames (up to 250 ms) of log-mel.
-
-    Args:
-        features: (batch, time, mel).
-        generator: what bands and spans are drawn from.
-    Source: SpecAugment, Park et al., arXiv:1904.08779.
-    """
-    batch, frames, mels = features.shape
-
-    def spans(size: int, widest: int, count: int) -> Tensor:
-        width = torch.rand(batch, count, 1, generator=generator) * widest
-        start = torch.rand(batch, count, 1, generator=generator) * (size - width)
-        place = torch.arange(size)
-        return ((place >= start) & (place < start + width)).any(dim=1)
-
-    bands, times = spans(mels, 12, 2), spans(frames, 25, max(1, frames // 150))
-    keep = ~(bands[:, None, :] | times[:, :, None])
-    return features * keep.to(features)
-
-
 class CtcTask(lightning.LightningModule):
     """One step and one evaluation of CTC pretraining."""
 
-    def __init__(self, model: PhoneRecogniser, config: PretrainConfig) -> None:
+    def __init__(self, model: PhoneRecogniser, config: PretrainConfig, mask: Mask | None = None) -> None:
         super().__init__()
-        self.model, self.config = model, config
+        self.model, self.config, self.mask = model, config, mask
         self.loss = nn.CTCLoss(blank=phones.BLANK, zero_infinity=True)
         self._edits: dict[str, list[int]] = defaultdict(lambda: [0, 0])
 
@@ -147,8 +129,8 @@ class CtcTask(lightning.LightningModule):
         features = batch.features
         # masks and dropped blocks follow seed and step, so that a resumed run goes on alike
         generator = torch.manual_seed(self.config.seed * 1_000_003 + self.global_step)
-        if self.config.spec_augment and self.global_step >= self.config.ramp * self.config.steps:
-            features = mask_features(features, generator)
+        if self.mask is not None and self.global_step >= self.config.ramp * self.config.steps:
+            features = self.mask(features, SUBSAMPLING * batch.lengths, generator)
         last, middle = self.model(features)
         losses = [
             self.loss(
@@ -273,13 +255,16 @@ def load_statistics(encoder: EmbeddedEncoder, checkpoint: Path) -> None:
         getattr(encoder.frontend, name).copy_(tensors[f"model.encoder.frontend.{name}"])
 
 
-def pretrain(config: PretrainConfig, output: Path, augment: Augment | None = None) -> dict[str, Any]:
+def pretrain(
+    config: PretrainConfig, output: Path, augment: Augment | None = None, mask: Mask | None = None
+) -> dict[str, Any]:
     """Train the phone recogniser of a recipe; called again after a kill, it goes on from its last checkpoint.
 
     Args:
         config: the recipe.
         output: folder for checkpoints, log, weights and metrics.
         augment: waveform augmentation, ``augment(waveform, item_id, seed, epoch)``.
+        mask: masking of log-mel, ``mask(features, lengths, generator)``.
     Returns:
         metrics: hours, steps, phone error rates; also written to ``metrics.json``.
     """
@@ -314,7 +299,7 @@ def pretrain(config: PretrainConfig, output: Path, augment: Augment | None = Non
         prefetch_factor=8 if config.num_workers else None,
     )
     dev_batches = [batch for batch, _ in evaluation_batches(dev, 120.0, encoder)]
-    task = CtcTask(model, config)
+    task = CtcTask(model, config, mask)
     started = time.monotonic()
     trainer = lightning.Trainer(
         max_steps=config.steps,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,15 @@ from kws.model import WakeWordModel
 from kws.training.pretrain import PretrainConfig, SourceConfig
 
 TINY = EmbeddedConfig(num_mels=16, dimension=16, num_layers=4, kernel=3)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread: on models this small further ones only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def tone(length_s: float, hz: float = 1000.0, level: float = 0.3) -> np.ndarray:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.training import noise, spoken, tiny_weights, write_wavs
+from tests.support.training import noise, one_thread, spoken, tiny_weights, write_wavs
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +20,9 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_wavs(folder / "noise", [noise(2, 50 + seed, 0.1) for seed in range(3)])
     tiny_weights(folder / "encoder")
     return folder
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    with one_thread():
+        yield

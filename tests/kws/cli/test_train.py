@@ -351,7 +351,7 @@ def test_which_recordings_are_of_the_keyword():
 @pytest.mark.slow
 def test_a_killed_run_goes_on_when_the_command_is_given_again(recordings: Path, tmp_path: Path):
     run = tmp_path / "run"
-    words = train_words(recordings, run, "--set", "train.epochs=25")
+    words = train_words(recordings, run, "--set", "train.epochs=15")
     command = [sys.executable, "-m", "kws", *words]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
@@ -373,5 +373,5 @@ def test_a_killed_run_goes_on_when_the_command_is_given_again(recordings: Path, 
     assert "note: this run was stopped before and went on from its last checkpoint" in done.stdout
     assert {path: path.read_bytes() for path in kept} == before
     metrics = read_json(run / "metrics.json")
-    assert metrics["resumed"] is True and metrics["epochs"] == 25
+    assert metrics["resumed"] is True and metrics["epochs"] == 15
     assert load_model(run).keywords == ("tone",)

@@ -19,7 +19,7 @@ from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.errors import ConfigError, KwsError, ManifestError
 from kws.manifest import read_manifest
 from kws.training import pretrain as module
-from kws.training.pretrain import PretrainConfig, SourceConfig, mask_features, phone_error_rate, pretrain
+from kws.training.pretrain import PretrainConfig, SourceConfig, phone_error_rate, pretrain
 from kws.training.pretrain_data import TAIL_S, Corpus, TrainingBatches, evaluation_batches
 from tests.support.training import noise, tone, write_manifest, write_wavs
 from tests.tolerances import PADDED
@@ -189,17 +189,6 @@ def test_the_phone_error_rate_is_edits_over_reference_phones(folder: Path):
     assert rates["gender=f"] == pytest.approx((1 + 3 + 2) / 7)
     assert rates["gender=m"] == pytest.approx((3 + 0) / 5)
     assert rates["age=child"] == pytest.approx((1 + 3) / 6)
-
-
-def test_masks_are_drawn_from_the_generator_and_zero_whole_bands_and_frames():
-    features = torch.ones(3, 400, 64)
-    masked = mask_features(features, torch.Generator().manual_seed(1))
-    assert torch.equal(masked, mask_features(features, torch.Generator().manual_seed(1)))
-    assert not torch.equal(masked, mask_features(features, torch.Generator().manual_seed(2)))
-    for row in masked:
-        bands, times = (row == 0).all(dim=0), (row == 0).all(dim=1)
-        assert 0 < bands.sum() <= 26 and 0 < times.sum() <= 2 * 26
-        assert torch.equal(row == 0, bands[None, :] | times[:, None])
 
 
 @pytest.mark.parametrize(
