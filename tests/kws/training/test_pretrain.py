@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from data_prep.augmentation.spec_augment import SpecAugment
 from kws import phones
 from kws.cli.pretrain import pretrain as pretrain_command
 from kws.config import load_config
@@ -78,11 +79,11 @@ def cut(waveform: np.ndarray, item_id: str, seed: int, epoch: int) -> np.ndarray
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(config: PretrainConfig, tmp_path: Path):
-    metrics = pretrain(config, tmp_path / "whole", no_change)
+    metrics = pretrain(config, tmp_path / "whole", no_change, SpecAugment())
     with pytest.raises(RuntimeError, match="the power went out"):
-        pretrain(config, tmp_path / "stopped", cut)
+        pretrain(config, tmp_path / "stopped", cut, SpecAugment())
     assert (tmp_path / "stopped" / "checkpoints" / "last.ckpt").is_file()
-    resumed = pretrain(config, tmp_path / "stopped", no_change)
+    resumed = pretrain(config, tmp_path / "stopped", no_change, SpecAugment())
     whole = load_file(tmp_path / "whole" / "weights.safetensors")
     stopped = load_file(tmp_path / "stopped" / "weights.safetensors")
     assert whole.keys() == stopped.keys() and all(torch.equal(whole[name], stopped[name]) for name in whole)
