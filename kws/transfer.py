@@ -22,7 +22,7 @@ POLICIES: tuple[str, ...] = get_args(Policy)
 class TransferConfig:
     """Which parts of the model training may change."""
 
-    policy: Policy = "early"
+    policy: Policy = "auto"
     """head: new layers only; early: also the first encoder layers; late: also the last ones; all: everything;
     discriminative: everything, the lower the slower; scratch: everything, from random weights (the control);
     auto: chosen by the number of recordings."""
@@ -32,8 +32,10 @@ class TransferConfig:
     """Learning rate of borrowed layers, as a share of the head's."""
     decay: float = 0.8
     """Under ``discriminative``, each layer's rate as a share of the next higher one's."""
-    auto_all_below: int = 20
-    """Under ``auto``, all layers move with fewer recordings than this, else the first ones (RESULTS.md)."""
+    auto_head_below: int = 25
+    """Under ``auto``, only the head moves with fewer recordings than this (RESULTS.md)."""
+    auto_all_from: int = 100
+    """Under ``auto``, all layers move from this many recordings on, the first ones below (RESULTS.md)."""
 
     def __post_init__(self) -> None:
         if self.policy not in POLICIES:
@@ -65,15 +67,12 @@ def choose(config: TransferConfig, num_recordings: int) -> tuple[Policy, str]:
     """
     if config.policy != "auto":
         return config.policy, "asked for"
-    if num_recordings < config.auto_all_below:
-        return (
-            "all",
-            f"{num_recordings} recordings are under {config.auto_all_below}: all layers move (RESULTS.md)",
-        )
-    return (
-        "early",
-        f"{num_recordings} recordings: the first {config.num_layers} layers move (RESULTS.md)",
-    )
+    if num_recordings < config.auto_head_below:
+        few = f"{num_recordings} recordings are fewer than {config.auto_head_below}"
+        return "head", f"{few}: the borrowed layers stay (RESULTS.md)"
+    if num_recordings < config.auto_all_from:
+        return "early", f"{num_recordings} recordings: the first {config.num_layers} layers move (RESULTS.md)"
+    return "all", f"{num_recordings} recordings: all layers move (RESULTS.md)"
 
 
 def _borrowed(model: WakeWordModel) -> list[tuple[str, nn.Module]]:

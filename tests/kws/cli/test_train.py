@@ -54,7 +54,7 @@ def test_a_run_holds_model_thresholds_metrics_and_origin(finished: Path):
     assert model.keywords == ("tone", "other") and len(model.encoder.layers) == 2
     metrics = read_json(finished / "metrics.json")
     assert metrics["thresholds"] == point.thresholds and set(point.thresholds) == {"tone", "other"}
-    assert (metrics["policy"], metrics["recordings"], metrics["epochs"]) == ("early", 6, 1)
+    assert (metrics["policy"], metrics["recordings"], metrics["epochs"]) == ("head", 6, 1)
     assert metrics["held_out"] is metrics["resumed"] is False
     origin = read_json(finished / "provenance.json")
     for name in ("positives.jsonl", "negatives.jsonl"):
@@ -63,7 +63,7 @@ def test_a_run_holds_model_thresholds_metrics_and_origin(finished: Path):
     assert origin["encoder"]["licence"] == "Apache-2.0" and origin["packages"]["torch"]
     assert origin["config_hash"] == read_json(finished / "run.json")["identity"]
     training = yaml.safe_load((finished / "config.yaml").read_text("utf-8"))["training"]
-    assert training["steps_per_epoch"] == 2 and training["transfer"]["policy"] == "early"
+    assert training["steps_per_epoch"] == 2 and training["transfer"]["policy"] == "head"
 
 
 def test_manifests_name_keyword_and_split_and_noise_is_a_negative(finished: Path):
@@ -94,7 +94,7 @@ def test_a_finished_run_is_not_trained_again_unless_asked(
     words = train_words(recordings, run)
     assert main(words) == 0
     first = capsys.readouterr().out
-    assert "note: policy early: asked for" in first and f"next: kws export {run}" in first
+    assert "note: policy head: 6 recordings" in first and f"next: kws export {run}" in first
     assert "tone: threshold 0." in first and "misses" in first
     written = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
     assert main(words) == 0
@@ -270,8 +270,8 @@ def test_auto_says_which_policy_it_took_and_why(
 ):
     run = tmp_path / "run"
     assert main(train_words(recordings, run, "--policy", "auto")) == 0
-    assert "note: policy all: 6 recordings are under 20: all layers move" in capsys.readouterr().out
-    assert read_json(run / "metrics.json")["policy"] == "all"
+    assert "note: policy head: 6 recordings are fewer than 25: the borrowed layers stay" in capsys.readouterr().out
+    assert read_json(run / "metrics.json")["policy"] == "head"
 
 
 def test_the_control_run_is_trained_from_scratch_and_compared(
