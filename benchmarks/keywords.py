@@ -36,7 +36,8 @@ COUNTS = (10, 50, None)
 EXTRA_COUNTS = (25, 100)
 POLICIES = ("head", "early", "late", "all", "scratch")
 SEEDS = (0, 1)
-DEFAULT_POLICY = "early"
+ALL_RECORDINGS = 195
+"""About how many recordings of a keyword ``all`` is."""
 TAIL_S = 1.0
 BLOCK_S = 30.0
 
@@ -55,31 +56,31 @@ class Cell(NamedTuple):
         return f"{self.keyword}-{self.count or 'all'}-{self.policy}-{self.seed}"
 
 
+def default_policy(count: int | None) -> str:
+    """Return the policy that ``auto`` picks for so many recordings."""
+    from kws.transfer import TransferConfig, choose
+
+    return choose(TransferConfig(), count or ALL_RECORDINGS)[0]
+
+
 def cells(with_peer: bool) -> list[Cell]:
-    """Return every cell, those that carry the product's claim first."""
-    first = [
+    """Return every cell once, those that carry the product's claim first."""
+    wanted = [
         Cell(k, n, p, s)
         for s in SEEDS
         for n in (50, 10, None)
-        for p in (DEFAULT_POLICY, "scratch")
+        for p in (default_policy(n), "scratch", *(["peer"] if with_peer else []))
         for k in corpora.KEYWORDS
     ]
-    peer = (
-        [Cell(k, n, "peer", s) for s in SEEDS for n in COUNTS for k in corpora.KEYWORDS] if with_peer else []
-    )
-    extra = [
-        Cell(k, n, p, 0) for n in EXTRA_COUNTS for p in (DEFAULT_POLICY, "scratch") for k in corpora.KEYWORDS
-    ]
-    extra += [cell._replace(seed=1) for cell in extra]
-    rest = [
+    wanted += [Cell(k, n, p, s) for s in SEEDS for n in COUNTS for p in POLICIES for k in corpora.KEYWORDS]
+    wanted += [
         Cell(k, n, p, s)
         for s in SEEDS
-        for p in ("all", "head", "late")
-        for n in COUNTS
+        for n in EXTRA_COUNTS
+        for p in (default_policy(n), "scratch")
         for k in corpora.KEYWORDS
     ]
-    later = [cell for cell in first if cell.seed] + extra + [cell for cell in rest if cell.seed]
-    return [c for c in first if not c.seed] + peer + [c for c in rest if not c.seed] + later
+    return list(dict.fromkeys(wanted))
 
 
 def results_file() -> Path:
@@ -274,6 +275,8 @@ def table(rows: dict[str, dict]) -> Iterator[str]:
                     f"{100 * missed / clips:.1f} ({100 * interval.low:.1f}–{100 * interval.high:.1f})"
                 )
         name = "openWakeWord embedding" if policy == "peer" else policy
+        if policy == default_policy(None if count == 10_000 else count):
+            name += " (default)"
         yield (
             f"| {'all' if count == 10_000 else count} | {name} | {len(members)} | "
             + " | ".join(values)
@@ -295,7 +298,7 @@ def plot(rows: dict[str, dict], path: Path) -> None:
             for row in rows.values():
                 if row["policy"] == policy:
                     missed, clips = row["misses"][condition]["1.0"]
-                    points.setdefault(row["count"] or 195, []).append(100 * missed / clips)
+                    points.setdefault(row["count"] or ALL_RECORDINGS, []).append(100 * missed / clips)
             if points:
                 counts = sorted(points)
                 label = "openWakeWord embedding" if policy == "peer" else policy
@@ -303,7 +306,7 @@ def plot(rows: dict[str, dict], path: Path) -> None:
                 values = [np.mean(points[count]) for count in counts]
                 axis.plot(counts, values, marker="o", label=label, **style)
         axis.set(title=condition, xlabel="recordings", xscale="log", ylim=(0, None))
-        axis.set_xticks([10, 25, 50, 100, 195], ["10", "25", "50", "100", "all"])
+        axis.set_xticks([10, 25, 50, 100, ALL_RECORDINGS], ["10", "25", "50", "100", "all"])
         axis.minorticks_off()
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("misses at 1 false accept per hour (%)")

@@ -55,6 +55,10 @@ class LogMel(nn.Module):
         """Return (batch, 240) zeros: silence before the start."""
         return self.dft.new_zeros(batch, HISTORY_SAMPLES)
 
+    def silence(self) -> Tensor:
+        """Return the (mel,) frame of digital silence."""
+        return (math.log(POWER_FLOOR) - self.mean) * self.scale
+
     def forward(self, waveform: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Compute normalised log-mel frames.
 

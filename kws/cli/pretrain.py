@@ -6,7 +6,6 @@ A run that was stopped goes on from its last checkpoint when the same command is
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,19 +53,16 @@ def pretrain(
     from data_prep.augmentation.chain import default_chain
     from data_prep.augmentation.spec_augment import SpecAugment
     from kws.config import load_config, merge, parse_overrides, read_yaml
-    from kws.training.pretrain import PretrainConfig, SourceConfig
+    from kws.training.pretrain import PretrainConfig
     from kws.training.pretrain import pretrain as run_recipe
 
     base = root or recipe.parent
     values = merge(read_yaml(recipe), parse_overrides(overrides or []))
     config = load_config(PretrainConfig, values, str(recipe))
 
-    def rooted(sources: tuple[SourceConfig, ...]) -> tuple[SourceConfig, ...]:
-        return tuple(replace(source, manifest=base / source.manifest) for source in sources)
-
-    config = replace(config, train=rooted(config.train), dev=rooted(config.dev), test=rooted(config.test))
     noise = None
     if config.noise is not None:
         noise = NoiseBank(tuple(recording.path for recording in manifests.read(base / config.noise)))
     chain = default_chain(noise, strength=config.augment_strength, seed=config.seed)
-    return run_recipe(config, output, chain.augment, SpecAugment() if config.spec_augment else None)
+    mask = SpecAugment() if config.spec_augment else None
+    return run_recipe(config, output, chain.augment, mask, base)

@@ -19,7 +19,8 @@ class EncoderInfo:
         name: registry name, such as ``embedded``.
         hop_samples: samples between output frames; frame t ends at sample ``(t + 1) * hop_samples``.
         receptive_field_samples: samples that one output frame depends on.
-        lookahead_samples: samples after the end of frame t that frame t depends on (0: causal).
+        lookahead_samples: samples that frame t may depend on after the sound it is about (0: causal); an
+            encoder that waits gives that sound's frame so much later.
         dimension: features per output frame.
         num_layers: layers that :func:`kws.encoders.truncate.truncate` counts.
         streaming: True when chunks with state give exactly what the whole waveform gives; False when

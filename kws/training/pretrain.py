@@ -24,15 +24,24 @@ from torch.utils.data import DataLoader
 from torchaudio.functional import edit_distance
 
 from kws import phones
-from kws.config import config_hash
+from kws.config import config_hash, read_yaml, to_dict
 from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.sources.embedded import SUBSAMPLING, EmbeddedConfig, EmbeddedEncoder
 from kws.encoders.sources.embedded_weights import save_recogniser
 from kws.errors import ConfigError
 from kws.manifest import read_manifest
 from kws.training.logs import keep_earlier_log
-from kws.training.pretrain_data import Augment, Corpus, CtcBatch, TrainingBatches, evaluation_batches
+from kws.training.optimizers import muon_and_adamw
+from kws.training.pretrain_data import (
+    Augment,
+    Corpus,
+    CtcBatch,
+    TrainingBatches,
+    evaluation_batches,
+    keep_versions,
+)
 from kws.training.schedule import scheduled
+from kws.weights import CONFIG, write_config
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +62,13 @@ class SourceConfig:
     """Splits to take."""
     weight: float = 1.0
     """How often an utterance of it is drawn, relative to the others."""
+    versions: int = 0
+    """Versions of each utterance kept in memory, the recording itself and augmented ones; 0 augments anew at
+    every draw, which costs a small machine half of its time."""
 
     def __post_init__(self) -> None:
+        if self.versions < 0:
+            raise ConfigError(f"{self.manifest}: versions {self.versions} must be 0 or more")
         if self.weight <= 0:
             raise ConfigError(f"{self.manifest}: weight {self.weight} must be above 0; leave the source out")
 
@@ -82,11 +96,13 @@ class PretrainConfig:
     batch_s: float = 80.0
     """Seconds of audio per step."""
     learning_rate: float = 2e-3
-    """Peak rate of AdamW."""
+    """Peak rate of AdamW, for outputs, filters, norms and biases."""
+    matrix_rate: float = 0.03
+    """Peak rate of Muon, for the matrices of the encoder."""
     warmup: float = 0.03
     """Share of the steps over which the rate rises; then it falls to zero on a cosine."""
     weight_decay: float = 0.02
-    """Weight decay of AdamW."""
+    """Weight decay of both."""
     ema_decay: float = 0.999
     """Decay per step of the averaged weights that are evaluated and saved."""
     augment_strength: float = 1.0
@@ -107,8 +123,9 @@ class PretrainConfig:
     def __post_init__(self) -> None:
         if not self.train or not self.dev:
             raise ConfigError("train and dev: got none, give at least one manifest for each")
-        if min(self.steps, self.batch_s, self.learning_rate, self.evaluate_every) <= 0:
-            raise ConfigError("steps, batch_s, learning_rate and evaluate_every must be above 0")
+        for name in ("steps", "batch_s", "learning_rate", "matrix_rate", "evaluate_every"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"{name}: got {getattr(self, name)}, allowed: above 0")
         if not 1 <= self.middle <= self.encoder.num_layers:
             raise ConfigError(
                 f"middle: got {self.middle}, allowed: 1 to {self.encoder.num_layers} (encoder.num_layers)"
@@ -165,14 +182,14 @@ class CtcTask(lightning.LightningModule):
             self.log(f"dev_{name}", edits / max(length, 1), prog_bar=True)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """AdamW, warm-up, then cosine; no decay on biases and norms."""
-        decayed = [p for p in self.parameters() if p.ndim > 1]
-        plain = [p for p in self.parameters() if p.ndim <= 1]
-        groups = [
-            {"params": decayed, "weight_decay": self.config.weight_decay},
-            {"params": plain, "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=self.config.learning_rate, betas=(0.9, 0.98))
+        """Muon and AdamW, warm-up, then cosine."""
+        optimizer = muon_and_adamw(
+            self.model,
+            self.model.encoder,
+            matrix_rate=self.config.matrix_rate,
+            rate=self.config.learning_rate,
+            weight_decay=self.config.weight_decay,
+        )
         return scheduled(optimizer, self.config.steps, self.config.warmup)
 
 
@@ -223,15 +240,16 @@ def phone_error_rate(model: PhoneRecogniser, corpus: Corpus, by: Iterable[str] =
     return {group: edits / max(length, 1) for group, (edits, length) in sorted(totals.items())}
 
 
-def load_sources(sources: tuple[SourceConfig, ...]) -> Corpus:
-    """Read every source into one corpus, without a line that has no phones."""
-    utterances, weights = [], []
+def load_sources(sources: tuple[SourceConfig, ...], root: Path = Path()) -> Corpus:
+    """Read every source below ``root`` into one corpus, without a line that has no phones."""
+    utterances, weights, versions = [], [], []
     for source in sources:
-        found = [entry for entry in read_manifest(source.manifest, source.splits) if entry.phones]
+        found = [entry for entry in read_manifest(root / source.manifest, source.splits) if entry.phones]
         logger.info("%s: %d utterances with phones", source.manifest, len(found))
         utterances += found
         weights += [source.weight] * len(found)
-    return Corpus(utterances, weights)
+        versions += [source.versions] * len(found)
+    return Corpus(utterances, weights, versions)
 
 
 def set_statistics(encoder: EmbeddedEncoder, batches: TrainingBatches) -> None:
@@ -255,8 +273,30 @@ def load_statistics(encoder: EmbeddedEncoder, checkpoint: Path) -> None:
         getattr(encoder.frontend, name).copy_(tensors[f"model.encoder.frontend.{name}"])
 
 
+def claim_folder(config: PretrainConfig, output: Path) -> None:
+    """Write the recipe to ``output``, or hold it against the recipe of the run that is there.
+
+    Raises:
+        ConfigError: the folder holds a run of another recipe.
+    """
+    if (output / "checkpoints" / "last.ckpt").exists() and (output / CONFIG).exists():
+        before, now = read_yaml(output / CONFIG), to_dict(config)
+        changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+        if changed:
+            raise ConfigError(
+                f"{output}: holds a run of a recipe that differs in {', '.join(changed)}; give another "
+                "--output, or the recipe it was started with to go on"
+            )
+    output.mkdir(parents=True, exist_ok=True)
+    write_config(output / CONFIG, config)
+
+
 def pretrain(
-    config: PretrainConfig, output: Path, augment: Augment | None = None, mask: Mask | None = None
+    config: PretrainConfig,
+    output: Path,
+    augment: Augment | None = None,
+    mask: Mask | None = None,
+    root: Path = Path(),
 ) -> dict[str, Any]:
     """Train the phone recogniser of a recipe; called again after a kill, it goes on from its last checkpoint.
 
@@ -265,11 +305,15 @@ def pretrain(
         output: folder for checkpoints, log, weights and metrics.
         augment: waveform augmentation, ``augment(waveform, item_id, seed, epoch)``.
         mask: masking of log-mel, ``mask(features, lengths, generator)``.
+        root: what relative manifest paths start from.
     Returns:
         metrics: hours, steps, phone error rates; also written to ``metrics.json``.
+    Raises:
+        ConfigError: the folder holds a run of another recipe, or the loss was not finite.
     """
+    claim_folder(config, output)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
-    train, dev = load_sources(config.train), load_sources(config.dev)
+    train, dev = load_sources(config.train, root), load_sources(config.dev, root)
     encoder = EmbeddedEncoder(config.encoder, source="kws pretrain")
     model = PhoneRecogniser(encoder, config.middle)
     last = output / "checkpoints" / "last.ckpt"
@@ -292,11 +336,14 @@ def pretrain(
     if not first_step:
         set_statistics(encoder, batches)
     batches.encoder = copy.deepcopy(encoder)  # its front end stays on the processor when the model moves
+    keep_versions(
+        train, augment=augment, encoder=batches.encoder, seed=config.seed, num_workers=config.num_workers
+    )
+    num_workers = (
+        0 if all(train.kept) else config.num_workers
+    )  # a batch of what is kept costs next to nothing
     loader = DataLoader(
-        batches,
-        batch_size=None,
-        num_workers=config.num_workers,
-        prefetch_factor=8 if config.num_workers else None,
+        batches, batch_size=None, num_workers=num_workers, prefetch_factor=8 if num_workers else None
     )
     dev_batches = [batch for batch, _ in evaluation_batches(dev, 120.0, encoder)]
     task = CtcTask(model, config, mask)
@@ -344,7 +391,7 @@ def pretrain(
     metrics["dev_phone_error_rate"] = phone_error_rate(model, dev)
     if config.test:
         metrics["test_phone_error_rate"] = phone_error_rate(
-            model, load_sources(config.test), by=("gender", "age")
+            model, load_sources(config.test, root), by=("gender", "age")
         )
     save_recogniser(output, model, config, metrics)
     return metrics

@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
+from tqdm import tqdm
 
 from kws import audio, phones
-from kws.encoders.sources.embedded import EmbeddedEncoder
+from kws.encoders.sources.embedded import SUBSAMPLING, EmbeddedEncoder
 from kws.manifest import Utterance
 
 logger = logging.getLogger(__name__)
@@ -45,22 +46,31 @@ class CtcBatch(NamedTuple):
 class Corpus:
     """Transcribed utterances with their audio in memory as int16.
 
+    Attributes:
+        kept: per utterance, the log-mel of its versions (see :func:`keep_versions`); empty: augmented anew
+            each time.
+
     Args:
         utterances: each with ``phones``.
         weights: how often each is drawn, relative to the others; None draws all alike.
+        versions: how many versions of each are to be kept; None keeps none.
     Raises:
         ManifestError: an utterance has no phones or unknown ones.
         AudioError: a file cannot be read.
     """
 
     def __init__(
-        self, utterances: list[Utterance], weights: list[float] | None = None, progress: bool = True
+        self,
+        utterances: list[Utterance],
+        weights: list[float] | None = None,
+        versions: list[int] | None = None,
+        progress: bool = True,
     ) -> None:
-        from tqdm import tqdm
-
         order = np.argsort([utterance.duration_s for utterance in utterances], kind="stable")
         self.utterances = [utterances[index] for index in order]
         self.weights = np.asarray([1.0 if weights is None else weights[index] for index in order])
+        self.versions = [0 if versions is None else versions[index] for index in order]
+        self.kept: list[list[np.ndarray]] = [[] for _ in order]
         self.targets = [phones.encode(entry.phones or "", str(entry.path)) for entry in self.utterances]
         self.audio = [
             audio.to_int16(entry.load())
@@ -73,18 +83,22 @@ class Corpus:
         return sum(len(samples) for samples in self.audio) / audio.SAMPLE_RATE / 3600
 
 
-def collate(waveforms: list[np.ndarray], targets: list[list[int]], encoder: EmbeddedEncoder) -> CtcBatch:
-    """Pad rows to the longest, rounded up to whole frames, and compute log-mel."""
-    hop_samples = encoder.info.hop_samples
-    longest = max(len(waveform) for waveform in waveforms)
-    padded = np.zeros((len(waveforms), longest + -longest % hop_samples), np.float32)
-    for row, waveform in zip(padded, waveforms, strict=True):
-        row[: len(waveform)] = waveform
+def log_mel(waveform: np.ndarray, encoder: EmbeddedEncoder) -> np.ndarray:
+    """Return the log-mel (4 * frames, mel) of the whole encoder frames of a (samples,) waveform."""
+    whole = len(waveform) // encoder.info.hop_samples * encoder.info.hop_samples
     with torch.no_grad():
-        features, _ = encoder.frontend(torch.from_numpy(padded))
+        features, _ = encoder.frontend(torch.from_numpy(waveform[None, :whole]))
+    return features[0].numpy()
+
+
+def collate(rows: list[np.ndarray], targets: list[list[int]], encoder: EmbeddedEncoder) -> CtcBatch:
+    """Pad log-mel rows to the longest with digital silence."""
+    features = encoder.frontend.silence().repeat(len(rows), max(len(row) for row in rows), 1)
+    for padded, row in zip(features, rows, strict=True):
+        padded[: len(row)] = torch.from_numpy(row)
     return CtcBatch(
         features,
-        torch.tensor([len(waveform) // hop_samples for waveform in waveforms]),
+        torch.tensor([len(row) // SUBSAMPLING for row in rows]),
         torch.tensor([index for target in targets for index in target]),
         torch.tensor([len(target) for target in targets]),
     )
@@ -95,6 +109,60 @@ def with_tail(samples: np.ndarray) -> np.ndarray:
     return np.pad(audio.to_float32(samples), (0, audio.seconds_to_samples(TAIL_S)))
 
 
+class _Versions(Dataset[Tensor]):
+    """Log-mel of (utterance, version): version 0 is the recording itself, the others are augmented."""
+
+    def __init__(self, corpus: Corpus, augment: Augment | None, encoder: EmbeddedEncoder, seed: int) -> None:
+        self.corpus, self.augment, self.encoder, self.seed = corpus, augment, encoder, seed
+        self.wanted = [(index, v) for index, count in enumerate(corpus.versions) for v in range(count)]
+
+    def __len__(self) -> int:
+        return len(self.wanted)
+
+    def __getitem__(self, number: int) -> Tensor:
+        torch.set_num_threads(1)
+        index, version = self.wanted[number]
+        waveform = with_tail(self.corpus.audio[index])
+        if version and self.augment is not None:
+            waveform = self.augment(waveform, self.corpus.utterances[index].item_id, self.seed, version)
+        return torch.from_numpy(log_mel(waveform, self.encoder)).half()
+
+
+def keep_versions(
+    corpus: Corpus,
+    *,
+    augment: Augment | None,
+    encoder: EmbeddedEncoder,
+    seed: int,
+    num_workers: int,
+    progress: bool = True,
+) -> None:
+    """Compute the versions that a corpus asks for and keep them in memory, 46 MB an hour at 64 mel bands.
+
+    A small machine then spends its time on the model; masks still differ at every draw. Source: data echoing,
+    Choi et al., arXiv:1907.05550.
+
+    Args:
+        corpus: its ``kept`` is filled.
+        augment: waveform augmentation, or None.
+        encoder: whose front end, with its statistics set, makes the features.
+        seed: seed of the augmentation; a version depends on it, the item and the version's number alone.
+        num_workers: processes; 0 uses this one.
+        progress: show a bar.
+    """
+    made = _Versions(corpus, augment, encoder, seed)
+    threads = torch.get_num_threads()
+    loader = DataLoader(
+        made, batch_size=None, num_workers=num_workers, prefetch_factor=16 if num_workers else None
+    )
+    corpus.kept = [[] for _ in corpus.audio]
+    for (index, _), features in zip(
+        made.wanted, tqdm(loader, "augmenting speech", disable=not progress), strict=True
+    ):
+        corpus.kept[index].append(features.numpy().copy())
+    torch.set_num_threads(threads)
+
+
 class TrainingBatches(IterableDataset[CtcBatch]):
     """Training batches; batch ``step`` depends on seed and step alone, so a resumed run goes on alike.
 
@@ -103,8 +171,7 @@ class TrainingBatches(IterableDataset[CtcBatch]):
         batch_s: seconds of audio per batch, padding not counted.
         augment: waveform augmentation, or None.
         ramp_steps: steps over which the share of augmented utterances rises from none to all; CTC finds its
-            first
-            alignments in clean speech far sooner.
+            first alignments in clean speech far sooner.
         encoder: whose front end makes the features.
         first_step, num_steps: which batches to give.
         seed: seed of every draw.
@@ -149,13 +216,17 @@ class TrainingBatches(IterableDataset[CtcBatch]):
         mean_s = float(np.mean([corpus.utterances[index].duration_s for index in near]))
         count = max(1, min(len(near), round(self.batch_s / (mean_s + TAIL_S))))
         chosen = rng.choice(near, size=count, replace=False, p=chances)
-        waveforms = []
+        rows = []
         for index in sorted(chosen):
+            plain = rng.random() * self.ramp_steps > step
+            if corpus.kept[index]:
+                rows.append(corpus.kept[index][0 if plain else rng.integers(len(corpus.kept[index]))])
+                continue
             waveform = with_tail(corpus.audio[index])
-            if self.augment is not None and rng.random() * self.ramp_steps <= step:
+            if self.augment is not None and not plain:
                 waveform = self.augment(waveform, corpus.utterances[index].item_id, self.seed, step)
-            waveforms.append(waveform)
-        return collate(waveforms, [corpus.targets[index] for index in sorted(chosen)], self.encoder)
+            rows.append(log_mel(waveform, self.encoder))
+        return collate(rows, [corpus.targets[index] for index in sorted(chosen)], self.encoder)
 
 
 def evaluation_batches(
@@ -172,7 +243,9 @@ def evaluation_batches(
             stop += 1
         rows = range(start, stop)
         batch = collate(
-            [with_tail(corpus.audio[row]) for row in rows], [corpus.targets[row] for row in rows], encoder
+            [log_mel(with_tail(corpus.audio[row]), encoder) for row in rows],
+            [corpus.targets[row] for row in rows],
+            encoder,
         )
         yield batch, [corpus.utterances[row] for row in rows]
         start = stop

@@ -12,7 +12,13 @@ from kws.audio import SAMPLE_RATE
 from kws.encoders.base import Encoder
 from kws.encoders.registry import build_encoder
 
-TINY_EMBEDDED: dict[str, Any] = {"num_mels": 8, "dimension": 16, "num_layers": 3, "kernel": 3}
+TINY_EMBEDDED: dict[str, Any] = {
+    "num_mels": 8,
+    "dimension": 16,
+    "num_layers": 3,
+    "kernel": 3,
+    "lookahead": 2,
+}
 TINY_EMFORMER: dict[str, Any] = {
     "time_reduction_input_dim": 8,
     "transformer_num_heads": 2,

@@ -39,6 +39,8 @@ class EmbeddedConfig:
     """Width of a block's inner layer, as a multiple of ``dimension``."""
     drop: float = 0.1
     """Probability that a row skips a block in training (stochastic depth); 0 in eval mode."""
+    lookahead: int = 0
+    """Blocks, from the first, that wait one frame (40 ms) to see what comes after."""
 
     def __post_init__(self) -> None:
         for name in ("num_mels", "dimension", "num_layers", "kernel", "expansion"):
@@ -46,6 +48,12 @@ class EmbeddedConfig:
                 raise ConfigError(f"encoder.{name}: got {getattr(self, name)}, allowed: 1 or more")
         if not 0 <= self.drop < 1:
             raise ConfigError(f"encoder.drop: got {self.drop}, allowed: 0 up to but not including 1")
+        if not 0 <= self.lookahead <= self.num_layers:
+            raise ConfigError(
+                f"encoder.lookahead: got {self.lookahead}, allowed: 0 to {self.num_layers} (num_layers)"
+            )
+        if self.lookahead and self.kernel < 2:
+            raise ConfigError("encoder.kernel: got 1, allowed with encoder.lookahead: 2 or more")
 
 
 class Stem(nn.Module):
@@ -70,7 +78,7 @@ class Stem(nn.Module):
 
 
 class EmbeddedEncoder(Encoder):
-    """Streaming phone-CTC encoder, causal: look-ahead 0.
+    """Streaming phone-CTC encoder; its look-ahead is a wait, so no frame depends on what comes after it.
 
     Args:
         config: its shape.
@@ -88,8 +96,10 @@ class EmbeddedEncoder(Encoder):
         self.frontend = frontend.LogMel(config.num_mels)
         self.stem = Stem(config.num_mels, config.dimension)
         blocks = [
-            SeparableBlock(config.dimension, config.kernel, config.expansion, config.drop)
-            for _ in range(config.num_layers)
+            SeparableBlock(
+                config.dimension, config.kernel, config.expansion, config.drop, int(number < config.lookahead)
+            )
+            for number in range(config.num_layers)
         ]
         self.layers = nn.ModuleList(blocks)
         self.source, self.licence = source, licence
@@ -114,7 +124,7 @@ class EmbeddedEncoder(Encoder):
             name="embedded",
             hop_samples=HOP_SAMPLES,
             receptive_field_samples=reach * frontend.HOP_SAMPLES + frontend.WINDOW_SAMPLES,
-            lookahead_samples=0,
+            lookahead_samples=min(config.lookahead, len(self.layers)) * HOP_SAMPLES,
             dimension=config.dimension,
             num_layers=len(self.layers),
             streaming=True,

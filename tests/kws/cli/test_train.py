@@ -270,7 +270,10 @@ def test_auto_says_which_policy_it_took_and_why(
 ):
     run = tmp_path / "run"
     assert main(train_words(recordings, run, "--policy", "auto")) == 0
-    assert "note: policy head: 6 recordings are fewer than 25: the borrowed layers stay" in capsys.readouterr().out
+    assert (
+        "note: policy head: 6 recordings are fewer than 25: the borrowed layers stay"
+        in capsys.readouterr().out
+    )
     assert read_json(run / "metrics.json")["policy"] == "head"
 
 

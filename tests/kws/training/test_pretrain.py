@@ -21,7 +21,15 @@ from kws.errors import ConfigError, KwsError, ManifestError
 from kws.manifest import read_manifest
 from kws.training import pretrain as module
 from kws.training.pretrain import PretrainConfig, SourceConfig, phone_error_rate, pretrain
-from kws.training.pretrain_data import TAIL_S, Corpus, TrainingBatches, evaluation_batches
+from kws.training.pretrain_data import (
+    TAIL_S,
+    Corpus,
+    TrainingBatches,
+    evaluation_batches,
+    keep_versions,
+    log_mel,
+    with_tail,
+)
 from tests.support.training import noise, tone, write_manifest, write_wavs
 from tests.tolerances import PADDED
 
@@ -93,6 +101,37 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(config: PretrainConfig, tmp
     encoder = load_recogniser(tmp_path / "whole").encoder
     assert encoder.config == TINY
     assert float(encoder.frontend.mean.abs().max()) > 1  # band statistics of the speech, not zeros
+
+
+def test_a_folder_with_a_run_of_another_recipe_is_refused(config: PretrainConfig, tmp_path: Path):
+    pretrain(config, tmp_path, no_change)
+    before = (tmp_path / "weights.safetensors").read_bytes()
+    with pytest.raises(
+        ConfigError, match="holds a run of a recipe that differs in seed, steps; give another"
+    ):
+        pretrain(replace(config, steps=6, seed=2), tmp_path, no_change)
+    assert (tmp_path / "weights.safetensors").read_bytes() == before
+
+
+def test_kept_versions_are_the_recording_and_its_augmented_forms(folder: Path):
+    corpus = Corpus(read_manifest(folder / "speech.jsonl")[:5], versions=[3, 3, 0, 0, 0], progress=False)
+    encoder = EmbeddedEncoder(TINY)
+
+    def scale(waveform: np.ndarray, item_id: str, seed: int, epoch: int) -> np.ndarray:
+        return waveform / (1 + epoch)
+
+    keep_versions(corpus, augment=scale, encoder=encoder, seed=1, num_workers=0, progress=False)
+    assert [len(kept) for kept in corpus.kept] == [0, 3, 0, 3, 0]  # in order of length: 0.4 0.5 0.6 0.7 0.9 s
+    for version, kept in enumerate(corpus.kept[1]):
+        expected = log_mel(scale(with_tail(corpus.audio[1]), "", 1, version), encoder)
+        np.testing.assert_allclose(kept, expected, rtol=1e-3, atol=1e-2)  # half precision
+    drawn = TrainingBatches(
+        corpus, batch_s=0.5, augment=None, encoder=encoder, num_steps=40, seed=3, ramp_steps=20
+    )
+    corpus.weights[:] = [0, 1, 0, 0, 0]
+    first = [float(drawn.batch(step).features[0, 0, 0]) for step in range(40)]
+    assert first[0] == float(corpus.kept[1][0][0, 0])
+    assert set(first[20:]) == {float(kept[0, 0]) for kept in corpus.kept[1]}
 
 
 def test_corpora_are_sorted_by_length_and_read_as_int16(folder: Path):
@@ -196,7 +235,7 @@ def test_the_phone_error_rate_is_edits_over_reference_phones(folder: Path):
     ("values", "message"),
     [
         ({"middle": 3}, r"middle: got 3, allowed: 1 to 2 \(encoder.num_layers\)"),
-        ({"steps": 0}, "steps, batch_s, learning_rate and evaluate_every must be above 0"),
+        ({"steps": 0}, "steps: got 0, allowed: above 0"),
         ({"dev": []}, "train and dev: got none, give at least one manifest for each"),
         ({"precision": "8-bit"}, "got '8-bit', allowed: bf16-mixed, 32-true"),
         ({"train": [{"manifest": "a.jsonl", "weight": 0}]}, "a.jsonl: weight 0.0 must be above 0"),
@@ -204,6 +243,8 @@ def test_the_phone_error_rate_is_edits_over_reference_phones(folder: Path):
         ({"train": [{}]}, r"train\[0\]: .*manifest"),
         ({"encoder": {"kernl": 3}}, "encoder: unknown key `kernl`; did you mean `kernel`"),
         ({"encoder": {"drop": 1.0}}, "encoder.drop: got 1.0"),
+        ({"encoder": {"lookahead": 99}}, r"encoder.lookahead: got 99, allowed: 0 to 10"),
+        ({"train": [{"manifest": "a.jsonl", "versions": -1}]}, "a.jsonl: versions -1 must be 0 or more"),
     ],
 )
 def test_recipes_that_cannot_work_are_refused(values: dict[str, object], message: str):
