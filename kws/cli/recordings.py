@@ -183,9 +183,20 @@ def _split(name: str, kept: list[Recording], keywords: Sequence[str], notes: lis
                 "miss rate shown in training is that of augmented training recordings and too low"
             )
             return [replace(entry, split="train") for entry in kept]
+    if name == "negatives" and len(kept) == 1 and kept[0].split is None:
+        notes.append(f"negatives: a single file; the thresholds are chosen on its last {DEV_NEGATIVES:.0%}")
+        return _cut_in_two(kept[0])
     fraction = DEV_POSITIVES if name == "positives" else DEV_NEGATIVES
     ensure = ("train",) if name == "noise" else ("train", "dev")
     config = SplitConfig(dev_fraction=fraction, test_fraction=0.0, ensure=ensure, ensure_labels=present)
     outcome = splits.split(kept, config)
     notes += [f"{name}: {note}" for note in outcome.notes]
     return list(outcome.recordings)
+
+
+def _cut_in_two(recording: Recording) -> list[Recording]:
+    """Share a single recording out: its beginning to train on, its end for the thresholds."""
+    length_s = recording.duration_s or 0.0
+    first_s = (1 - DEV_NEGATIVES) * length_s
+    end = {"offset_s": recording.offset_s + first_s, "duration_s": length_s - first_s, "split": "dev"}
+    return [replace(recording, duration_s=first_s, split="train"), replace(recording, **end)]

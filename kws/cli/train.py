@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 HELP = "recordings to a keyword model"
 DEV_SEED = 7_001
 """Added to the seed where training recordings are augmented to stand in for held-out ones."""
-DEV_COPIES = 2
+DEV_COPIES, DEV_COPIED = 2, 25
+"""So many augmented copies of so many recordings stand in for each keyword that has none held out."""
 IDENTITY = "run.json"
 
 
@@ -353,18 +354,16 @@ def load_audio(
     labels = [keywords.index(entry.label or "") for entry in train]
     held = [entry for entry in recordings if entry.split == "dev"]
     positives = AudioStore(train, None, 1, "positives")
-    if held:
-        clips, dev_labels = (
-            [entry.load() for entry in held],
-            [keywords.index(entry.label or "") for entry in held],
-        )
-    else:
-        chosen = [index for index in range(len(train)) for _ in range(DEV_COPIES)][: 25 * DEV_COPIES]
-        clips = [
-            augment(positives.waveform(index), train[index].item_id, seed + DEV_SEED, number)
-            for number, index in enumerate(chosen)
-        ]
-        dev_labels = [labels[index] for index in chosen]
+    clips, dev_labels = (
+        [entry.load() for entry in held],
+        [keywords.index(entry.label or "") for entry in held],
+    )
+    lacking = set(labels) - set(dev_labels)
+    for label in sorted(lacking):
+        own = [index for index, other in enumerate(labels) if other == label][:DEV_COPIED]
+        for number, index in enumerate(index for index in own for _ in range(DEV_COPIES)):
+            clips.append(augment(positives.waveform(index), train[index].item_id, seed + DEV_SEED, number))
+            dev_labels.append(label)
     data = TrainingData(
         positives=positives,
         labels=labels,
@@ -373,7 +372,7 @@ def load_audio(
         ),
         dev_positives=clips,
         dev_labels=dev_labels,
-        held_out=bool(held),
+        held_out=not lacking,
         dev_negatives=AudioStore(
             [entry for entry in other if entry.split == "dev"], cache, num_workers, "dev negatives"
         ),

@@ -18,10 +18,10 @@ import yaml
 
 from kws import Detector
 from kws.checkpoint import load_model, load_operating_point
-from kws.cli import main
+from kws.cli import main, train
 from kws.cli.recordings import select_keyword, select_negatives, words_of
 from kws.cli.train import gain_note
-from tests.support.training import noise, spoken, tiny_weights, train_words, write_manifest
+from tests.support.training import noise, spoken, tiny_weights, train_words, write_manifest, write_wavs
 from tests.tolerances import ONNX
 
 REPOSITORY = Path(__file__).parents[3]
@@ -176,7 +176,6 @@ def test_wrong_usage_ends_with_code_2_and_a_message_and_spoils_nothing(
     more: list[str],
     message: str,
 ):
-    from kws.cli import train
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(train, "load_audio", lambda *_: pytest.fail("audio was read first"))
@@ -246,6 +245,38 @@ def test_with_enough_recordings_some_are_held_out_of_each_keyword(
     assert splits == {(label, split) for label in ("tone", "other") for split in ("train", "dev")}
     metrics = read_json(run / "metrics.json")
     assert metrics["held_out"] is True and metrics["recordings"] < 6
+
+
+@pytest.mark.parametrize("held_out", [0, 2])
+def test_recordings_stand_in_for_a_keyword_of_which_none_is_held_out(
+    held_out: int, recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(train, "DEV_COPIED", 2)
+    sources = []
+    for keyword, dev in (("tone", 0), ("other", held_out)):
+        paths = sorted((recordings / keyword).iterdir())
+        splits = [{"path": path, "split": "dev" if n < dev else "train"} for n, path in enumerate(paths)]
+        sources.append(write_manifest(tmp_path / f"{keyword}.jsonl", splits))
+    run = tmp_path / "run"
+    assert main(train_words(recordings, run, keywords=("tone", "other"), positives=sources)) == 0
+    metrics = read_json(run / "metrics.json")
+    assert metrics["held_out"] is False
+    assert all(0 <= metrics["dev_miss"][keyword] <= 1 for keyword in ("tone", "other"))
+
+
+def test_a_single_long_file_of_negatives_is_cut_in_two(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (path,) = write_wavs(tmp_path, [noise(20.0)])
+    run = tmp_path / "run"
+    assert main(train_words(recordings, run, negatives=path)) == 0
+    assert (
+        "note: negatives: a single file; the thresholds are chosen on its last 15%" in capsys.readouterr().out
+    )
+    first, last = rows(run / "data" / "negatives.jsonl")
+    assert (first["split"], first["duration_s"], last["split"]) == ("train", 17.0, "dev")
+    assert (last["offset_s"], last["duration_s"]) == (17.0, 3.0)
+    assert read_json(run / "metrics.json")["negative_hours"] == pytest.approx(17 / 3600, abs=5e-4)
 
 
 def test_a_keyword_that_is_nearly_all_of_one_speaker_is_held_out_of_too():
