@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
@@ -30,7 +30,7 @@ from kws.encoders.sources.embedded import SUBSAMPLING, EmbeddedConfig, EmbeddedE
 from kws.encoders.sources.embedded_weights import save_recogniser
 from kws.errors import ConfigError
 from kws.manifest import read_manifest
-from kws.training.logs import keep_earlier_log
+from kws.training.logs import StepBar, keep_earlier_log
 from kws.training.optimizers import muon_and_adamw
 from kws.training.pretrain_data import (
     Augment,
@@ -339,9 +339,8 @@ def pretrain(
     keep_versions(
         train, augment=augment, encoder=batches.encoder, seed=config.seed, num_workers=config.num_workers
     )
-    num_workers = (
-        0 if all(train.kept) else config.num_workers
-    )  # a batch of what is kept costs next to nothing
+    # a batch of what is kept costs next to nothing
+    num_workers = 0 if all(train.kept) else config.num_workers
     loader = DataLoader(
         batches, batch_size=None, num_workers=num_workers, prefetch_factor=8 if num_workers else None
     )
@@ -367,7 +366,7 @@ def pretrain(
                 save_top_k=0,
             ),
             EMAWeightAveraging(decay=config.ema_decay),
-            TQDMProgressBar(refresh_rate=20),
+            StepBar(refresh_rate=20),
         ],
         enable_model_summary=False,
     )

@@ -151,6 +151,8 @@ def keep_versions(
         progress: show a bar.
     """
     made = _Versions(corpus, augment, encoder, seed)
+    if not made.wanted:
+        return
     threads = torch.get_num_threads()
     loader = DataLoader(
         made, batch_size=None, num_workers=num_workers, prefetch_factor=16 if num_workers else None

@@ -86,12 +86,17 @@ def cut(waveform: np.ndarray, item_id: str, seed: int, epoch: int) -> np.ndarray
     return waveform
 
 
-def test_a_stopped_run_goes_on_as_if_it_had_not_been(config: PretrainConfig, tmp_path: Path):
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(
+    config: PretrainConfig, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
     metrics = pretrain(config, tmp_path / "whole", no_change, SpecAugment())
     with pytest.raises(RuntimeError, match="the power went out"):
         pretrain(config, tmp_path / "stopped", cut, SpecAugment())
     assert (tmp_path / "stopped" / "checkpoints" / "last.ckpt").is_file()
+    capfd.readouterr()
     resumed = pretrain(config, tmp_path / "stopped", no_change, SpecAugment())
+    shown = "".join(capfd.readouterr())
+    assert "4/4 " in shown and "augmenting" not in shown  # the bar knows the end; no versions are kept
     whole = load_file(tmp_path / "whole" / "weights.safetensors")
     stopped = load_file(tmp_path / "stopped" / "weights.safetensors")
     assert whole.keys() == stopped.keys() and all(torch.equal(whole[name], stopped[name]) for name in whole)
