@@ -168,8 +168,8 @@ def _rejections(name: str, stats: Stats, config: CheckConfig) -> Iterator[Findin
         yield Finding(
             "long",
             "reject",
-            f"{name}: {stats.duration_s:.1f} s long, at most {config.max_s:g} s is allowed; cut it or raise "
-            "checks.max_s",
+            f"{name}: {stats.duration_s:.1f} s long, at most {config.max_s:g} s is allowed; cut it, or raise "
+            "checks.max_s of `kws prep`",
         )
     if stats.peak_db < config.silence_peak_db or stats.rms_db < config.silence_rms_db:
         yield Finding(

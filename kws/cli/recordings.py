@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 HELD_OUT_FROM = 60
 """With fewer recordings of a keyword none is held out: each is worth more in training than in choosing."""
+KEYWORD_LENGTH_S = (0.15, 30.0)
+"""Shortest and longest recording that can be of a keyword alone, in seconds."""
 DEV_POSITIVES = 0.15
 DEV_NEGATIVES = 0.15
 
@@ -128,7 +130,7 @@ def prepare_training(
     for name, entries in (("positives", recordings), ("negatives", other), ("noise", background)):
         if not entries:
             continue
-        limits = CheckConfig(min_s=0.15) if name == "positives" else CheckConfig()
+        limits = CheckConfig(*KEYWORD_LENGTH_S) if name == "positives" else CheckConfig()
         result = checks.check_all(entries, limits, num_workers, None, cache / "measurements.jsonl")
         if result.left_out:
             notes.append(

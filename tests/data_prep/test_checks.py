@@ -169,6 +169,30 @@ def test_ten_minutes_are_read_in_bounded_memory(tmp_path: Path) -> None:
         assert peak_bytes < 6e6
 
 
+@pytest.mark.slow
+def test_ten_hours_are_read_in_bounded_memory_and_refused_where_a_phrase_is_wanted(tmp_path: Path) -> None:
+    noise = (3000 * np.random.default_rng(0).standard_normal(60 * 16_000)).astype("<i2").tobytes()
+    path, num_bytes = write_audio(tmp_path / "a.wav", np.zeros(1, dtype=np.float32)), 10 * 3600 * 32_000
+    with path.open("r+b") as file:
+        start = file.seek(0, 2) - 2
+        for hour in range(10):  # a minute of noise each hour; the rest is a hole that takes no space
+            file.seek(start + hour * 3600 * 32_000)
+            file.write(noise)
+        file.truncate(start + num_bytes)
+        for offset, value in ((4, start + num_bytes - 8), (start - 4, num_bytes)):
+            file.seek(offset)
+            file.write(value.to_bytes(4, "little"))
+    tracemalloc.start()
+    check = check_file(path)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert check.rejection is None and check.recording.duration_s == 36_000.0
+    assert check.stats is not None and check.stats.rms_db == pytest.approx(-38.6, abs=0.1)
+    assert peak_bytes < 6e6
+    message = rejected(check_file(path, CheckConfig(max_s=30.0), known=check.stats), "long")
+    assert "36000.0 s long, at most 30 s is allowed; cut it, or raise checks.max_s" in message
+
+
 def test_result_does_not_depend_on_where_blocks_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_audio(tmp_path / "a.wav", np.random.default_rng(0).uniform(-1.1, 1.1, 50_000).clip(-1, 1))
     whole = check_file(path).stats

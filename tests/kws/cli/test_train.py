@@ -353,6 +353,10 @@ def test_sources_without_anything_to_train_on_are_named(
         "tone: no recording is left to train on; give some split `train`, or none a split",
         positives=[manifest("p.jsonl", "tone", split="dev")],
     )
+    lecture = tmp_path / "lecture"
+    lecture.mkdir()
+    write_wavs(lecture, [noise(31.0), noise(31.0, 1)])
+    refused("000.wav: 31.0 s long, at most 30 s is allowed; cut it", positives=[lecture])
     broken = tmp_path / "broken"
     broken.mkdir()
     for name in ("a.wav", "b.wav"):
