@@ -1,17 +1,19 @@
 """Miss rate at false accepts per hour by recordings and policy, beside openWakeWord's embedding.
 
-    python benchmarks/keywords.py --data DATA --work WORK [--peers PEERS] [--jobs 2]
+    python benchmarks/keywords.py --data DATA --work WORK [--peers PEERS] [--choices] [--jobs 2]
 
 Each cell is what a person would do: ``kws train``, ``kws export``, then ``kws.Detector`` on speakers, noise
 and rooms that training never met. Finished cells are kept in ``benchmarks/results/keywords.jsonl`` and not
 run again; ``--table`` only prints what is there and writes ``benchmarks/results/keywords.md`` and
-``keywords.png``.
+``keywords.png``. ``--choices`` also runs the default with one setting changed (depth, layers that move, their
+rate, rounds of training), kept in ``choices.jsonl`` and ``choices.md``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -36,6 +38,16 @@ COUNTS = (10, 50, None)
 EXTRA_COUNTS = (25, 100)
 POLICIES = ("head", "early", "late", "all", "scratch")
 SEEDS = (0, 1)
+CHOICES = {
+    50: (
+        *(f"model.depth={depth}" for depth in (4, 8, 10)),
+        *(f"train.transfer.num_layers={number}" for number in (1, 6)),
+        "train.transfer.encoder_rate=1.0",
+        "train.epochs=16",
+    ),
+    10: tuple(f"model.depth={depth}" for depth in (4, 8, 10)),
+}
+"""Settings to try, one at a time, with so many recordings and the policy that they get by default."""
 ALL_RECORDINGS = 195
 """About how many recordings of a keyword ``all`` is."""
 TAIL_S = 1.0
@@ -49,11 +61,14 @@ class Cell(NamedTuple):
     count: int | None
     policy: str
     seed: int
+    change: str = ""
+    """One setting that differs from the default, as ``kws train --set`` takes it."""
 
     @property
     def name(self) -> str:
         """Name in results and folders."""
-        return f"{self.keyword}-{self.count or 'all'}-{self.policy}-{self.seed}"
+        parts = (self.keyword, self.count or "all", self.policy, self.seed, self.change)
+        return "-".join(str(part) for part in parts if part != "")
 
 
 def default_policy(count: int | None) -> str:
@@ -63,9 +78,16 @@ def default_policy(count: int | None) -> str:
     return choose(TransferConfig(), count or ALL_RECORDINGS)[0]
 
 
-def cells(with_peer: bool) -> list[Cell]:
-    """Return every cell once, those that carry the product's claim first."""
+def cells(with_peer: bool, with_choices: bool = False) -> list[Cell]:
+    """Return every cell once: changed settings, then those that carry the product's claim, then the rest."""
     wanted = [
+        Cell(keyword, count, default_policy(count), 0, change)
+        for count, changes in CHOICES.items()
+        for change in ("", *changes)
+        for keyword in corpora.KEYWORDS
+        if with_choices
+    ]
+    wanted += [
         Cell(k, n, p, s)
         for s in SEEDS
         for n in (50, 10, None)
@@ -83,17 +105,11 @@ def cells(with_peer: bool) -> list[Cell]:
     return list(dict.fromkeys(wanted))
 
 
-def results_file() -> Path:
-    """Return the file of finished cells."""
-    return RESULTS / "keywords.jsonl"
-
-
-def finished() -> dict[str, dict]:
-    """Return the finished cells by name."""
-    if not results_file().exists():
-        return {}
-    rows = [json.loads(line) for line in results_file().read_text(encoding="utf-8").splitlines()]
-    return {row["cell"]: row for row in rows}
+def finished(kind: str) -> dict[str, dict]:
+    """Return the finished cells of a kind (``keywords``, ``choices``) by name."""
+    path = RESULTS / f"{kind}.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return {row["cell"]: row for row in map(json.loads, lines)}
 
 
 def detector_scores(
@@ -176,6 +192,7 @@ def run_cell(cell: Cell, data: Path, work: Path, peers: Path | None) -> dict:
 
     run = work / "runs" / cell.name
     overrides = [f"train.transfer.policy={cell.policy}", f"train.seed={cell.seed}", "train.num_workers=0"]
+    overrides += [cell.change] if cell.change else []
     summary = train(
         [cell.keyword],
         [positives],
@@ -202,8 +219,8 @@ def run_cell(cell: Cell, data: Path, work: Path, peers: Path | None) -> dict:
 
 def run_all(arguments: argparse.Namespace) -> None:
     """Run what is missing, each cell in a process of its own."""
-    done = finished()
-    wanted = [cell for cell in cells(arguments.peers is not None) if cell.name not in done]
+    done = finished("keywords") | finished("choices")
+    wanted = [c for c in cells(arguments.peers is not None, arguments.choices) if c.name not in done]
     if arguments.only:
         wanted = [cell for cell in wanted if any(part in cell.name for part in arguments.only)]
     print(f"{len(done)} cells finished, {len(wanted)} to run", flush=True)
@@ -236,24 +253,33 @@ def run_all(arguments: argparse.Namespace) -> None:
 
 def append_row(row: dict) -> None:
     """Add a finished cell to the results, in one write so that processes do not mix."""
-    results_file().parent.mkdir(parents=True, exist_ok=True)
-    with results_file().open("a", encoding="utf-8") as file:
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    with (RESULTS / f"{'choices' if row['change'] else 'keywords'}.jsonl").open(
+        "a", encoding="utf-8"
+    ) as file:
         file.write(json.dumps(row) + "\n")
 
 
 def parse_cell(name: str) -> Cell:
     """Turn a cell's name back into the cell."""
-    keyword, count, policy, seed = name.split("-")
-    return Cell(keyword, None if count == "all" else int(count), policy, int(seed))
+    keyword, count, policy, seed, *change = name.split("-", 4)
+    return Cell(keyword, None if count == "all" else int(count), policy, int(seed), *change)
+
+
+def misses_with_interval(rows: list[dict], condition: str, rate: float) -> str:
+    """Return the misses of all rows together, in percent with the exact 95 % interval."""
+    from kws.evaluation.intervals import proportion
+
+    missed, clips = (sum(row["misses"][condition][str(rate)][i] for row in rows) for i in (0, 1))
+    interval = proportion(missed, clips)
+    return f"{100 * missed / clips:.1f} ({100 * interval.low:.1f}–{100 * interval.high:.1f})"
 
 
 def table(rows: dict[str, dict]) -> Iterator[str]:
-    """Yield the lines of a Markdown table: misses in percent with exact 95 % intervals."""
-    from kws.evaluation.intervals import proportion
-
+    """Yield the lines of a Markdown table of recordings and policies."""
     groups: dict[tuple, list[dict]] = {}
     for row in rows.values():
-        groups.setdefault((row["count"] or 10_000, row["policy"]), []).append(row)
+        groups.setdefault((row["count"] or math.inf, row["policy"]), []).append(row)
     any_row = next(iter(rows.values()))
     yield (
         f"Misses in % with exact 95 % intervals, over the keywords and seeds run; negatives "
@@ -264,24 +290,26 @@ def table(rows: dict[str, dict]) -> Iterator[str]:
     yield "| recordings | policy | runs | " + " | ".join(heads) + " |"
     yield "|---|---|---|" + "---|" * len(heads)
     for (count, policy), members in sorted(groups.items()):
-        values = []
-        for condition in corpora.CONDITIONS:
-            for rate in RATES:
-                missed, clips = (
-                    sum(row["misses"][condition][str(rate)][i] for row in members) for i in (0, 1)
-                )
-                interval = proportion(missed, clips)
-                values.append(
-                    f"{100 * missed / clips:.1f} ({100 * interval.low:.1f}–{100 * interval.high:.1f})"
-                )
         name = "openWakeWord embedding" if policy == "peer" else policy
-        if policy == default_policy(None if count == 10_000 else count):
+        if policy == default_policy(members[0]["count"]):
             name += " (default)"
-        yield (
-            f"| {'all' if count == 10_000 else count} | {name} | {len(members)} | "
-            + " | ".join(values)
-            + " |"
-        )
+        values = [misses_with_interval(members, c, rate) for c in corpora.CONDITIONS for rate in RATES]
+        number = "all" if math.isinf(count) else count
+        yield f"| {number} | {name} | {len(members)} | " + " | ".join(values) + " |"
+
+
+def choices_table(rows: dict[str, dict], changed: dict[str, dict]) -> Iterator[str]:
+    """Yield the lines of a Markdown table of changed settings, the default of seed 0 first."""
+    yield "| recordings | policy | changed | " + " | ".join(f"{c}, 1 FA/h" for c in corpora.CONDITIONS) + " |"
+    yield "|---|---|---|" + "---|" * len(corpora.CONDITIONS)
+    for count, changes in CHOICES.items():
+        policy = default_policy(count)
+        for change in ("", *changes):
+            names = [Cell(keyword, count, policy, 0, change).name for keyword in corpora.KEYWORDS]
+            members = [{**rows, **changed}[name] for name in names if name in rows or name in changed]
+            if members:
+                values = [misses_with_interval(members, c, 1.0) for c in corpora.CONDITIONS]
+                yield f"| {count} | {policy} | {change or '–'} | " + " | ".join(values) + " |"
 
 
 def plot(rows: dict[str, dict], path: Path) -> None:
@@ -333,6 +361,9 @@ def main() -> None:
     parser.add_argument(
         "--jobs", type=int, default=2, help="cells at once, one thread each (default: %(default)s)"
     )
+    parser.add_argument(
+        "--choices", action="store_true", help="also run the default with one setting changed"
+    )
     parser.add_argument("--only", nargs="*", help="run cells whose name holds one of these")
     parser.add_argument("--cell", help=argparse.SUPPRESS)
     parser.add_argument(
@@ -346,7 +377,11 @@ def main() -> None:
         for keyword in corpora.KEYWORDS:
             corpora.test_audio(arguments.data, arguments.work, keyword)
         run_all(arguments)
-    rows = finished()
+    rows, changed = finished("keywords"), finished("choices")
+    if changed:
+        text = "\n".join(choices_table(rows, changed))
+        (RESULTS / "choices.md").write_text(text + "\n", encoding="utf-8")
+        print(f"{text}\n")
     if rows:
         text = "\n".join(table(rows))
         (RESULTS / "keywords.md").write_text(text + "\n", encoding="utf-8")
