@@ -200,5 +200,6 @@ def _cut_in_two(recording: Recording) -> list[Recording]:
     """Share a single recording out: its beginning to train on, its end for the thresholds."""
     length_s = recording.duration_s or 0.0
     first_s = (1 - DEV_NEGATIVES) * length_s
-    end = {"offset_s": recording.offset_s + first_s, "duration_s": length_s - first_s, "split": "dev"}
-    return [replace(recording, duration_s=first_s, split="train"), replace(recording, **end)]
+    first = replace(recording, duration_s=first_s, split="train")
+    offset_s = recording.offset_s + first_s
+    return [first, replace(recording, offset_s=offset_s, duration_s=length_s - first_s, split="dev")]
