@@ -40,12 +40,16 @@ POLICIES = ("head", "early", "late", "all", "scratch")
 SEEDS = (0, 1)
 CHOICES = {
     50: (
+        "train.batch.confusable_share=0.0",
         *(f"model.depth={depth}" for depth in (4, 8, 10)),
         *(f"train.transfer.num_layers={number}" for number in (1, 6)),
         "train.transfer.encoder_rate=1.0",
         "train.epochs=16",
     ),
-    10: tuple(f"model.depth={depth}" for depth in (4, 8, 10)),
+    10: (
+        "train.batch.confusable_share=0.0",
+        *(f"model.depth={depth}" for depth in (4, 8, 10)),
+    ),
 }
 """Settings to try, one at a time, with so many recordings and the policy that they get by default."""
 ALL_RECORDINGS = 195

@@ -109,9 +109,9 @@ def load_model(folder: str | Path) -> WakeWordModel:
         encoder = truncate(build_encoder(config.encoder, values["encoder_shape"]), config.depth)
     except ConfigError as error:
         raise ConfigError(f"{folder / CONFIG}: {error}") from error
-    model = WakeWordModel(
-        encoder, build_head(config.head, encoder.info.dimension, len(config.keywords)), config.keywords
-    )
+    dimension = encoder.info.dimension
+    head = build_head(config.head, dimension, len(config.keywords), config.pronunciations, config.readings)
+    model = WakeWordModel(encoder, head, config.keywords)
     load_strictly(model, read_weights(folder / WEIGHTS), folder / WEIGHTS)
     return model.eval()
 

@@ -165,13 +165,15 @@ class BatchConfig:
     """Share of negatives drawn from the mined hard ones, once there are any."""
     partial_share: float = 0.1
     """Share of negatives that are the first or last part of a keyword recording alone."""
+    confusable_share: float = 0.15
+    """Share of negatives that are words which sound like a keyword, where there are any."""
 
     def __post_init__(self) -> None:
         if self.window_s < 0.5:
             raise ConfigError(f"batch.window_s: got {self.window_s}, allowed: 0.5 or more")
         if self.num_positives < 1 or self.num_negatives < 1:
             raise ConfigError("batch.num_positives and batch.num_negatives: allowed: 1 or more")
-        for name in ("speech_before", "hard_share", "partial_share"):
+        for name in ("speech_before", "hard_share", "partial_share", "confusable_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"batch.{name}: got {getattr(self, name)}, allowed: 0 to 1")
 
@@ -188,6 +190,7 @@ class KeywordBatches(IterableDataset[Batch]):
         hop_samples: frame hop of the model.
         augment: waveform augmentation, or None.
         seed: seed of every draw.
+        confusables: words that sound like a keyword, or None.
     Attributes:
         hard: end samples, in the joined ``negatives``, of windows that the model takes for a keyword.
         steps: which batches iteration gives.
@@ -204,7 +207,9 @@ class KeywordBatches(IterableDataset[Batch]):
         hop_samples: int,
         augment: Augment | None = None,
         seed: int = 0,
+        confusables: AudioStore | None = None,
     ) -> None:
+        self.confusables = confusables
         self.positives, self.labels, self.negatives, self.config = (
             positives,
             np.asarray(labels),
@@ -270,11 +275,16 @@ class KeywordBatches(IterableDataset[Batch]):
         return window, targets, max(0, ends[0]) // self.hop_samples, last // self.hop_samples
 
     def _negative(self, step: int, number: int, rng: np.random.Generator) -> tuple:
-        """Draw a window without a keyword: a part of a keyword, a hard one, or any."""
+        """Draw a window without a keyword: a part of a keyword, a word like it, a hard one, or any."""
         kind, config = rng.random(), self.config
-        if kind < config.partial_share and len(self.spans):
+        partial = config.partial_share if len(self.spans) else 0.0
+        confusable = config.confusable_share if self.confusables else 0.0
+        if kind < partial:
             window = self._partial(rng)
-        elif len(self.hard) and kind < config.partial_share + config.hard_share:
+        elif self.confusables and kind < partial + confusable:
+            word = self.confusables.waveform(int(rng.integers(len(self.confusables))))
+            window = self._placed(word, rng)
+        elif len(self.hard) and kind < partial + confusable + config.hard_share:
             after = int(rng.integers(0, self.window_samples // 2))
             start = int(rng.choice(self.hard)) - self.drawn_samples + after
             window = _fit(self.negatives.window(start, self.drawn_samples), self.drawn_samples)
@@ -289,9 +299,16 @@ class KeywordBatches(IterableDataset[Batch]):
         start, stop = self.spans[index]
         word = self.positives.waveform(index)[start:stop]
         part = min(int(len(word) * rng.uniform(0.25, 0.5)), self.drawn_samples)
-        piece = word[:part] if rng.random() < 0.5 else word[-part:]
+        return self._placed(word[:part] if rng.random() < 0.5 else word[-part:], rng)
+
+    def _placed(self, piece: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Put a piece at a random place in room tone, or a random part of it where it is too long."""
+        spare = self.drawn_samples - len(piece)
+        if spare < 0:
+            start = int(rng.integers(0, 1 - spare))
+            return piece[start : start + self.drawn_samples].copy()
         window = self._room_tone(rng)
-        place = int(rng.integers(0, self.drawn_samples - len(piece) + 1))
+        place = int(rng.integers(0, spare + 1))
         window[place : place + len(piece)] = piece
         return window
 

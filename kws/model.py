@@ -13,7 +13,7 @@ from kws.encoders.base import Encoder
 from kws.encoders.registry import load_encoder
 from kws.encoders.truncate import truncate
 from kws.errors import AudioError, ConfigError
-from kws.heads import Head, available_heads, build_head
+from kws.heads import PHRASE, Head, available_heads, build_head
 from kws.structs import StreamState
 
 
@@ -31,14 +31,23 @@ class ModelConfig:
     """Encoder layers to keep."""
     head: str = "conv"
     """Name of the head."""
+    pronunciations: tuple[tuple[str, ...], ...] = ()
+    """Of each keyword, as ARPAbet phones between spaces; for head ``phrase`` alone."""
+    readings: tuple[tuple[int, ...], ...] = ()
+    """Phones in each recorded way of each keyword; for head ``phrase`` alone."""
 
     def __post_init__(self) -> None:
         if not self.keywords or any(not keyword.strip() for keyword in self.keywords):
             raise ConfigError("keywords: got none or an empty one; give at least one, such as `computer`")
         if len(set(self.keywords)) < len(self.keywords):
             raise ConfigError(f"keywords: {', '.join(self.keywords)} holds one twice; name each once")
-        if self.head not in available_heads():
+        if self.head not in available_heads() and not (self.head == PHRASE and self.pronunciations):
             raise ConfigError(f"head: got {self.head!r}, allowed: {', '.join(available_heads())}")
+        if self.pronunciations and len(self.pronunciations) != len(self.keywords):
+            raise ConfigError(
+                f"pronunciations: got {len(self.pronunciations)}, allowed: one list for each of the "
+                f"{len(self.keywords)} keywords"
+            )
 
 
 class WakeWordModel(nn.Module):

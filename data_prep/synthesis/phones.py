@@ -94,6 +94,23 @@ def text_to_phones(
     return texts_to_phones([text], language, lexicon)[0]
 
 
+def pronunciations(
+    text: str, language: str = "en", lexicon: Mapping[str, Sequence[str]] | None = None
+) -> list[list[str]]:
+    """Return how a text is said, without repeats, the usual way first.
+
+    Args:
+        text: as in :func:`text_to_phones`.
+        language: eSpeak language code; ``en`` takes every accent of English.
+        lexicon: as in :func:`text_to_phones`; words that it holds are said in one way.
+    Raises:
+        PronunciationError, ConfigError, DependencyError: as :func:`text_to_phones`.
+    """
+    accents = dict.fromkeys(espeak.ENGLISH_ACCENTS) if language == "en" else (language,)
+    found = [text_to_phones(text, accent, lexicon) for accent in accents]
+    return [phones for index, phones in enumerate(found) if phones and phones not in found[:index]]
+
+
 def texts_to_phones(
     texts: Sequence[str], language: str = "en-us", lexicon: Mapping[str, Sequence[str]] | None = None
 ) -> list[list[str]]:

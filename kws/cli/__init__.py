@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from kws.errors import KwsError
 
-COMMANDS = ("quickstart", "prep", "pretrain", "train", "eval", "export", "bench", "listen")
+COMMANDS = ("quickstart", "enroll", "prep", "pretrain", "probe", "train", "eval", "export", "bench", "listen")
 """Modules here that hold a sub-command: ``HELP``, ``add_arguments(parser)``, ``run(arguments) -> int``."""
 
 

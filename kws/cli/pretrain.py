@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
 
 HELP = "transcribed speech to the embedded encoder"
 
@@ -52,8 +55,9 @@ def pretrain(
     from data_prep.augmentation.banks import NoiseBank
     from data_prep.augmentation.chain import default_chain
     from data_prep.augmentation.spec_augment import SpecAugment
+    from data_prep.augmentation.warp import WarpFrequency
     from kws.config import load_config, merge, parse_overrides, read_yaml
-    from kws.training.pretrain import PretrainConfig
+    from kws.training.pretrain import Mask, PretrainConfig
     from kws.training.pretrain import pretrain as run_recipe
 
     base = root or recipe.parent
@@ -64,5 +68,12 @@ def pretrain(
     if config.noise is not None:
         noise = NoiseBank(tuple(recording.path for recording in manifests.read(base / config.noise)))
     chain = default_chain(noise, strength=config.augment_strength, seed=config.seed)
-    mask = SpecAugment() if config.spec_augment else None
+    masks: list[Mask] = [WarpFrequency(config.warp)] if config.warp else []
+    masks += [SpecAugment()] if config.spec_augment else []
+
+    def mask(features: Tensor, lengths: Tensor, generator: Generator) -> Tensor:
+        for change in masks:
+            features = change(features, lengths, generator)
+        return features
+
     return run_recipe(config, output, chain.augment, mask, base)

@@ -11,7 +11,7 @@ from pathlib import Path
 from data_prep import checks, manifests, report, splits
 from data_prep.config import CheckConfig, SplitConfig
 from data_prep.manifests import Recording
-from kws.errors import ManifestError
+from kws.errors import KwsError, ManifestError
 
 logger = logging.getLogger(__name__)
 
@@ -203,3 +203,43 @@ def _cut_in_two(recording: Recording) -> list[Recording]:
     first = replace(recording, duration_s=first_s, split="train")
     offset_s = recording.offset_s + first_s
     return [first, replace(recording, offset_s=offset_s, duration_s=length_s - first_s, split="dev")]
+
+
+def synthesize_confusables(
+    keywords: Sequence[str], count: int, folder: Path, *, language: str, seed: int, num_workers: int
+) -> tuple[list[Recording], list[str]]:
+    """Speak words and phrases that sound like the keywords in synthetic voices.
+
+    Args:
+        keywords: the phrases.
+        count: recordings for each.
+        folder: what is made is kept here and not made again.
+        language: eSpeak language code of the keywords.
+        seed: of words and voices.
+        num_workers: processes.
+    Returns:
+        Recordings without any keyword, and notes on keywords for which none could be made.
+    """
+    from data_prep.synthesis.espeak import stable_hash
+    from data_prep.synthesis.keyword import synthesize_keyword
+
+    found: list[Recording] = []
+    notes = []
+    for keyword in keywords if count else ():
+        place = folder / f"{stable_hash(keyword, language, count, seed) & 0xFFFFFFFF:08x}"
+        try:
+            _, made = synthesize_keyword(
+                keyword,
+                place,
+                0,
+                count,
+                seed,
+                splits={"train": 1.0},
+                confusable_share=1.0,
+                language=language,
+                num_workers=num_workers,
+            )
+            found += manifests.read(made)
+        except KwsError as error:
+            notes.append(f"{keyword}: trained without words that sound like it: {error}")
+    return (select_negatives(found, keywords)[0] if found else []), notes

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from kws.errors import ConfigError
 
 if TYPE_CHECKING:
+    from data_prep.manifests import Recording
     from kws.cli.recordings import PreparedData
     from kws.data import Augment
     from kws.training.loop import TrainingData
@@ -32,6 +33,8 @@ DEV_SEED = 7_001
 """Added to the seed where training recordings are augmented to stand in for held-out ones."""
 DEV_COPIES, DEV_COPIED = 2, 25
 """So many augmented copies of so many recordings stand in for each keyword that has none held out."""
+CONFUSABLES = 600
+"""Synthetic recordings of words that sound like a keyword (RESULTS.md)."""
 IDENTITY = "run.json"
 
 
@@ -86,6 +89,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder for decoded audio, shared by runs over the same files (default: RUN/cache)",
     )
     add("--workers", type=int, default=2, help="processes that read audio")
+    add(
+        "--confusables",
+        type=int,
+        default=CONFUSABLES,
+        metavar="N",
+        help="synthetic recordings, for each keyword, of words that sound like it, as further negatives",
+    )
+    add(
+        "--language", default="en", help="eSpeak language of the keywords, for the words that sound like them"
+    )
     add("--control", action="store_true", help="also train from scratch and state what transfer gained")
     add(
         "--overwrite", action="store_true", help="start anew in a folder that holds another or a finished run"
@@ -112,6 +125,8 @@ def run(arguments: argparse.Namespace) -> int:
         overrides=[*arguments.set, *chosen],
         cache=arguments.cache,
         num_workers=arguments.workers,
+        confusables=arguments.confusables,
+        language=arguments.language,
         control=arguments.control,
         overwrite=arguments.overwrite,
     )
@@ -169,6 +184,8 @@ def train(
     overrides: Sequence[str] = (),
     cache: Path | None = None,
     num_workers: int = 2,
+    confusables: int = CONFUSABLES,
+    language: str = "en",
     control: bool = False,
     overwrite: bool = False,
 ) -> TrainSummary:
@@ -185,6 +202,8 @@ def train(
         overrides: ``key=value`` changes, such as ``train.transfer.policy=all``.
         cache: folder for decoded audio; None is ``output/cache``.
         num_workers: processes that read audio.
+        confusables: synthetic recordings, for each keyword, of words that sound like it.
+        language: eSpeak language code of the keywords.
         control: also train from random weights, into ``output/control``, and note what transfer gained.
         overwrite: start anew when ``output`` holds a finished run, or one of other settings.
     Raises:
@@ -195,7 +214,8 @@ def train(
         return _train_once(
             keywords, positives, negatives, folder,
             noise=noise, config=config, overrides=[*overrides, *changes],
-            cache=cache or output / "cache", num_workers=num_workers, overwrite=overwrite,
+            cache=cache or output / "cache", num_workers=num_workers, confusables=confusables,
+            language=language, overwrite=overwrite,
         )  # fmt: skip
 
     summary = train_into(output)
@@ -218,11 +238,13 @@ def _train_once(
     overrides: Sequence[str],
     cache: Path,
     num_workers: int,
+    confusables: int,
+    language: str,
     overwrite: bool,
 ) -> TrainSummary:
     """Train one model; see :func:`train`."""
     from kws.checkpoint import load_model, save_model
-    from kws.cli.recordings import prepare_training
+    from kws.cli.recordings import prepare_training, synthesize_confusables
     from kws.config import config_hash, load_config, merge, parse_overrides, read_yaml, to_dict
     from kws.evaluation.thresholds import choose_operating_point
     from kws.model import ModelConfig, build_model
@@ -237,7 +259,8 @@ def _train_once(
     model_config = load_config(ModelConfig, {**wish.model, "keywords": list(keywords)}, "model")
     settings = load_config(TrainConfig, wish.train, "train")
     sources = [str(path.absolute()) for path in (*positives, *negatives, *noise)]
-    identity = config_hash({"model": to_dict(model_config), "train": to_dict(settings), "sources": sources})
+    settled = {"model": to_dict(model_config), "train": to_dict(settings), "sources": sources}
+    identity = config_hash({**settled, "confusables": confusables, "language": language})
     claim_folder(output, identity, overwrite)
     if (output / METRICS).exists():
         load_model(output)  # raises when the folder is damaged
@@ -249,8 +272,16 @@ def _train_once(
     prepared = prepare_training(
         keywords, positives, negatives, noise, output / "data", cache=cache, num_workers=num_workers
     )
+    alike, unspoken = synthesize_confusables(
+        keywords,
+        confusables,
+        cache / "confusables",
+        language=language,
+        seed=settings.seed,
+        num_workers=num_workers,
+    )
     augment = augmentation(prepared, settings.seed)
-    data, fewest = load_audio(prepared, keywords, cache, num_workers, settings.seed, augment)
+    data, fewest = load_audio(prepared, keywords, cache, num_workers, settings.seed, augment, alike)
     policy, reason = choose(settings.transfer, fewest)
     settings = replace(settings, transfer=replace(settings.transfer, policy=policy))
 
@@ -280,7 +311,7 @@ def _train_once(
     save_model(
         output, model, model_config, point, training=to_dict(settings), metrics=metrics, provenance=origin
     )
-    notes = [*prepared.notes, f"policy {policy}: {reason}", *doubts]
+    notes = [*prepared.notes, *unspoken, f"policy {policy}: {reason}", *doubts]
     if outcome["resumed"]:
         notes.append("this run was stopped before and went on from its last checkpoint")
     return TrainSummary(output, tuple(notes), metrics)
@@ -343,10 +374,11 @@ def load_audio(
     num_workers: int,
     seed: int,
     augment: Augment,
+    confusables: Sequence[Recording] = (),
 ) -> tuple[TrainingData, int]:
     """Read the audio of a run; also return the fewest training recordings of any keyword."""
     from kws.data import AudioStore
-    from kws.manifest import read_manifest
+    from kws.manifest import Utterance, read_manifest
     from kws.training.loop import TrainingData
 
     recordings, other = read_manifest(prepared.positives), read_manifest(prepared.negatives)
@@ -375,6 +407,12 @@ def load_audio(
         held_out=not lacking,
         dev_negatives=AudioStore(
             [entry for entry in other if entry.split == "dev"], cache, num_workers, "dev negatives"
+        ),
+        confusables=AudioStore(
+            [Utterance(entry.path, entry.duration_s or 0.0) for entry in confusables],
+            cache,
+            num_workers,
+            "words alike",
         ),
     )
     return data, min(labels.count(index) for index in range(len(keywords)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from kws.errors import ConfigError
 from kws.heads.attention import AttentionHead
@@ -10,8 +10,12 @@ from kws.heads.base import Head
 from kws.heads.conv import ConvHead
 from kws.heads.gru import GruHead
 from kws.heads.linear import LinearHead
+from kws.heads.phrase import PhraseHead
 
-__all__ = ["Head", "available_heads", "build_head"]
+__all__ = ["PHRASE", "Head", "PhraseHead", "available_heads", "build_head"]
+
+PHRASE = "phrase"
+"""Name of the head that searches for typed phrases: nothing to train, so not among those to choose from."""
 
 _HEADS: dict[str, Callable[[int, int], Head]] = {
     "attention": AttentionHead,
@@ -26,16 +30,26 @@ def available_heads() -> list[str]:
     return sorted(_HEADS)
 
 
-def build_head(name: str, dimension: int, num_keywords: int) -> Head:
+def build_head(
+    name: str,
+    dimension: int,
+    num_keywords: int,
+    pronunciations: Sequence[Sequence[str]] = (),
+    readings: Sequence[Sequence[int]] = (),
+) -> Head:
     """Return a freshly initialised head.
 
     Args:
-        name: one of :func:`available_heads`.
+        name: one of :func:`available_heads`, or ``phrase``.
         dimension: features per encoder frame.
         num_keywords: outputs per frame.
+        pronunciations: of each keyword, for ``phrase``.
+        readings: phones in each recorded way of each keyword, for ``phrase``.
     Raises:
         ConfigError: the name is unknown.
     """
+    if name == PHRASE:
+        return PhraseHead(dimension, pronunciations, readings)
     if name not in _HEADS:
         raise ConfigError(f"head: got {name!r}, allowed: {', '.join(available_heads())}")
     return _HEADS[name](dimension, num_keywords)

@@ -101,6 +101,7 @@ class TrainingData:
         dev_positives, dev_labels: recordings to choose by; may be augmented training recordings.
         held_out: True when no dev recording is trained on.
         dev_negatives: speech and noise of other speakers, for thresholds.
+        confusables: words that sound like a keyword, or None.
     """
 
     positives: AudioStore
@@ -110,6 +111,7 @@ class TrainingData:
     dev_labels: Sequence[int]
     held_out: bool
     dev_negatives: AudioStore
+    confusables: AudioStore | None = None
 
 
 class KeywordTask(lightning.LightningModule):
@@ -223,6 +225,7 @@ def fit(
         hop_samples=model.hop_samples,
         augment=augment,
         seed=config.seed,
+        confusables=data.confusables,
     )
     task = KeywordTask(model, config, data, batches)
     folder = output / "checkpoints"

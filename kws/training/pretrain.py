@@ -27,7 +27,7 @@ from kws import phones
 from kws.config import config_hash, read_yaml, to_dict
 from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.sources.embedded import SUBSAMPLING, EmbeddedConfig, EmbeddedEncoder
-from kws.encoders.sources.embedded_weights import save_recogniser
+from kws.encoders.sources.embedded_weights import load_recogniser, save_recogniser
 from kws.errors import ConfigError
 from kws.manifest import read_manifest
 from kws.training.logs import StepBar, keep_earlier_log
@@ -85,6 +85,8 @@ class PretrainConfig:
     """Read once, at the end, for the model card."""
     noise: Path | None = None
     """Manifest or folder of noise recordings to mix in."""
+    init: Path | None = None
+    """Output of an earlier run, of the same encoder, whose weights are the start; None starts at random."""
     encoder: EmbeddedConfig = field(default_factory=EmbeddedConfig)
     """Shape of the encoder."""
     middle: int = 5
@@ -109,6 +111,8 @@ class PretrainConfig:
     """Strength of the waveform augmentation, 0 (none) to 1.4."""
     spec_augment: bool = True
     """Mask random mel bands and frames."""
+    warp: float = 0.0
+    """Largest change of the length of the vocal tract, as a share; drawn anew for every utterance."""
     ramp: float = 0.12
     """Share of the steps over which augmentation and masking come in."""
     evaluate_every: int = 1000
@@ -266,6 +270,21 @@ def set_statistics(encoder: EmbeddedEncoder, batches: TrainingBatches) -> None:
     encoder.frontend.scale.copy_(1 / joined.std(0).clamp_min(1e-3))
 
 
+def begin_with(model: PhoneRecogniser, folder: Path) -> None:
+    """Take over weights and band statistics of an earlier run.
+
+    Raises:
+        ConfigError: its encoder has another shape.
+        CheckpointError: it cannot be read.
+    """
+    earlier = load_recogniser(folder)
+    if (earlier.encoder.shape(), earlier.middle) != (model.encoder.shape(), model.middle):
+        raise ConfigError(
+            f"init: {folder} holds an encoder of another shape; give the same `encoder` and `middle`"
+        )
+    model.load_state_dict(earlier.state_dict())
+
+
 def load_statistics(encoder: EmbeddedEncoder, checkpoint: Path) -> None:
     """Take the front end's mean and scale from a checkpoint, before the loader's processes copy them."""
     tensors = torch.load(checkpoint, weights_only=True, map_location="cpu")["state_dict"]
@@ -333,7 +352,9 @@ def pretrain(
         first_step=first_step,
         seed=config.seed,
     )
-    if not first_step:
+    if not first_step and config.init is not None:
+        begin_with(model, root / config.init)
+    elif not first_step:
         set_statistics(encoder, batches)
     batches.encoder = copy.deepcopy(encoder)  # its front end stays on the processor when the model moves
     keep_versions(

@@ -49,6 +49,7 @@ def batches(
     labels: list[int] | None = None,
     augment: Augment | None = None,
     seed: int = 0,
+    confusables: AudioStore | None = None,
     **config: float,
 ) -> KeywordBatches:
     return KeywordBatches(
@@ -60,6 +61,7 @@ def batches(
         hop_samples=HOP_SAMPLES,
         augment=augment,
         seed=seed,
+        confusables=confusables,
     )
 
 
@@ -219,6 +221,24 @@ def test_hard_negatives_hold_the_frame_that_fired():
     made.hard = np.array([place])
     assert (made.batch(0).waveform[1:] > 0.85).any(dim=1).all()
     assert len({int(row.argmax()) for row in made.batch(0).waveform[1:]}) > 20
+
+
+def test_words_that_sound_like_the_keyword_are_drawn_by_their_share():
+    short, long = MARK * np.ones(4_000, np.float32), np.full(60_000, -MARK, np.float32)
+    made = batches(
+        store_of(spoken()), store_of(noise(30)), confusables=store_of(short, long), num_positives=1,
+        num_negatives=80, partial_share=0.2, confusable_share=0.5,
+    )  # fmt: skip
+    rows = made.batch(0).waveform[1:]
+    marked = [(row.abs() > 0.85).sum() for row in rows]
+    assert 25 < sum(count > 0 for count in marked) < 55
+    assert (
+        max(marked) == made.window_samples and 4_000 in marked
+    )  # a part of the long one, the short one whole
+    assert (
+        batches(store_of(spoken()), store_of(noise(30)), confusable_share=1.0).batch(0).waveform.abs().max()
+        < 0.85
+    )
 
 
 def test_negatives_shorter_than_a_window_are_padded():

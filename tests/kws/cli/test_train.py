@@ -20,7 +20,7 @@ from kws import Detector
 from kws.checkpoint import load_model, load_operating_point
 from kws.cli import main, train
 from kws.cli.recordings import select_keyword, select_negatives, words_of
-from kws.cli.train import gain_note
+from kws.cli.train import gain_note, load_audio
 from tests.support.training import noise, spoken, tiny_weights, train_words, write_manifest, write_wavs
 from tests.tolerances import ONNX
 
@@ -366,6 +366,26 @@ def test_sources_without_anything_to_train_on_are_named(
         keywords=("tone", "other"),
         positives=[recordings / "tone", broken],
     )
+
+
+def test_words_that_sound_like_the_keyword_are_trained_against(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    seen = []
+    monkeypatch.setattr(train, "load_audio", lambda *given: seen.append(given[-1]) or load_audio(*given))
+    words = train_words(recordings, tmp_path / "run", keywords=("tone", "other"))
+    assert main([*words, "--confusables", "8", "--cache", str(tmp_path / "cache")]) == 0
+    assert len(seen[0]) == 16 and all(entry.label == "confusable" for entry in seen[0])
+    assert not any(words_of(entry.text) in (" tone ", " other ") for entry in seen[0])
+    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "confusables").rglob("*.flac")}
+    assert len(made) == 16
+    words = train_words(recordings, tmp_path / "again", keywords=("tone", "other"))
+    assert main([*words, "--confusables", "8", "--cache", str(tmp_path / "cache")]) == 0
+    assert all(path.stat().st_mtime_ns == time for path, time in made.items())  # not made again
+    capsys.readouterr()
+    words = train_words(recordings, tmp_path / "other", keywords=("tone",))
+    assert main([*words, "--confusables", "8", "--language", "xx"]) == 0
+    assert "note: tone: trained without words that sound like it: " in capsys.readouterr().out
 
 
 def test_which_recordings_are_of_the_keyword():

@@ -17,7 +17,7 @@ from kws.cli.pretrain import pretrain as pretrain_command
 from kws.config import load_config
 from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
 from kws.encoders.sources.embedded_weights import load_recogniser
-from kws.errors import ConfigError, KwsError, ManifestError
+from kws.errors import CheckpointError, ConfigError, KwsError, ManifestError
 from kws.manifest import read_manifest
 from kws.training import pretrain as module
 from kws.training.pretrain import PretrainConfig, SourceConfig, phone_error_rate, pretrain
@@ -106,6 +106,20 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
     encoder = load_recogniser(tmp_path / "whole").encoder
     assert encoder.config == TINY
     assert float(encoder.frontend.mean.abs().max()) > 1  # band statistics of the speech, not zeros
+
+
+def test_a_run_begins_with_the_weights_of_an_earlier_one(config: PretrainConfig, tmp_path: Path):
+    pretrain(config, tmp_path / "first", no_change)
+    still = replace(config, init=Path("first"), steps=1, learning_rate=1e-12, matrix_rate=1e-12, seed=5)
+    pretrain(still, tmp_path / "second", no_change, root=tmp_path)
+    first, second = (load_file(tmp_path / name / "weights.safetensors") for name in ("first", "second"))
+    for name in first:
+        torch.testing.assert_close(second[name], first[name], atol=1e-3, rtol=0)
+    wider = replace(config.encoder, dimension=2 * config.encoder.dimension)
+    with pytest.raises(ConfigError, match="init: .*first holds an encoder of another shape"):
+        pretrain(replace(still, encoder=wider), tmp_path / "third", no_change, root=tmp_path)
+    with pytest.raises(CheckpointError, match="gone: holds no config.yaml"):
+        pretrain(replace(still, init=Path("gone")), tmp_path / "fourth", no_change, root=tmp_path)
 
 
 def test_a_folder_with_a_run_of_another_recipe_is_refused(config: PretrainConfig, tmp_path: Path):

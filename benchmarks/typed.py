@@ -1,0 +1,176 @@
+"""Misses of a detector made from typed text, beside pocketsphinx's keyphrase search in the same run.
+
+    pip install pocketsphinx
+    python benchmarks/typed.py --data DATA --work WORK
+
+Ours is what a person would do: ``kws enroll PHRASE``, with and without three or ten training recordings
+(three draws of them), then ``kws.Detector``. pocketsphinx (5.1, its own English model and dictionary) hears
+the same audio with a ladder of thresholds; each rate is read at the most sensitive one that keeps to it.
+Writes ``benchmarks/results/typed.jsonl`` and ``typed.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
+
+import numpy as np  # noqa: E402
+from tqdm import tqdm  # noqa: E402
+
+from benchmarks import corpora  # noqa: E402
+from benchmarks.keywords import (  # noqa: E402
+    BLOCK_S,
+    RATES,
+    RESULTS,
+    TAIL_S,
+    Cell,
+    detector_scores,
+    misses_with_interval,
+    read_cell,
+)
+from kws.audio import seconds_to_samples  # noqa: E402
+
+LADDER = tuple(range(0, 51, 2))
+"""pocketsphinx's thresholds: ten to the minus these."""
+FRAMES_PER_S = 100
+REFRACTORY_S = 1.0
+SEEDS = (0, 1, 2)
+"""Draws of recordings."""
+
+
+class KeyphraseSearch:
+    """pocketsphinx with one word listed once for each threshold of the ladder.
+
+    Args:
+        word: in its dictionary; every pronunciation there is listened for.
+    """
+
+    def __init__(self, word: str) -> None:
+        from pocketsphinx import Config, Decoder, get_model_path
+
+        dictionary = Path(get_model_path("en-us/cmudict-en-us.dict"))
+        self.decoder = Decoder(
+            Config(hmm=get_model_path("en-us/en-us"), dict=str(dictionary), loglevel="FATAL")
+        )
+        lines = (line.partition(" ") for line in dictionary.read_text(encoding="utf-8").splitlines())
+        spoken = [phones for name, _, phones in lines if name.split("(")[0] == word]
+        self.names = [f"{word}@{exponent}" for exponent in LADDER]
+        for name in self.names:
+            for number, phones in enumerate(spoken, start=1):
+                self.decoder.add_word(name if number == 1 else f"{name}({number})", phones, True)
+        with tempfile.TemporaryDirectory() as folder:
+            listed = Path(folder) / "keyphrases"
+            entries = zip(self.names, LADDER, strict=True)
+            listed.write_text("".join(f"{name} /1e-{exponent}/\n" for name, exponent in entries), "utf-8")
+            self.decoder.add_kws("ladder", str(listed))
+        self.decoder.activate_search("ladder")
+
+    def times(self, samples: np.ndarray) -> dict[str, list[float]]:
+        """Return when each rung of the ladder heard the word in int16 audio, in seconds."""
+        self.decoder.start_utt()
+        self.decoder.process_raw(samples.tobytes(), full_utt=False)
+        self.decoder.end_utt()
+        found: dict[str, list[float]] = {name: [] for name in self.names}
+        for segment in self.decoder.seg() or ():
+            found[segment.word.strip().split("(")[0]].append(segment.end_frame / FRAMES_PER_S)
+        return found
+
+
+def events(times: list[float]) -> int:
+    """Count detections, of which one silences those of the next second."""
+    count, last = 0, -np.inf
+    for time in sorted(times):
+        if time - last >= REFRACTORY_S:
+            count, last = count + 1, time
+    return count
+
+
+def keyphrase_row(keyword: str, test: corpora.TestAudio) -> dict:
+    """Return the row of pocketsphinx."""
+    search = KeyphraseSearch(keyword)
+    block, tail = seconds_to_samples(BLOCK_S), np.zeros(seconds_to_samples(TAIL_S), np.int16)
+    accepts = dict.fromkeys(search.names, 0)
+    for start in tqdm(range(0, len(test.negatives), block), f"{keyword}: pocketsphinx"):
+        for name, times in search.times(test.negatives[start : start + block]).items():
+            accepts[name] += events(times)
+    hits = {
+        condition: [search.times(np.concatenate([clip, tail])) for clip in clips]
+        for condition, clips in test.positives.items()
+    }
+    misses: dict[str, dict[str, list[int]]] = {condition: {} for condition in hits}
+    for rate in RATES:
+        kept = [name for name in search.names if accepts[name] <= rate * test.hours]
+        for condition, clips in hits.items():
+            fewest = min((sum(not times[name] for times in clips) for name in kept), default=len(clips))
+            misses[condition][str(rate)] = [fewest, len(clips)]
+    return {"policy": "pocketsphinx", "keyword": keyword, "misses": misses, "false_accepts": accepts}
+
+
+def typed_row(
+    keyword: str, data: Path, work: Path, test: corpora.TestAudio, count: int = 0, seed: int = 0
+) -> dict:
+    """Return the row of ``kws enroll`` with so many recordings."""
+    from kws.cli.enroll import enroll
+
+    recordings = [corpora.positives_manifest(data, work, keyword, count, seed)] if count else []
+    run = work / "typed" / f"{keyword}-{count}-{seed}"
+    made = enroll([keyword], run, recordings=recordings, overwrite=True)
+    scores, negatives, hop_s = detector_scores(made.model, test)
+    policy = f"typed text and {count} recordings" if count else "typed text"
+    row = read_cell(Cell(keyword, count, policy, seed), scores, negatives, hop_s, test, smoothing=1)
+    return {**row, "threshold": made.metrics["thresholds"][keyword]}
+
+
+def table(rows: list[dict]) -> Iterator[str]:
+    """Yield the lines of a Markdown table."""
+    yield (
+        "| detector | keyword | "
+        + " | ".join(f"{c}, {r:g} FA/h" for c in corpora.CONDITIONS for r in RATES)
+        + " |"
+    )
+    yield "|---|---|" + "---|" * (len(corpora.CONDITIONS) * len(RATES))
+    for policy in dict.fromkeys(row["policy"] for row in rows):
+        for keyword in (*corpora.KEYWORDS, "both"):
+            members = [r for r in rows if r["policy"] == policy and keyword in (r["keyword"], "both")]
+            values = [misses_with_interval(members, c, rate) for c in corpora.CONDITIONS for rate in RATES]
+            yield f"| {policy} | {keyword} | " + " | ".join(values) + " |"
+
+
+def main() -> None:
+    """Measure both on every keyword."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of the corpora")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path("work/keywords"),
+        help="folder for audio, shared with benchmarks/keywords.py (default: %(default)s)",
+    )
+    arguments = parser.parse_args()
+    rows = []
+    for keyword in corpora.KEYWORDS:
+        test = corpora.test_audio(arguments.data, arguments.work, keyword)
+        rows += [keyphrase_row(keyword, test), typed_row(keyword, arguments.data, arguments.work, test)]
+        rows += [
+            typed_row(keyword, arguments.data, arguments.work, test, count, seed)
+            for count in (3, 10)
+            for seed in SEEDS
+        ]
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / "typed.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    text = "\n".join(table(rows))
+    (RESULTS / "typed.md").write_text(text + "\n", "utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

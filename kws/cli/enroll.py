@@ -1,0 +1,245 @@
+"""Make a detector from a typed phrase, with no recording and no training.
+
+The phrase is turned into phones, in every accent of English unless --language says otherwise, and the shipped
+recogniser is searched for them. With --recordings (three to ten) it also listens for the phrase as it was
+said there. The threshold is chosen on background speech: yours (--negatives), or what ships. With more
+recordings, `kws train` makes a better detector.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from kws.model import WakeWordModel
+
+HELP = "a detector from typed text, and a few recordings where there are some, in seconds"
+VERSIONS = 3
+"""Of each recording, the first as it is."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``kws enroll``."""
+    add = parser.add_argument
+    add("phrases", nargs="+", metavar="PHRASE", help="what the device shall wake on; several give one model")
+    add("--output", type=Path, required=True, help="folder for the model; gets model.onnx")
+    add(
+        "--recordings",
+        type=Path,
+        action="append",
+        default=[],
+        help="three to ten recordings of the phrase; given at all, once for each phrase",
+    )
+    add("--language", default="en", help="eSpeak language of the phrases; `en` takes every accent of English")
+    add("--lexicon", type=Path, help="own pronunciations, a line `WORD PH PH PH` (ARPAbet) for each word")
+    add(
+        "--negatives",
+        type=Path,
+        action="append",
+        default=[],
+        help="speech without the phrases to choose the threshold on; may be repeated; without it, what ships",
+    )
+    add(
+        "--false-accepts-per-hour",
+        type=float,
+        default=0.5,
+        help="rate that the threshold is chosen for, per hour of audio and phrase",
+    )
+    add("--weights", type=Path, help="output folder of `kws pretrain`; without it, the shipped recogniser")
+    add("--workers", type=int, default=2, help="processes that read audio")
+    add("--overwrite", action="store_true", help="replace what other phrases left in the folder")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Call :func:`enroll` and print what it made."""
+    from data_prep.synthesis.phones import read_lexicon
+
+    made = enroll(
+        arguments.phrases,
+        arguments.output,
+        recordings=arguments.recordings,
+        language=arguments.language,
+        lexicon=read_lexicon(arguments.lexicon) if arguments.lexicon else None,
+        negatives=arguments.negatives,
+        false_accepts_per_hour=arguments.false_accepts_per_hour,
+        weights=arguments.weights,
+        num_workers=arguments.workers,
+        overwrite=arguments.overwrite,
+    )
+    print("\n".join(made.lines()))
+    return 0
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """A detector made from text.
+
+    Attributes:
+        model: the exported file.
+        pronunciations: of each phrase.
+        metrics: contents of ``metrics.json``.
+        notes: what the person should know.
+    """
+
+    model: Path
+    pronunciations: dict[str, tuple[str, ...]]
+    metrics: dict[str, Any]
+    notes: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """Return the sentences to print."""
+        rate, hours = self.metrics["false_accepts_per_hour"], self.metrics["dev_hours"]
+        found = [
+            f"{phrase}: {' | '.join(self.pronunciations[phrase])}; threshold {threshold:.3f} for {rate:g} "
+            f"false accepts/h, from {hours:.2f} h of background speech"
+            for phrase, threshold in self.metrics["thresholds"].items()
+        ]
+        return [*found, *(f"note: {note}" for note in self.notes), f"next: kws listen {self.model}"]
+
+
+def enroll(
+    phrases: Sequence[str],
+    output: Path,
+    *,
+    recordings: Sequence[Path] = (),
+    language: str = "en",
+    lexicon: Mapping[str, Sequence[str]] | None = None,
+    negatives: Sequence[Path] = (),
+    false_accepts_per_hour: float = 0.5,
+    weights: Path | None = None,
+    num_workers: int = 2,
+    overwrite: bool = False,
+) -> Enrolled:
+    """Make and export a detector of typed phrases.
+
+    Args:
+        phrases: what to listen for, one output each.
+        output: folder for the model; like a run of ``kws train`` it can be exported and evaluated.
+        recordings: of each phrase, in the same order; none is needed.
+        language: eSpeak language code; ``en`` takes the pronunciations of all its accents.
+        lexicon: upper-case word to ARPAbet phones; overrides eSpeak.
+        negatives: speech to choose the thresholds on; none takes what ships.
+        false_accepts_per_hour: rate that the thresholds are chosen for, per phrase.
+        weights: output of ``kws pretrain``; None takes the shipped recogniser.
+        num_workers: processes that read audio.
+        overwrite: replace what other phrases left in ``output``.
+    Raises:
+        ConfigError: a phrase is too short, or the folder holds something else.
+        KwsError: a phrase cannot be said, or a file cannot be read.
+    """
+    from data_prep.synthesis.phones import pronunciations
+    from export.to_onnx import export
+    from kws.checkpoint import save_model
+    from kws.cli.train import claim_folder
+    from kws.config import config_hash, to_dict
+    from kws.enrollment import BACKGROUND, doubts, phrase_model
+    from kws.errors import ConfigError
+    from kws.evaluation.thresholds import DevScores, choose_operating_point
+    from kws.training.provenance import provenance
+
+    if weights is not None and not negatives:
+        raise ConfigError("--weights: what ships fits the shipped recogniser alone; give --negatives as well")
+    if recordings and len(recordings) != len(phrases):
+        raise ConfigError(f"got {len(phrases)} phrases and {len(recordings)} --recordings; give one for each")
+    spoken = [tuple(map(" ".join, pronunciations(phrase, language, lexicon))) for phrase in phrases]
+    model, config = phrase_model(phrases, spoken, weights=weights)  # refuses before anything is written
+    sources = [str(path.absolute()) for path in (*recordings, *negatives)]
+    identity = config_hash({"model": to_dict(config), "rate": false_accepts_per_hour, "sources": sources})
+    claim_folder(output, identity, overwrite)
+    clips = [
+        _clips(phrase, source, output / "data" / f"recordings-{number}.jsonl")
+        for number, (phrase, source) in enumerate(zip(phrases, recordings, strict=False))
+    ]
+    if clips:
+        model, config = phrase_model(phrases, spoken, [versions(entry) for entry in clips], weights)
+    scores, hours = _background(model, negatives, output, num_workers)
+    point, _, unsure = choose_operating_point(
+        DevScores([], (), scores, hours),
+        phrases,
+        hop_samples=model.hop_samples,
+        false_accepts_per_hour=false_accepts_per_hour,
+        smoothing_frames=1,
+        refractory_s=1.0,
+    )
+    metrics = {
+        "thresholds": point.thresholds,
+        "false_accepts_per_hour": point.false_accepts_per_hour,
+        "dev_hours": round(hours, 3),
+        "recordings": min(map(len, clips), default=0),
+    }
+    manifests = [] if negatives else [BACKGROUND]
+    save_model(
+        output,
+        model,
+        config,
+        point,
+        training={},
+        metrics=metrics,
+        provenance=provenance(model, manifests, identity),
+    )
+    notes = [note for phrase, said in zip(phrases, spoken, strict=True) for note in doubts(phrase, said)]
+    for phrase, entry, ways in zip(phrases, clips, config.readings, strict=False):
+        notes.append(f"{phrase}: listens for {len(ways)} versions of {len(entry)} recordings as well")
+    return Enrolled(
+        export(output), dict(zip(phrases, spoken, strict=True)), metrics, tuple([*notes, *unsure])
+    )
+
+
+def _clips(phrase: str, source: Path, listed: Path) -> list[np.ndarray]:
+    """Return the spoken part of each usable recording of a phrase."""
+    from data_prep import checks, manifests
+    from data_prep.config import CheckConfig
+    from kws.cli.recordings import KEYWORD_LENGTH_S, select_keyword
+    from kws.data import active_span
+    from kws.manifest import read_manifest
+
+    found, _ = select_keyword(manifests.read(source), phrase)
+    usable = checks.check_all(found, CheckConfig(*KEYWORD_LENGTH_S), num_workers=1)
+    manifests.write(usable.kept, listed)
+    waveforms = [entry.load() for entry in read_manifest(listed)]
+    return [waveform[slice(*active_span(waveform))] for waveform in waveforms]
+
+
+def versions(clips: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return each clip as it is and in augmented versions; the same clips give the same versions."""
+    from data_prep.augmentation.chain import default_chain
+
+    augment = default_chain(None, seed=0).augment
+    return [
+        augment(clip, str(number), 0, version) if version else clip
+        for number, clip in enumerate(clips)
+        for version in range(VERSIONS)
+    ]
+
+
+def _background(
+    model: WakeWordModel, negatives: Sequence[Path], output: Path, num_workers: int
+) -> tuple[np.ndarray, float]:
+    """Return (frames, keyword) scores of background speech and its hours."""
+    from kws.audio import SAMPLE_RATE
+    from kws.enrollment import background_scores, read_background
+    from kws.heads import PhraseHead
+
+    if not negatives:
+        assert isinstance(model.head, PhraseHead)
+        scores = background_scores(model.head, read_background()).numpy()
+        return scores, len(scores) * model.hop_samples / SAMPLE_RATE / 3600
+    from data_prep import checks, manifests
+    from kws.cli.recordings import select_negatives
+    from kws.data import AudioStore
+    from kws.manifest import read_manifest
+    from kws.training.scan import score_stream
+
+    other, _ = select_negatives(manifests.read_all(negatives), model.keywords)
+    usable = checks.check_all(other, num_workers=num_workers, cache=output / "cache" / "measurements.jsonl")
+    manifests.write(usable.kept, output / "data" / "negatives.jsonl")
+    store = AudioStore(
+        read_manifest(output / "data" / "negatives.jsonl"), None, num_workers, "background speech"
+    )
+    return score_stream(model, store), store.hours

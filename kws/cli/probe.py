@@ -1,0 +1,185 @@
+"""Which depth to cut the encoder at: a linear probe of each depth on your keyword, what it knows and costs.
+
+Nothing is fine-tuned: the figures tell depths apart and are no promise of what `kws train` reaches.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kws.model import WakeWordModel
+    from kws.training.probe import DepthResult
+
+HELP = "which depth to cut the encoder at, with a table and a plot"
+PUSH_S = 0.08
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``kws probe``."""
+    add = parser.add_argument
+    add("--keyword", action="append", required=True, help="the phrase; repeat for several")
+    add("--positives", action="append", type=Path, required=True, help="recordings; one for each --keyword")
+    add("--negatives", action="append", type=Path, required=True, help="speech without the keyword")
+    add("--noise", action="append", type=Path, default=[], help="noise to mix in and to ignore")
+    add("--output", type=Path, required=True, help="folder for probe.json, probe.md and probe.png")
+    add("--encoder", default="embedded", help="name of the encoder")
+    add("--weights", type=Path, help="local weights of the encoder")
+    add("--depths", type=int, nargs="*", default=[], help="which to probe; without it, all")
+    add("--dev-hours", type=float, default=1.0, help="hours of held-out negatives that are read")
+    add("--false-accepts-per-hour", type=float, default=1.0, help="rate at which misses are counted")
+    add("--seed", type=int, default=0, help="seed of windows and augmentation")
+    add("--cache", type=Path, help="folder for decoded audio (default: OUTPUT/cache)")
+    add("--workers", type=int, default=2, help="processes that read audio")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Call :func:`probe` and print the table."""
+    values = {name: value for name, value in vars(arguments).items() if name not in ("command", "verbose")}
+    keywords = values.pop("keyword")
+    positives, negatives = values.pop("positives"), values.pop("negatives")
+    lines = probe(
+        keywords,
+        positives,
+        negatives,
+        values.pop("output"),
+        num_workers=values.pop("workers"),
+        encoder_name=values.pop("encoder"),
+        **values,
+    )
+    print("\n".join(lines))
+    return 0
+
+
+def probe(
+    keywords: Sequence[str],
+    positives: Sequence[Path],
+    negatives: Sequence[Path],
+    output: Path,
+    *,
+    noise: Sequence[Path] = (),
+    encoder_name: str = "embedded",
+    weights: Path | None = None,
+    depths: Sequence[int] = (),
+    dev_hours: float = 1.0,
+    false_accepts_per_hour: float = 1.0,
+    seed: int = 0,
+    cache: Path | None = None,
+    num_workers: int = 2,
+) -> list[str]:
+    """Probe every depth of an encoder and recommend one.
+
+    Args:
+        keywords: the phrases.
+        positives: recordings of each, in the same order.
+        negatives: speech without any keyword.
+        output: folder for the manifests, ``probe.json``, ``probe.md`` and ``probe.png``.
+        noise: recordings to mix in.
+        encoder_name: in the registry.
+        weights: local weights of the encoder.
+        depths: which to probe; none takes all.
+        dev_hours: hours of held-out negatives that are read.
+        false_accepts_per_hour: rate at which misses are counted.
+        seed: of windows and augmentation.
+        cache: folder for decoded audio; None is ``output/cache``.
+        num_workers: processes that read audio.
+    Returns:
+        The lines of a Markdown table and the recommendation.
+    Raises:
+        KwsError: a file, name or depth cannot be used.
+    """
+    from kws.cli.recordings import prepare_training
+    from kws.cli.train import augmentation, load_audio
+    from kws.encoders.registry import load_encoder
+    from kws.training.probe import ProbeConfig, recommend
+    from kws.training.probe import probe as probe_depths
+    from kws.weights import write_json, write_text
+
+    config = ProbeConfig(dev_hours=dev_hours, false_accepts_per_hour=false_accepts_per_hour, seed=seed)
+    encoder = load_encoder(encoder_name, weights, pretrained=True)
+    cache = cache or output / "cache"
+    prepared = prepare_training(
+        keywords, positives, negatives, noise, output / "data", cache=cache, num_workers=num_workers
+    )
+    augment = augmentation(prepared, seed)
+    data, _ = load_audio(prepared, keywords, cache, num_workers, seed, augment)
+    found = list(probe_depths(encoder, keywords, data, config, augment=augment, depths=depths))
+    results = [result for result, _ in found]
+    push_ms = cost([model for _, model in found])
+    best = recommend(results)
+    held = "held-out" if data.held_out else "augmented training"
+    lines = [
+        f"Misses of {held} recordings at {false_accepts_per_hour:g} false accepts per hour, from "
+        f"{min(dev_hours, data.dev_negatives.hours):.2f} h; a linear probe on frozen `{encoder_name}`.",
+        "",
+        "| depth | parameters | CPU per 80 ms | misses, 95 % interval | dev loss | |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {result.depth} | {result.num_parameters / 1e6:.2f} M | {ms:.2f} ms | {result.misses} | "
+            f"{result.dev_loss:.3f} | {'recommended' if result.depth == best else ''} |"
+            for result, ms in zip(results, push_ms, strict=True)
+        ),
+    ]
+    write_json(
+        output / "probe.json",
+        {
+            "recommended": best,
+            "keywords": list(keywords),
+            "held_out": data.held_out,
+            "false_accepts_per_hour": false_accepts_per_hour,
+            "seed": seed,
+            "depths": [{**asdict(r), "push_ms": ms} for r, ms in zip(results, push_ms, strict=True)],
+        },
+    )
+    write_text(output / "probe.md", "\n".join(lines) + "\n")
+    plot(results, push_ms, best, output / "probe.png")
+    return [*lines, "", f"recommended: --depth {best}; plot: {output / 'probe.png'}"]
+
+
+def cost(models: Sequence[WakeWordModel]) -> list[float]:
+    """Return the processor milliseconds of each model per 80 ms of audio, exported and on one thread."""
+    import tempfile
+
+    from tqdm import tqdm
+
+    from export.benchmark import bench
+    from export.to_onnx import export_model
+    from kws.checkpoint import OperatingPoint
+
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{number}.onnx" for number in range(len(models))]
+        for model, path in zip(tqdm(models, "exporting"), paths, strict=True):
+            point = OperatingPoint(dict.fromkeys(model.keywords, 0.5), 1.0, 0.0)
+            export_model(model, point, path)
+        costs = bench(paths, seconds=10.0, rounds=3).costs
+    return [1000 * PUSH_S * entry.cpu_s_per_hour / 3600 for entry in costs]
+
+
+def plot(results: Sequence[DepthResult], push_ms: Sequence[float], best: int, path: Path) -> None:
+    """Draw misses with intervals and cost over depth, one above the other."""
+    from matplotlib.figure import Figure
+
+    from kws.audio import atomic_write
+    from kws.evaluation.pictures import BLUE, DPI, GREEN, GREY
+
+    depths = [result.depth for result in results]
+    rates = [100 * result.misses.rate for result in results]
+    below = [100 * (result.misses.rate - result.misses.low) for result in results]
+    above = [100 * (result.misses.high - result.misses.rate) for result in results]
+    figure = Figure(figsize=(7, 5.5), dpi=DPI, layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    top.errorbar(depths, rates, yerr=[below, above], color=BLUE, marker="o", capsize=3)
+    top.set(ylabel="misses (%), 95 % interval", ylim=(0, None), title="linear probe by depth")
+    bottom.bar(depths, push_ms, color=GREY)
+    bottom.set(ylabel="CPU ms per 80 ms", xlabel="encoder layers kept", xticks=depths)
+    for axis in (top, bottom):
+        axis.axvline(best, color=GREEN, ls="--", lw=1)
+        axis.grid(alpha=0.3)
+    top.annotate("recommended", (best, top.get_ylim()[1]), color=GREEN, va="top", xytext=(4, -2),
+                 textcoords="offset points")  # fmt: skip
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, format="png")

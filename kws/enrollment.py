@@ -1,0 +1,154 @@
+"""A detector from typed text, or text and a few recordings: the recogniser's phones searched for the phrase.
+
+Where it may fire is read off background speech: what a person gives, or speech whose phones, as the shipped
+recogniser heard them, are in the package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kws.audio import seconds_to_samples
+from kws.encoders.ctc import PhoneRecogniser
+from kws.encoders.sources.embedded_weights import ASSETS, load_recogniser
+from kws.errors import CheckpointError, ConfigError
+from kws.heads import PHRASE, PhraseHead
+from kws.heads.phrase import WORST_FRAME
+from kws.model import ModelConfig, WakeWordModel
+from kws.phones import BLANK, NUM_OUTPUTS
+from kws.weights import read_weights
+
+BACKGROUND = ASSETS / "background.safetensors"
+"""Phones that the shipped recogniser heard in speech of people and in noise; see the model card."""
+STEPS = 15
+"""How far a phone is behind the likeliest is kept in so many steps: half a byte."""
+ROWS = 32
+"""Background is searched in so many pieces at once."""
+FEWEST_HEARD = 0.5
+"""A recording in which less than this share of the typed phones is heard is not used."""
+TAIL_S = 0.4
+FEW_PHONES = 6
+"""A phrase with fewer phones is part of many other words."""
+
+
+def phrase_model(
+    phrases: Sequence[str],
+    pronunciations: Sequence[Sequence[str]],
+    recordings: Sequence[Sequence[np.ndarray]] = (),
+    weights: Path | None = None,
+) -> tuple[WakeWordModel, ModelConfig]:
+    """Build a detector of typed phrases, in eval mode.
+
+    Args:
+        phrases: names of the outputs.
+        pronunciations: of each phrase one or more, as ARPAbet phones between spaces.
+        recordings: of each phrase any number, (samples,) float32; one in which too few phones are heard is
+            not used.
+        weights: output of ``kws pretrain``; None takes the shipped recogniser.
+    Raises:
+        ConfigError: a phrase has no pronunciation, or one of a single phone.
+        ManifestError: a phone is unknown.
+        CheckpointError: the weights cannot be read.
+    """
+    for phrase, spoken in zip(phrases, pronunciations, strict=True):
+        if not spoken or min(len(phones.split()) for phones in spoken) < 2:
+            raise ConfigError(
+                f"{phrase}: {'one phone' if spoken else 'nothing to say'}, which cannot be told from other "
+                "speech; type a longer phrase"
+            )
+    recogniser = load_recogniser(weights)
+    heard: list[list[Tensor]] = [[] for _ in phrases]
+    for found, clips, spoken in zip(heard, recordings, pronunciations, strict=False):
+        fewest = FEWEST_HEARD * min(len(phones.split()) for phones in spoken)
+        found += [way for way in (reading(recogniser, clip) for clip in clips) if len(way) >= fewest]
+    config = ModelConfig(
+        keywords=tuple(phrases),
+        weights=weights,
+        depth=len(recogniser.encoder.layers),
+        head=PHRASE,
+        pronunciations=tuple(map(tuple, pronunciations)),
+        readings=tuple(tuple(map(len, found)) for found in heard),
+    )
+    head = PhraseHead(recogniser.encoder.info.dimension, pronunciations, config.readings)
+    head.output.load_state_dict(recogniser.output.state_dict())
+    if len(head.heard):
+        head.heard.copy_(torch.cat([way for found in heard for way in found]))
+    return WakeWordModel(recogniser.encoder, head, phrases).eval(), config
+
+
+@torch.no_grad()
+def reading(recogniser: PhoneRecogniser, waveform: np.ndarray) -> Tensor:
+    """Return what a recogniser hears in a recording: (phones, 40) distributions without blank.
+
+    Frames whose likeliest symbol is the same phone are averaged; those more likely blank than not are left
+    out.
+
+    Args:
+        recogniser: in eval mode.
+        waveform: (samples,) float32 of the phrase alone.
+    """
+    hop = recogniser.encoder.info.hop_samples
+    padded = np.pad(waveform, (0, recogniser.encoder.info.lookahead_samples + seconds_to_samples(TAIL_S)))
+    padded = padded[: len(padded) // hop * hop]
+    features, _ = recogniser.encoder.frontend(torch.from_numpy(padded)[None])
+    frames = torch.softmax(recogniser(features)[0][0], dim=-1)
+    groups: list[list[Tensor]] = []
+    before = BLANK
+    for frame in frames:
+        if float(frame[BLANK]) >= 0.5:
+            before = BLANK
+            continue
+        phones = torch.cat([torch.zeros(1), frame[1:] / frame[1:].sum()])
+        if int(phones.argmax()) != before:
+            groups.append([])
+        groups[-1].append(phones)
+        before = int(phones.argmax())
+    return torch.stack([torch.stack(group).mean(dim=0) for group in groups]) if groups else frames[:0]
+
+
+def pack_background(log_probabilities: Tensor) -> Tensor:
+    """Return how far each symbol is behind the likeliest of its frame, as (frames, 20) bytes of two halves.
+
+    Args:
+        log_probabilities: (frames, 40).
+    """
+    behind = log_probabilities.amax(dim=-1, keepdim=True) - log_probabilities
+    steps = (behind / WORST_FRAME * STEPS).round().clamp(max=STEPS).to(torch.uint8)
+    return steps[:, 0::2] * (STEPS + 1) + steps[:, 1::2]
+
+
+def read_background(path: Path = BACKGROUND) -> Tensor:
+    """Return (frames, 40) log-probabilities relative to the likeliest symbol, from a packed file.
+
+    Raises:
+        CheckpointError: the file is missing, damaged or no packed background.
+    """
+    packed = read_weights(path).get("behind")
+    if packed is None or packed.dtype != torch.uint8 or packed.shape[1:] != (NUM_OUTPUTS // 2,):
+        raise CheckpointError(f"{path}: is no packed background speech; install the package again")
+    steps = torch.stack([packed // (STEPS + 1), packed % (STEPS + 1)], dim=-1)
+    return steps.flatten(1).float() * (-WORST_FRAME / STEPS)
+
+
+@torch.no_grad()
+def background_scores(head: PhraseHead, background: Tensor) -> Tensor:
+    """Return the (frames, keyword) scores of a head on (frames, 40) background, less a few frames."""
+    rows = background[: len(background) // ROWS * ROWS].reshape(ROWS, -1, background.shape[1])
+    logits, _ = head.search(rows, head.initial_state(ROWS)[0])
+    return torch.sigmoid(logits).flatten(0, 1)
+
+
+def doubts(phrase: str, pronunciations: Sequence[str]) -> list[str]:
+    """Say why a phrase makes a poor wake word, if it does."""
+    num_phones = min(len(phones.split()) for phones in pronunciations)
+    if num_phones >= FEW_PHONES:
+        return []
+    return [
+        f"{phrase}: {num_phones} phones are few and part of many other words; with {FEW_PHONES} or more it "
+        "misses less at the same false accepts"
+    ]

@@ -1,0 +1,154 @@
+"""Head ``phrase``: typed phrases searched for in the recogniser's phones, without any training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch._higher_order_ops.scan import scan
+
+from kws.heads.base import Head
+from kws.phones import BLANK, NUM_OUTPUTS, encode
+from kws.structs import StreamState
+
+WORST_FRAME = 8.0
+"""A single frame costs a path no more than this, in nats: one misheard phone is not the end of it."""
+FRAME_COST = 0.02
+"""Cost of each frame in nats, so that a slow reading cannot wait in silence for free."""
+LOWEST = 200.0
+"""A path that is this far behind, in nats, is as good as none."""
+SMALLEST = 1e-9
+SLOPE, OFFSET = 2.0, 4.0
+"""Logit = offset + slope * nats per phone: 0.98 for a perfect reading, 0.5 at two nats per phone."""
+
+
+class PhraseHead(Head):
+    """Phone outputs, and for each way of saying a keyword the best CTC path that ends now, wherever it began.
+
+    A path earns in each frame the log-probability of its symbol less that of the likeliest symbol, so nothing
+    is above 0 and what is said before does not matter. A way is typed (a sequence of phones) or recorded (a
+    sequence of phone distributions, as the recogniser heard a recording; a frame then earns the logarithm of
+    the inner product). The score of a keyword is that of its best typed way, per phone, or where there are
+    recorded ones the mean of that and of the best recorded way. The state is kept as distance from
+    :data:`LOWEST`, so that zero is a new start.
+    Source: keyword spotting by a CTC lattice against a free phone loop, as in Hwang, Lee and Sung,
+    arXiv:1512.08903; inner products of phone posteriors for spoken examples, Hazen et al., ASRU 2009.
+
+    Args:
+        dimension: features per encoder frame.
+        pronunciations: of each keyword one or more, as ARPAbet phones between spaces.
+        readings: of each keyword, the number of phones in each recorded way; empty where there is none.
+            Their distributions are the buffer ``heard`` (phones of all readings, 40).
+    Raises:
+        ManifestError: a phone is unknown.
+    """
+
+    def __init__(
+        self,
+        dimension: int,
+        pronunciations: Sequence[Sequence[str]],
+        readings: Sequence[Sequence[int]] = (),
+    ) -> None:
+        super().__init__()
+        self.output = nn.Sequential(nn.LayerNorm(dimension), nn.Linear(dimension, NUM_OUTPUTS))
+        self.heard: Tensor
+        lengths = readings or [[] for _ in pronunciations]
+        self.register_buffer("heard", torch.zeros(sum(map(sum, lengths)), NUM_OUTPUTS))
+        paths, self.groups, first = [], [], NUM_OUTPUTS
+        for spoken_of, lengths_of in zip(pronunciations, lengths, strict=True):
+            paths += [encode(spoken) for spoken in spoken_of]
+            self.groups.append(len(spoken_of))
+            for length in lengths_of:
+                paths.append(list(range(first, first + length)))
+                first += length
+            self.groups.append(len(lengths_of))
+        symbols, enter, skip = _lattice(paths)
+        self.symbols: Tensor
+        self.enter: Tensor
+        self.skip: Tensor
+        self.num_phones: Tensor
+        num_phones = torch.tensor([float(len(path)) for path in paths])
+        for name, values in (
+            ("symbols", symbols),
+            ("enter", enter),
+            ("skip", skip),
+            ("num_phones", num_phones),
+        ):
+            self.register_buffer(name, values, persistent=False)
+
+    def initial_state(self, batch: int) -> StreamState:
+        """Return the zero state of every path."""
+        return [torch.zeros(batch, *self.symbols.shape)]
+
+    def forward(self, features: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
+        """See :meth:`Head.forward`."""
+        logits, paths = self.search(torch.log_softmax(self.output(features), dim=-1), state[0])
+        return logits, [paths]
+
+    def search(self, log_probabilities: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Follow the paths through the next frames.
+
+        Args:
+            log_probabilities: (batch, time, 40) of the blank and the phones.
+            state: (batch, path, state), what the last call returned, or zeros.
+        Returns:
+            logits (batch, time, keyword) and the next state.
+        """
+        behind = log_probabilities - log_probabilities.amax(dim=-1, keepdim=True)
+        if len(self.heard):
+            behind = torch.cat([behind, torch.log(behind.exp() @ self.heard.t() + SMALLEST)], dim=-1)
+        # (batch, time, path, state)
+        gains = behind.clamp(min=-WORST_FRAME)[:, :, self.symbols] - FRAME_COST
+
+        def advance(paths: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
+            stepped = nn.functional.pad(paths[..., :-1], (1, 0), value=-LOWEST)
+            skipped = nn.functional.pad(paths[..., :-2], (2, 0), value=-LOWEST) + self.skip
+            best = torch.maximum(torch.maximum(paths, stepped), torch.maximum(skipped, self.enter))
+            paths = (best + gain).clamp(min=-LOWEST)
+            return paths, paths[..., -2:].amax(dim=-1)
+
+        last, ends = _through_time(advance, state - LOWEST, gains)
+        per_phone = (ends / self.num_phones).split(self.groups, dim=-1)
+        best = [
+            (typed.amax(dim=-1) + recorded.amax(dim=-1)) / 2 if recorded.shape[-1] else typed.amax(dim=-1)
+            for typed, recorded in zip(per_phone[0::2], per_phone[1::2], strict=True)
+        ]
+        return OFFSET + SLOPE * torch.stack(best, dim=-1).movedim(0, 1), last + LOWEST
+
+
+def _lattice(paths: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, Tensor]:
+    """Lay paths out as (path, state): symbol, blank, ..., symbol, blank, all ending in the last two states.
+
+    Returns:
+        The symbol of each state, what it costs to begin there, and to come from two states before.
+    """
+    num_states = 2 * max(map(len, paths))
+    symbols = torch.full((len(paths), num_states), BLANK)
+    enter, skip = torch.full(symbols.shape, -LOWEST), torch.full(symbols.shape, -LOWEST)
+    for number, path in enumerate(paths):
+        first = num_states - 2 * len(path)
+        enter[number, first] = 0.0
+        for position, symbol in enumerate(path):
+            state = first + 2 * position
+            symbols[number, state] = symbol
+            if position and symbol != path[position - 1]:  # between two equal phones the blank must be heard
+                skip[number, state] = 0.0
+    return symbols, enter, skip
+
+
+def _through_time(
+    advance: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], state: Tensor, inputs: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Call ``advance`` for each frame of (batch, time, ...); return the last state and (time, ...) outputs.
+
+    In an exported graph it is one ONNX ``Scan``, for any number of frames. Elsewhere a loop is faster: a scan
+    is compiled anew for every length.
+    """
+    if torch.compiler.is_exporting():
+        return scan(advance, state, inputs, dim=1)
+    outputs = []
+    for frame in inputs.unbind(dim=1):
+        state, output = advance(state, frame)
+        outputs.append(output)
+    return state, torch.stack(outputs)

@@ -1,0 +1,126 @@
+"""`kws enroll`: a detector from typed text, what it says about it, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from data_prep.synthesis.espeak import speak, voices
+from kws import Detector
+from kws.checkpoint import load_model, load_operating_point
+from kws.cli import main
+from kws.enrollment import BACKGROUND, pack_background, phrase_model, read_background
+from kws.errors import CheckpointError
+from kws.heads.phrase import WORST_FRAME
+from kws.weights import write_weights
+from tests.support.training import noise, spoken, tiny_weights, write_wavs
+from tests.tolerances import ONNX
+
+
+def test_a_typed_phrase_becomes_a_detector(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    run = tmp_path / "run"
+    assert main(["enroll", "hey computer", "jarvis", "--output", str(run)]) == 0
+    printed = capsys.readouterr().out
+    assert "hey computer: HH EY K AH M P Y UW T ER | HH EY K AH M P Y UW T AH" in printed
+    assert "jarvis: JH AA R V IH S | JH AA V IH S" in printed
+    assert "note: jarvis: 5 phones are few" in printed and "hey computer: 9 phones" not in printed
+    assert f"next: kws listen {run / 'model.onnx'}" in printed
+    detector, point = Detector(run / "model.onnx"), load_operating_point(run)
+    assert detector.keywords == ("hey computer", "jarvis")
+    assert detector.thresholds == pytest.approx(point.thresholds) and point.false_accepts_per_hour == 0.5
+    waveform = np.concatenate([noise(1.0), spoken(), spoken(400)])[:38_400]
+    expected = load_model(run).scores(torch.from_numpy(waveform)[None])[0].numpy()
+    np.testing.assert_allclose(detector.scores(waveform), expected, atol=ONNX, rtol=0)
+    origin = json.loads((run / "provenance.json").read_text("utf-8"))
+    assert origin["manifests"].keys() == {BACKGROUND.name} and origin["encoder"]["licence"] == "Apache-2.0"
+    assert json.loads((run / "metrics.json").read_text("utf-8"))["dev_hours"] > 1
+
+
+def test_own_speech_own_weights_and_own_pronunciation(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    weights, speech, lexicon = tiny_weights(tmp_path / "encoder"), tmp_path / "speech", tmp_path / "words.txt"
+    speech.mkdir()
+    write_wavs(speech, [noise(4.0, seed) for seed in range(3)])
+    lexicon.write_text("ZORB Z AO1 R B\n", "utf-8")
+    run = tmp_path / "run"
+    words = ["enroll", "zorb", "--output", str(run), "--lexicon", str(lexicon), "--workers", "1"]
+    assert main([*words, "--weights", str(weights)]) == 2
+    assert "what ships fits the shipped recogniser alone; give --negatives as well" in capsys.readouterr().err
+    assert not run.exists()
+    words += ["--weights", str(weights), "--negatives", str(speech), "--false-accepts-per-hour", "300"]
+    assert main(words) == 0
+    assert "zorb: Z AO R B; threshold 0." in capsys.readouterr().out
+    stream = np.concatenate([noise(4.0, seed) for seed in range(3)])
+    assert len(Detector(run / "model.onnx").process(stream)) <= 1  # 300 an hour in 12 s
+    other = ["enroll", "zorb zorb", *words[2:]]
+    assert main(other) == 2
+    assert "holds a run of other settings; choose another --output or add --overwrite" in (
+        capsys.readouterr().err
+    )
+    assert main([*other, "--overwrite"]) == 0
+    assert Detector(run / "model.onnx").keywords == ("zorb zorb",)
+
+
+def test_recordings_are_listened_for_as_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder, run = tmp_path / "recordings", tmp_path / "run"
+    folder.mkdir()
+    write_wavs(folder, [speak("computer", voice) for voice in voices(3, seed=1)])
+    words = ["enroll", "computer", "--recordings", str(folder), "--output", str(run)]
+    assert main(words) == 0
+    assert "versions of 3 recordings as well" in capsys.readouterr().out
+    config = yaml.safe_load((run / "config.yaml").read_text("utf-8"))["model"]
+    assert 3 <= len(config["readings"][0]) <= 9 and min(config["readings"][0]) >= 4
+    model = load_model(run)
+    torch.testing.assert_close(model.head.heard.sum(dim=1), torch.ones(len(model.head.heard)))
+    detector = Detector(run / "model.onnx")
+    said = speak("computer", voices(1, seed=2)[0])
+    said = np.pad(said, (16_000, 16_000 + -len(said) % 1280))[:-640]
+    expected = model.scores(torch.from_numpy(said)[None])[0].numpy()
+    found = detector.scores(said)
+    np.testing.assert_allclose(found, expected[: len(found)], atol=ONNX, rtol=0)
+    assert main([*words, "--recordings", str(folder), "--overwrite"]) == 2
+    assert "got 1 phrases and 2 --recordings; give one for each" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["a"], "a: one phone, which cannot be told from other speech; type a longer phrase"),
+        (["?!"], "?!: nothing to say, which cannot be told from other speech"),
+        (["hey you", "hey you"], "keywords: hey you, hey you holds one twice; name each once"),
+        (["hey you", "--language", "xx"], "'xx'"),
+        (["hey you", "--lexicon", "gone.txt"], "gone.txt: no such lexicon"),
+        (["hey you", "--weights", "gone", "--negatives", "."], "gone: holds no config.yaml"),
+        (["hey you", "--negatives", "gone"], "gone: no such file or folder"),
+    ],
+)
+def test_what_cannot_be_enrolled_is_named(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["enroll", *words, "--output", str(tmp_path / "run")]) == 2
+    printed = capsys.readouterr().err
+    assert message in printed and printed.startswith("kws enroll: ") and "Traceback" not in printed
+    assert not (tmp_path / "run" / "model.onnx").exists()
+
+
+def test_packed_background_keeps_what_the_head_reads(tmp_path: Path):
+    frames = torch.log_softmax(torch.randn(64, 40, generator=torch.Generator().manual_seed(0)) * 4, dim=-1)
+    write_weights(tmp_path / "b.safetensors", {"behind": pack_background(frames)})
+    behind = (frames - frames.amax(dim=-1, keepdim=True)).clamp(min=-WORST_FRAME)
+    torch.testing.assert_close(
+        read_background(tmp_path / "b.safetensors"), behind, atol=WORST_FRAME / 30, rtol=0
+    )
+    write_weights(tmp_path / "c.safetensors", {"behind": torch.zeros(3, 7)})
+    with pytest.raises(CheckpointError, match="is no packed background speech"):
+        read_background(tmp_path / "c.safetensors")
+
+
+def test_the_head_takes_over_the_outputs_of_the_recogniser(tmp_path: Path):
+    weights = tiny_weights(tmp_path / "encoder")
+    model, config = phrase_model(["zorb"], [["Z AO R B"]], weights=weights)
+    assert (config.head, config.depth, config.pronunciations) == ("phrase", 4, (("Z AO R B",),))
+    assert not model.training and len(model.encoder.layers) == 4
