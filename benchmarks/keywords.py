@@ -40,18 +40,19 @@ POLICIES = ("head", "early", "late", "all", "scratch")
 SEEDS = (0, 1)
 CHOICES = {
     50: (
-        "train.batch.confusable_share=0.0",
+        "confusables=600",
         *(f"model.depth={depth}" for depth in (4, 8, 10)),
         *(f"train.transfer.num_layers={number}" for number in (1, 6)),
         "train.transfer.encoder_rate=1.0",
         "train.epochs=16",
     ),
     10: (
-        "train.batch.confusable_share=0.0",
+        "confusables=600",
         *(f"model.depth={depth}" for depth in (4, 8, 10)),
     ),
 }
-"""Settings to try, one at a time, with so many recordings and the policy that they get by default."""
+"""Settings to try, one at a time, with so many recordings and the policy that they get by default: as
+``kws train --set`` takes them, or the number of ``--confusables``."""
 ALL_RECORDINGS = 195
 """About how many recordings of a keyword ``all`` is."""
 TAIL_S = 1.0
@@ -66,7 +67,7 @@ class Cell(NamedTuple):
     policy: str
     seed: int
     change: str = ""
-    """One setting that differs from the default, as ``kws train --set`` takes it."""
+    """What differs from the default; see :data:`CHOICES`."""
 
     @property
     def name(self) -> str:
@@ -196,7 +197,9 @@ def run_cell(cell: Cell, data: Path, work: Path, peers: Path | None) -> dict:
 
     run = work / "runs" / cell.name
     overrides = [f"train.transfer.policy={cell.policy}", f"train.seed={cell.seed}", "train.num_workers=0"]
-    overrides += [cell.change] if cell.change else []
+    key, _, value = cell.change.partition("=")
+    confusables = int(value) if key == "confusables" else 0
+    overrides += [cell.change] if cell.change and not confusables else []
     summary = train(
         [cell.keyword],
         [positives],
@@ -206,6 +209,7 @@ def run_cell(cell: Cell, data: Path, work: Path, peers: Path | None) -> dict:
         overrides=overrides,
         cache=work / "cache",
         num_workers=1,
+        confusables=confusables,
     )
     model = export(run)
     scores, negative_scores, hop_s = detector_scores(model, test)

@@ -33,8 +33,6 @@ DEV_SEED = 7_001
 """Added to the seed where training recordings are augmented to stand in for held-out ones."""
 DEV_COPIES, DEV_COPIED = 2, 25
 """So many augmented copies of so many recordings stand in for each keyword that has none held out."""
-CONFUSABLES = 600
-"""Synthetic recordings of words that sound like a keyword (RESULTS.md)."""
 IDENTITY = "run.json"
 
 
@@ -92,9 +90,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--confusables",
         type=int,
-        default=CONFUSABLES,
+        default=0,
         metavar="N",
-        help="synthetic recordings, for each keyword, of words that sound like it, as further negatives",
+        help="synthetic recordings, for each keyword, of words that sound like it, as further negatives; "
+        "more was missed with them (RESULTS.md)",
     )
     add(
         "--language", default="en", help="eSpeak language of the keywords, for the words that sound like them"
@@ -184,7 +183,7 @@ def train(
     overrides: Sequence[str] = (),
     cache: Path | None = None,
     num_workers: int = 2,
-    confusables: int = CONFUSABLES,
+    confusables: int = 0,
     language: str = "en",
     control: bool = False,
     overwrite: bool = False,

@@ -129,7 +129,6 @@ def train_words(
         source = positives[index] if positives else recordings / keyword
         words += ["--keyword", keyword, "--positives", str(source)]
     words += ["--weights", str(recordings / "encoder"), "--depth", "2", "--workers", "1"]
-    words += ["--confusables", "0"]
     for setting in SHORT:
         words += ["--set", setting]
     return [*words, *more]
