@@ -1,23 +1,25 @@
-"""Makes the manifests that ``kws/recipes/embedded.yaml`` trains the shipped encoder on.
+"""Makes the manifests that the two recipes of the shipped encoder train on; needs ``apt install flite``.
 
     python benchmarks/embedded_data.py --data DATA --output WORK
-    kws pretrain kws/recipes/embedded.yaml --root WORK --output RUN
+    kws pretrain kws/recipes/embedded.yaml --root WORK --output RUN1
+    kws pretrain kws/recipes/embedded_finish.yaml --root WORK --set init=RUN1 --output RUN2
 
 DATA holds the folders ``speechocean762``, ``ljspeech`` and ``noise``, each with ``manifest.jsonl``. Real
 sentences keep their own phones (speechocean762) or get eSpeak NG's (LJ Speech); synthetic speech reads their
-words in random order and the sentences themselves, in many voices. Of the 25 speakers of speechocean762's
-``dev`` split every fifth stays there, for the curve; the others are trained on. Its ``test`` split is left
-alone.
+words in random order and the sentences themselves, in many voices of eSpeak NG and the four of Flite. Of the
+25 speakers of speechocean762's ``dev`` split every fifth stays there, for the curve; the others are trained
+on. Its ``test`` split is left alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import re
 from pathlib import Path
 
-from data_prep.synthesis import corpus, espeak
+from data_prep.synthesis import corpus, espeak, flite
 from data_prep.synthesis.phones import read_lexicon, text_to_phones
 from kws.audio import atomic_write
 
@@ -55,11 +57,13 @@ def main() -> None:
         "--output", type=Path, required=True, help="folder for manifests and synthetic speech"
     )
     parser.add_argument(
-        "--synthetic", type=int, default=18000, help="synthetic utterances (default: %(default)s)"
+        "--synthetic", type=int, default=18000, help="utterances by eSpeak NG (default: %(default)s)"
     )
+    parser.add_argument("--flite", type=int, default=5000, help="utterances by Flite (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="processes (default: %(default)s)")
     arguments = parser.parse_args()
     data, output = arguments.data, arguments.output
+    flite.program()  # before the long work
 
     speechocean = read_rows(data / "speechocean762")
     keep_every_fifth_dev_speaker(speechocean)
@@ -85,11 +89,15 @@ def main() -> None:
     salad = corpus.random_texts(
         words, max(1, arguments.synthetic - len(train)), seed=1, min_words=3, max_words=9
     )
+    texts = [*train, *salad]
     voices = espeak.voices(400, seed=1, split="train")
-    path = corpus.synthesize_corpus(
-        output / "synthetic", [*train, *salad], arguments.synthetic, voices, 1, "train", arguments.workers
+    corpus.synthesize_corpus(
+        output / "synthetic", texts, arguments.synthetic, voices, 1, "train", arguments.workers
     )
-    print(f"{path}: {arguments.synthetic} utterances in {len(voices)} voices")
+    random.Random(3).shuffle(texts)
+    corpus.synthesize_corpus(
+        output / "flite", texts, arguments.flite, flite.flite_voices(), 3, "train", arguments.workers
+    )
 
 
 if __name__ == "__main__":
