@@ -2,8 +2,9 @@
 
     python benchmarks/phone_errors.py WORK [--encoder RUN] [--limit 200]
 
-Reads up to ``--limit`` utterances of each manifest and split, drawn by seed 0, and prints a Markdown table:
-what it recognises of what it was trained on shows whether training fits or generalisation lacks.
+Reads up to ``--limit`` utterances of each manifest and split, drawn by seed 0, as they are and with the
+full augmentation of training (rooms, noise, speed, codecs), and prints a Markdown table. What it recognises
+of what it was trained on shows whether training fits or generalisation lacks.
 """
 
 from __future__ import annotations
@@ -12,11 +13,16 @@ import argparse
 import random
 from pathlib import Path
 
+from data_prep import manifests
+from data_prep.augmentation.banks import NoiseBank
+from data_prep.augmentation.chain import default_chain
+from kws import audio
 from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.manifest import read_manifest
 from kws.training.pretrain import phone_error_rate
 from kws.training.pretrain_data import Corpus
 
+SEED = 0
 PARTS = (
     ("speechocean762.jsonl", "train"),
     ("speechocean762.jsonl", "dev"),
@@ -39,13 +45,23 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     model = load_recogniser(arguments.encoder) if arguments.encoder else load_recogniser()
-    print("| manifest | split | utterances | phone error rate (%) |\n|---|---|---|---|")
+    noise = NoiseBank(tuple(entry.path for entry in manifests.read(arguments.work / "noise.jsonl")))
+    augment = default_chain(noise, seed=SEED).augment
+    print("| manifest | split | utterances | clean (%) | augmented (%) |\n|---|---|---|---|---|")
     for manifest, split in PARTS:
         found = [entry for entry in read_manifest(arguments.work / manifest, (split,)) if entry.phones]
-        random.Random(0).shuffle(found)
+        random.Random(SEED).shuffle(found)
         corpus = Corpus(found[: arguments.limit], progress=False)
-        rate = phone_error_rate(model, corpus)["all"]
-        print(f"| {manifest} | {split} | {len(corpus.utterances)} | {100 * rate:.1f} |", flush=True)
+        clean = phone_error_rate(model, corpus)["all"]
+        corpus.audio = [
+            audio.to_int16(augment(waveform, entry.path.name, SEED, 0))
+            for waveform, entry in zip(corpus.audio, corpus.utterances, strict=True)
+        ]
+        augmented = phone_error_rate(model, corpus)["all"]
+        print(
+            f"| {manifest} | {split} | {len(corpus.audio)} | {100 * clean:.1f} | {100 * augmented:.1f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

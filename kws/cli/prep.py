@@ -13,6 +13,8 @@ import argparse
 from pathlib import Path
 
 HELP = "recordings to a checked manifest, or synthetic speech from text"
+MANIFEST = "manifest.jsonl"
+"""Name of a corpus's manifest in the output folder."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
             "no recordings were named; give a folder, a manifest or a file, or --synthesize PHRASE"
         )
     if arguments.corpus is not None:
-        print(prepare_corpus(arguments.corpus, arguments.sources[0], arguments.output))
+        print(prepare_corpus(arguments.corpus, arguments.sources[0], arguments.output / MANIFEST))
         return 0
     fields = {"label": arguments.label, "speaker": arguments.speaker, "split": arguments.split}
     config = PrepConfig(

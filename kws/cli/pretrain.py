@@ -76,4 +76,16 @@ def pretrain(
             features = change(features, lengths, generator)
         return features
 
-    return run_recipe(config, output, chain.augment, mask, base)
+    return run_recipe(config, output, chain.augment, mask, base, texts_as_phones)
+
+
+def texts_as_phones(texts: list[str], language: str, lexicon: Path | None) -> list[str]:
+    """Return the phones of each text, with spaces between; a lexicon overrides eSpeak.
+
+    Raises:
+        KwsError: unknown language, a sound that ARPAbet lacks, or a lexicon that cannot be read.
+    """
+    from data_prep.synthesis.phones import read_lexicon, texts_to_phones
+
+    own = None if lexicon is None else read_lexicon(lexicon)
+    return [" ".join(said) for said in texts_to_phones(texts, language, own)]

@@ -1,7 +1,8 @@
 """Make a wake word from nothing but its text: no recordings, no network.
 
-Speaks the phrase and things like it in many synthetic voices, trains, evaluates on voices that training never
-heard, exports one ONNX file and finds the phrase in a stream. The figures are for synthetic voices: real
+Speaks the phrase and things like it in many synthetic voices, makes a detector from the typed text alone,
+trains another, evaluates both on voices that training never heard, exports one ONNX file and finds the phrase
+in a stream. The figures are for synthetic voices: real
 people are harder, so add recordings with `kws train` and measure with `kws eval` before you rely on it.
 """
 
@@ -55,12 +56,15 @@ class QuickstartResult:
     Attributes:
         model: the exported detector.
         evaluation: misses and false accepts on synthetic voices of split ``test``.
+        typed: the same of the detector made from the typed text alone; None where the text cannot be searched
+            for.
         spoken_s: when the phrase ended in the stream, in seconds.
         detections: what the detector heard there.
     """
 
     model: Path
     evaluation: EvaluationResult
+    typed: EvaluationResult | None
     spoken_s: tuple[float, ...]
     detections: tuple[Detection, ...]
 
@@ -79,7 +83,7 @@ def quickstart(
 
     Args:
         phrase: what the device shall wake on, in English.
-        output: folder for ``speech/``, ``run/`` (with ``model.onnx``) and ``report/``.
+        output: folder for ``speech/``, ``typed/`` and ``run/`` (each with ``model.onnx``), and ``report/``.
         num_positives: synthetic recordings of the phrase, over all splits.
         num_negatives: synthetic recordings without it, over all splits.
         seed: of voices and training.
@@ -95,11 +99,13 @@ def quickstart(
     from kws.listen import listen
 
     started = time.monotonic()
-    say(f"1/5 speaking {phrase!r} and things like it in synthetic voices")
+    say(f"1/6 speaking {phrase!r} and things like it in synthetic voices")
     positives, negatives = synthesize_keyword(
         phrase, output / "speech", num_positives, num_negatives, seed, num_workers=2
     )
-    say("2/5 training on the voices of split `train`")
+    say("2/6 making a detector from the typed text alone, without training")
+    typed = evaluate_typed(phrase, output / "typed", positives, negatives, say)
+    say("3/6 training on the voices of split `train`")
     summary = train(
         [phrase],
         [positives],
@@ -110,13 +116,13 @@ def quickstart(
     )
     for line in summary.lines()[:-1]:
         say(f"    {line}")
-    say("3/5 exporting one ONNX file")
+    say("4/6 exporting one ONNX file")
     model = export(output / "run")
-    say("4/5 evaluating on voices of split `test`, which training never heard")
+    say("5/6 evaluating on voices of split `test`, which training never heard")
     evaluation = evaluate(model, [positives], [negatives], output / "report", overwrite=True)
     for line in table(evaluation):
         say(f"    {line}")
-    say("5/5 listening to a stream of test voices")
+    say("6/6 listening to a stream of test voices")
     stream, spoken_s = write_stream(positives, negatives, output / "stream.wav")
     detections: list[Detection] = []
     listen(model, file=stream, on_detection=detections.append)
@@ -129,7 +135,26 @@ def quickstart(
         "run `kws train`, then `kws eval`."
     )
     say(f"Try it with your microphone: kws listen {model}")
-    return QuickstartResult(model, evaluation, spoken_s, tuple(detections))
+    return QuickstartResult(model, evaluation, typed, spoken_s, tuple(detections))
+
+
+def evaluate_typed(
+    phrase: str, output: Path, positives: Path, negatives: Path, say: Callable[[str], None]
+) -> EvaluationResult | None:
+    """Enroll the phrase by its text, evaluate that on the test voices; None, saying why, where refused."""
+    from kws.cli.enroll import enroll
+    from kws.cli.eval import evaluate, table
+    from kws.errors import KwsError
+
+    try:
+        enrolled = enroll([phrase], output, overwrite=True)
+    except KwsError as error:
+        say(f"    not possible with this phrase: {error}")
+        return None
+    evaluation = evaluate(enrolled.model, [positives], [negatives])
+    for line in [*enrolled.lines()[:-1], *table(evaluation)]:
+        say(f"    {line}")
+    return evaluation
 
 
 def write_stream(positives: Path, negatives: Path, path: Path) -> tuple[Path, tuple[float, ...]]:

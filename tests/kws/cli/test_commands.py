@@ -118,8 +118,10 @@ def test_the_quickstart_goes_the_whole_road(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(train_module, "train", short)
     said: list[str] = []
     found = quickstart("hey robot", tmp_path, num_positives=10, num_negatives=24, say=said.append)
-    assert [line[:4] for line in said if line[1:3] == "/5"] == ["1/5 ", "2/5 ", "3/5 ", "4/5 ", "5/5 "]
+    assert [line[:4] for line in said if line[1:3] == "/6"] == [f"{n}/6 " for n in range(1, 7)]
     assert found.model == tmp_path / "run" / "model.onnx" and Detector(found.model).keywords == ("hey robot",)
     assert (tmp_path / "report" / "report.html").is_file() and len(found.spoken_s) > 0
     assert found.evaluation.keywords[0].num_positives > 0
+    assert found.typed is not None and found.typed.keywords[0].num_positives > 0
+    assert Detector(tmp_path / "typed" / "model.onnx").keywords == ("hey robot",)
     assert any("SYNTHETIC" in line for line in said) and f"kws listen {found.model}" in said[-1]

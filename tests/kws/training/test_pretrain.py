@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,18 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from data_prep.augmentation.spec_augment import SpecAugment
-from kws import phones
+from data_prep.synthesis.espeak import Voice
+from kws import audio, phones
+from kws.cli import main
 from kws.cli.pretrain import pretrain as pretrain_command
+from kws.cli.pretrain import texts_as_phones
 from kws.config import load_config
 from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
 from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.errors import CheckpointError, ConfigError, KwsError, ManifestError
 from kws.manifest import read_manifest
 from kws.training import pretrain as module
-from kws.training.pretrain import PretrainConfig, SourceConfig, phone_error_rate, pretrain
+from kws.training.pretrain import PretrainConfig, SourceConfig, load_sources, phone_error_rate, pretrain
 from kws.training.pretrain_data import (
     TAIL_S,
     Corpus,
@@ -292,3 +296,63 @@ def test_the_command_names_what_is_wrong_with_a_recipe(folder: Path, tmp_path: P
             root=folder,
             overrides=["train=[{manifest: speech.jsonl, splits: [test]}]"],
         )
+
+
+def test_texts_are_read_in_the_language_of_the_source(folder: Path, tmp_path: Path):
+    write_manifest(tmp_path / "said.jsonl", [
+        {"path": folder / "wavs" / "000.wav", "split": "train", "text": "the cat"},
+        {"path": folder / "wavs" / "001.wav", "split": "train", "text": "ignored", "phones": "D AO G"},
+        {"path": folder / "wavs" / "002.wav", "split": "train", "text": " ... "},
+    ])  # fmt: skip
+    (tmp_path / "own.txt").write_text("CAT K AA T\n", "utf-8")
+    source = SourceConfig(Path("said.jsonl"), language="en-us")
+    corpus = load_sources((source,), tmp_path, texts_as_phones)
+    assert sorted(str(entry.phones) for entry in corpus.utterances) == ["D AO G", "DH AH K AE T"]
+    own = replace(source, lexicon=Path("own.txt"))
+    corpus = load_sources((own,), tmp_path, texts_as_phones)
+    assert "DH AH K AA T" in [entry.phones for entry in corpus.utterances]
+    corpus = load_sources((SourceConfig(Path("said.jsonl")),), tmp_path, texts_as_phones)
+    assert [entry.phones for entry in corpus.utterances] == ["D AO G"]
+
+
+@pytest.mark.parametrize(
+    ("text", "changes", "message"),
+    [
+        ("the cat", {"language": "xx"}, r"said\.jsonl: .*'xx'"),
+        ("[[k@?t]]", {"language": "en-us"}, r"said\.jsonl: .*'\?' in '\[\[k@\?t\]\]' has no ARPAbet phone"),
+        ("", {"language": "en-us"}, r"said\.jsonl: no line has phones; give `phones`, or `text` and"),
+        ("the cat", {}, r"said\.jsonl: no line has phones"),
+        ("the cat", {"language": "en-us", "lexicon": Path("none.txt")}, r"none\.txt: no such lexicon"),
+    ],
+)
+def test_texts_that_cannot_be_read_are_named(
+    folder: Path, tmp_path: Path, text: str, changes: dict, message: str
+):
+    rows = [{"path": folder / "wavs" / "000.wav", "split": "train", "text": text}]
+    write_manifest(tmp_path / "said.jsonl", rows)
+    with pytest.raises(KwsError, match=message):
+        load_sources((SourceConfig(Path("said.jsonl"), **changes),), tmp_path, texts_as_phones)
+
+
+def test_the_recipe_for_librispeech_runs_on_a_small_sample_of_its_layout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "STATISTICS_UTTERANCES", 1)
+    texts = ("THE BOY WAS THERE", "SHE HAD YOUR DARK SUIT")
+    for speaker, part in (("19", "train-clean-5"), ("84", "dev-clean-2"), ("367", "test-other")):
+        book = tmp_path / "LibriSpeech" / part / speaker / "5"
+        lines = []
+        for number, text in enumerate(texts):
+            name = f"{speaker}-5-{number:04d}"
+            audio.save(book / f"{name}.flac", Voice().speak(text))
+            lines.append(f"{name} {text}\n")
+        (book / f"{speaker}-5.trans.txt").write_text("".join(lines), "utf-8")
+    output = tmp_path / "librispeech"
+    prepared = ["prep", "--corpus", "librispeech", str(tmp_path / "LibriSpeech"), "--output", str(output)]
+    assert main(prepared) == 0
+    small = ["steps=2", "batch_s=4", "evaluate_every=2", "num_workers=0", "middle=1", "precision=32-true"]
+    small += ["encoder={num_mels: 8, dimension: 12, num_layers: 2, kernel: 3, lookahead: 1}"]
+    with resources.as_file(resources.files("kws.recipes") / "librispeech.yaml") as recipe:
+        metrics = pretrain_command(recipe, tmp_path / "run", root=tmp_path, overrides=small)
+    assert metrics["train_utterances"] == 2 and metrics["steps"] == 2
+    assert 0 < metrics["test_phone_error_rate"]["all"] and load_recogniser(tmp_path / "run") is not None
