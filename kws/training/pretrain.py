@@ -6,7 +6,6 @@ Source of the loss: connectionist temporal classification, Graves et al., ICML 2
 from __future__ import annotations
 
 import copy
-import dataclasses
 import logging
 import time
 from collections import defaultdict
@@ -29,8 +28,7 @@ from kws.config import config_hash, read_yaml, to_dict
 from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.sources.embedded import SUBSAMPLING, EmbeddedConfig, EmbeddedEncoder
 from kws.encoders.sources.embedded_weights import load_recogniser, save_recogniser
-from kws.errors import ConfigError, KwsError, ManifestError
-from kws.manifest import Utterance, read_manifest
+from kws.errors import ConfigError
 from kws.training.logs import StepBar, keep_earlier_log
 from kws.training.optimizers import muon_and_adamw
 from kws.training.pretrain_data import (
@@ -41,6 +39,7 @@ from kws.training.pretrain_data import (
     evaluation_batches,
     keep_versions,
 )
+from kws.training.pretrain_sources import SourceConfig, ToPhones, load_sources
 from kws.training.schedule import scheduled
 from kws.weights import CONFIG, write_config
 
@@ -49,38 +48,8 @@ logger = logging.getLogger(__name__)
 Mask = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 """``mask(features, lengths, generator) -> features`` on log-mel; ``data_prep.augmentation`` makes one."""
 
-ToPhones = Callable[[list[str], str, Path | None], list[str]]
-"""``to_phones(texts, language, lexicon) -> phones`` of each text, spaces between; ``data_prep`` has one."""
-
 STATISTICS_UTTERANCES = 300
 """Utterances that the mean and deviation of each mel band are taken from."""
-
-
-@dataclass(frozen=True, slots=True)
-class SourceConfig:
-    """One manifest of transcribed speech."""
-
-    manifest: Path
-    """JSON Lines with ``path``, and ``phones`` or ``text``."""
-    splits: tuple[str, ...] = ("train",)
-    """Splits to take."""
-    weight: float = 1.0
-    """How often an utterance of it is drawn, relative to the others."""
-    versions: int = 0
-    """Versions of each utterance kept in memory, the recording itself and augmented ones; 0 augments anew at
-    every draw, which costs a small machine half of its time."""
-    language: str = ""
-    """eSpeak language to read ``text`` in where a line has no ``phones``; empty leaves such lines out."""
-    lexicon: Path | None = None
-    """Pronunciations that override eSpeak's, a line ``WORD PH PH PH`` for each word."""
-
-    def __post_init__(self) -> None:
-        if self.versions < 0:
-            raise ConfigError(f"{self.manifest}: versions {self.versions} must be 0 or more")
-        if self.weight <= 0:
-            raise ConfigError(f"{self.manifest}: weight {self.weight} must be above 0; leave the source out")
-        if self.lexicon is not None and not self.language:
-            raise ConfigError(f"{self.manifest}: a lexicon needs `language`, for the words that it lacks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,49 +221,6 @@ def phone_error_rate(model: PhoneRecogniser, corpus: Corpus, by: Iterable[str] =
                 totals[group][0] += edits
                 totals[group][1] += length
     return {group: edits / max(length, 1) for group, (edits, length) in sorted(totals.items())}
-
-
-def load_sources(
-    sources: tuple[SourceConfig, ...], root: Path = Path(), to_phones: ToPhones | None = None
-) -> Corpus:
-    """Read every source below ``root`` into one corpus.
-
-    A line without phones is left out, unless its source has a language to read its text in.
-
-    Raises:
-        ManifestError: a manifest cannot be read, or none of its lines can be used.
-    """
-    utterances, weights, versions = [], [], []
-    for source in sources:
-        found = read_manifest(root / source.manifest, source.splits)
-        if source.language and to_phones is not None:
-            found = _with_phones(found, source, root, to_phones)
-        usable = [entry for entry in found if entry.phones]
-        if not usable:
-            raise ManifestError(
-                f"{root / source.manifest}: no line has phones; give `phones`, or `text` and a `language` "
-                "in the recipe"
-            )
-        logger.info("%s: %d of %d utterances have phones", source.manifest, len(usable), len(found))
-        utterances += usable
-        weights += [source.weight] * len(usable)
-        versions += [source.versions] * len(usable)
-    return Corpus(utterances, weights, versions)
-
-
-def _with_phones(
-    utterances: list[Utterance], source: SourceConfig, root: Path, to_phones: ToPhones
-) -> list[Utterance]:
-    lacking = [entry for entry in utterances if not entry.phones and entry.text]
-    lexicon = None if source.lexicon is None else root / source.lexicon
-    try:
-        spoken = to_phones([str(entry.text) for entry in lacking], source.language, lexicon)
-    except ManifestError:
-        raise
-    except KwsError as error:
-        raise ManifestError(f"{root / source.manifest}: {error}") from error
-    phones_of = {id(entry): said for entry, said in zip(lacking, spoken, strict=True)}
-    return [dataclasses.replace(entry, phones=phones_of.get(id(entry), entry.phones)) for entry in utterances]
 
 
 def set_statistics(encoder: EmbeddedEncoder, batches: TrainingBatches) -> None:

@@ -24,7 +24,7 @@ from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.errors import CheckpointError, ConfigError, KwsError, ManifestError
 from kws.manifest import read_manifest
 from kws.training import pretrain as module
-from kws.training.pretrain import PretrainConfig, SourceConfig, load_sources, phone_error_rate, pretrain
+from kws.training.pretrain import PretrainConfig, phone_error_rate, pretrain
 from kws.training.pretrain_data import (
     TAIL_S,
     Corpus,
@@ -34,6 +34,7 @@ from kws.training.pretrain_data import (
     log_mel,
     with_tail,
 )
+from kws.training.pretrain_sources import SourceConfig, load_sources
 from tests.support.training import noise, tone, write_manifest, write_wavs
 from tests.tolerances import PADDED
 
