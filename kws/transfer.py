@@ -32,10 +32,8 @@ class TransferConfig:
     """Learning rate of borrowed layers, as a share of the head's."""
     decay: float = 0.8
     """Under ``discriminative``, each layer's rate as a share of the next higher one's."""
-    auto_head_below: int = 25
-    """Under ``auto``, only the head moves with fewer recordings than this (RESULTS.md)."""
-    auto_all_from: int = 100
-    """Under ``auto``, all layers move from this many recordings on, the first ones below (RESULTS.md)."""
+    auto_late_from: int = 25
+    """Under ``auto``, the last layers move from this many recordings on, only the head below (RESULTS.md)."""
 
     def __post_init__(self) -> None:
         if self.policy not in POLICIES:
@@ -67,12 +65,10 @@ def choose(config: TransferConfig, num_recordings: int) -> tuple[Policy, str]:
     """
     if config.policy != "auto":
         return config.policy, "asked for"
-    if num_recordings < config.auto_head_below:
-        few = f"{num_recordings} recordings are fewer than {config.auto_head_below}"
+    if num_recordings < config.auto_late_from:
+        few = f"{num_recordings} recordings are fewer than {config.auto_late_from}"
         return "head", f"{few}: the borrowed layers stay (RESULTS.md)"
-    if num_recordings < config.auto_all_from:
-        return "early", f"{num_recordings} recordings: the first {config.num_layers} layers move (RESULTS.md)"
-    return "all", f"{num_recordings} recordings: all layers move (RESULTS.md)"
+    return "late", f"{num_recordings} recordings: the last {config.num_layers} layers move (RESULTS.md)"
 
 
 def _borrowed(model: WakeWordModel) -> list[tuple[str, nn.Module]]:

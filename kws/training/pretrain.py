@@ -18,6 +18,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -97,7 +98,9 @@ class PretrainConfig:
     evaluate_every: int = 1000
     """Steps between two readings of the dev phone error rate and checkpoints."""
     num_workers: int = 1
-    """Processes that make batches."""
+    """Processes that make batches, for each device."""
+    devices: int = 0
+    """Processors to train on, each with batches of its own; 0 takes every GPU, or one CPU process."""
     seed: int = 1
     """Seed of weights, draws and augmentation."""
     precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
@@ -106,6 +109,8 @@ class PretrainConfig:
     def __post_init__(self) -> None:
         if not self.train or not self.dev:
             raise ConfigError("train and dev: got none, give at least one manifest for each")
+        if self.devices < 0:
+            raise ConfigError(f"devices: got {self.devices}, allowed: 0 or more")
         for name in ("steps", "batch_s", "learning_rate", "matrix_rate", "evaluate_every"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name}: got {getattr(self, name)}, allowed: above 0")
@@ -128,7 +133,7 @@ class CtcTask(lightning.LightningModule):
         """CTC on the last layer plus the weighted one on the middle layer."""
         features = batch.features
         # masks and dropped blocks follow seed and step, so that a resumed run goes on alike
-        generator = torch.manual_seed(self.config.seed * 1_000_003 + self.global_step)
+        generator = torch.manual_seed((self.config.seed + self.global_rank) * 1_000_003 + self.global_step)
         if self.mask is not None and self.global_step >= self.config.ramp * self.config.steps:
             features = self.mask(features, SUBSAMPLING * batch.lengths, generator)
         last, middle = self.model(features)
@@ -295,7 +300,8 @@ def pretrain(
         root: what relative manifest paths start from.
         to_phones: reads the texts of sources with a ``language``.
     Returns:
-        metrics: hours, steps, phone error rates; also written to ``metrics.json``.
+        metrics: hours, steps, phone error rates; also written to ``metrics.json``. With several devices, each
+        further process returns without phone error rates.
     Raises:
         ConfigError: the folder holds a run of another recipe, or the loss was not finite.
     """
@@ -310,7 +316,8 @@ def pretrain(
     )
     if first_step:
         load_statistics(encoder, last)
-        keep_earlier_log(output / "log")
+        if rank_zero_only.rank == 0:
+            keep_earlier_log(output / "log")
     batches = TrainingBatches(
         train,
         batch_s=config.batch_s,
@@ -325,6 +332,7 @@ def pretrain(
         begin_with(model, root / config.init)
     elif not first_step:
         set_statistics(encoder, batches)
+    batches.rank = rank_zero_only.rank  # from here on, so that every process has the same statistics
     batches.encoder = copy.deepcopy(encoder)  # its front end stays on the processor when the model moves
     keep_versions(
         train, augment=augment, encoder=batches.encoder, seed=config.seed, num_workers=config.num_workers
@@ -341,7 +349,8 @@ def pretrain(
         max_steps=config.steps,
         precision=config.precision,
         accelerator="auto",
-        devices=1,
+        devices=config.devices or "auto",
+        use_distributed_sampler=False,  # batches know their process
         gradient_clip_val=1.0,
         val_check_interval=config.evaluate_every,
         check_val_every_n_epoch=None,
@@ -375,6 +384,8 @@ def pretrain(
         "config_hash": config_hash(config),
         "wall_s": round(time.monotonic() - started),
     }
+    if not trainer.is_global_zero:
+        return metrics
     # evaluated as saved: weights rounded to half precision
     save_recogniser(output, model, config, metrics)
     metrics["dev_phone_error_rate"] = phone_error_rate(model, dev)

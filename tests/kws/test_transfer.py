@@ -125,13 +125,12 @@ def test_another_policy_frees_what_the_last_one_froze():
 
 
 def test_auto_goes_by_the_number_of_recordings_and_says_why():
-    config = TransferConfig("auto", 2, auto_head_below=20, auto_all_from=90)
-    few, some, more, many = (choose(config, count) for count in (19, 20, 89, 90))
+    config = TransferConfig("auto", 2, auto_late_from=20)
+    few, some = (choose(config, count) for count in (19, 20))
     assert few[0] == "head" and "19 recordings are fewer than 20: the borrowed layers stay" in few[1]
-    assert some[0] == more[0] == "early" and "20 recordings: the first 2 layers move" in some[1]
-    assert many[0] == "all" and "90 recordings: all layers move" in many[1]
+    assert some[0] == "late" and "20 recordings: the last 2 layers move" in some[1]
     assert choose(TransferConfig(), 10)[0] == "head"
-    assert choose(TransferConfig("late"), 3) == ("late", "asked for")
+    assert choose(TransferConfig("all"), 3) == ("all", "asked for")
     with pytest.raises(ConfigError, match="must be resolved"):
         apply_policy(tiny_model(), config)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -357,3 +360,38 @@ def test_the_recipe_for_librispeech_runs_on_a_small_sample_of_its_layout(
         metrics = pretrain_command(recipe, tmp_path / "run", root=tmp_path, overrides=small)
     assert metrics["train_utterances"] == 2 and metrics["steps"] == 2
     assert 0 < metrics["test_phone_error_rate"]["all"] and load_recogniser(tmp_path / "run") is not None
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model_with_batches_of_their_own(folder: Path, tmp_path: Path):
+    (tmp_path / "recipe.yaml").write_text(
+        "train: [{manifest: speech.jsonl}]\ndev: [{manifest: speech.jsonl, splits: [dev]}]\n"
+        "encoder: {num_mels: 8, dimension: 12, num_layers: 2, kernel: 3}\nmiddle: 1\nsteps: 2\nbatch_s: 2\n"
+        "evaluate_every: 1\nnum_workers: 0\nprecision: 32-true\ndevices: 2\n",
+        "utf-8",
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "kws",
+        "pretrain",
+        "recipe.yaml",
+        "--root",
+        str(folder),
+        "--output",
+        "run",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "MEMBER: 2/2" in done.stderr  # the second process joined
+    assert done.stdout.count("dev_phone_error_rate all") == 1  # and left evaluation to the first
+    assert load_recogniser(tmp_path / "run") is not None
+
+
+def test_processes_draw_different_batches(folder: Path):
+    first, second = batches(folder), batches(folder, rank=1)
+    same = [torch.equal(first.batch(n).targets, second.batch(n).targets) for n in range(8)]
+    assert not all(same)
