@@ -103,6 +103,7 @@ def quickstart(
     positives, negatives = synthesize_keyword(
         phrase, output / "speech", num_positives, num_negatives, seed, num_workers=2
     )
+    say("    half of the speech without the phrase sounds like it on purpose: expect false accepts there")
     say("2/6 making a detector from the typed text alone, without training")
     typed = evaluate_typed(phrase, output / "typed", positives, negatives, say)
     say("3/6 training on the voices of split `train`")
