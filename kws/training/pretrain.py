@@ -306,6 +306,7 @@ def pretrain(
         ConfigError: the folder holds a run of another recipe, or the loss was not finite.
     """
     claim_folder(config, output)
+    rank: int = getattr(rank_zero_only, "rank", 0)  # this process among those of all devices
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     train, dev = (load_sources(sources, root, to_phones) for sources in (config.train, config.dev))
     encoder = EmbeddedEncoder(config.encoder, source="kws pretrain")
@@ -316,7 +317,7 @@ def pretrain(
     )
     if first_step:
         load_statistics(encoder, last)
-        if rank_zero_only.rank == 0:
+        if rank == 0:
             keep_earlier_log(output / "log")
     batches = TrainingBatches(
         train,
@@ -332,7 +333,7 @@ def pretrain(
         begin_with(model, root / config.init)
     elif not first_step:
         set_statistics(encoder, batches)
-    batches.rank = rank_zero_only.rank  # from here on, so that every process has the same statistics
+    batches.rank = rank  # from here on, so that every process has the same statistics
     batches.encoder = copy.deepcopy(encoder)  # its front end stays on the processor when the model moves
     keep_versions(
         train, augment=augment, encoder=batches.encoder, seed=config.seed, num_workers=config.num_workers
