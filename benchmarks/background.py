@@ -16,7 +16,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
 
-import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
@@ -32,7 +31,6 @@ TAIL_S = 0.4
 SEED = 3
 
 
-@torch.no_grad()
 def main() -> None:
     """Run the shipped recogniser over the recordings and write what it hears."""
     parser = argparse.ArgumentParser(
@@ -51,10 +49,7 @@ def main() -> None:
         waveform = audio.load(str(row["path"]))
         if number % 2:
             waveform = augment(waveform, Path(str(row["path"])).name, SEED, 0)
-        padded = np.pad(waveform, (0, audio.seconds_to_samples(TAIL_S)))
-        padded = padded[: len(padded) // model.encoder.info.hop_samples * model.encoder.info.hop_samples]
-        features, _ = model.encoder.frontend(torch.from_numpy(padded)[None])
-        heard.append(torch.log_softmax(model(features)[0][0], dim=-1))
+        heard.append(model.hear(waveform, TAIL_S))
     packed = pack_background(torch.cat(heard))
     write_weights(BACKGROUND, {"behind": packed})
     hours = len(packed) * model.encoder.info.hop_samples / audio.SAMPLE_RATE / 3600

@@ -6,6 +6,7 @@ Test: other speakers, other noise, other rooms.
 
 from __future__ import annotations
 
+import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,21 @@ NEGATIVE_COPIES = ("noise 10 dB", "room and noise 5 dB", "speed")
 SEED = 20
 GAP_S = 0.5
 """Silence between two recordings of the negative stream."""
+
+
+def argument_parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser with the arguments of every benchmark on these corpora: ``--data`` and ``--work``."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of the corpora")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path("work/keywords"),
+        help="folder for audio and runs, shared by the benchmarks (default: %(default)s)",
+    )
+    return parser
 
 
 @dataclass(frozen=True)

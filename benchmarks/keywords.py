@@ -111,7 +111,7 @@ def cells(with_peer: bool, with_choices: bool = False) -> list[Cell]:
 
 
 def finished(kind: str) -> dict[str, dict]:
-    """Return the finished cells of a kind (``keywords``, ``choices``) by name."""
+    """Return the finished cells of a kind (``keywords``, ``choices``, ``typed``) by name."""
     path = RESULTS / f"{kind}.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return {row["cell"]: row for row in map(json.loads, lines)}
@@ -259,12 +259,10 @@ def run_all(arguments: argparse.Namespace) -> None:
             print(f"[{number}/{len(wanted)}] {cell.name}: {state}", flush=True)
 
 
-def append_row(row: dict) -> None:
-    """Add a finished cell to the results, in one write so that processes do not mix."""
+def append_row(row: dict, kind: str) -> None:
+    """Add a finished cell to the results of a kind, in one write so that processes do not mix."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    with (RESULTS / f"{'choices' if row['change'] else 'keywords'}.jsonl").open(
-        "a", encoding="utf-8"
-    ) as file:
+    with (RESULTS / f"{kind}.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
 
 
@@ -353,16 +351,7 @@ def plot(rows: dict[str, dict], path: Path) -> None:
 
 def main() -> None:
     """Parse arguments; run cells, or one cell, or only write the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True, help="folder of the corpora")
-    parser.add_argument(
-        "--work",
-        type=Path,
-        default=Path("work/keywords"),
-        help="folder for audio and runs (default: %(default)s)",
-    )
+    parser = corpora.argument_parser(__doc__)
     parser.add_argument(
         "--peers", type=Path, help="folder that holds openwakeword/*.onnx; adds the peer's cells"
     )
@@ -379,7 +368,8 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     if arguments.cell:
-        append_row(run_cell(parse_cell(arguments.cell), arguments.data, arguments.work, arguments.peers))
+        row = run_cell(parse_cell(arguments.cell), arguments.data, arguments.work, arguments.peers)
+        append_row(row, "choices" if row["change"] else "keywords")
         return
     if not arguments.table:
         for keyword in corpora.KEYWORDS:

@@ -6,13 +6,11 @@
 Ours is what a person would do: ``kws enroll PHRASE``, with and without three or ten training recordings
 (three draws of them), then ``kws.Detector``. pocketsphinx (5.1, its own English model and dictionary) hears
 the same audio with a ladder of thresholds; each rate is read at the most sensitive one that keeps to it.
-Writes ``benchmarks/results/typed.jsonl`` and ``typed.md``.
+Finished cells are kept in ``benchmarks/results/typed.jsonl`` and not run again; writes ``typed.md``.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -31,7 +29,9 @@ from benchmarks.keywords import (  # noqa: E402
     RESULTS,
     TAIL_S,
     Cell,
+    append_row,
     detector_scores,
+    finished,
     misses_with_interval,
     read_cell,
 )
@@ -41,8 +41,11 @@ LADDER = tuple(range(0, 51, 2))
 """pocketsphinx's thresholds: ten to the minus these."""
 FRAMES_PER_S = 100
 REFRACTORY_S = 1.0
+COUNTS = (3, 10)
+"""Recordings beside the typed text."""
 SEEDS = (0, 1, 2)
 """Draws of recordings."""
+POCKETSPHINX = "pocketsphinx"
 
 
 class KeyphraseSearch:
@@ -92,12 +95,12 @@ def events(times: list[float]) -> int:
     return count
 
 
-def keyphrase_row(keyword: str, test: corpora.TestAudio) -> dict:
+def keyphrase_row(cell: Cell, test: corpora.TestAudio) -> dict:
     """Return the row of pocketsphinx."""
-    search = KeyphraseSearch(keyword)
+    search = KeyphraseSearch(cell.keyword)
     block, tail = seconds_to_samples(BLOCK_S), np.zeros(seconds_to_samples(TAIL_S), np.int16)
     accepts = dict.fromkeys(search.names, 0)
-    for start in tqdm(range(0, len(test.negatives), block), f"{keyword}: pocketsphinx"):
+    for start in tqdm(range(0, len(test.negatives), block), cell.name):
         for name, times in search.times(test.negatives[start : start + block]).items():
             accepts[name] += events(times)
     hits = {
@@ -110,22 +113,20 @@ def keyphrase_row(keyword: str, test: corpora.TestAudio) -> dict:
         for condition, clips in hits.items():
             fewest = min((sum(not times[name] for times in clips) for name in kept), default=len(clips))
             misses[condition][str(rate)] = [fewest, len(clips)]
-    return {"policy": "pocketsphinx", "keyword": keyword, "misses": misses, "false_accepts": accepts}
+    return {"cell": cell.name, **cell._asdict(), "misses": misses, "false_accepts": accepts}
 
 
-def typed_row(
-    keyword: str, data: Path, work: Path, test: corpora.TestAudio, count: int = 0, seed: int = 0
-) -> dict:
+def typed_row(cell: Cell, data: Path, work: Path, test: corpora.TestAudio) -> dict:
     """Return the row of ``kws enroll`` with so many recordings."""
     from kws.cli.enroll import enroll
 
-    recordings = [corpora.positives_manifest(data, work, keyword, count, seed)] if count else []
-    run = work / "typed" / f"{keyword}-{count}-{seed}"
-    made = enroll([keyword], run, recordings=recordings, overwrite=True)
+    recordings = []
+    if cell.count:
+        recordings = [corpora.positives_manifest(data, work, cell.keyword, cell.count, cell.seed)]
+    made = enroll([cell.keyword], work / "typed" / cell.name, recordings=recordings, overwrite=True)
     scores, negatives, hop_s = detector_scores(made.model, test)
-    policy = f"typed text and {count} recordings" if count else "typed text"
-    row = read_cell(Cell(keyword, count, policy, seed), scores, negatives, hop_s, test, smoothing=1)
-    return {**row, "threshold": made.metrics["thresholds"][keyword]}
+    row = read_cell(cell, scores, negatives, hop_s, test, smoothing=1)
+    return {**row, "threshold": made.metrics["thresholds"][cell.keyword]}
 
 
 def table(rows: list[dict]) -> Iterator[str]:
@@ -143,31 +144,28 @@ def table(rows: list[dict]) -> Iterator[str]:
             yield f"| {policy} | {keyword} | " + " | ".join(values) + " |"
 
 
+def cells(keyword: str) -> list[Cell]:
+    """Return what is measured for a keyword."""
+    drawn = [
+        Cell(keyword, count, f"typed text and {count} recordings", seed) for count in COUNTS for seed in SEEDS
+    ]
+    return [Cell(keyword, 0, POCKETSPHINX, 0), Cell(keyword, 0, "typed text", 0), *drawn]
+
+
 def main() -> None:
-    """Measure both on every keyword."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True, help="folder of the corpora")
-    parser.add_argument(
-        "--work",
-        type=Path,
-        default=Path("work/keywords"),
-        help="folder for audio, shared with benchmarks/keywords.py (default: %(default)s)",
-    )
-    arguments = parser.parse_args()
-    rows = []
+    """Measure what is not in the results yet, and write the table."""
+    arguments = corpora.argument_parser(__doc__).parse_args()
     for keyword in corpora.KEYWORDS:
         test = corpora.test_audio(arguments.data, arguments.work, keyword)
-        rows += [keyphrase_row(keyword, test), typed_row(keyword, arguments.data, arguments.work, test)]
-        rows += [
-            typed_row(keyword, arguments.data, arguments.work, test, count, seed)
-            for count in (3, 10)
-            for seed in SEEDS
-        ]
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "typed.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    text = "\n".join(table(rows))
+        for cell in cells(keyword):
+            if cell.name in finished("typed"):
+                continue
+            if cell.policy == POCKETSPHINX:
+                row = keyphrase_row(cell, test)
+            else:
+                row = typed_row(cell, arguments.data, arguments.work, test)
+            append_row(row, "typed")
+    text = "\n".join(table(list(finished("typed").values())))
     (RESULTS / "typed.md").write_text(text + "\n", "utf-8")
     print(text)
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kws.audio import seconds_to_samples
+from kws.audio import samples_to_seconds
 from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.sources.embedded_weights import ASSETS, load_recogniser
 from kws.errors import CheckpointError, ConfigError
@@ -81,7 +81,6 @@ def phrase_model(
     return WakeWordModel(recogniser.encoder, head, phrases).eval(), config
 
 
-@torch.no_grad()
 def reading(recogniser: PhoneRecogniser, waveform: np.ndarray) -> Tensor:
     """Return what a recogniser hears in a recording: (phones, 40) distributions without blank.
 
@@ -92,11 +91,8 @@ def reading(recogniser: PhoneRecogniser, waveform: np.ndarray) -> Tensor:
         recogniser: in eval mode.
         waveform: (samples,) float32 of the phrase alone.
     """
-    hop = recogniser.encoder.info.hop_samples
-    padded = np.pad(waveform, (0, recogniser.encoder.info.lookahead_samples + seconds_to_samples(TAIL_S)))
-    padded = padded[: len(padded) // hop * hop]
-    features, _ = recogniser.encoder.frontend(torch.from_numpy(padded)[None])
-    frames = torch.softmax(recogniser(features)[0][0], dim=-1)
+    lookahead_s = samples_to_seconds(recogniser.encoder.info.lookahead_samples)
+    frames = recogniser.hear(waveform, lookahead_s + TAIL_S).exp()
     groups: list[list[Tensor]] = []
     before = BLANK
     for frame in frames:

@@ -2,8 +2,8 @@
 
 Speaks the phrase and things like it in many synthetic voices, makes a detector from the typed text alone,
 trains another, evaluates both on voices that training never heard, exports one ONNX file and finds the phrase
-in a stream. The figures are for synthetic voices: real
-people are harder, so add recordings with `kws train` and measure with `kws eval` before you rely on it.
+in a stream. The figures are for synthetic voices: real people are harder, so add recordings with `kws train`
+and measure with `kws eval` before you rely on it.
 """
 
 from __future__ import annotations

@@ -5,8 +5,11 @@ Used by :mod:`kws.training.pretrain`; transfer keeps the encoder and drops the o
 
 from __future__ import annotations
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
+from kws.audio import seconds_to_samples
 from kws.encoders.sources.embedded import EmbeddedEncoder
 from kws.phones import NUM_OUTPUTS
 
@@ -47,3 +50,16 @@ class PhoneRecogniser(nn.Module):
             if number == self.middle:
                 middle = features
         return self.output(features), self.middle_output(middle)
+
+    @torch.no_grad()
+    def hear(self, waveform: np.ndarray, tail_s: float) -> Tensor:
+        """Return the (frames, 40) log-probabilities of blank and phones in a waveform.
+
+        Args:
+            waveform: (samples,) float32 at ``SAMPLE_RATE``.
+            tail_s: silence after it, in seconds, so that its end is heard in spite of the look-ahead.
+        """
+        padded = np.pad(waveform, (0, seconds_to_samples(tail_s)))
+        whole = len(padded) // self.encoder.info.hop_samples * self.encoder.info.hop_samples
+        features, _ = self.encoder.frontend(torch.from_numpy(padded[None, :whole]))
+        return torch.log_softmax(self(features)[0][0], dim=-1)

@@ -53,12 +53,13 @@ def load_sources(
     A line without phones is left out, unless its source has a language to read its text in.
 
     Raises:
-        ManifestError: a manifest cannot be read, or none of its lines can be used.
+        ManifestError: a manifest or a text cannot be read, or no line of a manifest can be used.
+        ConfigError: a source has a language, and no ``to_phones`` was given.
     """
     utterances, weights, versions = [], [], []
     for source in sources:
         found = read_manifest(root / source.manifest, source.splits)
-        if source.language and to_phones is not None:
+        if source.language:
             found = _with_phones(found, source, root, to_phones)
         usable = [entry for entry in found if entry.phones]
         if not usable:
@@ -74,15 +75,17 @@ def load_sources(
 
 
 def _with_phones(
-    utterances: list[Utterance], source: SourceConfig, root: Path, to_phones: ToPhones
+    utterances: list[Utterance], source: SourceConfig, root: Path, to_phones: ToPhones | None
 ) -> list[Utterance]:
-    lacking = [entry for entry in utterances if not entry.phones and entry.text]
+    if to_phones is None:
+        raise ConfigError(f"{source.manifest}: `language` needs a function that turns texts into phones")
     lexicon = None if source.lexicon is None else root / source.lexicon
+    texts = [entry.text for entry in utterances if entry.text and not entry.phones]
     try:
-        spoken = to_phones([str(entry.text) for entry in lacking], source.language, lexicon)
-    except ManifestError:
-        raise
+        spoken = iter(to_phones(texts, source.language, lexicon))
     except KwsError as error:
         raise ManifestError(f"{root / source.manifest}: {error}") from error
-    phones_of = {id(entry): said for entry, said in zip(lacking, spoken, strict=True)}
-    return [dataclasses.replace(entry, phones=phones_of.get(id(entry), entry.phones)) for entry in utterances]
+    return [
+        dataclasses.replace(entry, phones=next(spoken)) if entry.text and not entry.phones else entry
+        for entry in utterances
+    ]
