@@ -38,21 +38,16 @@ COUNTS = (10, 50, None)
 EXTRA_COUNTS = (25, 100)
 POLICIES = ("head", "early", "late", "all", "scratch")
 SEEDS = (0, 1)
-CHOICES = {
-    50: (
-        "confusables=600",
-        *(f"model.depth={depth}" for depth in (4, 8, 10)),
-        *(f"train.transfer.num_layers={number}" for number in (1, 6)),
-        "train.transfer.encoder_rate=1.0",
-        "train.epochs=16",
-    ),
-    10: (
-        "confusables=600",
-        *(f"model.depth={depth}" for depth in (4, 8, 10)),
-    ),
-}
-"""Settings to try, one at a time, with so many recordings and the policy that they get by default: as
-``kws train --set`` takes them, or the number of ``--confusables``."""
+CHOICES = (
+    (50, "", tuple(f"model.depth={depth}" for depth in (4, 8, 10))),
+    (50, "", tuple(f"train.transfer.num_layers={number}" for number in (1, 6))),
+    (50, "", ("train.transfer.encoder_rate=0.1", "train.transfer.encoder_rate=1.0")),
+    (50, "", ("train.epochs=16",)),
+    (10, "", tuple(f"model.depth={depth}" for depth in (4, 8, 10))),
+    (50, "scratch", ("train.epochs=32",)),
+    (None, "scratch", ("train.epochs=32",)),
+)
+"""Recordings, policy ("" is the default's) and settings to try, one at a time, as ``--set`` takes them."""
 ALL_RECORDINGS = 195
 """About how many recordings of a keyword ``all`` is."""
 TAIL_S = 1.0
@@ -86,8 +81,8 @@ def default_policy(count: int | None) -> str:
 def cells(with_peer: bool, with_choices: bool = False) -> list[Cell]:
     """Return every cell once: changed settings, then those that carry the product's claim, then the rest."""
     wanted = [
-        Cell(keyword, count, default_policy(count), 0, change)
-        for count, changes in CHOICES.items()
+        Cell(keyword, count, policy or default_policy(count), 0, change)
+        for count, policy, changes in CHOICES
         for change in ("", *changes)
         for keyword in corpora.KEYWORDS
         if with_choices
@@ -197,9 +192,7 @@ def run_cell(cell: Cell, data: Path, work: Path, peers: Path | None) -> dict:
 
     run = work / "runs" / cell.name
     overrides = [f"train.transfer.policy={cell.policy}", f"train.seed={cell.seed}", "train.num_workers=0"]
-    key, _, value = cell.change.partition("=")
-    confusables = int(value) if key == "confusables" else 0
-    overrides += [cell.change] if cell.change and not confusables else []
+    overrides += [cell.change] if cell.change else []
     summary = train(
         [cell.keyword],
         [positives],
@@ -209,7 +202,6 @@ def run_cell(cell: Cell, data: Path, work: Path, peers: Path | None) -> dict:
         overrides=overrides,
         cache=work / "cache",
         num_workers=1,
-        confusables=confusables,
     )
     model = export(run)
     scores, negative_scores, hop_s = detector_scores(model, test)
@@ -308,14 +300,17 @@ def choices_table(rows: dict[str, dict], changed: dict[str, dict]) -> Iterator[s
     """Yield the lines of a Markdown table of changed settings, the default of seed 0 first."""
     yield "| recordings | policy | changed | " + " | ".join(f"{c}, 1 FA/h" for c in corpora.CONDITIONS) + " |"
     yield "|---|---|---|" + "---|" * len(corpora.CONDITIONS)
-    for count, changes in CHOICES.items():
-        policy = default_policy(count)
-        for change in ("", *changes):
-            names = [Cell(keyword, count, policy, 0, change).name for keyword in corpora.KEYWORDS]
-            members = [{**rows, **changed}[name] for name in names if name in rows or name in changed]
-            if members:
-                values = [misses_with_interval(members, c, 1.0) for c in corpora.CONDITIONS]
-                yield f"| {count} | {policy} | {change or '–'} | " + " | ".join(values) + " |"
+    wanted = [
+        (count, policy or default_policy(count), change)
+        for count, policy, changes in CHOICES
+        for change in ("", *changes)
+    ]
+    for count, policy, change in dict.fromkeys(wanted):
+        names = [Cell(keyword, count, policy, 0, change).name for keyword in corpora.KEYWORDS]
+        members = [{**rows, **changed}[name] for name in names if name in rows or name in changed]
+        if members:
+            values = [misses_with_interval(members, c, 1.0) for c in corpora.CONDITIONS]
+            yield f"| {count or 'all'} | {policy} | {change or '–'} | " + " | ".join(values) + " |"
 
 
 def plot(rows: dict[str, dict], path: Path) -> None:

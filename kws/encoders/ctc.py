@@ -34,6 +34,26 @@ class PhoneRecogniser(nn.Module):
         self.output = nn.Sequential(nn.LayerNorm(dimension), nn.Linear(dimension, NUM_OUTPUTS))
         self.middle_output = nn.Sequential(nn.LayerNorm(dimension), nn.Linear(dimension, NUM_OUTPUTS))
 
+    def hidden(self, features: Tensor) -> list[Tensor]:
+        """Return what every layer gives for log-mel frames, first layer first.
+
+        Args:
+            features: (batch, 4 * time, mel), as the encoder's front end gives them.
+        Returns:
+            (batch, time, feature) for each layer.
+        """
+        encoder, batch = self.encoder, features.shape[0]
+        features, _ = encoder.stem(features, encoder.stem.initial_state(batch))
+        found = []
+        for layer in encoder.layers:
+            features, _ = layer(features, layer.initial_state(batch))  # type: ignore[operator]
+            found.append(features)
+        return found
+
+    def logits(self, hidden: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return phone logits of the last and the middle layer, both (batch, time, 40)."""
+        return self.output(hidden[-1]), self.middle_output(hidden[self.middle - 1])
+
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Map log-mel frames to phone logits.
 
@@ -42,14 +62,7 @@ class PhoneRecogniser(nn.Module):
         Returns:
             logits of the last layer and of the middle layer, both (batch, time, 40).
         """
-        encoder, batch = self.encoder, features.shape[0]
-        features, _ = encoder.stem(features, encoder.stem.initial_state(batch))
-        middle = features
-        for number, layer in enumerate(encoder.layers, start=1):
-            features, _ = layer(features, layer.initial_state(batch))  # type: ignore[operator]
-            if number == self.middle:
-                middle = features
-        return self.output(features), self.middle_output(middle)
+        return self.logits(self.hidden(features))
 
     @torch.no_grad()
     def hear(self, waveform: np.ndarray, tail_s: float) -> Tensor:

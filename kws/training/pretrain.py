@@ -42,6 +42,7 @@ from kws.training.pretrain_data import (
 )
 from kws.training.pretrain_sources import SourceConfig, ToPhones, load_sources
 from kws.training.schedule import scheduled
+from kws.training.teachers import TeacherConfig, keep_lessons
 from kws.weights import CONFIG, write_config
 
 logger = logging.getLogger(__name__)
@@ -67,6 +68,8 @@ class PretrainConfig:
     """Manifest or folder of noise recordings to mix in."""
     init: Path | None = None
     """Output of an earlier run, of the same encoder, whose weights are the start; None starts at random."""
+    teacher: TeacherConfig | None = None
+    """A better informed model whose embeddings are learnt beside phones; None: phones alone."""
     encoder: EmbeddedConfig = field(default_factory=EmbeddedConfig)
     """Shape of the encoder."""
     middle: int = 5
@@ -109,6 +112,15 @@ class PretrainConfig:
     def __post_init__(self) -> None:
         if not self.train or not self.dev:
             raise ConfigError("train and dev: got none, give at least one manifest for each")
+        if any(source.unlabelled for source in self.dev + self.test):
+            raise ConfigError("dev and test: `unlabelled` has no phone error rate; leave it out there")
+        if self.teacher is None and any(source.unlabelled for source in self.train):
+            raise ConfigError("train: an `unlabelled` source needs a `teacher` to learn from")
+        if self.teacher is not None and self.teacher.layer > self.encoder.num_layers:
+            raise ConfigError(
+                f"teacher.layer: got {self.teacher.layer}, allowed: 1 to {self.encoder.num_layers} "
+                "(encoder.num_layers)"
+            )
         if self.devices < 0:
             raise ConfigError(f"devices: got {self.devices}, allowed: 0 or more")
         for name in ("steps", "batch_s", "learning_rate", "matrix_rate", "evaluate_every"):
@@ -123,36 +135,60 @@ class PretrainConfig:
 class CtcTask(lightning.LightningModule):
     """One step and one evaluation of CTC pretraining."""
 
-    def __init__(self, model: PhoneRecogniser, config: PretrainConfig, mask: Mask | None = None) -> None:
+    def __init__(
+        self,
+        model: PhoneRecogniser,
+        config: PretrainConfig,
+        mask: Mask | None = None,
+        teacher_dimension: int = 0,
+    ) -> None:
         super().__init__()
         self.model, self.config, self.mask = model, config, mask
         self.loss = nn.CTCLoss(blank=phones.BLANK, zero_infinity=True)
+        if teacher_dimension:
+            dimension = model.encoder.info.dimension
+            self.lesson = nn.Sequential(nn.LayerNorm(dimension), nn.Linear(dimension, teacher_dimension))
         self._edits: dict[str, list[int]] = defaultdict(lambda: [0, 0])
 
     def training_step(self, batch: CtcBatch, index: int) -> Tensor:
-        """CTC on the last layer plus the weighted one on the middle layer."""
+        """CTC on the last layer, the weighted one on the middle layer, and the teacher's embeddings."""
         features = batch.features
         # masks and dropped blocks follow seed and step, so that a resumed run goes on alike
         generator = torch.manual_seed((self.config.seed + self.global_rank) * 1_000_003 + self.global_step)
         if self.mask is not None and self.global_step >= self.config.ramp * self.config.steps:
             features = self.mask(features, SUBSAMPLING * batch.lengths, generator)
-        last, middle = self.model(features)
-        losses = [
-            self.loss(
-                logits.float().log_softmax(2).transpose(0, 1),
-                batch.targets,
-                batch.lengths,
-                batch.target_lengths,
-            )
-            for logits in (last, middle)
-        ]
+        hidden = self.model.hidden(features)
+        losses = [self.ctc(logits, batch) for logits in self.model.logits(hidden)]
         loss = losses[0] + self.config.middle_weight * losses[1]
+        if self.config.teacher is not None:
+            lesson = self.lesson_error(hidden[self.config.teacher.layer - 1], batch)
+            loss = loss + self.config.teacher.weight * lesson
+            self.log("lesson", lesson.detach(), prog_bar=True)
         if not torch.isfinite(loss):
             raise ConfigError(
                 f"step {self.global_step}: the loss is not finite; lower learning_rate or check the data"
             )
         self.log("loss", losses[0].detach(), prog_bar=True)
         return loss
+
+    def ctc(self, logits: Tensor, batch: CtcBatch) -> Tensor:
+        """Return the CTC loss of the rows whose phones are known."""
+        told = batch.target_lengths > 0
+        if not told.any():
+            return 0 * logits.float().sum()
+        return self.loss(
+            logits[told].float().log_softmax(2).transpose(0, 1),
+            batch.targets,
+            batch.lengths[told],
+            batch.target_lengths[told],
+        )
+
+    def lesson_error(self, features: Tensor, batch: CtcBatch) -> Tensor:
+        """Return the mean squared error of the teacher's embeddings, read from a layer's valid frames."""
+        assert batch.embeddings is not None
+        frames = torch.arange(features.shape[1], device=features.device)
+        valid = frames < batch.lengths[:, None]
+        return (self.lesson(features).float() - batch.embeddings)[valid].square().mean()
 
     def on_validation_epoch_start(self) -> None:
         """Start the count of edits anew."""
@@ -172,7 +208,7 @@ class CtcTask(lightning.LightningModule):
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Muon and AdamW, warm-up, then cosine."""
         optimizer = muon_and_adamw(
-            self.model,
+            self,
             self.model.encoder,
             matrix_rate=self.config.matrix_rate,
             rate=self.config.learning_rate,
@@ -343,8 +379,11 @@ def pretrain(
     loader = DataLoader(
         batches, batch_size=None, num_workers=num_workers, prefetch_factor=8 if num_workers else None
     )
+    if config.teacher is not None:
+        keep_lessons(train, config.teacher, output / "teacher", root)
     dev_batches = [batch for batch, _ in evaluation_batches(dev, 120.0, encoder)]
-    task = CtcTask(model, config, mask)
+    dimension = 0 if train.lessons is None else train.lessons.embeddings[0].shape[1]
+    task = CtcTask(model, config, mask, dimension)
     started = time.monotonic()
     trainer = lightning.Trainer(
         max_steps=config.steps,
@@ -370,13 +409,16 @@ def pretrain(
         ],
         enable_model_summary=False,
     )
-    trainer.fit(
-        task,
-        loader,
-        DataLoader(dev_batches, batch_size=None),  # type: ignore[arg-type]
-        ckpt_path=str(last) if first_step else None,
-        weights_only=True,
-    )
+    if first_step < config.steps:
+        trainer.fit(
+            task,
+            loader,
+            DataLoader(dev_batches, batch_size=None),  # type: ignore[arg-type]
+            ckpt_path=str(last) if first_step else None,
+            weights_only=True,
+        )
+    else:  # stopped after its last step: what the checkpoint holds are the averaged weights
+        task.load_state_dict(torch.load(last, weights_only=True, map_location="cpu")["state_dict"])
     metrics = {
         "steps": config.steps,
         "train_hours": round(train.hours, 3),

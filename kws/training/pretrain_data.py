@@ -34,13 +34,44 @@ class CtcBatch(NamedTuple):
         features: (batch, 4 * time, mel) log-mel of the encoder's front end.
         lengths: (batch,) int64, valid encoder frames per row, the tail included.
         targets: (sum of target lengths,) int64 phone indices, rows one after the other.
-        target_lengths: (batch,) int64.
+        target_lengths: (batch,) int64; 0 where what is said is not known.
+        embeddings: (batch, time, dimension) what a teacher says at the end of each encoder frame, or None.
     """
 
     features: Tensor
     lengths: Tensor
     targets: Tensor
     target_lengths: Tensor
+    embeddings: Tensor | None = None
+
+
+class Lessons(NamedTuple):
+    """What a teacher says of each recording of a corpus; :mod:`kws.training.teachers` makes it.
+
+    Attributes:
+        embeddings: per utterance, with its tail, (frames, dimension) float16, standardised.
+        hop_samples: samples between two of them; frame t is about what was heard up to its end.
+    """
+
+    embeddings: list[np.ndarray]
+    hop_samples: int
+
+    def at_ends(self, index: int, num_frames: int, frame_samples: float) -> np.ndarray:
+        """Return the embeddings of an utterance at the ends of equal frames, interpolated.
+
+        Args:
+            index: of the utterance.
+            num_frames: how many frames.
+            frame_samples: their length, in samples of the recording as it is.
+        Returns:
+            (num_frames, dimension) float32.
+        """
+        heard = self.embeddings[index].astype(np.float32)
+        ends = np.arange(1, num_frames + 1) * frame_samples
+        position = np.clip(ends / self.hop_samples - 1, 0, len(heard) - 1)
+        low = np.minimum(position.astype(int), max(0, len(heard) - 2))
+        share = (position - low)[:, None].astype(np.float32)
+        return heard[low] * (1 - share) + heard[np.minimum(low + 1, len(heard) - 1)] * share
 
 
 class Corpus:
@@ -49,13 +80,14 @@ class Corpus:
     Attributes:
         kept: per utterance, the log-mel of its versions (see :func:`keep_versions`); empty: augmented anew
             each time.
+        lessons: what a teacher says of the utterances, or None.
 
     Args:
-        utterances: each with ``phones``.
+        utterances: with ``phones``, but for those that only a teacher's embeddings are learnt from.
         weights: how often each is drawn, relative to the others; None draws all alike.
         versions: how many versions of each are to be kept; None keeps none.
     Raises:
-        ManifestError: an utterance has no phones or unknown ones.
+        ManifestError: an utterance has unknown phones.
         AudioError: a file cannot be read.
     """
 
@@ -71,6 +103,7 @@ class Corpus:
         self.weights = np.asarray([1.0 if weights is None else weights[index] for index in order])
         self.versions = [0 if versions is None else versions[index] for index in order]
         self.kept: list[list[np.ndarray]] = [[] for _ in order]
+        self.lessons: Lessons | None = None
         self.targets = [phones.encode(entry.phones or "", str(entry.path)) for entry in self.utterances]
         self.audio = [
             audio.to_int16(entry.load())
@@ -217,9 +250,9 @@ class TrainingBatches(IterableDataset[CtcBatch]):
         chances = corpus.weights[near] / corpus.weights[near].sum()
         mean_s = float(np.mean([corpus.utterances[index].duration_s for index in near]))
         count = max(1, min(len(near), round(self.batch_s / (mean_s + TAIL_S))))
-        chosen = rng.choice(near, size=count, replace=False, p=chances)
+        chosen: list[int] = sorted(rng.choice(near, size=count, replace=False, p=chances).tolist())
         rows = []
-        for index in sorted(chosen):
+        for index in chosen:
             plain = rng.random() * self.ramp_steps > step
             if corpus.kept[index]:
                 rows.append(corpus.kept[index][0 if plain else rng.integers(len(corpus.kept[index]))])
@@ -228,7 +261,21 @@ class TrainingBatches(IterableDataset[CtcBatch]):
             if self.augment is not None and not plain:
                 waveform = self.augment(waveform, corpus.utterances[index].item_id, self.seed, step)
             rows.append(log_mel(waveform, self.encoder))
-        return collate(rows, [corpus.targets[index] for index in sorted(chosen)], self.encoder)
+        batch = collate(rows, [corpus.targets[index] for index in chosen], self.encoder)
+        return batch if corpus.lessons is None else self._with_lessons(batch, rows, chosen)
+
+    def _with_lessons(self, batch: CtcBatch, rows: list[np.ndarray], chosen: list[int]) -> CtcBatch:
+        """Add what the teacher says; a row whose speed was changed is as much longer or shorter."""
+        lessons = self.corpus.lessons
+        assert lessons is not None
+        taught = torch.zeros(*batch.features[:, ::SUBSAMPLING].shape[:2], lessons.embeddings[0].shape[1])
+        for number, (row, index) in enumerate(zip(rows, chosen, strict=True)):
+            num_frames = len(row) // SUBSAMPLING
+            recording = len(self.corpus.audio[index]) + audio.seconds_to_samples(TAIL_S)
+            taught[number, :num_frames] = torch.from_numpy(
+                lessons.at_ends(index, num_frames, SUBSAMPLING * recording / len(row))
+            )
+        return batch._replace(embeddings=taught)
 
 
 def evaluation_batches(

@@ -36,6 +36,9 @@ class SourceConfig:
     lexicon: Path | None = None
     """Pronunciations that override eSpeak's, a line ``WORD PH PH PH`` for each word."""
 
+    unlabelled: bool = False
+    """Take lines without phones too; of those only the teacher's embeddings are learnt."""
+
     def __post_init__(self) -> None:
         if self.versions < 0:
             raise ConfigError(f"{self.manifest}: versions {self.versions} must be 0 or more")
@@ -50,7 +53,8 @@ def load_sources(
 ) -> Corpus:
     """Read every source below ``root`` into one corpus.
 
-    A line without phones is left out, unless its source has a language to read its text in.
+    A line without phones is left out, unless its source has a language to read its text in, or is
+    ``unlabelled``.
 
     Raises:
         ManifestError: a manifest or a text cannot be read, or no line of a manifest can be used.
@@ -61,13 +65,14 @@ def load_sources(
         found = read_manifest(root / source.manifest, source.splits)
         if source.language:
             found = _with_phones(found, source, root, to_phones)
-        usable = [entry for entry in found if entry.phones]
+        usable = [entry for entry in found if entry.phones or source.unlabelled]
         if not usable:
             raise ManifestError(
                 f"{root / source.manifest}: no line has phones; give `phones`, or `text` and a `language` "
                 "in the recipe"
             )
-        logger.info("%s: %d of %d utterances have phones", source.manifest, len(usable), len(found))
+        told = sum(entry.phones is not None for entry in usable)
+        logger.info("%s: %d of %d utterances have phones", source.manifest, told, len(found))
         utterances += usable
         weights += [source.weight] * len(usable)
         versions += [source.versions] * len(usable)

@@ -116,6 +116,17 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
     assert float(encoder.frontend.mean.abs().max()) > 1  # band statistics of the speech, not zeros
 
 
+def test_a_run_that_was_stopped_after_its_last_step_saves_the_same_weights(
+    config: PretrainConfig, tmp_path: Path
+):
+    metrics = pretrain(config, tmp_path, no_change)
+    saved = (tmp_path / "weights.safetensors").read_bytes()
+    (tmp_path / "weights.safetensors").unlink()
+    again = pretrain(config, tmp_path, no_change)
+    assert (tmp_path / "weights.safetensors").read_bytes() == saved
+    assert again["dev_phone_error_rate"] == metrics["dev_phone_error_rate"]
+
+
 def test_a_run_begins_with_the_weights_of_an_earlier_one(config: PretrainConfig, tmp_path: Path):
     pretrain(config, tmp_path / "first", no_change)
     still = replace(config, init=Path("first"), steps=1, learning_rate=1e-12, matrix_rate=1e-12, seed=5)
@@ -188,7 +199,8 @@ def test_a_batch_depends_on_seed_and_step_alone_so_a_run_goes_on_alike(folder: P
     assert texts(batches(folder, first_step=4)) == whole[4:]
     assert texts(batches(folder, seed=4)) != whole
     one, other = batches(folder).batch(5), batches(folder, first_step=3).batch(5)
-    assert all(torch.equal(left, right) for left, right in zip(one, other, strict=True))
+    for left, right in zip(one[:4], other[:4], strict=True):
+        assert isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor) and torch.equal(left, right)
 
 
 def test_batches_are_padded_and_have_a_silent_tail(folder: Path):
@@ -395,3 +407,19 @@ def test_processes_draw_different_batches(folder: Path):
     first, second = batches(folder), batches(folder, rank=1)
     same = [torch.equal(first.batch(n).targets, second.batch(n).targets) for n in range(8)]
     assert not all(same)
+
+
+def test_a_process_of_several_draws_by_its_rank(
+    config: PretrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    ranks: list[int] = []
+    batch = TrainingBatches.batch
+
+    def noted(self: TrainingBatches, step: int) -> object:
+        ranks.append(self.rank)
+        return batch(self, step)
+
+    monkeypatch.setattr(TrainingBatches, "batch", noted)
+    monkeypatch.setattr(module.rank_zero_only, "rank", 1)
+    pretrain(config, tmp_path, no_change)
+    assert ranks[0] == 0 and set(ranks[-4:]) == {1}  # band statistics are the same in every process
