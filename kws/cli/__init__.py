@@ -20,7 +20,12 @@ COMMANDS = ("quickstart", "enroll", "prep", "pretrain", "probe", "train", "eval"
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Shows defaults and keeps the line breaks of a description."""
+    """Shows defaults that are values, and keeps the line breaks of a description."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default is None or action.default is False or action.default == []:
+            return action.help
+        return super()._get_help_string(action)
 
 
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:

@@ -4,9 +4,8 @@
     kws export RUN
 
 RECORDINGS, SPEECH and NOISE are folders, manifests (JSON Lines or CSV with a `path` column) or Lhotse cuts.
-Several
-keywords: give --keyword and --positives once for each, in the same order. A run that was stopped goes on when
-the same command is given again.
+Several keywords: give --keyword and --positives once for each, in the same order. A run that was stopped goes
+on when the same command is given again.
 """
 
 from __future__ import annotations
@@ -62,17 +61,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="noise to mix in and to ignore; may be repeated",
     )
     add("--output", type=Path, required=True, help="folder of the run")
-    add("--policy", help="which layers move: head, early, late, all, discriminative, scratch or auto")
-    add("--depth", type=int, help="encoder layers to keep")
-    add("--head", help="linear, conv, gru or attention")
-    add("--encoder", help="name of the encoder")
-    add("--weights", type=Path, help="local weights of the encoder")
+    add(
+        "--policy",
+        help="which layers move: head, early, late, all, discriminative, scratch or auto "
+        "(default: auto, by the number of recordings)",
+    )
+    add("--depth", type=int, help="encoder layers to keep (default: 6)")
+    add("--head", help="linear, conv, gru or attention (default: conv)")
+    add("--encoder", help="name of the encoder (default: embedded)")
+    add("--weights", type=Path, help="local weights of the encoder (default: what ships, or a download)")
     add(
         "--false-accepts-per-hour",
         type=float,
-        help="rate that the threshold is chosen for, per hour of audio",
+        help="rate that the threshold is chosen for, per hour of audio (default: 0.5)",
     )
-    add("--seed", type=int, help="seed of head, draws and augmentation")
+    add("--seed", type=int, help="seed of head, draws and augmentation (default: 0)")
     add("--config", type=Path, help="YAML with `model` and `train` keys")
     add(
         "--set",

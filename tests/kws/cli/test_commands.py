@@ -14,6 +14,8 @@ from kws import Detector, audio
 from kws.cli import COMMANDS, build_parser, main
 from kws.cli import train as train_module
 from kws.cli.quickstart import STREAM_REPEATS, quickstart, write_stream
+from kws.model import ModelConfig
+from kws.training.loop import TrainConfig
 from tests.support.training import SHORT, spoken, tone, write_manifest, write_wavs
 
 
@@ -22,6 +24,24 @@ def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])
     assert caught.value.code == 0 and f"usage: kws {command}" in capsys.readouterr().out
+
+
+def test_help_states_defaults_that_hold(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "None" not in shown and "False" not in shown and "[]" not in shown
+    assert "processes that read audio (default: 2)" in shown
+    model, config = ModelConfig(("computer",)), TrainConfig()
+    for start, value in (
+        ("encoder layers to keep", model.depth),
+        ("or attention", model.head),
+        ("name of the encoder", model.encoder),
+        ("discriminative, scratch or auto", f"{config.transfer.policy}, by the number of recordings"),
+        ("per hour of audio", config.false_accepts_per_hour),
+        ("draws and augmentation", config.seed),
+    ):
+        assert f"{start} (default: {value})" in shown
 
 
 def test_help_is_quick_and_loads_no_training_package():
