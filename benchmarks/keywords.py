@@ -44,12 +44,12 @@ CHOICES = (
     (50, "", ("train.transfer.encoder_rate=0.1", "train.transfer.encoder_rate=1.0")),
     (50, "", ("train.epochs=16",)),
     (10, "", tuple(f"model.depth={depth}" for depth in (4, 8, 10))),
-    *((count, "", ("confusables=600",)) for count in (50, 10)),
+    *((count, "", ("confusables=600", "synthetic=200")) for count in (50, 10)),
     (50, "scratch", ("train.epochs=32",)),
     (None, "scratch", ("train.epochs=32",)),
 )
 """Recordings, policy ("" is the default's) and settings to try, one at a time, as ``--set`` takes them,
-or the number of ``--confusables``."""
+or the number of ``--confusables`` or ``--synthetic``."""
 ALL_RECORDINGS = 195
 """About how many recordings of a keyword ``all`` is."""
 TAIL_S = 1.0
@@ -195,8 +195,8 @@ def run_cell(cell: Cell, data: Path, work: Path, peers: Path | None) -> dict:
     run = work / "runs" / cell.name
     overrides = [f"train.transfer.policy={cell.policy}", f"train.seed={cell.seed}", "train.num_workers=0"]
     key, _, value = cell.change.partition("=")
-    confusables = int(value) if key == "confusables" else 0
-    overrides += [cell.change] if cell.change and not confusables else []
+    spoken = {key: int(value)} if key in ("confusables", "synthetic") else {}
+    overrides += [cell.change] if cell.change and not spoken else []
     summary = train(
         [cell.keyword],
         [positives],
@@ -206,7 +206,7 @@ def run_cell(cell: Cell, data: Path, work: Path, peers: Path | None) -> dict:
         overrides=overrides,
         cache=work / "cache",
         num_workers=1,
-        confusables=confusables,
+        **spoken,
     )
     model = export(run)
     scores, negative_scores, hop_s = detector_scores(model, test)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -167,15 +168,47 @@ class BatchConfig:
     """Share of negatives that are the first or last part of a keyword recording alone."""
     confusable_share: float = 0.15
     """Share of negatives that are words which sound like a keyword, where there are any."""
+    synthetic_share: float = 0.4
+    """Share of positives that synthetic voices say, where there are any, and half that of negatives."""
 
     def __post_init__(self) -> None:
         if self.window_s < 0.5:
             raise ConfigError(f"batch.window_s: got {self.window_s}, allowed: 0.5 or more")
         if self.num_positives < 1 or self.num_negatives < 1:
             raise ConfigError("batch.num_positives and batch.num_negatives: allowed: 1 or more")
-        for name in ("speech_before", "hard_share", "partial_share", "confusable_share"):
+        for name in ("speech_before", "hard_share", "partial_share", "confusable_share", "synthetic_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"batch.{name}: got {getattr(self, name)}, allowed: 0 to 1")
+
+
+class Synthetic(NamedTuple):
+    """Synthetic voices beside the recordings of a keyword.
+
+    Attributes:
+        keywords, labels: recordings of keywords and the keyword index of each.
+        speech: other speech of such voices, so that the voice itself tells nothing.
+    """
+
+    keywords: AudioStore
+    labels: Sequence[int]
+    speech: AudioStore
+
+
+class _Words:
+    """Recordings of keywords, of which only the loud part is used."""
+
+    def __init__(self, store: AudioStore, labels: Sequence[int]) -> None:
+        self.store, self.labels = store, np.asarray(labels)
+        self.spans = [active_span(store.waveform(index)) for index in range(len(store))]
+
+    def waveform(self, index: int) -> np.ndarray:
+        """Return the loud part of a recording."""
+        start, stop = self.spans[index]
+        return self.store.waveform(index)[start:stop]
+
+    def draw(self, keyword: int, rng: np.random.Generator) -> int:
+        """Return any recording of a keyword."""
+        return int(rng.choice(np.flatnonzero(self.labels == keyword)))
 
 
 class KeywordBatches(IterableDataset[Batch]):
@@ -191,6 +224,7 @@ class KeywordBatches(IterableDataset[Batch]):
         augment: waveform augmentation, or None.
         seed: seed of every draw.
         confusables: words that sound like a keyword, or None.
+        synthetic: synthetic voices, or None.
     Attributes:
         hard: end samples, in the joined ``negatives``, of windows that the model takes for a keyword.
         steps: which batches iteration gives.
@@ -208,22 +242,20 @@ class KeywordBatches(IterableDataset[Batch]):
         augment: Augment | None = None,
         seed: int = 0,
         confusables: AudioStore | None = None,
+        synthetic: Synthetic | None = None,
     ) -> None:
-        self.confusables = confusables
-        self.positives, self.labels, self.negatives, self.config = (
-            positives,
-            np.asarray(labels),
-            negatives,
-            config,
-        )
+        self.confusables, self.negatives, self.config = confusables, negatives, config
+        self.words = _Words(positives, labels)
+        self.voices = None if synthetic is None else _Words(synthetic.keywords, synthetic.labels)
+        self.voices_speech = None if synthetic is None else synthetic.speech
         self.num_keywords, self.hop_samples, self.augment, self.seed = (
             num_keywords,
             hop_samples,
             augment,
             seed,
         )
-        self.spans = [active_span(positives.waveform(index)) for index in range(len(positives))]
-        longest = np.percentile([stop - start for start, stop in self.spans], 95) if self.spans else 0
+        lengths = [stop - start for start, stop in self.words.spans]
+        longest = np.percentile(lengths, 95) if lengths else 0
         window = max(
             seconds_to_samples(config.window_s), int(longest) + seconds_to_samples(LATEST_FIRING_S + 0.2)
         )
@@ -244,8 +276,11 @@ class KeywordBatches(IterableDataset[Batch]):
         config, rows = self.config, []
         keywords = rng.permutation(np.resize(np.arange(self.num_keywords), config.num_positives))
         for keyword in keywords:
-            index = int(rng.choice(np.flatnonzero(self.labels == keyword)))
-            rows.append(self._positive(index, int(keyword), step, rng))
+            words, name = self.words, "positive"
+            if self.voices and keyword in self.voices.labels and rng.random() < config.synthetic_share:
+                words, name = self.voices, "synthetic"
+            index = words.draw(keyword, rng)
+            rows.append(self._positive(words.waveform(index), f"{name} {index}", int(keyword), step, rng))
         rows += [self._negative(step, number, rng) for number in range(config.num_negatives)]
         waveforms, targets, first, last = zip(*rows, strict=True)
         return Batch(
@@ -256,10 +291,10 @@ class KeywordBatches(IterableDataset[Batch]):
             torch.tensor(last),
         )
 
-    def _positive(self, index: int, keyword: int, step: int, rng: np.random.Generator) -> tuple:
+    def _positive(
+        self, word: np.ndarray, name: str, keyword: int, step: int, rng: np.random.Generator
+    ) -> tuple:
         """Place one recording in a window, the end of the word anywhere that leaves time to fire."""
-        start, stop = self.spans[index]
-        word = self.positives.waveform(index)[start:stop]
         latest = self.drawn_samples - int(rng.uniform(0.05, LATEST_FIRING_S) * SAMPLE_RATE)
         earliest = self.drawn_samples - self.window_samples + len(word)
         end = int(rng.integers(min(earliest, latest), latest + 1))
@@ -268,22 +303,25 @@ class KeywordBatches(IterableDataset[Batch]):
         if len(self.negatives) and rng.random() < self.config.speech_before:
             window[: end - len(word)] = self._other_audio(rng)[: end - len(word)]
         window[end - len(word) : end] = word
-        window, ends = self._augmented(window, f"positive {index}", step, rng, (end - len(word) // 2, end))
+        window, ends = self._augmented(window, name, step, rng, (end - len(word) // 2, end))
         targets = np.zeros(self.num_keywords, np.float32)
         targets[keyword] = 1.0
         last = min(self.window_samples - 1, ends[1] + seconds_to_samples(LATEST_FIRING_S))
         return window, targets, max(0, ends[0]) // self.hop_samples, last // self.hop_samples
 
     def _negative(self, step: int, number: int, rng: np.random.Generator) -> tuple:
-        """Draw a window without a keyword: a part of a keyword, a word like it, a hard one, or any."""
+        """Draw a window without a keyword: part of one, a word like it, another voice, a hard one, or any."""
         kind, config = rng.random(), self.config
-        partial = config.partial_share if len(self.spans) else 0.0
+        partial = config.partial_share if self.words.spans else 0.0
         confusable = config.confusable_share if self.confusables else 0.0
         if kind < partial:
             window = self._partial(rng)
         elif self.confusables and kind < partial + confusable:
             word = self.confusables.waveform(int(rng.integers(len(self.confusables))))
             window = self._placed(word, rng)
+        elif self.voices_speech and rng.random() < config.synthetic_share / 2:
+            speech = self.voices_speech.waveform(int(rng.integers(len(self.voices_speech))))
+            window = self._placed(speech, rng)
         elif len(self.hard) and kind < partial + confusable + config.hard_share:
             after = int(rng.integers(0, self.window_samples // 2))
             start = int(rng.choice(self.hard)) - self.drawn_samples + after
@@ -295,9 +333,7 @@ class KeywordBatches(IterableDataset[Batch]):
 
     def _partial(self, rng: np.random.Generator) -> np.ndarray:
         """Put at most half of a keyword recording at a random place in room tone."""
-        index = int(rng.integers(len(self.spans)))
-        start, stop = self.spans[index]
-        word = self.positives.waveform(index)[start:stop]
+        word = self.words.waveform(int(rng.integers(len(self.words.spans))))
         part = min(int(len(word) * rng.uniform(0.25, 0.5)), self.drawn_samples)
         return self._placed(word[:part] if rng.random() < 0.5 else word[-part:], rng)
 

@@ -92,7 +92,7 @@ def probe(
     Raises:
         KwsError: a file, name or depth cannot be used.
     """
-    from kws.cli.recordings import prepare_training
+    from kws.cli.recordings import SyntheticRecordings, prepare_training
     from kws.cli.train import augmentation, load_audio
     from kws.encoders.registry import load_encoder
     from kws.training.probe import ProbeConfig, recommend
@@ -106,7 +106,7 @@ def probe(
         keywords, positives, negatives, noise, output / "data", cache=cache, num_workers=num_workers
     )
     augment = augmentation(prepared, seed)
-    data, _ = load_audio(prepared, keywords, cache, num_workers, seed, augment)
+    data, _ = load_audio(prepared, keywords, cache, num_workers, seed, augment, SyntheticRecordings())
     found = list(probe_depths(encoder, keywords, data, config, augment=augment, depths=depths))
     results = [result for result, _ in found]
     push_ms = cost([model for _, model in found])

@@ -205,41 +205,86 @@ def _cut_in_two(recording: Recording) -> list[Recording]:
     return [first, replace(recording, offset_s=offset_s, duration_s=length_s - first_s, split="dev")]
 
 
-def synthesize_confusables(
-    keywords: Sequence[str], count: int, folder: Path, *, language: str, seed: int, num_workers: int
-) -> tuple[list[Recording], list[str]]:
-    """Speak words and phrases that sound like the keywords in synthetic voices.
+@dataclass(frozen=True, slots=True)
+class Synthesis:
+    """How many synthetic recordings of each keyword are made, and of what."""
+
+    keyword: int = 0
+    """Of the keyword itself; three times as many of other speech come with them."""
+    confusables: int = 0
+    """Of words that sound like it."""
+    language: str = "en"
+    """eSpeak language code of the keywords."""
+
+
+SPEECH_PER_KEYWORD = 3
+"""Recordings of other speech by synthetic voices for each recording of a keyword."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticRecordings:
+    """What was made for a run."""
+
+    keywords: tuple[Recording, ...] = ()
+    """Recordings of keywords, ``label`` says which."""
+    speech: tuple[Recording, ...] = ()
+    """Other speech by such voices."""
+    confusables: tuple[Recording, ...] = ()
+    """Words that sound like a keyword."""
+    notes: tuple[str, ...] = ()
+    """Keywords for which something could not be made."""
+
+
+def synthesize(
+    keywords: Sequence[str], wish: Synthesis, folder: Path, *, seed: int, num_workers: int
+) -> SyntheticRecordings:
+    """Let synthetic voices speak the keywords, other speech, and words that sound like the keywords.
 
     Args:
         keywords: the phrases.
-        count: recordings for each.
+        wish: how many of each.
         folder: what is made is kept here and not made again.
-        language: eSpeak language code of the keywords.
         seed: of words and voices.
         num_workers: processes.
-    Returns:
-        Recordings without any keyword, and notes on keywords for which none could be made.
     """
     from data_prep.synthesis.espeak import stable_hash
+    from data_prep.synthesis.flite import flite_voices
     from data_prep.synthesis.keyword import synthesize_keyword
 
-    found: list[Recording] = []
+    spoken: list[Recording] = []
+    made: dict[str, list[Recording]] = {"speech": [], "confusables": []}
     notes = []
-    for keyword in keywords if count else ():
-        place = folder / f"{stable_hash(keyword, language, count, seed) & 0xFFFFFFFF:08x}"
-        try:
-            _, made = synthesize_keyword(
-                keyword,
-                place,
-                0,
-                count,
-                seed,
-                splits={"train": 1.0},
-                confusable_share=1.0,
-                language=language,
-                num_workers=num_workers,
-            )
-            found += manifests.read(made)
-        except KwsError as error:
-            notes.append(f"{keyword}: trained without words that sound like it: {error}")
-    return (select_negatives(found, keywords)[0] if found else []), notes
+
+    def speak(keyword: str, kind: str, positives: int, negatives: int) -> None:
+        place = f"{stable_hash(keyword, wish.language, positives, negatives, seed) & 0xFFFFFFFF:08x}"
+        voices = flite_voices() if wish.language == "en" and kind == "speech" else []
+        said, other = synthesize_keyword(
+            keyword,
+            folder / kind / place,
+            positives,
+            negatives,
+            seed,
+            splits={"train": 1.0},
+            confusable_share=float(kind == "confusables"),
+            language=wish.language,
+            speakers=voices,
+            num_workers=num_workers,
+        )
+        spoken.extend(manifests.read(said) if positives else [])
+        made[kind] += manifests.read(other)
+
+    for keyword in keywords:
+        for kind, without, positives, negatives in (
+            ("speech", "synthetic voices", wish.keyword, SPEECH_PER_KEYWORD * wish.keyword),
+            ("confusables", "words that sound like it", 0, wish.confusables),
+        ):
+            try:
+                if negatives:
+                    speak(keyword, kind, positives, negatives)
+            except KwsError as error:
+                notes.append(f"{keyword}: trained without {without}: {error}")
+    speech, confusables = (
+        tuple(select_negatives(found, keywords)[0] if found else ())
+        for found in (made["speech"], made["confusables"])
+    )
+    return SyntheticRecordings(tuple(spoken), speech, confusables, tuple(notes))

@@ -23,7 +23,7 @@ from kws.errors import ConfigError
 
 if TYPE_CHECKING:
     from data_prep.manifests import Recording
-    from kws.cli.recordings import PreparedData
+    from kws.cli.recordings import PreparedData, Synthesis, SyntheticRecordings
     from kws.data import Augment
     from kws.training.loop import TrainingData
 
@@ -91,6 +91,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--workers", type=int, default=2, help="processes that read audio")
     add(
+        "--synthetic",
+        type=int,
+        default=0,
+        metavar="N",
+        help="synthetic recordings of each keyword as further positives, with other speech by like voices; "
+        "less was missed with them (RESULTS.md)",
+    )
+    add(
         "--confusables",
         type=int,
         default=0,
@@ -98,9 +106,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="synthetic recordings, for each keyword, of words that sound like it, as further negatives; "
         "more was missed with them (RESULTS.md)",
     )
-    add(
-        "--language", default="en", help="eSpeak language of the keywords, for the words that sound like them"
-    )
+    add("--language", default="en", help="eSpeak language of the keywords, for --synthetic and --confusables")
     add("--control", action="store_true", help="also train from scratch and state what transfer gained")
     add(
         "--overwrite", action="store_true", help="start anew in a folder that holds another or a finished run"
@@ -127,6 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
         overrides=[*arguments.set, *chosen],
         cache=arguments.cache,
         num_workers=arguments.workers,
+        synthetic=arguments.synthetic,
         confusables=arguments.confusables,
         language=arguments.language,
         control=arguments.control,
@@ -186,6 +193,7 @@ def train(
     overrides: Sequence[str] = (),
     cache: Path | None = None,
     num_workers: int = 2,
+    synthetic: int = 0,
     confusables: int = 0,
     language: str = "en",
     control: bool = False,
@@ -204,6 +212,7 @@ def train(
         overrides: ``key=value`` changes, such as ``train.transfer.policy=all``.
         cache: folder for decoded audio; None is ``output/cache``.
         num_workers: processes that read audio.
+        synthetic: synthetic recordings of each keyword, as further positives.
         confusables: synthetic recordings, for each keyword, of words that sound like it.
         language: eSpeak language code of the keywords.
         control: also train from random weights, into ``output/control``, and note what transfer gained.
@@ -211,13 +220,16 @@ def train(
     Raises:
         KwsError: a file, key or source cannot be used; the message names it and the remedy.
     """
+    from kws.cli.recordings import Synthesis
+
+    synthesis = Synthesis(synthetic, confusables, language)
 
     def train_into(folder: Path, *changes: str) -> TrainSummary:
         return _train_once(
             keywords, positives, negatives, folder,
             noise=noise, config=config, overrides=[*overrides, *changes],
-            cache=cache or output / "cache", num_workers=num_workers, confusables=confusables,
-            language=language, overwrite=overwrite,
+            cache=cache or output / "cache", num_workers=num_workers, synthesis=synthesis,
+            overwrite=overwrite,
         )  # fmt: skip
 
     summary = train_into(output)
@@ -240,13 +252,12 @@ def _train_once(
     overrides: Sequence[str],
     cache: Path,
     num_workers: int,
-    confusables: int,
-    language: str,
+    synthesis: Synthesis,
     overwrite: bool,
 ) -> TrainSummary:
     """Train one model; see :func:`train`."""
     from kws.checkpoint import load_model, save_model
-    from kws.cli.recordings import prepare_training, synthesize_confusables
+    from kws.cli.recordings import prepare_training, synthesize
     from kws.config import config_hash, load_config, merge, parse_overrides, read_yaml, to_dict
     from kws.evaluation.thresholds import choose_operating_point
     from kws.model import ModelConfig, build_model
@@ -262,7 +273,7 @@ def _train_once(
     settings = load_config(TrainConfig, wish.train, "train")
     sources = [str(path.absolute()) for path in (*positives, *negatives, *noise)]
     settled = {"model": to_dict(model_config), "train": to_dict(settings), "sources": sources}
-    identity = config_hash({**settled, "confusables": confusables, "language": language})
+    identity = config_hash({**settled, "synthesis": to_dict(synthesis)})
     claim_folder(output, identity, overwrite)
     if (output / METRICS).exists():
         load_model(output)  # raises when the folder is damaged
@@ -274,16 +285,9 @@ def _train_once(
     prepared = prepare_training(
         keywords, positives, negatives, noise, output / "data", cache=cache, num_workers=num_workers
     )
-    alike, unspoken = synthesize_confusables(
-        keywords,
-        confusables,
-        cache / "confusables",
-        language=language,
-        seed=settings.seed,
-        num_workers=num_workers,
-    )
+    spoken = synthesize(keywords, synthesis, cache / "synthetic", seed=settings.seed, num_workers=num_workers)
     augment = augmentation(prepared, settings.seed)
-    data, fewest = load_audio(prepared, keywords, cache, num_workers, settings.seed, augment, alike)
+    data, fewest = load_audio(prepared, keywords, cache, num_workers, settings.seed, augment, spoken)
     policy, reason = choose(settings.transfer, fewest)
     settings = replace(settings, transfer=replace(settings.transfer, policy=policy))
 
@@ -313,7 +317,7 @@ def _train_once(
     save_model(
         output, model, model_config, point, training=to_dict(settings), metrics=metrics, provenance=origin
     )
-    notes = [*prepared.notes, *unspoken, f"policy {policy}: {reason}", *doubts]
+    notes = [*prepared.notes, *spoken.notes, f"policy {policy}: {reason}", *doubts]
     if outcome["resumed"]:
         notes.append("this run was stopped before and went on from its last checkpoint")
     return TrainSummary(output, tuple(notes), metrics)
@@ -376,12 +380,16 @@ def load_audio(
     num_workers: int,
     seed: int,
     augment: Augment,
-    confusables: Sequence[Recording] = (),
+    spoken: SyntheticRecordings,
 ) -> tuple[TrainingData, int]:
     """Read the audio of a run; also return the fewest training recordings of any keyword."""
-    from kws.data import AudioStore
+    from kws.data import AudioStore, Synthetic
     from kws.manifest import Utterance, read_manifest
     from kws.training.loop import TrainingData
+
+    def read(made: Sequence[Recording], description: str) -> AudioStore:
+        entries = [Utterance(entry.path, entry.duration_s or 0.0) for entry in made]
+        return AudioStore(entries, cache, num_workers, description)
 
     recordings, other = read_manifest(prepared.positives), read_manifest(prepared.negatives)
     train = [entry for entry in recordings if entry.split == "train"]
@@ -410,11 +418,11 @@ def load_audio(
         dev_negatives=AudioStore(
             [entry for entry in other if entry.split == "dev"], cache, num_workers, "dev negatives"
         ),
-        confusables=AudioStore(
-            [Utterance(entry.path, entry.duration_s or 0.0) for entry in confusables],
-            cache,
-            num_workers,
-            "words alike",
+        confusables=read(spoken.confusables, "words alike"),
+        synthetic=Synthetic(
+            read(spoken.keywords, "synthetic keywords"),
+            [keywords.index(entry.label or "") for entry in spoken.keywords],
+            read(spoken.speech, "synthetic speech"),
         ),
     )
     return data, min(labels.count(index) for index in range(len(keywords)))

@@ -22,7 +22,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from kws.data import AudioStore, Augment, BatchConfig, KeywordBatches
+from kws.data import AudioStore, Augment, BatchConfig, KeywordBatches, Synthetic
 from kws.errors import ConfigError
 from kws.evaluation.thresholds import DevScores, choose_operating_point
 from kws.losses import max_pooling_loss
@@ -102,6 +102,7 @@ class TrainingData:
         held_out: True when no dev recording is trained on.
         dev_negatives: speech and noise of other speakers, for thresholds.
         confusables: words that sound like a keyword, or None.
+        synthetic: synthetic voices, or None.
     """
 
     positives: AudioStore
@@ -112,6 +113,7 @@ class TrainingData:
     held_out: bool
     dev_negatives: AudioStore
     confusables: AudioStore | None = None
+    synthetic: Synthetic | None = None
 
 
 class KeywordTask(lightning.LightningModule):
@@ -226,6 +228,7 @@ def fit(
         augment=augment,
         seed=config.seed,
         confusables=data.confusables,
+        synthetic=data.synthetic,
     )
     task = KeywordTask(model, config, data, batches)
     folder = output / "checkpoints"

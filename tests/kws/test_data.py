@@ -22,6 +22,7 @@ from kws.data import (
     Augment,
     BatchConfig,
     KeywordBatches,
+    Synthetic,
     active_span,
 )
 from kws.errors import AudioError, ConfigError
@@ -38,7 +39,7 @@ def store_of(*waveforms: np.ndarray) -> AudioStore:
     store = AudioStore([])
     store.utterances = [Utterance(Path(f"{index}.wav"), 1.0) for index in range(len(waveforms))]
     store.offsets = np.cumsum([0, *(len(waveform) for waveform in waveforms)])
-    store.samples = audio.to_int16(np.concatenate(waveforms))
+    store.samples = audio.to_int16(np.concatenate([np.zeros(0, np.float32), *waveforms]))
     return store
 
 
@@ -50,6 +51,7 @@ def batches(
     augment: Augment | None = None,
     seed: int = 0,
     confusables: AudioStore | None = None,
+    synthetic: Synthetic | None = None,
     **config: float,
 ) -> KeywordBatches:
     return KeywordBatches(
@@ -62,6 +64,7 @@ def batches(
         augment=augment,
         seed=seed,
         confusables=confusables,
+        synthetic=synthetic,
     )
 
 
@@ -239,6 +242,28 @@ def test_words_that_sound_like_the_keyword_are_drawn_by_their_share():
         batches(store_of(spoken()), store_of(noise(30)), confusable_share=1.0).batch(0).waveform.abs().max()
         < 0.85
     )
+
+
+def test_synthetic_voices_are_drawn_by_their_share():
+    voice, speech = np.full(6_000, MARK, np.float32), np.full(6_000, -MARK, np.float32)
+    made = batches(
+        store_of(spoken(), spoken()), store_of(noise(30)), labels=[0, 1], num_positives=80, num_negatives=80,
+        synthetic=Synthetic(store_of(voice), [0], store_of(speech)), synthetic_share=0.4, partial_share=0.0,
+    )  # fmt: skip
+    batch = made.batch(0)
+    said = (batch.waveform > 0.85).any(dim=1)
+    of_first = batch.targets[:, 0] == 1
+    assert 8 <= int(said[of_first].sum()) <= 24  # 40 rows of the first keyword
+    assert not said[~of_first].any()  # nothing was made of the second, and of negatives
+    other = (batch.waveform < -0.85).any(dim=1)
+    assert 8 <= int(other[80:].sum()) <= 26 and not other[:80].any()  # a fifth of 80
+
+
+def test_without_synthetic_voices_nothing_is_drawn_for_them():
+    empty = Synthetic(store_of(), [], store_of())
+    given = store_of(spoken()), store_of(noise(30))
+    with_none, with_empty = batches(*given).batch(3), batches(*given, synthetic=empty).batch(3)
+    assert torch.equal(with_none.waveform, with_empty.waveform)
 
 
 def test_negatives_shorter_than_a_window_are_padded():

@@ -43,14 +43,14 @@ def test_every_depth_gets_a_row_and_one_is_recommended(
 
 
 def test_a_tone_is_told_from_noise_by_a_linear_layer(recordings: Path, tmp_path: Path):
-    from kws.cli.recordings import prepare_training
+    from kws.cli.recordings import SyntheticRecordings, prepare_training
     from kws.cli.train import augmentation, load_audio
     from kws.encoders.registry import load_encoder
 
     prepared = prepare_training(
         ["tone"], [recordings / "tone"], [recordings / "speech"], [], tmp_path, cache=tmp_path, num_workers=1
     )
-    data, _ = load_audio(prepared, ["tone"], tmp_path, 1, 0, augmentation(prepared, 0))
+    data, _ = load_audio(prepared, ["tone"], tmp_path, 1, 0, augmentation(prepared, 0), SyntheticRecordings())
     encoder = load_encoder("embedded", recordings / "encoder", pretrained=True)
     before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
     config = ProbeConfig(num_batches=3, steps=120, false_accepts_per_hour=900.0)

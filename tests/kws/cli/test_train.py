@@ -19,8 +19,10 @@ import yaml
 from kws import Detector
 from kws.checkpoint import load_model, load_operating_point
 from kws.cli import main, train
-from kws.cli.recordings import select_keyword, select_negatives, words_of
+from kws.cli.recordings import SyntheticRecordings, select_keyword, select_negatives, words_of
 from kws.cli.train import gain_note, load_audio
+from kws.training import loop
+from kws.training.loop import fit
 from tests.support.training import noise, spoken, tiny_weights, train_words, write_manifest, write_wavs
 from tests.tolerances import ONNX
 
@@ -368,24 +370,36 @@ def test_sources_without_anything_to_train_on_are_named(
     )
 
 
-def test_words_that_sound_like_the_keyword_are_trained_against(
+def test_synthetic_voices_say_the_keyword_other_speech_and_words_that_sound_like_it(
     recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    seen = []
+    seen: list[SyntheticRecordings] = []
     monkeypatch.setattr(train, "load_audio", lambda *given: seen.append(given[-1]) or load_audio(*given))
+    fitted = []
+    monkeypatch.setattr(loop, "fit", lambda *given: fitted.append(given[2]) or fit(*given))
+    cache = ["--cache", str(tmp_path / "cache")]
     words = train_words(recordings, tmp_path / "run", keywords=("tone", "other"))
-    assert main([*words, "--confusables", "8", "--cache", str(tmp_path / "cache")]) == 0
-    assert len(seen[0]) == 16 and all(entry.label == "confusable" for entry in seen[0])
-    assert not any(words_of(entry.text) in (" tone ", " other ") for entry in seen[0])
-    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "confusables").rglob("*.flac")}
-    assert len(made) == 16
+    assert main([*words, "--confusables", "8", "--synthetic", "3", *cache]) == 0
+    made = seen[0]
+    assert len(made.confusables) == 16 and all(entry.label == "confusable" for entry in made.confusables)
+    assert not any(words_of(entry.text) in (" tone ", " other ") for entry in made.confusables)
+    assert [entry.label for entry in made.keywords] == ["tone"] * 3 + ["other"] * 3
+    assert len(made.speech) == 18 and all(entry.label == "speech" for entry in made.speech)
+    assert not any(word in words_of(entry.text) for entry in made.speech for word in (" tone ", " other "))
+    assert fitted[0].synthetic.labels == [0, 0, 0, 1, 1, 1]
+    assert [len(store) for store in fitted[0].synthetic[::2]] == [6, 18]
+
+    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "synthetic").rglob("*.flac")}
+    assert len(files) == 16 + 6 + 18
     words = train_words(recordings, tmp_path / "again", keywords=("tone", "other"))
-    assert main([*words, "--confusables", "8", "--cache", str(tmp_path / "cache")]) == 0
-    assert all(path.stat().st_mtime_ns == time for path, time in made.items())  # not made again
+    assert main([*words, "--confusables", "8", "--synthetic", "3", *cache]) == 0
+    assert all(path.stat().st_mtime_ns == time for path, time in files.items())  # not made again
     capsys.readouterr()
     words = train_words(recordings, tmp_path / "other", keywords=("tone",))
-    assert main([*words, "--confusables", "8", "--language", "xx"]) == 0
-    assert "note: tone: trained without words that sound like it: " in capsys.readouterr().out
+    assert main([*words, "--confusables", "8", "--synthetic", "3", "--language", "xx"]) == 0
+    shown = capsys.readouterr().out
+    assert "note: tone: trained without words that sound like it: " in shown
+    assert "note: tone: trained without synthetic voices: " in shown
 
 
 def test_which_recordings_are_of_the_keyword():
