@@ -16,12 +16,14 @@ from torch import Tensor
 from kws.audio import samples_to_seconds
 from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.sources.embedded_weights import ASSETS, load_recogniser
+from kws.encoders.truncate import truncate
 from kws.errors import CheckpointError, ConfigError
-from kws.heads import PHRASE, PhraseHead
+from kws.heads import PHRASE, PhraseHead, WordSpaceHead
 from kws.heads.phrase import WORST_FRAME
+from kws.heads.words import DEPTH, WORDS
 from kws.model import ModelConfig, WakeWordModel
 from kws.phones import BLANK, NUM_OUTPUTS
-from kws.weights import read_weights
+from kws.weights import load_strictly, read_weights
 
 BACKGROUND = ASSETS / "background.safetensors"
 """Phones that the shipped recogniser heard in speech of people and in noise; see the model card."""
@@ -55,12 +57,7 @@ def phrase_model(
         ManifestError: a phone is unknown.
         CheckpointError: the weights cannot be read.
     """
-    for phrase, spoken in zip(phrases, pronunciations, strict=True):
-        if not spoken or min(len(phones.split()) for phones in spoken) < 2:
-            raise ConfigError(
-                f"{phrase}: {'one phone' if spoken else 'nothing to say'}, which cannot be told from other "
-                "speech; type a longer phrase"
-            )
+    _check_phrases(phrases, pronunciations)
     recogniser = load_recogniser(weights)
     heard: list[list[Tensor]] = [[] for _ in phrases]
     for found, clips, spoken in zip(heard, recordings, pronunciations, strict=False):
@@ -79,6 +76,57 @@ def phrase_model(
     if len(head.heard):
         head.heard.copy_(torch.cat([way for found in heard for way in found]))
     return WakeWordModel(recogniser.encoder, head, phrases).eval(), config
+
+
+def word_space_model(
+    phrases: Sequence[str],
+    pronunciations: Sequence[Sequence[str]],
+    space: str,
+    weights: Path | None = None,
+) -> tuple[WakeWordModel, ModelConfig]:
+    """Build a detector that looks for typed phrases in a space of words, in eval mode.
+
+    Args:
+        phrases: names of the outputs.
+        pronunciations: of each phrase one or more, as ARPAbet phones between spaces.
+        space: ``attributes`` or ``words``; see :mod:`kws.heads.words`.
+        weights: output of ``kws pretrain``; None takes the shipped recogniser.
+    Raises:
+        ConfigError: a phrase has no pronunciation, or one of a single phone.
+        ManifestError: a phone is unknown.
+        CheckpointError: the weights or the maps beside them cannot be read.
+    """
+    _check_phrases(phrases, pronunciations)
+    encoder = load_recogniser(weights).encoder
+    encoder = truncate(encoder, min(DEPTH, encoder.info.num_layers))
+    head = WordSpaceHead(encoder.info.dimension, space, pronunciations)
+    path = (weights or ASSETS) / WORDS
+    maps = read_weights(path) if path.is_file() else {}
+    own = {name: tensor.float() for name, tensor in maps.items() if name.startswith(f"{space}.")}
+    if not own:
+        raise CheckpointError(
+            f"{path}: holds no map `{space}`; `kws pretrain` makes it where the recipe sets `words` (and, "
+            "for the map `words`, a manifest has `word_phones`)"
+        )
+    load_strictly(head.space, {name.removeprefix(f"{space}."): own[name] for name in own}, path)
+    config = ModelConfig(
+        keywords=tuple(phrases),
+        weights=weights,
+        depth=encoder.info.num_layers,
+        head=space,
+        pronunciations=tuple(map(tuple, pronunciations)),
+    )
+    return WakeWordModel(encoder, head, phrases).eval(), config
+
+
+def _check_phrases(phrases: Sequence[str], pronunciations: Sequence[Sequence[str]]) -> None:
+    """Refuse a phrase that cannot be said, or of one phone."""
+    for phrase, spoken in zip(phrases, pronunciations, strict=True):
+        if not spoken or min(len(phones.split()) for phones in spoken) < 2:
+            raise ConfigError(
+                f"{phrase}: {'one phone' if spoken else 'nothing to say'}, which cannot be told from other "
+                "speech; type a longer phrase"
+            )
 
 
 def reading(recogniser: PhoneRecogniser, waveform: np.ndarray) -> Tensor:

@@ -13,7 +13,7 @@ from kws.encoders.base import Encoder
 from kws.encoders.registry import load_encoder
 from kws.encoders.truncate import truncate
 from kws.errors import AudioError, ConfigError
-from kws.heads import PHRASE, Head, available_heads, build_head
+from kws.heads import TYPED, Head, available_heads, build_head
 from kws.structs import StreamState
 
 
@@ -32,7 +32,7 @@ class ModelConfig:
     head: str = "conv"
     """Name of the head."""
     pronunciations: tuple[tuple[str, ...], ...] = ()
-    """Of each keyword, as ARPAbet phones between spaces; for head ``phrase`` alone."""
+    """Of each keyword, as ARPAbet phones between spaces; for heads made from typed text."""
     readings: tuple[tuple[int, ...], ...] = ()
     """Phones in each recorded way of each keyword; for head ``phrase`` alone."""
 
@@ -41,7 +41,7 @@ class ModelConfig:
             raise ConfigError("keywords: got none or an empty one; give at least one, such as `computer`")
         if len(set(self.keywords)) < len(self.keywords):
             raise ConfigError(f"keywords: {', '.join(self.keywords)} holds one twice; name each once")
-        if self.head not in available_heads() and not (self.head == PHRASE and self.pronunciations):
+        if self.head not in available_heads() and not (self.head in TYPED and self.pronunciations):
             raise ConfigError(f"head: got {self.head!r}, allowed: {', '.join(available_heads())}")
         if self.pronunciations and len(self.pronunciations) != len(self.keywords):
             raise ConfigError(

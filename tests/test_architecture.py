@@ -32,6 +32,7 @@ ROOMS = {
         "kws.weights",
         "kws.manifest",
         "kws.phones",
+        "kws.phone_attributes",
     ],
     "model": ["kws.frontend", "kws.encoders", "kws.heads", "kws.model", "kws.checkpoint"],
     "rules": ["kws.transfer", "kws.losses", "kws.regularizers", "kws.enrollment"],

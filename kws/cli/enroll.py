@@ -3,7 +3,8 @@
 The phrase is turned into phones, in every accent of English unless --language says otherwise, and the shipped
 recogniser is searched for them. With --recordings (three to ten) it also listens for the phrase as it was
 said there. The threshold is chosen on background speech: yours (--negatives), or what ships. With more
-recordings, `kws train` makes a better detector.
+recordings, `kws train` makes a better detector. --way chooses two other ways of the literature, which miss
+more (RESULTS.md).
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from kws.model import WakeWordModel
 
 HELP = "a detector from typed text, and a few recordings where there are some, in seconds"
+PHONES, ATTRIBUTES, WORDS = "phones", "attributes", "words"
+"""Ways to find a typed phrase: its phones one after the other; the attributes of its phones; known words
+that are like it."""
 VERSIONS = 3
 """Of each recording, the first as it is."""
 
@@ -35,6 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="three to ten recordings of the phrase; given at all, once for each phrase",
+    )
+    add(
+        "--way",
+        choices=(PHONES, ATTRIBUTES, WORDS),
+        default=PHONES,
+        help="how the phrase is found: its phones one after the other; the attributes of its phones in a "
+        "window as a whole; or a combination of known words",
     )
     add("--language", default="en", help="eSpeak language of the phrases; `en` takes every accent of English")
     add("--lexicon", type=Path, help="own pronunciations, a line `WORD PH PH PH` (ARPAbet) for each word")
@@ -64,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.phrases,
         arguments.output,
         recordings=arguments.recordings,
+        way=arguments.way,
         language=arguments.language,
         lexicon=read_lexicon(arguments.lexicon) if arguments.lexicon else None,
         negatives=arguments.negatives,
@@ -108,6 +120,7 @@ def enroll(
     output: Path,
     *,
     recordings: Sequence[Path] = (),
+    way: str = PHONES,
     language: str = "en",
     lexicon: Mapping[str, Sequence[str]] | None = None,
     negatives: Sequence[Path] = (),
@@ -122,6 +135,7 @@ def enroll(
         phrases: what to listen for, one output each.
         output: folder for the model; like a run of ``kws train`` it can be exported and evaluated.
         recordings: of each phrase, in the same order; none is needed.
+        way: ``phones``, ``attributes`` or ``words``; the last two need ``negatives`` and take no recordings.
         language: eSpeak language code; ``en`` takes the pronunciations of all its accents.
         lexicon: upper-case word to ARPAbet phones; overrides eSpeak.
         negatives: speech to choose the thresholds on; none takes what ships.
@@ -138,17 +152,23 @@ def enroll(
     from kws.checkpoint import save_model
     from kws.cli.train import claim_folder
     from kws.config import config_hash, to_dict
-    from kws.enrollment import BACKGROUND, doubts, phrase_model
+    from kws.enrollment import BACKGROUND, doubts, phrase_model, word_space_model
     from kws.errors import ConfigError
     from kws.evaluation.thresholds import DevScores, choose_operating_point
     from kws.training.provenance import provenance
 
     if weights is not None and not negatives:
         raise ConfigError("--weights: what ships fits the shipped recogniser alone; give --negatives as well")
+    if way != PHONES and (recordings or not negatives):
+        raise ConfigError(f"--way {way}: takes --negatives for the threshold, and no --recordings")
     if recordings and len(recordings) != len(phrases):
         raise ConfigError(f"got {len(phrases)} phrases and {len(recordings)} --recordings; give one for each")
     spoken = [tuple(map(" ".join, pronunciations(phrase, language, lexicon))) for phrase in phrases]
-    model, config = phrase_model(phrases, spoken, weights=weights)  # refuses before anything is written
+    # refuses before anything is written
+    if way == PHONES:
+        model, config = phrase_model(phrases, spoken, weights=weights)
+    else:
+        model, config = word_space_model(phrases, spoken, way, weights)
     sources = [str(path.absolute()) for path in (*recordings, *negatives)]
     identity = config_hash({"model": to_dict(config), "rate": false_accepts_per_hour, "sources": sources})
     claim_folder(output, identity, overwrite)

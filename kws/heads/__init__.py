@@ -11,11 +11,22 @@ from kws.heads.conv import ConvHead
 from kws.heads.gru import GruHead
 from kws.heads.linear import LinearHead
 from kws.heads.phrase import PhraseHead
+from kws.heads.words import SPACES, WordSpaceHead
 
-__all__ = ["PHRASE", "Head", "PhraseHead", "available_heads", "build_head"]
+__all__ = [
+    "PHRASE",
+    "TYPED",
+    "Head",
+    "PhraseHead",
+    "WordSpaceHead",
+    "available_heads",
+    "build_head",
+]
 
 PHRASE = "phrase"
-"""Name of the head that searches for typed phrases: nothing to train, so not among those to choose from."""
+"""Name of the head that searches for typed phrases in the recogniser's phones."""
+TYPED = (PHRASE, *SPACES)
+"""Heads made from typed phrases: nothing to train, so not among those to choose from."""
 
 _HEADS: dict[str, Callable[[int, int], Head]] = {
     "attention": AttentionHead,
@@ -40,16 +51,18 @@ def build_head(
     """Return a freshly initialised head.
 
     Args:
-        name: one of :func:`available_heads`, or ``phrase``.
+        name: one of :func:`available_heads`, or of :data:`TYPED`.
         dimension: features per encoder frame.
         num_keywords: outputs per frame.
-        pronunciations: of each keyword, for ``phrase``.
+        pronunciations: of each keyword, for the heads of :data:`TYPED`.
         readings: phones in each recorded way of each keyword, for ``phrase``.
     Raises:
         ConfigError: the name is unknown.
     """
     if name == PHRASE:
         return PhraseHead(dimension, pronunciations, readings)
+    if name in SPACES:
+        return WordSpaceHead(dimension, name, pronunciations)
     if name not in _HEADS:
         raise ConfigError(f"head: got {name!r}, allowed: {', '.join(available_heads())}")
     return _HEADS[name](dimension, num_keywords)

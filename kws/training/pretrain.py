@@ -43,6 +43,7 @@ from kws.training.pretrain_data import (
 from kws.training.pretrain_sources import SourceConfig, ToPhones, load_sources
 from kws.training.schedule import scheduled
 from kws.training.teachers import TeacherConfig, keep_lessons
+from kws.training.word_space import make_word_space
 from kws.weights import CONFIG, write_config
 
 logger = logging.getLogger(__name__)
@@ -98,6 +99,8 @@ class PretrainConfig:
     """Largest change of the length of the vocal tract, as a share; drawn anew for every utterance."""
     ramp: float = 0.12
     """Share of the steps over which augmentation and masking come in."""
+    words: int = 0
+    """Utterances from which the maps of ``kws enroll --way`` are learnt at the end; 0 learns none."""
     evaluate_every: int = 1000
     """Steps between two readings of the dev phone error rate and checkpoints."""
     num_workers: int = 1
@@ -431,6 +434,8 @@ def pretrain(
         return metrics
     # evaluated as saved: weights rounded to half precision
     save_recogniser(output, model, config, metrics)
+    if config.words:
+        make_word_space(model, train.sample(config.words), output)
     metrics["dev_phone_error_rate"] = phone_error_rate(model, dev)
     if config.test:
         test = load_sources(config.test, root, to_phones)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -114,6 +115,18 @@ class Corpus:
     def hours(self) -> float:
         """Hours of audio, each utterance counted once."""
         return sum(len(samples) for samples in self.audio) / audio.SAMPLE_RATE / 3600
+
+    def sample(self, count: int, seed: int = 0) -> Corpus:
+        """Return so many transcribed utterances, each the likelier the greater its weight, or all of them."""
+        told = np.array([bool(targets) for targets in self.targets])
+        chances = self.weights * told / (self.weights * told).sum()
+        rng = np.random.default_rng(seed)
+        chosen = rng.choice(len(told), size=min(count, int(told.sum())), replace=False, p=chances)
+        part = copy.copy(self)
+        for name in ("utterances", "targets", "audio", "versions"):
+            setattr(part, name, [getattr(self, name)[index] for index in sorted(chosen)])
+        part.weights, part.kept, part.lessons = self.weights[sorted(chosen)], [[] for _ in chosen], None
+        return part
 
 
 def log_mel(waveform: np.ndarray, encoder: EmbeddedEncoder) -> np.ndarray:

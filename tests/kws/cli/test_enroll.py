@@ -14,9 +14,13 @@ from data_prep.synthesis.espeak import speak, voices
 from kws import Detector
 from kws.checkpoint import load_model, load_operating_point
 from kws.cli import main
+from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.enrollment import BACKGROUND, pack_background, phrase_model, read_background
 from kws.errors import CheckpointError
 from kws.heads.phrase import WORST_FRAME
+from kws.manifest import Utterance
+from kws.training.pretrain_data import Corpus
+from kws.training.word_space import WordSpaceConfig, make_word_space
 from kws.weights import write_weights
 from tests.support.training import noise, spoken, tiny_weights, write_wavs
 from tests.tolerances import ONNX
@@ -84,6 +88,30 @@ def test_recordings_are_listened_for_as_well(tmp_path: Path, capsys: pytest.Capt
     np.testing.assert_allclose(found, expected[: len(found)], atol=ONNX, rtol=0)
     assert main([*words, "--recordings", str(folder), "--overwrite"]) == 2
     assert "got 1 phrases and 2 --recordings; give one for each" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("way", ["attributes", "words"])
+def test_other_ways_to_find_a_typed_phrase(way: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    weights, speech = tiny_weights(tmp_path / "encoder"), tmp_path / "speech"
+    speech.mkdir()
+    paths = write_wavs(speech, [noise(4.0, seed) for seed in range(3)])
+    run = tmp_path / "run"
+    words = ["enroll", "hey computer", "silver moon", "--way", way, "--output", str(run), "--workers", "1"]
+    words += ["--weights", str(weights), "--negatives", str(speech), "--false-accepts-per-hour", "300"]
+    assert main(words) == 2
+    assert f"words.safetensors: holds no map `{way}`; `kws pretrain` makes it" in capsys.readouterr().err
+    said = {"word_phones": ["K AE T", "S AH N"]}
+    corpus = Corpus([Utterance(path, 4.0, phones="K AE T S AH N", extra=said) for path in paths])
+    make_word_space(load_recogniser(weights), corpus, weights, WordSpaceConfig(steps=2, batch=4))
+    assert main(words) == 0
+    assert "silver moon: S IH L V ER M UW N" in capsys.readouterr().out
+    detector, waveform = Detector(run / "model.onnx"), noise(4.0, 1)
+    expected = load_model(run).scores(torch.from_numpy(waveform)[None])[0].numpy()
+    np.testing.assert_allclose(detector.scores(waveform), expected, atol=ONNX, rtol=0)
+    for more in (["--recordings", str(speech)], []):
+        short = [word for word in words if word not in ("--negatives", str(speech))] if not more else words
+        assert main([*short, *more, "--overwrite"]) == 2
+    assert "takes --negatives for the threshold, and no --recordings" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ from kws.training.pretrain_data import (
     with_tail,
 )
 from kws.training.pretrain_sources import SourceConfig, load_sources
+from kws.training.word_space import WordSpaceConfig, make_word_space
 from tests.support.training import noise, tone, write_manifest, write_wavs
 from tests.tolerances import PADDED
 
@@ -423,3 +424,33 @@ def test_a_process_of_several_draws_by_its_rank(
     monkeypatch.setattr(module.rank_zero_only, "rank", 1)
     pretrain(config, tmp_path, no_change)
     assert ranks[0] == 0 and set(ranks[-4:]) == {1}  # band statistics are the same in every process
+
+
+def test_the_maps_of_words_are_learnt_from_the_likeliest_transcribed_utterances(
+    config: PretrainConfig, tmp_path: Path
+):
+    corpora = []
+
+    def noted(model: object, corpus: Corpus, folder: Path) -> Path:
+        corpora.append(corpus)
+        return make_word_space(load_recogniser(folder), corpus, folder, WordSpaceConfig(steps=1, batch=2))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "make_word_space", noted)
+        pretrain(replace(config, words=2), tmp_path, no_change)
+    assert [len(corpus.audio) for corpus in corpora] == [2]
+    assert all(corpora[0].targets) and len(corpora[0].utterances) == 2
+    assert any(name.startswith("attributes.") for name in load_file(tmp_path / "words.safetensors"))
+
+
+def test_a_sample_holds_transcribed_utterances_in_order_of_length(folder: Path):
+    source = SourceConfig(folder / "speech.jsonl", unlabelled=True)
+    corpus = load_sources((source,))
+    part = corpus.sample(9)
+    assert len(corpus.audio) == 4 and [entry.phones for entry in part.utterances] == [
+        "K AE T",
+        "D AO G",
+        "T AY M",
+    ]
+    corpus.weights = np.array([1e-9 if entry.phones == "K AE T" else 1.0 for entry in corpus.utterances])
+    assert [entry.phones for entry in corpus.sample(2).utterances] == ["D AO G", "T AY M"]
