@@ -38,6 +38,7 @@ def synthesize_keyword(
     confusable_share: float = 0.5,
     language: str = "en",
     speakers: Sequence[espeak.Speaker] = (),
+    speaker_share: float = 0.5,
     words: Sequence[str] | None = None,
     lexicon: Mapping[str, Sequence[str]] | None = None,
     num_workers: int = 1,
@@ -58,7 +59,8 @@ def synthesize_keyword(
         confusable_share: part of the negatives that sounds like the phrase (label ``confusable``); the rest
             is everyday sentences (label ``speech``).
         language: eSpeak language code; ``en`` speaks every English accent, ``en-us`` that one alone.
-        speakers: further voices, such as ``PiperVoice``; each second recording goes to one of its split.
+        speakers: further voices, such as ``PiperVoice``, for recordings of their split.
+        speaker_share: part of the recordings that goes to these voices, where there are any.
         words: vocabulary for near-sounding words; English has one, other languages do without.
         lexicon: pronunciations that override eSpeak's, for the phrase in speech too (English accents).
         num_workers: processes.
@@ -90,7 +92,7 @@ def synthesize_keyword(
         texts = [phrase] * positives + texts
         labels = [phrase] * positives + labels
 
-        voices = _voices(len(texts), stable_hash(seed, split), accents, split, speakers)
+        voices = _voices(len(texts), stable_hash(seed, split), accents, split, speakers, speaker_share)
         pronounced = texts_to_phones(texts, pronunciation, lexicon)
         for index, (text, label, voice, phones) in enumerate(
             zip(texts, labels, voices, pronounced, strict=True)
@@ -173,12 +175,18 @@ def _confusable_texts(
 
 
 def _voices(
-    num: int, seed: int, accents: Sequence[str], split: Split, speakers: Sequence[espeak.Speaker]
+    num: int,
+    seed: int,
+    accents: Sequence[str],
+    split: Split,
+    speakers: Sequence[espeak.Speaker],
+    speaker_share: float,
 ) -> list[espeak.Speaker]:
-    """Return a voice for each recording: eSpeak's, each second one replaced by a further speaker."""
+    """Return a voice for each recording: eSpeak's, an even share of them replaced by further speakers."""
     chosen: list[espeak.Speaker] = list(espeak.voices(num, seed, accents=accents, split=split))
     further = [speaker for speaker in speakers if speaker.split == split]
-    if further:
-        generator = np.random.default_rng(stable_hash("further speakers", seed))
-        chosen[1::2] = [further[int(generator.integers(len(further)))] for _ in chosen[1::2]]
+    generator = np.random.default_rng(stable_hash("further speakers", seed))
+    for index in range(num if further else 0):
+        if int((index + 1) * speaker_share) > int(index * speaker_share):
+            chosen[index] = further[int(generator.integers(len(further)))]
     return chosen
