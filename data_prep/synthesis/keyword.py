@@ -38,7 +38,6 @@ def synthesize_keyword(
     confusable_share: float = 0.5,
     language: str = "en",
     speakers: Sequence[espeak.Speaker] = (),
-    speaker_share: float = 0.5,
     words: Sequence[str] | None = None,
     lexicon: Mapping[str, Sequence[str]] | None = None,
     num_workers: int = 1,
@@ -59,8 +58,7 @@ def synthesize_keyword(
         confusable_share: part of the negatives that sounds like the phrase (label ``confusable``); the rest
             is everyday sentences (label ``speech``).
         language: eSpeak language code; ``en`` speaks every English accent, ``en-us`` that one alone.
-        speakers: further voices, such as ``PiperVoice``, for recordings of their split.
-        speaker_share: part of the recordings that goes to these voices, where there are any.
+        speakers: further voices, such as ``PiperVoice``; each second recording goes to one of its split.
         words: vocabulary for near-sounding words; English has one, other languages do without.
         lexicon: pronunciations that override eSpeak's, for the phrase in speech too (English accents).
         num_workers: processes.
@@ -92,7 +90,7 @@ def synthesize_keyword(
         texts = [phrase] * positives + texts
         labels = [phrase] * positives + labels
 
-        voices = _voices(len(texts), stable_hash(seed, split), accents, split, speakers, speaker_share)
+        voices = _voices(len(texts), stable_hash(seed, split), accents, split, speakers)
         pronounced = texts_to_phones(texts, pronunciation, lexicon)
         for index, (text, label, voice, phones) in enumerate(
             zip(texts, labels, voices, pronounced, strict=True)
@@ -175,18 +173,12 @@ def _confusable_texts(
 
 
 def _voices(
-    num: int,
-    seed: int,
-    accents: Sequence[str],
-    split: Split,
-    speakers: Sequence[espeak.Speaker],
-    speaker_share: float,
+    num: int, seed: int, accents: Sequence[str], split: Split, speakers: Sequence[espeak.Speaker]
 ) -> list[espeak.Speaker]:
-    """Return a voice for each recording: eSpeak's, an even share of them replaced by further speakers."""
+    """Return a voice for each recording: eSpeak's, each second one replaced by a further speaker."""
     chosen: list[espeak.Speaker] = list(espeak.voices(num, seed, accents=accents, split=split))
     further = [speaker for speaker in speakers if speaker.split == split]
-    generator = np.random.default_rng(stable_hash("further speakers", seed))
-    for index in range(num if further else 0):
-        if int((index + 1) * speaker_share) > int(index * speaker_share):
-            chosen[index] = further[int(generator.integers(len(further)))]
+    if further:
+        generator = np.random.default_rng(stable_hash("further speakers", seed))
+        chosen[1::2] = [further[int(generator.integers(len(further)))] for _ in chosen[1::2]]
     return chosen
