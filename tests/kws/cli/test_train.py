@@ -16,6 +16,7 @@ import pytest
 import torch
 import yaml
 
+from data_prep.synthesis import espeak, flite
 from kws import Detector
 from kws.checkpoint import load_model, load_operating_point
 from kws.cli import main, train
@@ -377,6 +378,8 @@ def test_synthetic_voices_say_the_keyword_other_speech_and_words_that_sound_like
     monkeypatch.setattr(train, "load_audio", lambda *given: seen.append(given[-1]) or load_audio(*given))
     fitted = []
     monkeypatch.setattr(loop, "fit", lambda *given: fitted.append(given[2]) or fit(*given))
+    speakers = espeak.voices(3, seed=5, split="train")
+    monkeypatch.setattr(flite, "flite_voices", lambda: speakers)
     cache = ["--cache", str(tmp_path / "cache")]
     words = train_words(recordings, tmp_path / "run", keywords=("tone", "other"))
     assert main([*words, "--confusables", "8", "--synthetic", "3", *cache]) == 0
@@ -386,6 +389,8 @@ def test_synthetic_voices_say_the_keyword_other_speech_and_words_that_sound_like
     assert [entry.label for entry in made.keywords] == ["tone"] * 3 + ["other"] * 3
     assert len(made.speech) == 18 and all(entry.label == "speech" for entry in made.speech)
     assert not any(word in words_of(entry.text) for entry in made.speech for word in (" tone ", " other "))
+    said = {entry.speaker for entry in (*made.keywords, *made.speech)}
+    assert said & {voice.id for voice in speakers} and said - {voice.id for voice in speakers}
     assert fitted[0].synthetic.labels == [0, 0, 0, 1, 1, 1]
     assert [len(store) for store in fitted[0].synthetic[::2]] == [6, 18]
 
@@ -396,10 +401,13 @@ def test_synthetic_voices_say_the_keyword_other_speech_and_words_that_sound_like
     assert all(path.stat().st_mtime_ns == time for path, time in files.items())  # not made again
     capsys.readouterr()
     words = train_words(recordings, tmp_path / "other", keywords=("tone",))
+    monkeypatch.setattr(flite, "flite_voices", list)
     assert main([*words, "--confusables", "8", "--synthetic", "3", "--language", "xx"]) == 0
     shown = capsys.readouterr().out
     assert "note: tone: trained without words that sound like it: " in shown
-    assert "note: tone: trained without synthetic voices: " in shown
+    assert (
+        "note: tone: trained without synthetic voices: there are voices of real speakers in English" in shown
+    )
 
 
 def test_which_recordings_are_of_the_keyword():
