@@ -240,8 +240,8 @@ def synthesize(
 ) -> SyntheticRecordings:
     """Let synthetic voices speak the keywords, other speech, and words that sound like the keywords.
 
-    Half of the keywords and the other speech is said by Flite's voices, which come from recorded speakers: with
-    eSpeak NG's alone more was missed than without any.
+    Half of the keywords and the other speech is said by Flite's voices, which come from recorded speakers:
+    with eSpeak NG's alone more was missed than without any.
 
     Args:
         keywords: the phrases.
