@@ -118,6 +118,8 @@ def _decode(utterance: Utterance) -> np.ndarray:
 
 def _decode_all(utterances: Sequence[Utterance], num_workers: int, description: str) -> Iterator[np.ndarray]:
     """Decode in order, in processes when there is enough to do."""
+    if not utterances:
+        return
     bar = {"desc": f"reading {description}", "unit": "file", "total": len(utterances)}
     if num_workers < 2 or len(utterances) < 500:
         yield from tqdm(map(_decode, utterances), **bar)
