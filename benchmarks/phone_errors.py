@@ -19,8 +19,8 @@ from data_prep.augmentation.chain import default_chain
 from kws import audio
 from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.manifest import read_manifest
-from kws.training.pretrain import phone_error_rate
 from kws.training.pretrain_data import Corpus
+from kws.training.pretrain_task import phone_error_rate
 
 SEED = 0
 PARTS = (

@@ -4,9 +4,10 @@
     python benchmarks/typed.py --data DATA --work WORK
 
 Ours is what a person would do: ``kws enroll PHRASE``, with and without three or ten training recordings
-(three draws of them), then ``kws.Detector``. pocketsphinx (5.1, its own English model and dictionary) hears
-the same audio with a ladder of thresholds; each rate is read at the most sensitive one that keeps to it.
-Finished cells are kept in ``benchmarks/results/typed.jsonl`` and not run again; writes ``typed.md``.
+(three draws of them) or with another ``--way``, then ``kws.Detector``. pocketsphinx (5.1, its own English
+model and dictionary) hears the same audio with a ladder of thresholds; each rate is read at the most
+sensitive one that keeps to it. Finished cells are kept in ``benchmarks/results/typed.jsonl`` and not run
+again; writes ``typed.md``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
@@ -46,6 +48,8 @@ COUNTS = (3, 10)
 SEEDS = (0, 1, 2)
 """Draws of recordings."""
 POCKETSPHINX = "pocketsphinx"
+WAYS = ("attributes", "words")
+"""Other ways of ``kws enroll``; their thresholds need speech, which is that of training."""
 
 
 class KeyphraseSearch:
@@ -120,10 +124,12 @@ def typed_row(cell: Cell, data: Path, work: Path, test: corpora.TestAudio) -> di
     """Return the row of ``kws enroll`` with so many recordings."""
     from kws.cli.enroll import enroll
 
-    recordings = []
+    given: dict[str, Any] = {}
     if cell.count:
-        recordings = [corpora.positives_manifest(data, work, cell.keyword, cell.count, cell.seed)]
-    made = enroll([cell.keyword], work / "typed" / cell.name, recordings=recordings, overwrite=True)
+        given["recordings"] = [corpora.positives_manifest(data, work, cell.keyword, cell.count, cell.seed)]
+    if cell.change:
+        given |= {"way": cell.change, "negatives": [corpora.training_manifests(data, work)[0]]}
+    made = enroll([cell.keyword], work / "typed" / cell.name, **given, overwrite=True)
     scores, negatives, hop_s = detector_scores(made.model, test)
     row = read_cell(cell, scores, negatives, hop_s, test, smoothing=1)
     return {**row, "threshold": made.metrics["thresholds"][cell.keyword]}
@@ -149,7 +155,8 @@ def cells(keyword: str) -> list[Cell]:
     drawn = [
         Cell(keyword, count, f"typed text and {count} recordings", seed) for count in COUNTS for seed in SEEDS
     ]
-    return [Cell(keyword, 0, POCKETSPHINX, 0), Cell(keyword, 0, "typed text", 0), *drawn]
+    ways = [Cell(keyword, 0, f"typed text by {way}", 0, way) for way in WAYS]
+    return [Cell(keyword, 0, POCKETSPHINX, 0), Cell(keyword, 0, "typed text", 0), *drawn, *ways]
 
 
 def main() -> None:

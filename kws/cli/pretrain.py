@@ -44,7 +44,7 @@ def pretrain(
     """Run a recipe with the default augmentation.
 
     Args:
-        recipe: YAML of :class:`kws.training.pretrain.PretrainConfig`.
+        recipe: YAML of :class:`kws.training.pretrain_config.PretrainConfig`.
         output: folder for the result.
         root: what relative manifest paths start from; None is the recipe's folder.
         overrides: ``key=value`` changes of the recipe.
@@ -57,8 +57,9 @@ def pretrain(
     from data_prep.augmentation.spec_augment import SpecAugment
     from data_prep.augmentation.warp import WarpFrequency
     from kws.config import load_config, merge, parse_overrides, read_yaml
-    from kws.training.pretrain import Mask, PretrainConfig
     from kws.training.pretrain import pretrain as run_recipe
+    from kws.training.pretrain_config import PretrainConfig
+    from kws.training.pretrain_task import Mask
 
     base = root or recipe.parent
     values = merge(read_yaml(recipe), parse_overrides(overrides or []))

@@ -27,7 +27,8 @@ from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.errors import CheckpointError, ConfigError, KwsError, ManifestError
 from kws.manifest import read_manifest
 from kws.training import pretrain as module
-from kws.training.pretrain import PretrainConfig, phone_error_rate, pretrain
+from kws.training.pretrain import pretrain
+from kws.training.pretrain_config import PretrainConfig
 from kws.training.pretrain_data import (
     TAIL_S,
     Corpus,
@@ -38,6 +39,7 @@ from kws.training.pretrain_data import (
     with_tail,
 )
 from kws.training.pretrain_sources import SourceConfig, load_sources
+from kws.training.pretrain_task import phone_error_rate
 from kws.training.word_space import WordSpaceConfig, make_word_space
 from tests.support.training import noise, tone, write_manifest, write_wavs
 from tests.tolerances import PADDED

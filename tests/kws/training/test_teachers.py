@@ -19,9 +19,11 @@ from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
 from kws.errors import CheckpointError, ConfigError
 from kws.training import pretrain as module
 from kws.training import teachers
-from kws.training.pretrain import CtcTask, PretrainConfig, pretrain
+from kws.training.pretrain import pretrain
+from kws.training.pretrain_config import PretrainConfig
 from kws.training.pretrain_data import CtcBatch, Lessons, TrainingBatches
 from kws.training.pretrain_sources import SourceConfig, load_sources
+from kws.training.pretrain_task import CtcTask
 from kws.training.teachers import EncoderTeacher, SpeechEmbedding, TeacherConfig, keep_lessons
 from tests.support.training import noise, tone, write_manifest, write_wavs
 

@@ -1,0 +1,92 @@
+"""A pretraining recipe, as YAML gives it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from kws.encoders.sources.embedded import EmbeddedConfig
+from kws.errors import ConfigError
+from kws.training.pretrain_sources import SourceConfig
+from kws.training.teachers import TeacherConfig
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainConfig:
+    """A pretraining recipe."""
+
+    train: tuple[SourceConfig, ...]
+    """Speech to learn from."""
+    dev: tuple[SourceConfig, ...]
+    """Real speech of other speakers: the phone error rate that the curve shows."""
+    test: tuple[SourceConfig, ...] = ()
+    """Read once, at the end, for the model card."""
+    noise: Path | None = None
+    """Manifest or folder of noise recordings to mix in."""
+    init: Path | None = None
+    """Output of an earlier run, of the same encoder, whose weights are the start; None starts at random."""
+    teacher: TeacherConfig | None = None
+    """A better informed model whose embeddings are learnt beside phones; None: phones alone."""
+    encoder: EmbeddedConfig = field(default_factory=EmbeddedConfig)
+    """Shape of the encoder."""
+    middle: int = 5
+    """Layers below the middle CTC output."""
+    middle_weight: float = 0.3
+    """Weight of the middle CTC loss."""
+    steps: int = 20_000
+    """Optimiser steps."""
+    batch_s: float = 80.0
+    """Seconds of audio per step."""
+    learning_rate: float = 2e-3
+    """Peak rate of AdamW, for outputs, filters, norms and biases."""
+    matrix_rate: float = 0.03
+    """Peak rate of Muon, for the matrices of the encoder."""
+    warmup: float = 0.03
+    """Share of the steps over which the rate rises; then it falls to zero on a cosine."""
+    weight_decay: float = 0.02
+    """Weight decay of both."""
+    ema_decay: float = 0.999
+    """Decay per step of the averaged weights that are evaluated and saved."""
+    augment_strength: float = 1.0
+    """Strength of the waveform augmentation, 0 (none) to 1.4."""
+    spec_augment: bool = True
+    """Mask random mel bands and frames."""
+    warp: float = 0.0
+    """Largest change of the length of the vocal tract, as a share; drawn anew for every utterance."""
+    ramp: float = 0.12
+    """Share of the steps over which augmentation and masking come in."""
+    words: int = 0
+    """Utterances from which the maps of ``kws enroll --way`` are learnt at the end; 0 learns none."""
+    evaluate_every: int = 1000
+    """Steps between two readings of the dev phone error rate and checkpoints."""
+    num_workers: int = 1
+    """Processes that make batches, for each device."""
+    devices: int = 0
+    """Processors to train on, each with batches of its own; 0 takes every GPU, or one CPU process."""
+    seed: int = 1
+    """Seed of weights, draws and augmentation."""
+    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
+    """Lightning precision; ``32-true`` where bfloat16 is slow."""
+
+    def __post_init__(self) -> None:
+        if not self.train or not self.dev:
+            raise ConfigError("train and dev: got none, give at least one manifest for each")
+        if any(source.unlabelled for source in self.dev + self.test):
+            raise ConfigError("dev and test: `unlabelled` has no phone error rate; leave it out there")
+        if self.teacher is None and any(source.unlabelled for source in self.train):
+            raise ConfigError("train: an `unlabelled` source needs a `teacher` to learn from")
+        if self.teacher is not None and self.teacher.layer > self.encoder.num_layers:
+            raise ConfigError(
+                f"teacher.layer: got {self.teacher.layer}, allowed: 1 to {self.encoder.num_layers} "
+                "(encoder.num_layers)"
+            )
+        if self.devices < 0:
+            raise ConfigError(f"devices: got {self.devices}, allowed: 0 or more")
+        for name in ("steps", "batch_s", "learning_rate", "matrix_rate", "evaluate_every"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"{name}: got {getattr(self, name)}, allowed: above 0")
+        if not 1 <= self.middle <= self.encoder.num_layers:
+            raise ConfigError(
+                f"middle: got {self.middle}, allowed: 1 to {self.encoder.num_layers} (encoder.num_layers)"
+            )

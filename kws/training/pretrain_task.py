@@ -1,0 +1,159 @@
+"""A step and an evaluation of pretraining: CTC on phones, a teacher's embeddings, the phone error rate.
+
+Source of the loss: connectionist temporal classification, Graves et al., ICML 2006.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+import lightning
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor, nn
+from torchaudio.functional import edit_distance
+
+from kws import phones
+from kws.encoders.ctc import PhoneRecogniser
+from kws.encoders.sources.embedded import SUBSAMPLING
+from kws.errors import ConfigError
+from kws.training.optimizers import muon_and_adamw
+from kws.training.pretrain_config import PretrainConfig
+from kws.training.pretrain_data import Corpus, CtcBatch, evaluation_batches
+from kws.training.schedule import scheduled
+
+Mask = Callable[[Tensor, Tensor, torch.Generator], Tensor]
+"""``mask(features, lengths, generator) -> features`` on log-mel; ``data_prep.augmentation`` makes one."""
+
+
+class CtcTask(lightning.LightningModule):
+    """One step and one evaluation of CTC pretraining."""
+
+    def __init__(
+        self,
+        model: PhoneRecogniser,
+        config: PretrainConfig,
+        mask: Mask | None = None,
+        teacher_dimension: int = 0,
+    ) -> None:
+        super().__init__()
+        self.model, self.config, self.mask = model, config, mask
+        self.loss = nn.CTCLoss(blank=phones.BLANK, zero_infinity=True)
+        if teacher_dimension:
+            dimension = model.encoder.info.dimension
+            self.lesson = nn.Sequential(nn.LayerNorm(dimension), nn.Linear(dimension, teacher_dimension))
+        self._edits: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+
+    def training_step(self, batch: CtcBatch, index: int) -> Tensor:
+        """CTC on the last layer, the weighted one on the middle layer, and the teacher's embeddings."""
+        features = batch.features
+        # masks and dropped blocks follow seed and step, so that a resumed run goes on alike
+        generator = torch.manual_seed((self.config.seed + self.global_rank) * 1_000_003 + self.global_step)
+        if self.mask is not None and self.global_step >= self.config.ramp * self.config.steps:
+            features = self.mask(features, SUBSAMPLING * batch.lengths, generator)
+        hidden = self.model.hidden(features)
+        losses = [self.ctc(logits, batch) for logits in self.model.logits(hidden)]
+        loss = losses[0] + self.config.middle_weight * losses[1]
+        if self.config.teacher is not None:
+            lesson = self.lesson_error(hidden[self.config.teacher.layer - 1], batch)
+            loss = loss + self.config.teacher.weight * lesson
+            self.log("lesson", lesson.detach(), prog_bar=True)
+        if not torch.isfinite(loss):
+            raise ConfigError(
+                f"step {self.global_step}: the loss is not finite; lower learning_rate or check the data"
+            )
+        self.log("loss", losses[0].detach(), prog_bar=True)
+        return loss
+
+    def ctc(self, logits: Tensor, batch: CtcBatch) -> Tensor:
+        """Return the CTC loss of the rows whose phones are known."""
+        told = batch.target_lengths > 0
+        if not told.any():
+            return 0 * logits.float().sum()
+        return self.loss(
+            logits[told].float().log_softmax(2).transpose(0, 1),
+            batch.targets,
+            batch.lengths[told],
+            batch.target_lengths[told],
+        )
+
+    def lesson_error(self, features: Tensor, batch: CtcBatch) -> Tensor:
+        """Return the mean squared error of the teacher's embeddings, read from a layer's valid frames."""
+        assert batch.embeddings is not None
+        frames = torch.arange(features.shape[1], device=features.device)
+        valid = frames < batch.lengths[:, None]
+        return (self.lesson(features).float() - batch.embeddings)[valid].square().mean()
+
+    def on_validation_epoch_start(self) -> None:
+        """Start the count of edits anew."""
+        self._edits.clear()
+
+    def validation_step(self, batch: CtcBatch, index: int) -> None:
+        """Count edits between recognised and canonical phones."""
+        for name, edits in zip(("per", "per_middle"), count_edits(self.model, batch), strict=True):
+            self._edits[name][0] += sum(edit for edit, _ in edits)
+            self._edits[name][1] += sum(length for _, length in edits)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the dev phone error rates of the last and the middle output."""
+        for name, (edits, length) in self._edits.items():
+            self.log(f"dev_{name}", edits / max(length, 1), prog_bar=True)
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """Muon and AdamW, warm-up, then cosine."""
+        optimizer = muon_and_adamw(
+            self,
+            self.model.encoder,
+            matrix_rate=self.config.matrix_rate,
+            rate=self.config.learning_rate,
+            weight_decay=self.config.weight_decay,
+        )
+        return scheduled(optimizer, self.config.steps, self.config.warmup)
+
+
+@torch.no_grad()
+def count_edits(
+    model: PhoneRecogniser, batch: CtcBatch
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Return (edits, reference length) per row, for the last and the middle output, by greedy decoding."""
+    references = [
+        [phones.PHONES[index - 1] for index in row.tolist()]
+        for row in batch.targets.split(batch.target_lengths.tolist())
+    ]
+    counted = []
+    for logits in model(batch.features):
+        best = logits.argmax(2)
+        rows = [
+            phones.decode(row[:count].tolist())
+            for row, count in zip(best, batch.lengths.tolist(), strict=True)
+        ]
+        counted.append([(int(edit_distance(r, h)), len(r)) for r, h in zip(references, rows, strict=True)])
+    return counted[0], counted[1]
+
+
+def phone_error_rate(model: PhoneRecogniser, corpus: Corpus, by: Iterable[str] = ()) -> dict[str, float]:
+    """Phone error rate of a corpus, whole and by the values of manifest fields.
+
+    Args:
+        model: the recogniser; put into eval mode.
+        corpus: transcribed speech.
+        by: names of extra manifest fields, such as ``gender``; ``age`` is grouped into child (below 16) and
+            adult.
+    Returns:
+        ``{"all": 0.3, "gender=f": 0.28, ...}``.
+    """
+    model.eval()
+    totals: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for batch, utterances in evaluation_batches(corpus, 120.0, model.encoder):
+        for (edits, length), utterance in zip(count_edits(model, batch)[0], utterances, strict=True):
+            groups = ["all"]
+            for name in by:
+                value = utterance.extra.get(name)
+                if name == "age" and value is not None:
+                    value = "child" if value < 16 else "adult"
+                groups.append(f"{name}={value}")
+            for group in groups:
+                totals[group][0] += edits
+                totals[group][1] += length
+    return {group: edits / max(length, 1) for group, (edits, length) in sorted(totals.items())}
