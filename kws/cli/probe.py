@@ -106,7 +106,7 @@ def probe(
         keywords, positives, negatives, noise, output / "data", cache=cache, num_workers=num_workers
     )
     augment = augmentation(prepared, seed)
-    data, _ = load_audio(prepared, keywords, cache, num_workers, seed, augment, SyntheticRecordings())
+    data = load_audio(prepared, keywords, cache, num_workers, seed, augment, SyntheticRecordings())
     found = list(probe_depths(encoder, keywords, data, config, augment=augment, depths=depths))
     results = [result for result, _ in found]
     push_ms = cost([model for _, model in found])

@@ -33,6 +33,8 @@ class PreparedData:
     """Speech and noise without any keyword; ``split`` train or dev."""
     noise: Path | None
     """The noise among the negatives that is mixed in (split train), or None."""
+    num_recordings: int
+    """Training recordings of the keyword that has the fewest."""
     notes: tuple[str, ...]
     """Sentences for the person: what was left out, how it was split."""
 
@@ -144,6 +146,7 @@ def prepare_training(
     manifests.write(checked["positives"][1], output / "positives.jsonl")
     background = checked["noise"][1] if background else []
     manifests.write([*checked["negatives"][1], *background], output / "negatives.jsonl")
+    trained = [entry.label for entry in checked["positives"][1] if entry.split == "train"]
     mixed = [entry for entry in background if entry.split == "train"]
     if mixed:
         manifests.write(mixed, output / "noise.jsonl")
@@ -151,6 +154,7 @@ def prepare_training(
         output / "positives.jsonl",
         output / "negatives.jsonl",
         output / "noise.jsonl" if mixed else None,
+        min(trained.count(keyword) for keyword in keywords),
         tuple(notes),
     )
 
@@ -209,14 +213,16 @@ def _cut_in_two(recording: Recording) -> list[Recording]:
 class Synthesis:
     """How many synthetic recordings of each keyword are made, and of what."""
 
-    keyword: int = 0
-    """Of the keyword itself; three times as many of other speech come with them."""
+    keyword: int | None = None
+    """Of the keyword itself; three times as many of other speech come with them. None is
+    :data:`SYNTHETIC_RECORDINGS` where there are fewer than :data:`SYNTHETIC_BELOW` recordings, else 0."""
     confusables: int = 0
     """Of words that sound like it."""
     language: str = "en"
     """eSpeak language code of the keywords."""
 
 
+SYNTHETIC_RECORDINGS, SYNTHETIC_BELOW = 200, 25
 SPEECH_PER_KEYWORD = 3
 """Recordings of other speech by synthetic voices for each recording of a keyword."""
 
@@ -236,7 +242,13 @@ class SyntheticRecordings:
 
 
 def synthesize(
-    keywords: Sequence[str], wish: Synthesis, folder: Path, *, seed: int, num_workers: int
+    keywords: Sequence[str],
+    wish: Synthesis,
+    folder: Path,
+    *,
+    num_recordings: int,
+    seed: int,
+    num_workers: int,
 ) -> SyntheticRecordings:
     """Let synthetic voices speak the keywords, other speech, and words that sound like the keywords.
 
@@ -247,6 +259,7 @@ def synthesize(
         keywords: the phrases.
         wish: how many of each.
         folder: what is made is kept here and not made again.
+        num_recordings: of the keyword that has the fewest.
         seed: of words and voices.
         num_workers: processes.
     """
@@ -254,6 +267,9 @@ def synthesize(
     from data_prep.synthesis.flite import flite_voices
     from data_prep.synthesis.keyword import synthesize_keyword
 
+    count = wish.keyword
+    if count is None:
+        count = SYNTHETIC_RECORDINGS if num_recordings < SYNTHETIC_BELOW else 0
     spoken: list[Recording] = []
     made: dict[str, list[Recording]] = {"speech": [], "confusables": []}
     notes = []
@@ -282,7 +298,7 @@ def synthesize(
 
     for keyword in keywords:
         for kind, without, positives, negatives in (
-            ("speech", "synthetic voices", wish.keyword, SPEECH_PER_KEYWORD * wish.keyword),
+            ("speech", "synthetic voices", count, SPEECH_PER_KEYWORD * count),
             ("confusables", "words that sound like it", 0, wish.confusables),
         ):
             try:

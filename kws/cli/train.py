@@ -93,10 +93,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--synthetic",
         type=int,
-        default=0,
         metavar="N",
-        help="synthetic recordings of each keyword as further positives, with other speech by like voices; "
-        "less was missed with them (RESULTS.md)",
+        help="synthetic recordings of each keyword as further positives, with other speech by like voices "
+        "(default: 200 with fewer than 25 recordings, where less was missed with them, else 0)",
     )
     add(
         "--confusables",
@@ -193,7 +192,7 @@ def train(
     overrides: Sequence[str] = (),
     cache: Path | None = None,
     num_workers: int = 2,
-    synthetic: int = 0,
+    synthetic: int | None = None,
     confusables: int = 0,
     language: str = "en",
     control: bool = False,
@@ -212,7 +211,8 @@ def train(
         overrides: ``key=value`` changes, such as ``train.transfer.policy=all``.
         cache: folder for decoded audio; None is ``output/cache``.
         num_workers: processes that read audio.
-        synthetic: synthetic recordings of each keyword, as further positives.
+        synthetic: synthetic recordings of each keyword, as further positives; None decides by the number of
+            recordings.
         confusables: synthetic recordings, for each keyword, of words that sound like it.
         language: eSpeak language code of the keywords.
         control: also train from random weights, into ``output/control``, and note what transfer gained.
@@ -285,9 +285,17 @@ def _train_once(
     prepared = prepare_training(
         keywords, positives, negatives, noise, output / "data", cache=cache, num_workers=num_workers
     )
-    spoken = synthesize(keywords, synthesis, cache / "synthetic", seed=settings.seed, num_workers=num_workers)
+    fewest = prepared.num_recordings
+    spoken = synthesize(
+        keywords,
+        synthesis,
+        cache / "synthetic",
+        num_recordings=fewest,
+        seed=settings.seed,
+        num_workers=num_workers,
+    )
     augment = augmentation(prepared, settings.seed)
-    data, fewest = load_audio(prepared, keywords, cache, num_workers, settings.seed, augment, spoken)
+    data = load_audio(prepared, keywords, cache, num_workers, settings.seed, augment, spoken)
     policy, reason = choose(settings.transfer, fewest)
     settings = replace(settings, transfer=replace(settings.transfer, policy=policy))
 
@@ -381,8 +389,8 @@ def load_audio(
     seed: int,
     augment: Augment,
     spoken: SyntheticRecordings,
-) -> tuple[TrainingData, int]:
-    """Read the audio of a run; also return the fewest training recordings of any keyword."""
+) -> TrainingData:
+    """Read the audio of a run."""
     from kws.data import AudioStore, Synthetic
     from kws.manifest import Utterance, read_manifest
     from kws.training.loop import TrainingData
@@ -406,7 +414,7 @@ def load_audio(
         for number, index in enumerate(index for index in own for _ in range(DEV_COPIES)):
             clips.append(augment(positives.waveform(index), train[index].item_id, seed + DEV_SEED, number))
             dev_labels.append(label)
-    data = TrainingData(
+    return TrainingData(
         positives=positives,
         labels=labels,
         negatives=AudioStore(
@@ -425,4 +433,3 @@ def load_audio(
             read(spoken.speech, "synthetic speech"),
         ),
     )
-    return data, min(labels.count(index) for index in range(len(keywords)))

@@ -126,6 +126,7 @@ def train_words(
         negatives: None takes ``speech``.
     """
     words = ["train", "--output", str(output), "--negatives", str(negatives or recordings / "speech")]
+    words += ["--synthetic", "0"]
     for index, keyword in enumerate(keywords):
         source = positives[index] if positives else recordings / keyword
         words += ["--keyword", keyword, "--positives", str(source)]

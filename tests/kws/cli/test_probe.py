@@ -50,7 +50,7 @@ def test_a_tone_is_told_from_noise_by_a_linear_layer(recordings: Path, tmp_path:
     prepared = prepare_training(
         ["tone"], [recordings / "tone"], [recordings / "speech"], [], tmp_path, cache=tmp_path, num_workers=1
     )
-    data, _ = load_audio(prepared, ["tone"], tmp_path, 1, 0, augmentation(prepared, 0), SyntheticRecordings())
+    data = load_audio(prepared, ["tone"], tmp_path, 1, 0, augmentation(prepared, 0), SyntheticRecordings())
     encoder = load_encoder("embedded", recordings / "encoder", pretrained=True)
     before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
     config = ProbeConfig(num_batches=3, steps=120, false_accepts_per_hour=900.0)

@@ -17,10 +17,18 @@ import torch
 import yaml
 
 from data_prep.synthesis import espeak, flite
+from data_prep.synthesis import keyword as keyword_synthesis
 from kws import Detector
 from kws.checkpoint import load_model, load_operating_point
 from kws.cli import main, train
-from kws.cli.recordings import SyntheticRecordings, select_keyword, select_negatives, words_of
+from kws.cli.recordings import (
+    Synthesis,
+    SyntheticRecordings,
+    select_keyword,
+    select_negatives,
+    synthesize,
+    words_of,
+)
 from kws.cli.train import gain_note, load_audio
 from kws.training import loop
 from kws.training.loop import fit
@@ -408,6 +416,29 @@ def test_synthetic_voices_say_the_keyword_other_speech_and_words_that_sound_like
     assert (
         "note: tone: trained without synthetic voices: there are voices of real speakers in English" in shown
     )
+
+
+@pytest.mark.parametrize(("wanted", "num_recordings", "count"), [(None, 24, 200), (None, 25, 0), (7, 99, 7)])
+def test_few_recordings_get_synthetic_ones_beside_them(
+    wanted: int | None, num_recordings: int, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked = []
+
+    def made(keyword: str, place: Path, positives: int, negatives: int, *_: object, **__: object) -> tuple:
+        asked.append((keyword, positives, negatives))
+        paths = write_wavs(tmp_path / keyword, [noise(0.5)])
+        return tuple(
+            write_manifest(tmp_path / f"{label}.jsonl", [{"path": paths[0], "label": label}])
+            for label in (keyword, "speech")
+        )
+
+    monkeypatch.setattr(keyword_synthesis, "synthesize_keyword", made)
+    monkeypatch.setattr(flite, "flite_voices", lambda: espeak.voices(1, split="train"))
+    spoken = synthesize(
+        ["tone"], Synthesis(wanted), tmp_path, num_recordings=num_recordings, seed=0, num_workers=1
+    )
+    assert asked == ([("tone", count, 3 * count)] if count else [])
+    assert len(spoken.keywords) == bool(count) and not spoken.notes
 
 
 def test_which_recordings_are_of_the_keyword():

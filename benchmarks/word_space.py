@@ -1,0 +1,39 @@
+"""Makes ``kws/assets/embedded/words.safetensors``: the maps of ``kws enroll --way`` for what ships.
+
+    python benchmarks/word_space.py WORK
+
+WORK holds the manifests of ``embedded_data.py``. A recogniser of ``kws pretrain`` gets its maps by the key
+``words`` of its recipe.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from kws.encoders.sources.embedded_weights import ASSETS, load_recogniser
+from kws.training.pretrain_sources import SourceConfig, load_sources
+from kws.training.word_space import make_word_space
+
+UTTERANCES = 4000
+SOURCES = (
+    SourceConfig(Path("speechocean762.jsonl"), weight=5.0),
+    SourceConfig(Path("ljspeech.jsonl"), weight=2.0),
+    SourceConfig(Path("flite/train.jsonl"), weight=0.8),
+)
+
+
+def main() -> None:
+    """Learn the maps and write them."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("work", type=Path, help="folder of the manifests")
+    work = parser.parse_args().work
+    corpus = load_sources(SOURCES, work).sample(UTTERANCES)
+    path = make_word_space(load_recogniser(), corpus, ASSETS)
+    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()
