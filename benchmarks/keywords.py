@@ -43,8 +43,9 @@ CHOICES = (
     (50, "", tuple(f"train.transfer.num_layers={number}" for number in (1, 6))),
     (50, "", ("train.transfer.encoder_rate=0.1", "train.transfer.encoder_rate=1.0")),
     (50, "", ("train.epochs=16",)),
-    (10, "", tuple(f"model.depth={depth}" for depth in (4, 8, 10))),
-    *((count, "", ("confusables=600", "synthetic=200")) for count in (50, 10)),
+    (10, "head", ("synthetic=0", *(f"model.depth={depth}" for depth in (4, 8, 10)))),
+    *((count, "", ("confusables=600",)) for count in (50, 10)),
+    (50, "", ("synthetic=200",)),
     (50, "scratch", ("train.epochs=32",)),
     (None, "scratch", ("train.epochs=32",)),
 )

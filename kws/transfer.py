@@ -32,7 +32,7 @@ class TransferConfig:
     """Learning rate of borrowed layers, as a share of the head's."""
     decay: float = 0.8
     """Under ``discriminative``, each layer's rate as a share of the next higher one's."""
-    auto_late_from: int = 25
+    auto_late_from: int = 10
     """Under ``auto``, the last layers move from this many recordings on, only the head below (RESULTS.md)."""
 
     def __post_init__(self) -> None:

@@ -279,7 +279,8 @@ def synthesize(
         speakers = flite_voices() if wish.language == "en" and positives else []
         if positives and not speakers:
             raise DependencyError(
-                "there are voices of real speakers in English alone, by `apt install flite`"
+                "they need Flite, for English; with few recordings less is missed with them: "
+                "`apt install flite`"
             )
         said, other = synthesize_keyword(
             keyword,
