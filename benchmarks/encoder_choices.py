@@ -1,11 +1,12 @@
 """Compare encoders by what keyword detectors on them miss.
 
-    python benchmarks/keywords.py --data DATA --work WORK --only 50-late-0 10-head-0
+    python benchmarks/keywords.py --data DATA --work WORK --choices \
+        --only 50-late-0 50-early-0 10-head-0-synthetic=0
     python benchmarks/encoder_choices.py [--add NAME]
 
-``--add`` keeps rows of ``benchmarks/results/keywords.jsonl`` (seed 0) under the name of the encoder that they
-were measured with, in ``benchmarks/results/encoder_choices.jsonl``. Prints the mean miss rate at 1 FA/h over
-two keywords and three conditions, for each encoder and kind of cell, as a Markdown table.
+``--add`` keeps the finished rows of these cells under the name of the encoder that they were measured with,
+in ``benchmarks/results/encoder_choices.jsonl``. Prints the mean miss rate at 1 FA/h over two keywords and three
+conditions, for each encoder and kind of cell, as a Markdown table.
 """
 
 from __future__ import annotations
@@ -23,15 +24,21 @@ from benchmarks.keywords import RESULTS, finished  # noqa: E402
 from kws.audio import atomic_write  # noqa: E402
 
 CHOICES = RESULTS / "encoder_choices.jsonl"
-KINDS = ((10, "head"), (50, "early"), (50, "late"))
+KINDS = ((10, "head", "synthetic=0"), (50, "early", ""), (50, "late", ""))
+"""Recordings, policy and change; ten recordings without synthetic voices, as the first encoders had them."""
+
+
+def kind(row: dict) -> tuple[int | None, str, str]:
+    """Return what :data:`KINDS` holds for a row."""
+    return row["count"], row["policy"], row["change"]
 
 
 def add(name: str) -> None:
     """Keep the compared cells of the benchmark under the name of their encoder."""
     rows = [json.loads(line) for line in CHOICES.read_text(encoding="utf-8").splitlines()]
     known = {(row["encoder"], row["cell"]) for row in rows}
-    for row in finished("keywords").values():
-        if row["seed"] == 0 and (row["count"], row["policy"]) in KINDS and (name, row["cell"]) not in known:
+    for row in (finished("keywords") | finished("choices")).values():
+        if row["seed"] == 0 and kind(row) in KINDS and (name, row["cell"]) not in known:
             rows.append({"encoder": name, **row})
     with atomic_write(CHOICES) as temporary:
         temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -54,15 +61,15 @@ def main() -> None:
         add(arguments.add)
     rows = [json.loads(line) for line in CHOICES.read_text(encoding="utf-8").splitlines()]
     print(
-        "| encoder | " + " | ".join(f"{count} recordings, `{policy}` (%)" for count, policy in KINDS) + " |"
+        "| encoder | "
+        + " | ".join(f"{count} recordings, `{policy}` (%)" for count, policy, _ in KINDS)
+        + " |"
     )
     print("|---|" + "---|" * len(KINDS))
     for encoder in dict.fromkeys(row["encoder"] for row in rows):
         values = [
-            mean_miss_rate(
-                [r for r in rows if (r["encoder"], r["count"], r["policy"]) == (encoder, count, policy)]
-            )
-            for count, policy in KINDS
+            mean_miss_rate([row for row in rows if row["encoder"] == encoder and kind(row) == wanted])
+            for wanted in KINDS
         ]
         print(f"| {encoder} | " + " | ".join(values) + " |")
 

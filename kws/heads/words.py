@@ -99,8 +99,6 @@ class WordSpaceHead(Head):
         super().__init__()
         self.space = SPACES[space](dimension)
         self.dimension = dimension
-        self.lengths: list[int] = []
-        """Frames of each pronunciation's window."""
         self.groups = [len(spoken) for spoken in pronunciations]
         ways = [way for spoken in pronunciations for way in spoken]
         self.lengths = [window_frames(len(way.split())) for way in ways]

@@ -128,6 +128,8 @@ def learn_attributes(aligned: Sequence[Aligned], config: WordSpaceConfig) -> Att
     space = AttributeSpace(aligned[0].features.shape[1])
     shortest = min(config.num_phones)
     usable = [entry for entry in aligned if len(entry.phones) >= shortest]
+    if not usable:
+        raise ManifestError(f"word space: no utterance has {shortest} phones or more; give longer ones")
 
     def batch() -> tuple[Tensor, Tensor]:
         parts, places = [], []

@@ -18,6 +18,7 @@ from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.enrollment import BACKGROUND, pack_background, phrase_model, read_background
 from kws.errors import CheckpointError
 from kws.heads.phrase import WORST_FRAME
+from kws.heads.words import SPACES
 from kws.manifest import Utterance
 from kws.training.pretrain_data import Corpus
 from kws.training.word_space import WordSpaceConfig, make_word_space
@@ -90,7 +91,7 @@ def test_recordings_are_listened_for_as_well(tmp_path: Path, capsys: pytest.Capt
     assert "got 1 phrases and 2 --recordings; give one for each" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("way", ["attributes", "words"])
+@pytest.mark.parametrize("way", SPACES)
 def test_other_ways_to_find_a_typed_phrase(way: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     weights, speech = tiny_weights(tmp_path / "encoder"), tmp_path / "speech"
     speech.mkdir()
