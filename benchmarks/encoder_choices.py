@@ -5,8 +5,8 @@
     python benchmarks/encoder_choices.py [--add NAME]
 
 ``--add`` keeps the finished rows of these cells under the name of the encoder that they were measured with,
-in ``benchmarks/results/encoder_choices.jsonl``. Prints the mean miss rate at 1 FA/h over two keywords and three
-conditions, for each encoder and kind of cell, as a Markdown table.
+in ``benchmarks/results/encoder_choices.jsonl``. Prints the mean miss rate at 1 FA/h over two keywords and
+three conditions, for each encoder and kind of cell, as a Markdown table.
 """
 
 from __future__ import annotations
