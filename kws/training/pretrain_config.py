@@ -28,6 +28,9 @@ class PretrainConfig:
     """Output of an earlier run, of the same encoder, whose weights are the start; None starts at random."""
     teacher: TeacherConfig | None = None
     """A better informed model whose embeddings are learnt beside phones; None: phones alone."""
+    consistency: float = 0.0
+    """Weight of the agreement of two masked copies of each utterance, whose phones may be unknown, so that a
+    step hears ``2 * batch_s``; 0: one copy. Needs ``spec_augment``."""
     encoder: EmbeddedConfig = field(default_factory=EmbeddedConfig)
     """Shape of the encoder."""
     middle: int = 5
@@ -74,8 +77,15 @@ class PretrainConfig:
             raise ConfigError("train and dev: got none, give at least one manifest for each")
         if any(source.unlabelled for source in self.dev + self.test):
             raise ConfigError("dev and test: `unlabelled` has no phone error rate; leave it out there")
-        if self.teacher is None and any(source.unlabelled for source in self.train):
-            raise ConfigError("train: an `unlabelled` source needs a `teacher` to learn from")
+        learnt = self.teacher is not None or self.consistency
+        if not learnt and any(source.unlabelled for source in self.train):
+            raise ConfigError(
+                "train: an `unlabelled` source needs a `teacher` or `consistency` to learn from"
+            )
+        if self.consistency < 0 or (self.consistency and not self.spec_augment):
+            raise ConfigError(
+                f"consistency: got {self.consistency:g}, allowed: 0 or more, above 0 with `spec_augment`"
+            )
         if self.teacher is not None and self.teacher.layer > self.encoder.num_layers:
             raise ConfigError(
                 f"teacher.layer: got {self.teacher.layer}, allowed: 1 to {self.encoder.num_layers} "

@@ -1,6 +1,7 @@
 """A step and an evaluation of pretraining: CTC on phones, a teacher's embeddings, the phone error rate.
 
-Source of the loss: connectionist temporal classification, Graves et al., ICML 2006.
+Source of the loss: connectionist temporal classification, Graves et al., ICML 2006; of the agreement of two
+masked copies: CR-CTC, Yao et al., arXiv:2410.05101.
 """
 
 from __future__ import annotations
@@ -46,15 +47,22 @@ class CtcTask(lightning.LightningModule):
         self._edits: dict[str, list[int]] = defaultdict(lambda: [0, 0])
 
     def training_step(self, batch: CtcBatch, index: int) -> Tensor:
-        """CTC on the last layer, the weighted one on the middle layer, and the teacher's embeddings."""
+        """CTC on the last and the middle layer, the teacher's embeddings, the agreement of masked copies."""
+        if self.config.consistency:
+            batch = twice(batch)
         features = batch.features
         # masks and dropped blocks follow seed and step, so that a resumed run goes on alike
         generator = torch.manual_seed((self.config.seed + self.global_rank) * 1_000_003 + self.global_step)
         if self.mask is not None and self.global_step >= self.config.ramp * self.config.steps:
             features = self.mask(features, SUBSAMPLING * batch.lengths, generator)
         hidden = self.model.hidden(features)
-        losses = [self.ctc(logits, batch) for logits in self.model.logits(hidden)]
+        outputs = self.model.logits(hidden)
+        losses = [self.ctc(logits, batch) for logits in outputs]
         loss = losses[0] + self.config.middle_weight * losses[1]
+        if self.config.consistency:
+            apart = [disagreement(logits, batch.lengths) for logits in outputs]
+            loss = loss + self.config.consistency * (apart[0] + self.config.middle_weight * apart[1])
+            self.log("apart", apart[0].detach(), prog_bar=True)
         if self.config.teacher is not None:
             lesson = self.lesson_error(hidden[self.config.teacher.layer - 1], batch)
             loss = loss + self.config.teacher.weight * lesson
@@ -110,6 +118,31 @@ class CtcTask(lightning.LightningModule):
             weight_decay=self.config.weight_decay,
         )
         return scheduled(optimizer, self.config.steps, self.config.warmup)
+
+
+def twice(batch: CtcBatch) -> CtcBatch:
+    """Return a batch with each row twice, the copies in the second half."""
+    doubled = {
+        name: torch.cat([tensor, tensor]) for name, tensor in batch._asdict().items() if tensor is not None
+    }
+    return batch._replace(**doubled)
+
+
+def disagreement(logits: Tensor, lengths: Tensor) -> Tensor:
+    """Return how far the two halves of a batch are apart: both Kullback-Leibler divergences, mean per frame.
+
+    Each half learns from the other as it stands: no gradient flows to what it is compared with.
+
+    Args:
+        logits: (2 * batch, time, phone); row ``batch + i`` is the same utterance as row i.
+        lengths: (2 * batch,) int64, valid frames per row.
+    Source: consistency regularisation, Yao et al., arXiv:2410.05101, equation 5.
+    """
+    told = logits.float().log_softmax(2)
+    other = torch.cat(told.chunk(2)[::-1]).detach()
+    divergence = (other.exp() * (other - told)).sum(2)  # (2 * batch, time)
+    valid = torch.arange(logits.shape[1], device=logits.device) < lengths[:, None]
+    return divergence[valid].mean()
 
 
 @torch.no_grad()
