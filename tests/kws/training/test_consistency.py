@@ -104,7 +104,7 @@ def test_masked_copies_come_to_agree(recipe: PretrainConfig, tmp_path: Path, mon
 
 def test_recipes_without_anything_to_agree_on_are_refused(recipe: PretrainConfig):
     with pytest.raises(
-        ConfigError, match="consistency: got 1, allowed: 0 or more, and above 0 with `spec_augment`"
+        ConfigError, match="consistency: got 1, allowed: 0 or more, above 0 with `spec_augment`"
     ):
         replace(recipe, spec_augment=False)
     with pytest.raises(ConfigError, match="consistency: got -1"):
