@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Call :func:`pretrain` and print the phone error rates."""
     metrics = pretrain(arguments.recipe, arguments.output, root=arguments.root, overrides=arguments.set)
-    for name in ("dev_phone_error_rate", "test_phone_error_rate"):
+    for name in ("dev_phone_error_rate", "test_phone_error_rate", "test_phone_error_rate_with_ngrams"):
         for group, rate in metrics.get(name, {}).items():
             print(f"{name} {group}: {100 * rate:.1f} %")
     return 0

@@ -21,6 +21,7 @@ from kws.encoders.sources.embedded import SUBSAMPLING, EmbeddedEncoder
 from kws.encoders.sources.embedded_weights import load_recogniser, save_recogniser
 from kws.errors import ConfigError
 from kws.training.logs import StepBar, keep_earlier_log
+from kws.training.phone_ngrams import PhoneNgrams
 from kws.training.pretrain_config import PretrainConfig
 from kws.training.pretrain_data import Augment, TrainingBatches, evaluation_batches, keep_versions
 from kws.training.pretrain_sources import ToPhones, load_sources
@@ -206,5 +207,9 @@ def pretrain(
     if config.test:
         test = load_sources(config.test, root, to_phones)
         metrics["test_phone_error_rate"] = phone_error_rate(model, test, by=("gender", "age"))
+        ngrams = PhoneNgrams(train.targets)
+        metrics["test_phone_error_rate_with_ngrams"] = phone_error_rate(
+            model, test, ("gender", "age"), ngrams
+        )
     save_recogniser(output, model, config, metrics)
     return metrics

@@ -20,6 +20,7 @@ from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.sources.embedded import SUBSAMPLING
 from kws.errors import ConfigError
 from kws.training.optimizers import muon_and_adamw
+from kws.training.phone_ngrams import PhoneNgrams, search
 from kws.training.pretrain_config import PretrainConfig
 from kws.training.pretrain_data import Corpus, CtcBatch, evaluation_batches
 from kws.training.schedule import scheduled
@@ -147,25 +148,37 @@ def disagreement(logits: Tensor, lengths: Tensor) -> Tensor:
 
 @torch.no_grad()
 def count_edits(
-    model: PhoneRecogniser, batch: CtcBatch
+    model: PhoneRecogniser, batch: CtcBatch, ngrams: PhoneNgrams | None = None
 ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Return (edits, reference length) per row, for the last and the middle output, by greedy decoding."""
+    """Return (edits, reference length) per row, for the last and the middle output.
+
+    Args:
+        model: the recogniser.
+        batch: transcribed speech.
+        ngrams: reads the last output with this language model; None takes the best output of each frame.
+    """
     references = [
         [phones.PHONES[index - 1] for index in row.tolist()]
         for row in batch.targets.split(batch.target_lengths.tolist())
     ]
-    counted = []
-    for logits in model(batch.features):
-        best = logits.argmax(2)
-        rows = [
-            phones.decode(row[:count].tolist())
-            for row, count in zip(best, batch.lengths.tolist(), strict=True)
-        ]
-        counted.append([(int(edit_distance(r, h)), len(r)) for r, h in zip(references, rows, strict=True)])
-    return counted[0], counted[1]
+
+    def edits(rows: Iterable[list[str]]) -> list[tuple[int, int]]:
+        return [(int(edit_distance(r, row)), len(r)) for r, row in zip(references, rows, strict=True)]
+
+    best: list[list[list[str]]] = []
+    last, middle = model(batch.features)
+    for logits in (last, middle):
+        rows = zip(logits.argmax(2), batch.lengths.tolist(), strict=True)
+        best.append([phones.decode(row[:count].tolist()) for row, count in rows])
+    if ngrams is not None:
+        told = zip(last.float().log_softmax(2).cpu(), batch.lengths.tolist(), strict=True)
+        best[0] = [[phones.PHONES[i - 1] for i in search(row[:count], ngrams)] for row, count in told]
+    return edits(best[0]), edits(best[1])
 
 
-def phone_error_rate(model: PhoneRecogniser, corpus: Corpus, by: Iterable[str] = ()) -> dict[str, float]:
+def phone_error_rate(
+    model: PhoneRecogniser, corpus: Corpus, by: Iterable[str] = (), ngrams: PhoneNgrams | None = None
+) -> dict[str, float]:
     """Phone error rate of a corpus, whole and by the values of manifest fields.
 
     Args:
@@ -173,13 +186,14 @@ def phone_error_rate(model: PhoneRecogniser, corpus: Corpus, by: Iterable[str] =
         corpus: transcribed speech.
         by: names of extra manifest fields, such as ``gender``; ``age`` is grouped into child (below 16) and
             adult.
+        ngrams: language model to read with, or None.
     Returns:
         ``{"all": 0.3, "gender=f": 0.28, ...}``.
     """
     model.eval()
     totals: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for batch, utterances in evaluation_batches(corpus, 120.0, model.encoder):
-        for (edits, length), utterance in zip(count_edits(model, batch)[0], utterances, strict=True):
+        for (edits, length), utterance in zip(count_edits(model, batch, ngrams)[0], utterances, strict=True):
             groups = ["all"]
             for name in by:
                 value = utterance.extra.get(name)
