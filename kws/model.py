@@ -106,13 +106,18 @@ class WakeWordModel(nn.Module):
         Raises:
             AudioError: a row is shorter than one hop.
         """
+        logits, _, frames = self.walk(waveform, lengths)
+        return logits, frames
+
+    def walk(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what :meth:`forward` does, and between both the encoder's (batch, time, feature)."""
         if int(lengths.min()) < self.hop_samples:
             raise AudioError(
                 f"audio of {int(lengths.min())} samples is shorter than one hop of {self.hop_samples}"
             )
         features, frames = self.encoder(waveform, lengths)
         logits, _ = self.head(features, self.head.initial_state(waveform.shape[0]))
-        return logits, frames
+        return logits, features, frames
 
     @torch.no_grad()
     def scores(self, waveform: Tensor) -> Tensor:

@@ -19,18 +19,21 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from kws.balances import build_balance
 from kws.data import AudioStore, Augment, BatchConfig, KeywordBatches, Synthetic
 from kws.errors import ConfigError
 from kws.evaluation.thresholds import DevScores, choose_operating_point
-from kws.losses import max_pooling_loss
+from kws.losses import build_loss
 from kws.model import WakeWordModel
+from kws.regularizers import Step, build_regularizer, check_weights
 from kws.structs import Batch
 from kws.training.logs import keep_earlier_log
 from kws.training.scan import hard_windows, score_clips, score_stream
 from kws.training.schedule import scheduled
+from kws.training.signals import gradient_signals
 from kws.transfer import TransferConfig, apply_policy
 
 logger = logging.getLogger(__name__)
@@ -44,6 +47,12 @@ class TrainConfig:
     """What may move."""
     batch: BatchConfig = field(default_factory=BatchConfig)
     """How windows are drawn."""
+    loss: str = "max_pooling"
+    """Detection loss: see :func:`kws.losses.available_losses`."""
+    regularizers: dict[str, float] = field(default_factory=dict)
+    """Terms beside it and their weights, such as ``{l2_sp: 0.01}``: see :mod:`kws.regularizers`."""
+    balance: str = "fixed"
+    """How the terms are added: see :func:`kws.balances.available_balances`."""
     epochs: int = 8
     """Rounds; after each, dev is read and hard negatives are mined."""
     steps_per_epoch: int = 40
@@ -74,6 +83,9 @@ class TrainConfig:
     """Seed of head, draws and augmentation."""
 
     def __post_init__(self) -> None:
+        build_loss(self.loss)
+        build_balance(self.balance, {})
+        check_weights(self.regularizers)
         for name in (
             "epochs",
             "steps_per_epoch",
@@ -124,7 +136,16 @@ class KeywordTask(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.model, self.config, self.data, self.batches = model, config, data, batches
-        self.groups = apply_policy(model, config.transfer)
+        self.num_steps = config.epochs * config.steps_per_epoch
+        self.loss = build_loss(config.loss)
+        self.policy, self.groups = apply_policy(
+            model, config.transfer, lambda: gradient_signals(model, self.loss, batches)
+        )
+        self.regularizers = nn.ModuleDict(
+            {name: build_regularizer(name, model) for name in config.regularizers}
+        )
+        self.balance = build_balance(config.balance, {"keyword": 1.0, **config.regularizers})
+        self.shared = () if len(self.groups) == 1 else self.groups[-1].parameters
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of this round, with hard negatives mined by the model as it is now."""
@@ -146,13 +167,18 @@ class KeywordTask(lightning.LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Return the loss of one batch; dropout follows seed and step, so a resumed run goes on alike."""
         torch.manual_seed(self.config.seed * 1_000_003 + self.global_step)
-        logits, _ = self.model(batch.waveform, batch.lengths)
-        loss = max_pooling_loss(logits.float(), batch)
+        logits, features, frames = self.model.walk(batch.waveform, batch.lengths)
+        step = Step(batch, features.float(), frames, logits.float(), self.global_step / self.num_steps)
+        losses = {"keyword": self.loss(step.logits, batch)}
+        losses |= {name: term(self.model, step) for name, term in self.regularizers.items()}
+        loss = self.balance(losses, self.shared)
         if not torch.isfinite(loss):
             raise ConfigError(
                 f"step {self.global_step}: the loss is not finite; lower learning_rate or check the audio"
             )
-        self.log("loss", loss.detach(), prog_bar=True)
+        self.log("loss", losses["keyword"].detach(), prog_bar=True)
+        for name in self.regularizers:
+            self.log(name, losses[name].detach(), prog_bar=True)
         return loss
 
     def validation_step(self, batch: Tensor, index: int) -> None:
@@ -173,8 +199,13 @@ class KeywordTask(lightning.LightningModule):
         """AdamW over the policy's groups, warm-up, then cosine."""
         config = self.config
         groups = [{"params": list(g.parameters), "lr": config.learning_rate * g.rate} for g in self.groups]
+        opens = [group.opens for group in self.groups]
+        beside = [*self.regularizers.parameters(), *self.balance.parameters()]
+        if beside:
+            groups.append({"params": beside, "weight_decay": 0.0})
+            opens.append(0.0)
         optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
-        return scheduled(optimizer, config.epochs * config.steps_per_epoch, config.warmup)
+        return scheduled(optimizer, self.num_steps, config.warmup, opens)
 
 
 class StopEarly(EarlyStopping):
@@ -264,7 +295,9 @@ def fit(
     trainer.fit(task, val_dataloaders=one_reading, ckpt_path=str(last) if resume else None, weights_only=True)
     if data.held_out and best.best_model_path:
         tensors = torch.load(best.best_model_path, weights_only=True, map_location="cpu")["state_dict"]
-        model.load_state_dict({name.removeprefix("model."): tensor for name, tensor in tensors.items()})
+        of_model = {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
+        model.load_state_dict(of_model)
+    task.policy.finish(model)
     model.eval()
     return {
         "epochs": trainer.current_epoch,

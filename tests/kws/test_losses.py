@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kws.losses import NEGATIVE_FRAMES, POSITIVE_FRAMES, max_pooling_loss
+from kws.losses.max_pooling import NEGATIVE_FRAMES, POSITIVE_FRAMES, max_pooling_loss
 from kws.structs import Batch
 
 

@@ -10,14 +10,14 @@ from torch import nn
 
 from kws.errors import ConfigError
 from kws.model import ModelConfig, WakeWordModel, build_model
-from kws.transfer import POLICIES, TransferConfig, apply_policy, choose
+from kws.transfer import TransferConfig, apply_policy, available_policies, choose
 from tests.support.training import tiny_model, tiny_weights
 
-APPLIED = [policy for policy in POLICIES if policy != "auto"]
+APPLIED = available_policies()
 
 
 def groups_of(policy: str, num_layers: int = 2, depth: int = 4, **config: float) -> dict[str, float]:
-    groups = apply_policy(tiny_model(depth=depth), TransferConfig(policy, num_layers, **config))
+    _, groups = apply_policy(tiny_model(depth=depth), TransferConfig(policy, num_layers, **config))
     return {group.name: group.rate for group in groups}
 
 
@@ -58,7 +58,7 @@ def test_more_layers_than_there_are_is_all_of_them():
 
 def steps(model: WakeWordModel, config: TransferConfig, count: int = 3) -> None:
     """Really train: AdamW with weight decay, in train mode."""
-    groups = apply_policy(model, config)
+    _, groups = apply_policy(model, config)
     optimizer = torch.optim.AdamW(
         [{"params": list(group.parameters), "lr": 0.01 * group.rate} for group in groups], weight_decay=0.1
     )
@@ -110,7 +110,7 @@ def test_every_parameter_that_moves_is_in_one_group():
     for policy in APPLIED:
         model = tiny_model(depth=4)
         grouped = [
-            id(p) for group in apply_policy(model, TransferConfig(policy, 2)) for p in group.parameters
+            id(p) for group in apply_policy(model, TransferConfig(policy, 2))[1] for p in group.parameters
         ]
         moving = [id(p) for p in model.parameters() if p.requires_grad]
         assert len(set(grouped)) == len(grouped) and set(grouped) == set(moving)

@@ -98,6 +98,24 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(data: TrainingData
     }
 
 
+def test_a_term_beside_the_loss_holds_the_weights_back_and_a_resumed_run_knows_it(
+    data: TrainingData, tmp_path: Path
+):
+    def distance(one: dict[str, torch.Tensor]) -> float:
+        borrowed = [name for name in one if name.startswith("encoder.layers")]
+        return sum(float((one[name] - start[name]).square().sum()) for name in borrowed)
+
+    start, config = weights(tiny_model()), replace(CONFIG, regularizers={"l2_sp": 1.0})
+    free, held, stopped, resumed = tiny_model(), tiny_model(), tiny_model(), tiny_model(seed=9)
+    fit(free, CONFIG, data, tmp_path / "free", no_change)
+    fit(held, config, data, tmp_path / "held", no_change)
+    assert distance(weights(held)) < 0.5 * distance(weights(free))
+    with pytest.raises(RuntimeError, match="the power went out"):
+        fit(stopped, config, data, tmp_path / "stopped", cut_at(5))
+    fit(resumed, config, data, tmp_path / "stopped", no_change)
+    assert same(weights(resumed), weights(held))
+
+
 def test_a_run_that_was_stopped_after_training_is_not_trained_further(data: TrainingData, tmp_path: Path):
     done, again = tiny_model(), tiny_model(seed=9)
     fit(done, CONFIG, data, tmp_path, no_change)

@@ -1,0 +1,31 @@
+"""A training step of a tiny model, as losses and regularisers see it."""
+
+from __future__ import annotations
+
+import torch
+
+from kws.model import WakeWordModel
+from kws.regularizers import Step
+from kws.structs import Batch
+
+
+def batch_of(rows: int = 4, samples: int = 12_800, keywords: int = 1, seed: int = 0) -> Batch:
+    """Return noise; every second row holds keyword 0, from the middle to the end."""
+    generator = torch.Generator().manual_seed(seed)
+    targets = torch.zeros(rows, keywords)
+    targets[::2, 0] = 1.0
+    frames = samples // 640
+    return Batch(
+        0.1 * torch.randn(rows, samples, generator=generator),
+        torch.full((rows,), samples),
+        targets,
+        torch.full((rows,), frames // 2),
+        torch.full((rows,), frames - 1),
+    )
+
+
+def step_of(model: WakeWordModel, batch: Batch | None = None, progress: float = 0.5) -> Step:
+    """Return what one forward pass of a model gives."""
+    batch = batch or batch_of(keywords=len(model.keywords))
+    logits, features, frames = model.walk(batch.waveform, batch.lengths)
+    return Step(batch, features, frames, logits, progress)
