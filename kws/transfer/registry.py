@@ -35,5 +35,5 @@ def build_policy(name: str) -> Policy:
     if name == AUTO:
         raise ConfigError("policy `auto` must be resolved with kws.transfer.choose first")
     if name not in _POLICIES:
-        raise ConfigError(f"policy: got {name!r}, allowed: {', '.join((*_POLICIES, AUTO))}")
+        raise ConfigError(f"train.transfer.policy: got {name!r}, allowed: {', '.join((*_POLICIES, AUTO))}")
     return _POLICIES[name]()
