@@ -8,27 +8,30 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from data_prep.augmentation.banks import NoiseBank
-from data_prep.augmentation.noise import AddNoise
-from data_prep.augmentation.room import RoomBank, SimulatedRoom
-from data_prep.augmentation.seeding import stable_rng
-from data_prep.augmentation.speed import ChangeSpeed
+from data_prep.augmentation import Chain, NoiseBank, RoomBank
+from data_prep.conditions import ConditionConfig, condition_chain, draw, negative_stream, render
 from kws import audio
 from kws.audio import atomic_write
 from kws.cli.recordings import words_of
+from kws.study.held_out import TestAudio
 
 KEYWORDS = ("computer", "jarvis")
 CONDITIONS = ("clean", "noise 10 dB", "room and noise 5 dB")
 NEGATIVE_COPIES = ("noise 10 dB", "room and noise 5 dB", "speed")
+CHANGES = {
+    "clean": ConditionConfig(),
+    "noise 10 dB": ConditionConfig(snr_db=10.0),
+    "room and noise 5 dB": ConditionConfig(snr_db=5.0, room=True),
+    "speed": ConditionConfig(speed=0.15),
+}
 SEED = 20
-GAP_S = 0.5
-"""Silence between two recordings of the negative stream."""
+KEY = ("benchmark test", SEED)
+"""What the draws of noise and room follow from."""
 
 
 def argument_parser(description: str | None) -> argparse.ArgumentParser:
@@ -44,23 +47,6 @@ def argument_parser(description: str | None) -> argparse.ArgumentParser:
         help="folder for audio and runs, shared by the benchmarks (default: %(default)s)",
     )
     return parser
-
-
-@dataclass(frozen=True)
-class TestAudio:
-    """Audio that no model has seen.
-
-    Attributes:
-        positives: per condition, int16 clips of the keyword.
-        negatives: int16 stream of speech without the keyword and of noise.
-        hours: of the negatives.
-        original_hours: of them, distinct original recordings.
-    """
-
-    positives: dict[str, list[np.ndarray]]
-    negatives: np.ndarray
-    hours: float
-    original_hours: float
 
 
 def rows_of(data: Path, corpus: str) -> list[dict[str, object]]:
@@ -98,36 +84,17 @@ def training_manifests(data: Path, work: Path) -> tuple[Path, Path]:
 def positives_manifest(data: Path, work: Path, keyword: str, count: int | None, seed: int) -> Path:
     """Write and return the manifest of ``count`` training recordings (None: all), nested."""
     rows = [r for r in rows_of(data, "picovoice_keywords") if r["label"] == keyword and r["split"] == "train"]
-    order = stable_rng("benchmark positives", keyword, seed).permutation(len(rows))
-    chosen = sorted(order[: count or len(rows)])
-    return write_rows(
-        work / "positives" / f"{keyword}-{count or 'all'}-{seed}.jsonl", [rows[index] for index in chosen]
-    )
+    chosen = [rows[index] for index in draw(len(rows), count, keyword, seed)]
+    return write_rows(work / "positives" / f"{keyword}-{count or 'all'}-{seed}.jsonl", chosen)
 
 
-def _changes(data: Path) -> tuple[AddNoise, SimulatedRoom, AddNoise, ChangeSpeed]:
-    """Transforms of the test conditions, with test noise and test rooms."""
+def _chains(data: Path) -> dict[str, Chain]:
+    """Transforms of the test conditions and copies, with test noise and test rooms."""
     bank = NoiseBank(
         tuple(Path(str(row["path"])) for row in rows_of(data, "noise") if row["split"] == "test")
     )
-    noise_10, noise_5 = (
-        AddNoise(snr_db=(snr, snr), probability=1.0, bank=bank, coloured_share=0.0) for snr in (10.0, 5.0)
-    )
-    room = SimulatedRoom(rooms=RoomBank(num_rooms=100, split="test", seed=SEED), probability=1.0)
-    return noise_10, room, noise_5, ChangeSpeed(factor=(0.85, 1.15), probability=1.0)
-
-
-def render(waveform: np.ndarray, condition: str, item: str, changes: tuple) -> np.ndarray:
-    """Return a recording in a condition; the same item always gets the same noise and room."""
-    noise_10, room, noise_5, speed = changes
-    rng = stable_rng("benchmark test", SEED, condition, item)
-    if condition == "noise 10 dB":
-        waveform = noise_10(waveform, rng)
-    elif condition == "room and noise 5 dB":
-        waveform = noise_5(room(waveform, rng), rng)
-    elif condition == "speed":
-        waveform = speed(waveform, rng)
-    return audio.to_int16(np.clip(waveform, -1, 1))
+    rooms = RoomBank(num_rooms=100, split="test", seed=SEED)
+    return {name: condition_chain(config, bank, rooms) for name, config in CHANGES.items()}
 
 
 def test_audio(data: Path, work: Path, keyword: str) -> TestAudio:
@@ -147,30 +114,26 @@ def test_audio(data: Path, work: Path, keyword: str) -> TestAudio:
 
 
 def _render_all(data: Path, stored: Path, keyword: str) -> None:
-    changes = _changes(data)
+    chains = _chains(data)
     clips = [r for r in rows_of(data, "picovoice_keywords") if r["label"] == keyword and r["split"] == "test"]
     waveforms = [audio.load(str(row["path"])) for row in tqdm(clips, f"{keyword} test clips")]
     arrays: dict[str, np.ndarray] = {"lengths": np.array([len(waveform) for waveform in waveforms])}
     for index, condition in enumerate(CONDITIONS):
         rendered = [
-            render(w, condition, str(row["path"]), changes) for w, row in zip(waveforms, clips, strict=True)
+            render(w, chains[condition], *KEY, condition, str(row["path"]))
+            for w, row in zip(waveforms, clips, strict=True)
         ]
         arrays[f"positives {index}"] = np.concatenate(rendered)
     spoken = [words_of(word) for word in KEYWORDS]  # one stream serves all keywords
     speech = [r for r in english_other_speech(data) if r["split"] == "test"]
     speech = [row for row in speech if not any(word in words_of(str(row["text"])) for word in spoken)]
-    gap = np.zeros(audio.seconds_to_samples(GAP_S), np.int16)
-    originals, copies = [], []
-    for number, row in enumerate(tqdm(speech, f"{keyword} test negatives")):
-        waveform = audio.load(str(row["path"]))
-        originals += [audio.to_int16(waveform), gap]
-        copies += [render(waveform, NEGATIVE_COPIES[number % 3], str(row["path"]), changes), gap]
-    noise = [
-        audio.to_int16(audio.load(str(row["path"])))
-        for row in rows_of(data, "noise")
-        if row["split"] == "test"
-    ]
-    arrays["original_samples"] = np.array(sum(len(piece) for piece in (*originals, *noise)))
-    arrays["negatives"] = np.concatenate([*originals, *noise, *copies])
+    noise = [row for row in rows_of(data, "noise") if row["split"] == "test"]
+    arrays["negatives"], originals = negative_stream(
+        ((str(row["path"]), audio.load(str(row["path"]))) for row in tqdm(speech, f"{keyword} negatives")),
+        (audio.load(str(row["path"])) for row in noise),
+        {name: chains[name] for name in NEGATIVE_COPIES},
+        *KEY,
+    )
+    arrays["original_samples"] = np.array(originals)
     with atomic_write(stored) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)

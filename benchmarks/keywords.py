@@ -30,6 +30,8 @@ sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
 import numpy as np  # noqa: E402
 
 from benchmarks import corpora  # noqa: E402
+from kws.study.held_out import TestAudio  # noqa: E402
+from kws.study.scoring import detector_scores, read_misses  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 RATES = (0.5, 1.0, 2.0)
@@ -53,8 +55,6 @@ CHOICES = (
 or the number of ``--confusables`` or ``--synthetic``."""
 ALL_RECORDINGS = 195
 """About how many recordings of a keyword ``all`` is."""
-TAIL_S = 1.0
-BLOCK_S = 30.0
 
 
 class Cell(NamedTuple):
@@ -115,56 +115,27 @@ def finished(kind: str) -> dict[str, dict]:
     return {row["cell"]: row for row in map(json.loads, lines)}
 
 
-def detector_scores(
-    model: Path, test: corpora.TestAudio
-) -> tuple[dict[str, list[np.ndarray]], np.ndarray, float]:
-    """Score all test audio with ``kws.Detector``: positives by condition, negatives, seconds per frame."""
-    from kws import Detector
-    from kws.audio import seconds_to_samples
-
-    detector = Detector(model)
-    tail = np.zeros(seconds_to_samples(TAIL_S), np.int16)
-
-    def clip_scores(clip: np.ndarray) -> np.ndarray:
-        detector.reset()
-        return detector.scores(np.concatenate([clip, tail]))[:, 0]
-
-    positives = {name: [clip_scores(clip) for clip in clips] for name, clips in test.positives.items()}
-    detector.reset()
-    block = seconds_to_samples(BLOCK_S)
-    pieces = [
-        detector.scores(test.negatives[s : s + block])[:, 0] for s in range(0, len(test.negatives), block)
-    ]
-    return positives, np.concatenate(pieces), detector.hop_s
-
-
 def read_cell(
     cell: Cell,
     positives: dict[str, list[np.ndarray]],
     negatives: np.ndarray,
     hop_s: float,
-    test: corpora.TestAudio,
+    test: TestAudio,
     smoothing: int,
 ) -> dict:
     """Turn scores into the row of a cell: misses and clips per condition at each rate."""
     from kws.decisions import DecisionConfig
-    from kws.evaluation.metrics import sweep
 
-    config = DecisionConfig((1.0,), smoothing, 1.0)
-    misses: dict[str, dict[str, list[int]]] = {}
-    for condition, scores in positives.items():
-        curve = sweep(scores, [negatives], test.hours, config, hop_s)
-        points = {rate: curve.miss_rate_at(rate) for rate in RATES}
-        misses[condition] = {
-            str(rate): [len(scores), len(scores)]
-            if point is None
-            else [point.misses.events, point.misses.trials]
-            for rate, point in points.items()
-        }
+    found = read_misses(
+        positives, negatives, test.hours, RATES, DecisionConfig((1.0,), smoothing, 1.0), hop_s
+    )
     return {
         "cell": cell.name,
         **cell._asdict(),
-        "misses": misses,
+        "misses": {
+            condition: {str(rate): [len(reading.missed), reading.clips] for rate, reading in readings.items()}
+            for condition, readings in found.items()
+        },
         "negative_hours": round(test.hours, 3),
         "original_hours": round(test.original_hours, 3),
     }

@@ -18,8 +18,8 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
-from benchmarks.corpora import TestAudio
 from kws.audio import atomic_write
+from kws.study.held_out import TestAudio
 
 MEL_HOP, MEL_OVERLAP = 160, 352
 """Samples per mel frame, and samples that a piece shares with the next so that no frame is lost."""

@@ -26,19 +26,21 @@ from tqdm import tqdm  # noqa: E402
 
 from benchmarks import corpora  # noqa: E402
 from benchmarks.keywords import (  # noqa: E402
-    BLOCK_S,
     RATES,
     RESULTS,
-    TAIL_S,
     Cell,
     append_row,
-    detector_scores,
     finished,
     misses_with_interval,
     read_cell,
 )
 from kws.audio import seconds_to_samples  # noqa: E402
+from kws.evaluation.scoring import TAIL_S  # noqa: E402
+from kws.study.held_out import TestAudio  # noqa: E402
+from kws.study.scoring import detector_scores  # noqa: E402
 
+BLOCK_S = 30.0
+"""Audio given to the search at once."""
 LADDER = tuple(range(0, 51, 2))
 """pocketsphinx's thresholds: ten to the minus these."""
 FRAMES_PER_S = 100
@@ -99,7 +101,7 @@ def events(times: list[float]) -> int:
     return count
 
 
-def keyphrase_row(cell: Cell, test: corpora.TestAudio) -> dict:
+def keyphrase_row(cell: Cell, test: TestAudio) -> dict:
     """Return the row of pocketsphinx."""
     search = KeyphraseSearch(cell.keyword)
     block, tail = seconds_to_samples(BLOCK_S), np.zeros(seconds_to_samples(TAIL_S), np.int16)
@@ -120,7 +122,7 @@ def keyphrase_row(cell: Cell, test: corpora.TestAudio) -> dict:
     return {"cell": cell.name, **cell._asdict(), "misses": misses, "false_accepts": accepts}
 
 
-def typed_row(cell: Cell, data: Path, work: Path, test: corpora.TestAudio) -> dict:
+def typed_row(cell: Cell, data: Path, work: Path, test: TestAudio) -> dict:
     """Return the row of ``kws enroll`` with so many recordings."""
     from kws.cli.enroll import enroll
 

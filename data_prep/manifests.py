@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import io
 import json
 import logging
@@ -201,6 +202,20 @@ def resolve(path: str, folder: Path) -> Path:
         return here
     above = Path(os.path.abspath(folder.parent / given))
     return above if above.exists() else here
+
+
+def fingerprint(recordings: Iterable[Recording]) -> str:
+    """Hash every field of the recordings, and size and time of change of their files."""
+    digest = hashlib.blake2b(digest_size=16)
+    for recording in recordings:
+        try:
+            state = recording.path.stat()
+            seen = (state.st_size, state.st_mtime_ns)
+        except OSError:
+            seen = (-1, -1)
+        row = to_row(recording, Path("/"))
+        digest.update(json.dumps([row, seen], sort_keys=True, default=str).encode())
+    return digest.hexdigest()
 
 
 def hours(recordings: Iterable[Recording]) -> dict[str, dict[str, float]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from dataclasses import dataclass, replace
@@ -53,7 +52,7 @@ def prepare(config: PrepConfig, overwrite: bool = False, progress: bool | None =
     output = Path(config.output).absolute()
     manifest, done = output / "manifest.jsonl", output / DONE_NAME
     recordings = _read(config.sources)
-    marker = {"config": _settings_hash(config), "recordings": _fingerprint(recordings)}
+    marker = {"config": _settings_hash(config), "recordings": manifests.fingerprint(recordings)}
     if manifest.exists():
         if _read_marker(done) == marker and (output / "report.json").exists():
             logger.info("%s: already prepared from the same settings and recordings", output)
@@ -109,20 +108,6 @@ def _settings_hash(config: PrepConfig) -> str:
     return config_hash(
         {key: value for key, value in settings.items() if key not in ("num_workers", "output")}
     )
-
-
-def _fingerprint(recordings: list[Recording]) -> str:
-    """Hash every field of the recordings, and size and time of change of their files."""
-    digest = hashlib.blake2b(digest_size=16)
-    for recording in recordings:
-        try:
-            state = recording.path.stat()
-            seen = (state.st_size, state.st_mtime_ns)
-        except OSError:
-            seen = (-1, -1)
-        row = manifests.to_row(recording, Path("/"))
-        digest.update(json.dumps([row, seen], sort_keys=True, default=str).encode())
-    return digest.hexdigest()
 
 
 def _read_marker(path: Path) -> dict[str, str] | None:

@@ -15,7 +15,19 @@ from collections.abc import Sequence
 
 from kws.errors import KwsError
 
-COMMANDS = ("quickstart", "enroll", "prep", "pretrain", "probe", "train", "eval", "export", "bench", "listen")
+COMMANDS = (
+    "quickstart",
+    "enroll",
+    "prep",
+    "pretrain",
+    "probe",
+    "train",
+    "eval",
+    "study",
+    "export",
+    "bench",
+    "listen",
+)
 """Modules here that hold a sub-command: ``HELP``, ``add_arguments(parser)``, ``run(arguments) -> int``."""
 
 

@@ -195,16 +195,17 @@ def to_utterance(recording: Recording) -> Utterance:
 
 def make_conditions(noise: Path, seed: int) -> list[Condition]:
     """Return noise at 10 dB, and a room with noise at 5 dB; drawn from the seed and the clip alone."""
-    from data_prep.augmentation import AddNoise, Chain, NoiseBank, RoomBank, SimulatedRoom
+    from data_prep.augmentation import NoiseBank, RoomBank
+    from data_prep.conditions import ConditionConfig, condition_chain
     from kws.evaluation.evaluate import Condition
 
     bank = NoiseBank.from_folder(noise, NOISE_SECONDS)
-    room = SimulatedRoom(RoomBank(num_rooms=NUM_ROOMS, seed=seed, split="test"), probability=1.0)
-
-    def add(snr_db: float) -> AddNoise:
-        return AddNoise(snr_db=(snr_db, snr_db), probability=1.0, bank=bank, coloured_share=0.0)
-
-    chains = {"noise at 10 dB": Chain((add(10.0),)), "room and noise at 5 dB": Chain((room, add(5.0)))}
+    rooms = RoomBank(num_rooms=NUM_ROOMS, seed=seed, split="test")
+    wanted = {
+        "noise at 10 dB": ConditionConfig(snr_db=10.0),
+        "room and noise at 5 dB": ConditionConfig(snr_db=5.0, room=True),
+    }
+    chains = {name: condition_chain(config, bank, rooms) for name, config in wanted.items()}
     return [
         Condition(name, functools.partial(chain.augment, seed=seed, epoch=0))
         for name, chain in chains.items()

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from data_prep.manifests import Recording
     from kws.cli.recordings import PreparedData, Synthesis, SyntheticRecordings
     from kws.data import Augment
-    from kws.training.loop import TrainingData
+    from kws.model import ModelConfig
+    from kws.training.loop import TrainConfig, TrainingData
 
 HELP = "recordings to a keyword model"
 DEV_SEED = 7_001
@@ -33,6 +34,13 @@ DEV_SEED = 7_001
 DEV_COPIES, DEV_COPIED = 2, 25
 """So many augmented copies of so many recordings stand in for each keyword that has none held out."""
 IDENTITY = "run.json"
+OPTION_KEYS = {
+    "false_accepts_per_hour": "train.false_accepts_per_hour",
+    "seed": "train.seed",
+    "policy": "train.transfer.policy",
+    **{name: f"model.{name}" for name in ("depth", "head", "encoder", "weights")},
+}
+"""Options that stand for one key of the configuration."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -115,13 +123,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Call :func:`train` and print what it chose."""
     values = vars(arguments)
-    keys = {
-        "train.false_accepts_per_hour": "false_accepts_per_hour",
-        "train.seed": "seed",
-        "train.transfer.policy": "policy",
-    }
-    keys |= {f"model.{name}": name for name in ("depth", "head", "encoder", "weights")}
-    chosen = [f"{key}={values[name]}" for key, name in keys.items() if values[name] is not None]
+    chosen = [f"{key}={values[name]}" for name, key in OPTION_KEYS.items() if values[name] is not None]
     summary = train(
         arguments.keyword,
         arguments.positives,
@@ -258,19 +260,16 @@ def _train_once(
     """Train one model; see :func:`train`."""
     from kws.checkpoint import load_model, save_model
     from kws.cli.recordings import prepare_training, synthesize
-    from kws.config import config_hash, load_config, merge, parse_overrides, read_yaml, to_dict
+    from kws.config import config_hash, to_dict
     from kws.evaluation.thresholds import choose_operating_point
-    from kws.model import ModelConfig, build_model
-    from kws.training.loop import TrainConfig, fit, read_dev, seed_everything
+    from kws.model import build_model
+    from kws.training.loop import fit, read_dev, seed_everything
     from kws.training.provenance import provenance
     from kws.transfer import choose
     from kws.weights import METRICS
 
     started = time.monotonic()
-    values = merge(read_yaml(config) if config else {}, parse_overrides(list(overrides)))
-    wish = load_config(RunConfig, values, "config")
-    model_config = load_config(ModelConfig, {**wish.model, "keywords": list(keywords)}, "model")
-    settings = load_config(TrainConfig, wish.train, "train")
+    model_config, settings = read_settings(keywords, config, overrides)
     sources = [str(path.absolute()) for path in (*positives, *negatives, *noise)]
     settled = {"model": to_dict(model_config), "train": to_dict(settings), "sources": sources}
     identity = config_hash({**settled, "synthesis": to_dict(synthesis)})
@@ -329,6 +328,24 @@ def _train_once(
     if outcome["resumed"]:
         notes.append("this run was stopped before and went on from its last checkpoint")
     return TrainSummary(output, tuple(notes), metrics)
+
+
+def read_settings(
+    keywords: Sequence[str], config: Path | None, overrides: Sequence[str]
+) -> tuple[ModelConfig, TrainConfig]:
+    """Return the settings of a run; see :func:`train`.
+
+    Raises:
+        ConfigError: a key is unknown or a value out of range.
+    """
+    from kws.config import load_config, merge, parse_overrides, read_yaml
+    from kws.model import ModelConfig
+    from kws.training.loop import TrainConfig
+
+    values = merge(read_yaml(config) if config else {}, parse_overrides(list(overrides)))
+    wish = load_config(RunConfig, values, "config")
+    model = load_config(ModelConfig, {**wish.model, "keywords": list(keywords)}, "model")
+    return model, load_config(TrainConfig, wish.train, "train")
 
 
 def gain_note(keyword: str, misses: float, scratch_misses: float) -> str:

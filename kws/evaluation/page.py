@@ -1,6 +1,10 @@
-"""The look of the report and the words that explain its numbers."""
+"""The look of reports, the words that explain their numbers, and the parts that pages are made of."""
 
 from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from html import escape
 
 STYLE = """
 :root{color-scheme:light}
@@ -45,3 +49,17 @@ accept in T hours does not mean never: it means fewer than 3/T per hour at 95 %.
 of the frame that fired. A device adds up to one chunk of audio and its own computing time.</p>
 <p><b>Conditions</b> change the keyword clips only; the threshold stays, as on a device.</p>
 """
+
+
+def image(png: bytes, text: str) -> str:
+    """Return a picture that the page holds itself; ``text`` says what it shows."""
+    return (
+        f"<img alt='{escape(text, quote=True)}' src='data:image/png;base64,{base64.b64encode(png).decode()}'>"
+    )
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[str]], kind: str = "") -> str:
+    """Return a table in a box; ``kind`` is a class of :data:`STYLE`."""
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<div class=box><table class='{kind}'>{f'<tr>{head}</tr>' if head else ''}{body}</table></div>"

@@ -103,7 +103,7 @@ def _keyword(result: KeywordResult, *, several: bool) -> list[str]:
         "</div>",
         _notes(result.operating),
         "<h3>Misses against false accepts</h3><figure class=det>",
-        _image(_pictures().det_curve(result), f"DET curve of {result.keyword}"),
+        page.image(_pictures().det_curve(result), f"DET curve of {result.keyword}"),
         "<figcaption>Down and to the left is better. Each step is a threshold; the band is the 95 % interval "
         "of the miss rate. A count of zero is drawn at “none”: hours or clips are too few to see how "
         "far below it lies.</figcaption></figure>",
@@ -166,7 +166,7 @@ def _operating_table(operating: Iterable[OperatingResult]) -> str:
         "latency p50",
         "p95",
     )
-    return _table(header, rows)
+    return page.table(header, rows)
 
 
 def _group_table(operating: tuple[OperatingResult, ...]) -> list[str]:
@@ -187,7 +187,7 @@ def _group_table(operating: tuple[OperatingResult, ...]) -> list[str]:
             (name, str(group.misses.trials), *(str(entry.groups[index].misses) for entry in operating))
         )
     text = "<p class=dim>Miss rates with 95 % intervals; each column at one threshold, given above.</p>"
-    return ["<h3>Misses by condition and group</h3>", text, _table(header, rows)]
+    return ["<h3>Misses by condition and group</h3>", text, page.table(header, rows)]
 
 
 def _legend(kind: str) -> str:
@@ -210,7 +210,7 @@ def _example(example: Example, threshold: float) -> str:
         f"highest score {example.peak:.3f}{delay}{said}<br><small>{escape(entry.item_id)}{place}</small>"
     )
     return (
-        f"<figure>{_image(picture, f'{example.kind}: score and spectrogram')}"
+        f"<figure>{page.image(picture, f'{example.kind}: score and spectrogram')}"
         f"<audio controls preload=metadata src='data:audio/wav;base64,{_wav(waveform)}'></audio>"
         f"<figcaption>{caption}</figcaption></figure>"
     )
@@ -245,18 +245,6 @@ def _wav(waveform: np.ndarray) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def _image(png: bytes, text: str) -> str:
-    return (
-        f"<img alt='{escape(text, quote=True)}' src='data:image/png;base64,{base64.b64encode(png).decode()}'>"
-    )
-
-
-def _table(header: Iterable[str], rows: Iterable[Iterable[str]], kind: str = "") -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<div class=box><table class='{kind}'>{f'<tr>{head}</tr>' if head else ''}{body}</table></div>"
-
-
 def _delay(latency: Latency | None, name: str) -> str:
     return "–" if latency is None else f"{1000 * getattr(latency, name):.0f} ms"
 
@@ -267,7 +255,7 @@ def _count(number: int, noun: str) -> str:
 
 def _provenance(result: EvaluationResult) -> str:
     rows = [(key.replace("_", " "), str(value)) for key, value in result.provenance.items()]
-    return f"<h2>Where the numbers come from</h2>{_table((), rows, 'facts')}"
+    return f"<h2>Where the numbers come from</h2>{page.table((), rows, 'facts')}"
 
 
 def _pictures() -> ModuleType:

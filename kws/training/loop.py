@@ -247,7 +247,7 @@ def fit(
         output: gets ``checkpoints/``, ``log/`` (CSV) and ``tensorboard/``.
         augment: waveform augmentation, ``augment(waveform, item_id, seed, epoch)``.
     Returns:
-        Rounds done, and whether training resumed.
+        Rounds done, whether training resumed, and how many parameters moved.
     """
     batches = KeywordBatches(
         data.positives,
@@ -303,4 +303,5 @@ def fit(
         "epochs": trainer.current_epoch,
         "resumed": resume,
         "early_stop": trainer.current_epoch < config.epochs,
+        "moving_parameters": sum(p.numel() for group in task.groups for p in group.parameters),
     }

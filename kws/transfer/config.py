@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from kws.errors import ConfigError
+from kws.transfer.auto import load_auto
 from kws.transfer.registry import AUTO, build_policy
 
 
@@ -22,8 +24,8 @@ class TransferConfig:
     """Learning rate of borrowed layers, as a share of the head's."""
     decay: float = 0.8
     """Under ``discriminative``, each layer's rate as a share of the next higher one's."""
-    auto_late_from: int = 10
-    """Under ``auto``, the last layers move from this many recordings on, only the head below (RESULTS.md)."""
+    auto_table: Path | None = None
+    """What ``auto`` stands for, such as the ``recommendation.yaml`` of `kws study`; None is what ships."""
 
     def __post_init__(self) -> None:
         if self.policy != AUTO:
@@ -42,10 +44,9 @@ def choose(config: TransferConfig, num_recordings: int) -> tuple[str, str]:
         num_recordings: distinct recordings of the keyword with the fewest.
     Returns:
         The policy to apply and the reason, to be shown to the person.
+    Raises:
+        ConfigError: the table cannot be read.
     """
     if config.policy != AUTO:
         return config.policy, "asked for"
-    if num_recordings < config.auto_late_from:
-        few = f"{num_recordings} recordings are fewer than {config.auto_late_from}"
-        return "head", f"{few}: the borrowed layers stay (RESULTS.md)"
-    return "late", f"{num_recordings} recordings: the last {config.num_layers} layers move (RESULTS.md)"
+    return load_auto(config.auto_table).choose(num_recordings)

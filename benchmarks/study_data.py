@@ -1,0 +1,39 @@
+"""Write the manifests of the study in ``benchmarks/study.yaml``.
+
+    python benchmarks/study_data.py --data DATA --output MANIFESTS
+    kws study benchmarks/study.yaml --root MANIFESTS --output STUDY --jobs 2
+
+Recordings of the keywords, English speech and noise, each with its split: the study trains on what is not
+``test`` and is read on what is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
+
+from benchmarks import corpora  # noqa: E402
+
+
+def main() -> None:
+    """Write the manifests and print their paths."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of the corpora")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the manifests")
+    arguments = parser.parse_args()
+    for name, rows in (
+        ("keywords", corpora.rows_of(arguments.data, "picovoice_keywords")),
+        ("speech", corpora.english_other_speech(arguments.data)),
+        ("noise", corpora.rows_of(arguments.data, "noise")),
+    ):
+        print(corpora.write_rows(arguments.output / f"{name}.jsonl", rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,333 @@
+"""Compare ways to train over numbers of recordings, keywords and seeds, beside training from scratch.
+
+RECIPE is YAML, such as kws/recipes/study.yaml. Each cell is `kws train`, `kws export` and `kws.Detector` on
+other people, noise and rooms. A finished cell is kept and not run again: the same command goes on where it
+stopped, also with more choices. OUTPUT gets results.csv, summary.csv, summary.md, misses.png, study.html and
+recommendation.yaml, which `--set train.transfer.auto_table=FILE` gives to `kws train`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kws.cli.study_data import StudyData
+    from kws.study.grid import Cell
+    from kws.study.pool import Failure, Job
+    from kws.study.recipe import SettingsConfig, StudyConfig
+    from kws.study.results import StudyResults
+
+HELP = "compare ways to train, with a table, a plot and a recommendation"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``kws study``."""
+    add = parser.add_argument
+    add("recipe", type=Path, metavar="RECIPE", help="YAML recipe, such as kws/recipes/study.yaml")
+    add("--output", type=Path, required=True, help="folder for finished cells, tables, plot and page")
+    add("--root", type=Path, help="folder that the recipe's paths are relative to (default: the recipe's)")
+    add("--jobs", type=int, help="cells at once, a process and a thread each (default: one for each core)")
+    add(
+        "--dask",
+        metavar="ADDRESS",
+        help="run the cells on the workers of this Dask scheduler, which all see OUTPUT and the audio",
+    )
+    add("--only", nargs="*", metavar="WORD", help="run only cells whose name holds one of these")
+    add("--cache", type=Path, help="folder for decoded audio and synthetic voices (default: OUTPUT/cache)")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="override one key, such as seeds=[0]")
+    add("--keep-runs", action="store_true", help="keep the folder of each training run, 20 MB or so each")
+    add("--report", action="store_true", help="run nothing; write tables, plot and page of what is finished")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Call :func:`study` and print what it found; 1 when a cell failed."""
+    summary = study(
+        arguments.recipe,
+        arguments.output,
+        root=arguments.root,
+        jobs=arguments.jobs,
+        dask=arguments.dask,
+        only=arguments.only,
+        cache=arguments.cache,
+        overrides=arguments.set,
+        keep_runs=arguments.keep_runs,
+        report=arguments.report,
+        progress=sys.stderr.isatty(),
+    )
+    print("\n".join(summary.lines))
+    for failure in summary.failures:
+        print(f"FAILED {failure}")
+    return 1 if summary.failures else 0
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """What a study found.
+
+    Attributes:
+        output: its folder.
+        lines: sentences for the person.
+        failures: cells that did not finish.
+        num_finished: cells that did.
+        num_cells: all cells.
+    """
+
+    output: Path
+    lines: tuple[str, ...]
+    failures: tuple[Failure, ...]
+    num_finished: int
+    num_cells: int
+
+
+def study(
+    recipe: Path,
+    output: Path,
+    *,
+    root: Path | None = None,
+    jobs: int | None = None,
+    dask: str | None = None,
+    only: Sequence[str] | None = None,
+    cache: Path | None = None,
+    overrides: Sequence[str] = (),
+    keep_runs: bool = False,
+    report: bool = False,
+    progress: bool = False,
+) -> StudySummary:
+    """Run what is missing of a study and write its tables, plot and page.
+
+    Args:
+        recipe: YAML of :class:`kws.study.recipe.StudyConfig`.
+        output: folder of the study; finished cells in it are kept.
+        root: what relative paths of the recipe start from; None is the recipe's folder.
+        jobs: cells at once on this machine; None is one for each core.
+        dask: address of a Dask scheduler, whose workers run the cells instead.
+        only: run cells whose name holds one of these; None runs all.
+        cache: folder for decoded audio and synthetic voices; None is ``output/cache``.
+        overrides: ``key=value`` changes of the recipe.
+        keep_runs: keep the folders of the training runs.
+        report: run nothing.
+        progress: show bars.
+    Raises:
+        KwsError: the recipe, its audio or the folder cannot be used; the message names it and the remedy.
+    """
+    from joblib import cpu_count
+
+    from kws.cli.study_cell import PROGRAM
+    from kws.cli.study_data import read_data
+    from kws.config import parse_overrides
+    from kws.errors import ConfigError
+    from kws.study.grid import cell_path, cells
+    from kws.study.pool import run_jobs
+    from kws.study.recipe import load_study
+    from kws.study.report import write_report
+
+    if jobs is not None and jobs < 1:
+        raise ConfigError(f"--jobs: got {jobs}, allowed: 1 or more")
+    num_jobs = jobs or cpu_count()
+    recipe, output = recipe.absolute(), output.absolute()
+    config = load_study(recipe, parse_overrides(list(overrides)))
+    base = (root or recipe.parent).absolute()
+    check_choices(config, base)
+    claim(output, config)
+    cache = (cache or output / "cache").absolute()
+    grid = cells(config)
+    wanted = [cell for cell in grid if not only or any(word in cell.name for word in only)]
+    if not wanted:
+        raise ConfigError(f"--only: no cell is called like {', '.join(only or ())}; one is {grid[0].name}")
+    data = read_data(config, base, output, progress=progress)
+    planned = plan(config, grid, data, output, cache, keep_runs)
+    missing: dict[str, Job] = {}
+    for cell in wanted:
+        job = planned[cell]
+        if not report and not cell_path(output, job.identity).is_file():
+            missing.setdefault(job.identity, job)
+    share_work(list(missing.values()), cache, num_jobs)
+    num_finished = len({planned[cell].identity for cell in wanted} - set(missing))
+    failures = run_jobs(
+        list(missing.values()),
+        output,
+        PROGRAM,
+        num_jobs=num_jobs,
+        dask=dask,
+        num_finished=num_finished,
+        progress=progress,
+    )
+    results = collect(config, planned, data, output)
+    lines = write_report(
+        config,
+        results,
+        output,
+        notes=data.notes,
+        command=shlex.join(["kws", *sys.argv[1:]]),
+        num_cells=len(grid),
+    )
+    return StudySummary(output, tuple(lines), tuple(failures), len(results.cells), len(grid))
+
+
+def check_choices(config: StudyConfig, base: Path) -> None:
+    """Refuse a choice with a key or value that ``kws train`` would refuse; before anything is run.
+
+    Raises:
+        ConfigError: the message names the choice and the key.
+    """
+    from kws.cli.train import read_settings
+    from kws.errors import ConfigError
+
+    for name, choice in config.all_choices().items():
+        try:
+            read_settings(
+                [config.keywords[0].keyword], None, setting_pairs(choice.over(config.settings), base)
+            )
+        except ConfigError as error:
+            raise ConfigError(f"choices.{name}: {error}") from error
+
+
+def setting_pairs(settings: SettingsConfig, base: Path) -> list[str]:
+    """Return settings as ``kws train --set`` takes them."""
+    import yaml
+
+    from kws.cli.train import OPTION_KEYS
+
+    def text(value: Any) -> str:
+        return yaml.safe_dump([value], default_flow_style=True, width=10**6).strip()[1:-1]
+
+    given = settings.given()
+    if settings.weights is not None:
+        given["weights"] = str(base / settings.weights)
+    pairs = [f"{OPTION_KEYS[name]}={text(value)}" for name, value in given.items() if name in OPTION_KEYS]
+    return pairs + [f"{key}={text(value)}" for key, value in settings.set.items()]
+
+
+def claim(output: Path, config: StudyConfig) -> None:
+    """Mark a folder as that of a study; refuse one that holds something else.
+
+    Raises:
+        ConfigError: it holds files and no study.
+    """
+    from kws.config import config_hash
+    from kws.errors import ConfigError
+    from kws.study.pool import MARKER
+    from kws.weights import write_json
+
+    if output.is_dir() and any(output.iterdir()) and not (output / MARKER).is_file():
+        raise ConfigError(f"{output}: holds something else than a study; choose another --output")
+    write_json(output / MARKER, {"study": config_hash(config)})
+
+
+def plan(
+    config: StudyConfig, grid: Sequence[Cell], data: StudyData, output: Path, cache: Path, keep_runs: bool
+) -> dict[Cell, Job]:
+    """Return the job of each cell; cells that would train the same share an identity.
+
+    ``auto`` is resolved here, by the number of recordings drawn.
+    """
+    from kws import __version__
+    from kws.cli.recordings import Synthesis
+    from kws.cli.study_cell import CellOrder
+    from kws.cli.study_data import clips_name, draw_recordings, sources_fingerprint, weights_fingerprint
+    from kws.cli.train import read_settings
+    from kws.config import config_hash, parse_overrides
+    from kws.study.pool import Job
+    from kws.transfer import choose
+
+    negatives, noise = ([data.base / path for path in paths] for paths in (config.negatives, config.noise))
+    fingerprints = {"negatives": sources_fingerprint(negatives), "noise": sources_fingerprint(noise)}
+    choices = config.all_choices()
+    drawn = {}
+    planned = {}
+    for cell in grid:
+        place = (cell.keyword, cell.recordings, cell.seed)
+        if place not in drawn:
+            drawn[place] = draw_recordings(data, cell, output)
+        positives = drawn[place]
+        settings = choices[cell.choice].over(config.settings)
+        pairs = setting_pairs(settings, data.base)
+        model, training = read_settings([cell.keyword], None, pairs)
+        policy, _ = choose(training.transfer, positives.num_recordings)
+        spoken = Synthesis(settings.synthetic, settings.confusables or 0, settings.language or "en")
+        values = parse_overrides([*pairs, f"train.transfer.policy={policy}"])
+        if policy != training.transfer.policy:
+            values["train"]["transfer"].pop("auto_table", None)  # it has said what it had to say
+        facts = {
+            "kws": __version__,
+            "encoder": weights_fingerprint(model.encoder, model.weights),
+            "keyword": cell.keyword,
+            "seed": cell.seed,
+            "settings": values,
+            "synthesis": asdict(spoken),
+            "positives": positives.fingerprint,
+            **fingerprints,
+            "test": data.test_hash,
+            "rates": config.rates,
+        }
+        order = CellOrder(
+            folder=str(output),
+            identity=config_hash(facts),
+            keyword=cell.keyword,
+            positives=None if positives.manifest is None else str(positives.manifest),
+            num_recordings=positives.num_recordings,
+            held_out=positives.held_out,
+            negatives=tuple(map(str, negatives)),
+            noise=tuple(map(str, noise)),
+            seed=cell.seed,
+            policy=policy,
+            overrides=tuple(pairs),
+            synthetic=spoken.keyword,
+            confusables=spoken.confusables,
+            language=spoken.language,
+            cache=str(cache),
+            test=str(data.test),
+            clips=clips_name(cell.keyword),
+            rates=config.rates,
+            keep_run=keep_runs,
+        )
+        planned[cell] = Job(cell.name, order.identity, asdict(order))
+    return planned
+
+
+def share_work(jobs: Sequence[Job], cache: Path, num_workers: int) -> None:
+    """Decode audio and make synthetic voices once, before the cells that need them are run side by side."""
+    from kws.cli.recordings import Synthesis
+    from kws.cli.study_cell import CellOrder
+    from kws.cli.study_data import decode, speak
+    from kws.config import load_config
+
+    orders = [load_config(CellOrder, job.values, job.name) for job in jobs]
+    largest: dict[str, CellOrder] = {}
+    for order in orders:
+        if order.positives and order.num_recordings >= largest.get(order.keyword, order).num_recordings:
+            largest[order.keyword] = order
+    for keyword, order in largest.items():
+        assert order.positives is not None
+        sources = [[Path(path) for path in paths] for paths in (order.negatives, order.noise)]
+        decode(keyword, Path(order.positives), sources[0], sources[1], cache, num_workers)
+    spoken = {
+        (order.keyword, order.num_recordings, order.seed): Synthesis(
+            order.synthetic, order.confusables, order.language
+        )
+        for order in orders
+    }
+    for (keyword, number, seed), wish in spoken.items():
+        speak(keyword, wish, cache, num_recordings=number, seed=seed, num_workers=num_workers)
+
+
+def collect(config: StudyConfig, planned: dict[Cell, Job], data: StudyData, output: Path) -> StudyResults:
+    """Read the finished cells."""
+    from kws.study.results import StudyResults, read_cell
+
+    found = {cell: read_cell(output, job.identity) for cell, job in planned.items()}
+    return StudyResults(
+        choices=tuple(config.all_choices()),
+        conditions=config.condition_names(),
+        rates=config.rates,
+        compared_at=config.compared_at,
+        cells={cell: result for cell, result in found.items() if result is not None},
+        num_runs=len(config.keywords) * len(config.seeds),
+        units=data.units,
+    )

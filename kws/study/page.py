@@ -1,0 +1,104 @@
+"""One HTML page with what a study found, its picture inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from kws.evaluation import page
+from kws.study.compare import gain_over, savings
+from kws.study.recipe import CONTROL
+from kws.study.results import StudyResults
+from kws.study.tables import summary_table
+from kws.transfer.auto import AutoTable
+
+READING = """
+<h2>How to read this</h2>
+<p><b>Missed</b>: a clip of the keyword in which nothing fired, at the lowest threshold that keeps to the rate
+of false accepts on <i>these</i> negatives: for comparing choices, and a little too good for a forecast. A
+cell is <code>kws train</code>, <code>kws export</code> and <code>kws.Detector</code> on people, noise and
+rooms that training never met.</p>
+<p><b>Intervals</b> of misses are exact (Clopper-Pearson, 95 %) over all keywords and seeds together, and
+suppose that clips are independent. The same clips are heard in every cell, so the truth is less certain.</p>
+<p><b>Gain</b>: how many points fewer are missed than by the control, the same settings from random weights.
+Both heard the same clips after training on the same recordings, and are subtracted clip by clip. The interval
+is a bootstrap over two crossed factors, the people heard and the runs (Owen, arXiv:0712.1111; Bisani and Ney,
+ICASSP 2004). It does not hold for other keywords.</p>
+"""
+
+
+def render(
+    study: StudyResults,
+    picture: bytes,
+    *,
+    warnings: Sequence[str],
+    recommendation: AutoTable | None,
+    provenance: Mapping[str, object],
+) -> str:
+    """Return the page.
+
+    Args:
+        study: what is finished.
+        picture: PNG of the misses.
+        warnings: sentences that a reader must not miss.
+        recommendation: the table for ``auto``, where there is one.
+        provenance: where the numbers come from.
+    """
+    result = next(iter(study.cells.values()))
+    keywords = sorted({cell.keyword for cell in study.cells})
+    title = f"Study of {', '.join(f'“{keyword}”' for keyword in keywords)}"
+    notes = f"<p class=note>{'<br>'.join(map(escape, warnings))}</p>" if warnings else ""
+    parts = [
+        "<!doctype html><html lang=en><meta charset=utf-8>",
+        '<meta name=viewport content="width=device-width,initial-scale=1">',
+        f"<title>{escape(title)}</title><style>{page.STYLE}main{{max-width:1500px}}</style><main>",
+        f"<h1>{escape(title)}</h1>",
+        f"<p>{len(study.cells)} cells, {result.negative_hours:.3g} h of negatives, of them "
+        f"{result.original_hours:.3g} h distinct originals.</p>",
+        notes,
+        "<h2>Misses by number of recordings</h2><figure>",
+        page.image(picture, "misses by number of recordings, a panel per condition"),
+        f"<figcaption>At {study.compared_at:g} false accepts per hour, with exact 95 % intervals; choices "
+        "stand a little apart.</figcaption></figure>",
+        *_gains(study),
+        *_recommendation(recommendation),
+        "<h2>All numbers</h2>",
+        "<p class=dim>Misses in % with exact 95 % intervals, over keywords and seeds.</p>",
+        page.table(*summary_table(study)),
+        READING,
+        "<h2>Where the numbers come from</h2>",
+        page.table((), [(key.replace("_", " "), str(value)) for key, value in provenance.items()], "facts"),
+        "</main></html>",
+    ]
+    return "\n".join(parts)
+
+
+def _gains(study: StudyResults) -> list[str]:
+    """Return what transfer gains, in points, by choice and number of recordings, and what it saves."""
+    if not study.has_control():
+        return ["<p class=dim>There is no control, so nothing is said about what transfer gains.</p>"]
+    numbers = study.recordings()
+    rows = []
+    for choice in study.choices:
+        if choice == CONTROL or not study.recordings(choice):
+            continue
+        gains = [gain_over(study, choice, CONTROL, number) for number in numbers]
+        rows.append([choice, *("–" if gain is None else str(gain) for gain in gains)])
+    saved = "".join(f"<li>{escape(str(saving))}</li>" for saving in savings(study))
+    return [
+        "<h2>Gain over training from scratch</h2><p class=dim>Points fewer missed, the mean of conditions, "
+        "with the 95 % interval; below zero is more missed.</p>",
+        page.table(["choice", *(f"{number} recordings" for number in numbers)], rows),
+        f"<h2>Recordings saved</h2><ul>{saved}</ul>",
+    ]
+
+
+def _recommendation(table: AutoTable | None) -> list[str]:
+    """Return the recommended policies."""
+    if table is None:
+        return []
+    rows = [[str(step.recordings), step.policy] for step in table.policies]
+    return [
+        f"<h2>Recommended policy</h2><p class=dim>Rule: {escape(table.rule)}.</p>",
+        page.table(["from recordings", "policy"], rows),
+    ]

@@ -1,0 +1,100 @@
+"""What a study leaves: tables, picture, page and recommendation, and sentences for the person."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from kws import __version__
+from kws.audio import atomic_write
+from kws.config import config_hash, to_dict
+from kws.errors import ConfigError
+from kws.study import page, plots, tables
+from kws.study.compare import gain_lines, savings
+from kws.study.recipe import StudyConfig
+from kws.study.recommend import lone_policies, recommend
+from kws.study.results import StudyResults
+from kws.transfer.auto import AutoTable
+
+RESULTS, SUMMARY, TABLE = "results.csv", "summary.csv", "summary.md"
+PICTURE, PAGE, RECOMMENDATION = "misses.png", "study.html", "recommendation.yaml"
+
+
+def write_report(
+    config: StudyConfig,
+    results: StudyResults,
+    output: Path,
+    *,
+    notes: Sequence[str],
+    command: str,
+    num_cells: int,
+) -> list[str]:
+    """Write everything that a study says; see the names above.
+
+    Args:
+        config: the recipe.
+        results: what is finished.
+        output: folder of the study.
+        notes: what a reader must know of the audio.
+        command: how it was called.
+        num_cells: cells of the study, finished or not.
+    Returns:
+        Sentences for the person.
+    """
+    _write(output / "recipe.yaml", yaml.safe_dump(to_dict(config), sort_keys=False))
+    if not results.cells:
+        return [f"{output}: no cell is finished yet, of {num_cells}"]
+    tables.write_csv(output / RESULTS, list(tables.result_rows(results)))
+    tables.write_csv(output / SUMMARY, list(tables.summary_rows(results)))
+    _write(output / TABLE, "\n".join(tables.markdown(*tables.summary_table(results))) + "\n")
+    picture = plots.misses_by_recordings(results)
+    with atomic_write(output / PICTURE) as temporary:
+        temporary.write_bytes(picture)
+    warnings, gains = list(notes), gain_lines(results)
+    if len(results.cells) < num_cells:
+        warnings.append(f"{num_cells - len(results.cells)} of {num_cells} cells are not finished")
+    if not config.control:
+        warnings.append("there is no control: nothing is said about what transfer gains")
+    table, recommended = _recommendation(config, results, output)
+    html = page.render(
+        results,
+        picture,
+        warnings=[*warnings, *(line for line in gains if line.startswith("WARNING"))],
+        recommendation=table,
+        provenance={
+            "command": command,
+            "study": config_hash(config),
+            "seeds": ", ".join(map(str, config.seeds)),
+            "kws": __version__,
+            "machine": f"{platform.machine()}, one thread a cell",
+            "settings": to_dict(config.settings),
+            "choices": config.choices,
+        },
+    )
+    _write(output / PAGE, html)
+    found = f"{output / PAGE}: {len(results.cells)} of {num_cells} cells"
+    return [*warnings, *gains, *map(str, savings(results)), recommended, found]
+
+
+def _recommendation(config: StudyConfig, results: StudyResults, output: Path) -> tuple[AutoTable | None, str]:
+    """Write the recommended policies; return them and a sentence, or None and why there are none."""
+    hours = next(iter(results.cells.values())).negative_hours
+    source = (
+        f"kws study {config_hash(config)}: {len(config.keywords)} keywords, {len(config.seeds)} seeds, "
+        f"{hours:.3g} h of negatives"
+    )
+    try:
+        table = recommend(results, lone_policies(config), source)
+    except ConfigError as error:
+        return None, str(error)
+    _write(output / RECOMMENDATION, yaml.safe_dump(to_dict(table), sort_keys=False))
+    steps = ", ".join(f"from {step.recordings} {step.policy}" for step in table.policies)
+    return table, f"recommended policy: {steps} ({output / RECOMMENDATION})"
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

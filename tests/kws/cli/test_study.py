@@ -1,0 +1,434 @@
+"""`kws study` as a person calls it: what is run, what is kept, what comes out, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from kws.cli import main, study
+from kws.cli.study import check_choices, setting_pairs
+from kws.cli.study_cell import CellOrder, run_cell
+from kws.cli.train import read_settings
+from kws.config import load_config
+from kws.study import pool
+from kws.study.held_out import load_test_audio
+from kws.study.pool import Failure, Job
+from kws.study.recipe import SettingsConfig, load_study
+from kws.study.results import CellResult, write_cell
+from kws.study.scoring import Reading
+from kws.transfer import choose
+from tests.support.training import SHORT, noise, spoken, tiny_weights, write_manifest, write_wavs
+
+REPOSITORY = Path(__file__).parents[3]
+MISSES = {"head": 1, "late": 3, "all": 2, "scratch": 5}
+"""Of the six clips, in the cells that are made up here."""
+
+
+def write_study(folder: Path, **changes: Any) -> Path:
+    """Write recordings of a tone, tiny encoder weights, and a recipe over them."""
+    write_wavs(folder / "train", [spoken(seed=seed) for seed in range(8)])
+    clips = write_wavs(folder / "test", [spoken(seed=20 + seed) for seed in range(6)])
+    rows = [
+        {"path": path, "label": "tone", "split": "test", "speaker": f"speaker {index // 2}"}
+        for index, path in enumerate(clips)
+    ]
+    write_manifest(folder / "test.jsonl", rows)
+    write_wavs(folder / "speech", [noise(3, seed) for seed in range(6)])
+    write_wavs(folder / "other", [noise(3, 100 + seed) for seed in range(4)])
+    write_wavs(folder / "noise", [noise(2, 50 + seed, 0.1) for seed in range(3)])
+    write_wavs(folder / "other_noise", [noise(2, 70, 0.1)])
+    tiny_weights(folder / "encoder")
+    keys = {key: yaml.safe_load(value) for key, _, value in (pair.partition("=") for pair in SHORT)}
+    recipe = {
+        "keywords": [{"keyword": "tone", "train": ["train"], "test": ["test.jsonl"]}],
+        "negatives": ["speech"],
+        "noise": ["noise"],
+        "test_negatives": ["other"],
+        "test_noise": ["other_noise"],
+        "conditions": {"clean": {}, "noise 10 dB": {"snr_db": 10.0}},
+        "copies": {"speed": {"speed": 0.1}},
+        "rates": [60.0, 600.0],
+        "compared_at": 600.0,
+        "recordings": [3, "all"],
+        "settings": {"weights": "encoder", "depth": 2, "synthetic": 0, "set": keys},
+        "choices": {"head": {"policy": "head"}, "late": {"policy": "late"}},
+        **changes,
+    }
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(recipe, sort_keys=False))
+    return path
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_study(tmp_path_factory.mktemp("study"))
+
+
+class Cells:
+    """Stands in for the processes that train: writes made-up results, and remembers what it was asked."""
+
+    def __init__(self, failing: Sequence[str] = ()) -> None:
+        self.failing, self.jobs = failing, []
+
+    def __call__(self, jobs: Sequence[Job], folder: Path, program: str, **options: Any) -> list[Failure]:
+        self.jobs, self.options = list(jobs), options
+        failures = []
+        for job in jobs:
+            order = load_config(CellOrder, job.values)
+            if any(name in job.name for name in self.failing):
+                failures.append(Failure(job.name, "it broke", job.log(folder)))
+                continue
+            audio = load_test_audio(Path(order.test), order.clips)
+            missed = tuple(range(MISSES[order.policy]))
+            readings = {
+                condition: {f"{rate:g}": Reading(0.5, missed, len(clips), 1) for rate in order.rates}
+                for condition, clips in audio.positives.items()
+            }
+            write_cell(
+                folder,
+                CellResult(
+                    identity=order.identity,
+                    keyword=order.keyword,
+                    num_recordings=order.num_recordings,
+                    seed=order.seed,
+                    policy=order.policy,
+                    readings=readings,
+                    negative_hours=audio.hours,
+                    original_hours=audio.original_hours,
+                    stored_threshold=0.5,
+                    moving_parameters={"head": 10}.get(order.policy, 100),
+                    parameters=200,
+                    train_s=1.0,
+                    wall_s=2.0,
+                    config_hash="0" * 12,
+                ),
+            )
+        return failures
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(job.name for job in self.jobs)
+
+
+@pytest.fixture
+def cells(monkeypatch: pytest.MonkeyPatch) -> Cells:
+    """Replace the processes, and leave out what they would share."""
+    stand_in = Cells()
+    monkeypatch.setattr(pool, "run_jobs", stand_in)
+    monkeypatch.setattr(study, "share_work", lambda *_: None)
+    return stand_in
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_study_leaves_tables_a_picture_a_page_and_a_recommendation(
+    recipe: Path, tmp_path: Path, cells: Cells, capsys: pytest.CaptureFixture[str]
+):
+    output = tmp_path / "out"
+    assert main(["study", str(recipe), "--output", str(output), "--jobs", "3"]) == 0
+    assert cells.names == [f"tone-{n}-{c}-0" for n in (3, "all") for c in ("head", "late", "scratch")]
+    assert cells.options["num_jobs"] == 3 and cells.options["dask"] is None
+    said = capsys.readouterr().out
+    assert "head, 3 recordings: +66.7 [+66.7, +66.7] points fewer missed than from scratch" in said
+    assert (
+        "head: with 3 (16.7 %) no more is missed than by scratch with all (83.3 %): 2.7 times fewer" in said
+    )
+    assert f"recommended policy: from 0 head ({output / 'recommendation.yaml'})" in said
+    assert f"{output / 'study.html'}: 6 of 6 cells" in said and "WARNING" not in said
+    results = rows_of(output / "results.csv")
+    assert [row["choice"] for row in results] == ["head", "late", "scratch"] * 2
+    assert results[0]["missed, noise 10 dB at 600/h"] == "1" and results[0]["clips, clean at 60/h"] == "6"
+    assert [row["training_recordings"] for row in results] == ["3"] * 3 + ["8"] * 3
+    assert len(rows_of(output / "summary.csv")) == 6
+    assert (output / "summary.md").read_text("utf-8").count("\n") == 8
+    html = (output / "study.html").read_text("utf-8")
+    assert "data:image/png;base64," in html and "is not finished" not in html
+    # four negatives of 3 s with gaps of 0.5 s, noise of 2 s, and the four once more at another speed
+    assert float(results[0]["original_hours"]) == pytest.approx(16 / 3600)
+    assert 16 + 4 * (3 / 1.11 + 0.5) < 3600 * float(results[0]["negative_hours"]) < 16 + 4 * (3 / 0.89 + 0.5)
+
+
+def test_the_recommendation_is_what_kws_train_takes(recipe: Path, tmp_path: Path, cells: Cells):
+    assert main(["study", str(recipe), "--output", str(tmp_path / "out")]) == 0
+    table = tmp_path / "out" / "recommendation.yaml"
+    _, settings = read_settings(["tone"], None, [f"train.transfer.auto_table={table}"])
+    policy, reason = choose(settings.transfer, 500)
+    assert policy == "head" and reason.startswith("kws study ")
+
+
+def test_only_what_is_missing_is_run(recipe: Path, tmp_path: Path, cells: Cells):
+    words = ["study", str(recipe), "--output", str(tmp_path / "out")]
+    assert main([*words, "--only", "3-head", "3-scratch"]) == 0
+    assert cells.names == ["tone-3-head-0", "tone-3-scratch-0"]
+    assert "4 of 6 cells are not finished" in (tmp_path / "out" / "study.html").read_text("utf-8")
+    assert main(words) == 0
+    assert len(cells.jobs) == 4 and "tone-3-head-0" not in cells.names
+    assert cells.options["num_finished"] == 2
+    assert main(words) == 0
+    assert cells.jobs == []
+    assert main([*words, "--set", "choices.all={policy: all}"]) == 0  # a further choice: the others stay
+    assert cells.names == ["tone-3-all-0", "tone-all-all-0"]
+
+
+@pytest.mark.parametrize(
+    ("change", "number"),
+    [
+        ("settings.set={train.epochs: 3}", 6),
+        ("choices.head.set={train.learning_rate: 0.1}", 2),
+        ("test_seed=21", 6),
+        ("conditions.clean={snr_db: 30}", 6),
+        ("copies.speed={speed: 0.2}", 6),
+        ("seeds=[1]", 6),
+        ("rates=[600, 50]", 6),
+        ("settings.synthetic=10", 6),
+    ],
+)
+def test_a_finished_cell_of_other_settings_is_not_taken_for_this_one(
+    change: str, number: int, recipe: Path, tmp_path: Path, cells: Cells
+):
+    words = ["study", str(recipe), "--output", str(tmp_path / "out")]
+    assert main(words) == 0 and len(cells.jobs) == 6
+    assert main([*words, "--set", change]) == 0
+    assert len(cells.jobs) == number
+    assert main(words) == 0 and cells.jobs == []
+
+
+def test_other_recordings_are_other_cells(tmp_path: Path, cells: Cells):
+    recipe = write_study(tmp_path, control=False)
+    words = ["study", str(recipe), "--output", str(tmp_path / "out")]
+    assert main(words) == 0
+    drawn = [job.values["positives"] for job in cells.jobs]
+    write_wavs(tmp_path / "train", [spoken(500, seed) for seed in range(8)])
+    assert main(words) == 0 and len(cells.jobs) == len(drawn) == 4
+
+
+def test_auto_is_the_policy_that_it_stands_for_and_runs_nothing_twice(
+    recipe: Path, tmp_path: Path, cells: Cells
+):
+    words = ["study", str(recipe), "--output", str(tmp_path / "out"), "--set", "choices.auto={policy: auto}"]
+    assert main(words) == 0
+    assert len(cells.jobs) == 6  # with 3 and 8 recordings it is `head`
+    rows = [row for row in rows_of(tmp_path / "out" / "results.csv") if row["choice"] in ("auto", "head")]
+    assert {row["policy"] for row in rows} == {"head"} and len(rows) == 4
+    assert len({row["cell"] for row in rows}) == 2
+    table = tmp_path / "auto.yaml"
+    table.write_text("{source: here, policies: [{recordings: 0, policy: late}]}")
+    assert main([*words[:-1], f"choices.auto={{set: {{train.transfer.auto_table: {table}}}}}"]) == 0
+    assert cells.jobs == []  # the same as `late`
+
+
+def test_failures_are_listed_at_the_end_and_stop_nothing(
+    recipe: Path, tmp_path: Path, cells: Cells, capsys: pytest.CaptureFixture[str]
+):
+    cells.failing = ["3-late"]
+    output = tmp_path / "out"
+    assert main(["study", str(recipe), "--output", str(output)]) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == f"FAILED tone-3-late-0: it broke; see {output / 'logs' / 'tone-3-late-0.log'}"
+    assert len(rows_of(output / "results.csv")) == 5
+    cells.failing = []
+    assert main(["study", str(recipe), "--output", str(output)]) == 0
+    assert cells.names == ["tone-3-late-0"]
+
+
+def test_a_report_runs_nothing(
+    recipe: Path, tmp_path: Path, cells: Cells, capsys: pytest.CaptureFixture[str]
+):
+    words = ["study", str(recipe), "--output", str(tmp_path / "out"), "--report"]
+    assert main(words) == 0
+    assert "no cell is finished yet, of 6" in capsys.readouterr().out and cells.jobs == []
+
+
+def test_speakers_on_both_sides_are_said(tmp_path: Path, cells: Cells, capsys: pytest.CaptureFixture[str]):
+    recipe = write_study(tmp_path)
+    rows = [{"path": p, "speaker": "speaker 0"} for p in sorted((tmp_path / "train").iterdir())]
+    write_manifest(tmp_path / "train.jsonl", rows)
+    words = ["study", str(recipe), "--output", str(tmp_path / "out")]
+    source = "keywords=[{keyword: tone, train: [train.jsonl], test: [test.jsonl]}]"
+    assert main([*words, "--set", source]) == 0
+    note = "tone: 1 speakers are both trained and tested on: the misses are too few"
+    assert note in capsys.readouterr().out and note in (tmp_path / "out" / "study.html").read_text("utf-8")
+
+
+def test_clips_that_are_already_in_a_condition_are_taken_as_they_are(tmp_path: Path, cells: Cells):
+    recipe = write_study(tmp_path)
+    conditions = "{clean: test, quiet: quiet}"
+    write_wavs(tmp_path / "quiet", [0.1 * spoken(seed=20 + seed) for seed in range(6)])
+    words = ["study", str(recipe), "--output", str(tmp_path / "out"), "--set"]
+    assert main([*words, f"keywords=[{{keyword: tone, train: [train], test_conditions: {conditions}}}]"]) == 0
+    order = load_config(CellOrder, cells.jobs[0].values)
+    clips = load_test_audio(Path(order.test), order.clips).positives
+    assert list(clips) == ["clean", "quiet"]
+    np.testing.assert_allclose(clips["quiet"][2], 0.1 * clips["clean"][2], atol=2)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--set", "choices.head.policy=hed"],
+            "choices.head: train.transfer.policy: got 'hed', allowed: head",
+        ),
+        (["--set", "choices.head.set={train.epoch: 3}"], "choices.head: train: unknown key `epoch`; did you"),
+        (["--set", "recordings=[3, 100]"], "recordings: got 100, and there are 8 of 'tone' to train on"),
+        (["--set", "negatives=[nowhere]"], "nowhere: no such file or folder"),
+        (["--set", "conditions={a: {snr: 3}}"], "conditions.a: unknown key `snr`; did you mean `snr_db`?"),
+        (["--set", "test_noise=[]"], "noise at 10 dB is wanted and no noise is given"),
+        (["--only", "42"], "--only: no cell is called like 42; one is tone-3-head-0"),
+        (["--jobs", "0"], "--jobs: got 0, allowed: 1 or more"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_before_anything_is(
+    words: list[str],
+    message: str,
+    recipe: Path,
+    tmp_path: Path,
+    cells: Cells,
+    capsys: pytest.CaptureFixture[str],
+):
+    assert main(["study", str(recipe), "--output", str(tmp_path / "out"), *words]) == 2
+    assert message in capsys.readouterr().err and cells.jobs == []
+
+
+def test_a_folder_of_something_else_is_left_alone(
+    recipe: Path, tmp_path: Path, cells: Cells, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "letter.txt").write_text("dear")
+    assert main(["study", str(recipe), "--output", str(tmp_path)]) == 2
+    assert "holds something else than a study; choose another --output" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_settings_become_what_set_takes(tmp_path: Path):
+    settings = SettingsConfig(
+        policy="all",
+        depth=4,
+        weights=Path("enc"),
+        set={"train.learning_rate": 1e-5, "train.regularizers": {"l2_sp": 1}},
+    )
+    pairs = setting_pairs(settings, tmp_path)
+    model, training = read_settings(["a"], None, pairs)
+    assert (model.depth, model.weights) == (4, tmp_path / "enc")
+    assert (training.transfer.policy, training.learning_rate) == ("all", 1e-5)
+    assert training.regularizers == {"l2_sp": 1.0}
+
+
+@pytest.mark.parametrize("place", ["kws/recipes", "benchmarks"])
+def test_the_recipes_that_come_with_it_are_valid(place: str):
+    path = REPOSITORY / place / "study.yaml"
+    config = load_study(path)
+    check_choices(config, path.parent)
+    assert config.control and "late" in config.choices
+
+
+def one_cell(recipe: Path, output: Path, only: str, cells: Cells) -> CellOrder:
+    """Return what the process of a cell would be told, with nothing finished."""
+    assert main(["study", str(recipe), "--output", str(output), "--only", only]) == 0
+    (job,) = cells.jobs
+    for path in (output / "cells").iterdir():
+        path.unlink()
+    return load_config(CellOrder, job.values)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_cell_reads_what_kws_train_trained_and_its_dev_is_read_briefly_without_effect(
+    recipe: Path, tmp_path: Path, cells: Cells
+):
+    from dataclasses import replace
+
+    import torch
+
+    from kws.checkpoint import load_model
+
+    order = replace(one_cell(recipe, tmp_path / "out", "3-late", cells), keep_run=True)
+    result = run_cell(order)
+    assert (result.policy, result.num_recordings, result.identity) == ("late", 3, order.identity)
+    assert set(result.readings) == {"clean", "noise 10 dB"}
+    assert set(result.readings["clean"]) == {"60", "600"} and result.reading("clean", 60.0).clips == 6
+    assert 0 < result.moving_parameters <= result.parameters
+    (run,) = (tmp_path / "out" / "runs").iterdir()
+    again = run_cell(replace(order, held_out=True))
+    assert again.readings == result.readings and again.stored_threshold == result.stored_threshold
+    (other,) = set((tmp_path / "out" / "runs").iterdir()) - {run}
+    tensors = [load_model(folder).state_dict() for folder in (run, other)]
+    for name, tensor in tensors[0].items():
+        torch.testing.assert_close(tensor, tensors[1][name], rtol=0, atol=0)
+    run_cell(replace(order, keep_run=False))
+    assert list((tmp_path / "out" / "runs").iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def finished(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study of two choices and two numbers, killed after its first cell and called again."""
+    output = tmp_path_factory.mktemp("finished") / "out"
+    words = ["study", str(recipe), "--output", str(output), "--jobs", "1", "--set", "control=false"]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen([sys.executable, "-m", "kws", *words], env=environment) as process:
+        end = time.monotonic() + 1000
+        while not list(output.glob("cells/*.json")):
+            assert process.poll() is None and time.monotonic() < end
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+    kept = {path: path.stat().st_mtime_ns for path in output.glob("cells/*.json")}
+    assert len(kept) < 4
+    assert main(words) == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    return output
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2400)
+def test_a_killed_study_goes_on_with_what_it_had(finished: Path):
+    rows = rows_of(finished / "results.csv")
+    assert [(row["choice"], row["recordings"]) for row in rows] == [
+        ("head", "3"),
+        ("late", "3"),
+        ("head", "all"),
+        ("late", "all"),
+    ]
+    for row in rows:
+        assert 0 <= int(row["missed, clean at 600/h"]) <= int(row["missed, clean at 60/h"]) <= 6
+        assert float(row["train_s"]) > 0 and re.fullmatch("[0-9a-f]{12}", row["config_hash"])
+    head, late = rows[:2]
+    assert int(head["moving_parameters"]) < int(late["moving_parameters"])
+    assert list((finished / "runs").iterdir()) == []
+    assert "there is no control" in (finished / "study.html").read_text("utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2400)
+def test_two_dask_workers_give_the_same_table(recipe: Path, finished: Path, tmp_path: Path):
+    distributed = pytest.importorskip("distributed")
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    words = ["study", str(recipe), "--output", str(tmp_path / "out"), "--set", "control=false"]
+    with distributed.LocalCluster(**options) as cluster:
+        assert main([*words, "--dask", cluster.scheduler_address]) == 0
+
+    def told(folder: Path) -> list[dict[str, str]]:
+        """Rows without times, and without the hash that holds the path of the folder."""
+        left_out = ("train_s", "wall_s", "config_hash")
+        rows = rows_of(folder / "results.csv")
+        return [{key: value for key, value in row.items() if key not in left_out} for row in rows]
+
+    assert told(tmp_path / "out") == told(finished)
+
+
+def test_there_is_a_recipe_to_start_from():
+    assert (resources.files("kws.recipes") / "study.yaml").is_file()
