@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from data_prep.augmentation.spec_augment import SpecAugment
+from data_prep.synthesis import espeak
+from data_prep.synthesis.corpus import synthesize_corpus
 from kws import phones
+from kws.cli.pretrain import pretrain as pretrain_command
 from kws.cli.pretrain import texts_as_phones
 from kws.config import load_config
 from kws.encoders.ctc import PhoneRecogniser
@@ -363,6 +367,37 @@ def test_phones_that_training_does_not_hold_are_kept_out_of_it_and_are_errors_el
 def test_the_maps_of_words_are_learnt_from_the_main_output(config: PretrainConfig, folder: Path):
     corpus = load_sources(config.train, folder, texts_as_phones, "per_language")
     assert sorted(str(u.phones) for u in corpus.sample(9).utterances) == sorted(ENGLISH)
+
+
+@pytest.mark.slow
+def test_the_multilingual_recipe_runs_on_a_small_sample(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "STATISTICS_UTTERANCES", 1)
+    for name in ("speechocean762", "ljspeech", "synthetic/train"):
+        rows = [
+            {"path": folder / "wavs" / f"00{n}.wav", "phones": said, "split": split, "duration_s": 0.9}
+            for n, said in enumerate(ENGLISH)
+            for split in espeak.SPLITS
+        ]
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_manifest(tmp_path / f"{name}.jsonl", rows)
+    for split in espeak.SPLITS:
+        voices = espeak.voices(2, accents=("cmn",), split=split)
+        synthesize_corpus(tmp_path / "mandarin", MANDARIN, 2, voices, 1, split)
+    small = ["steps=2", "batch_s=4", "evaluate_every=2", "num_workers=0", "middle=1", "precision=32-true"]
+    small += ["encoder={num_mels: 8, dimension: 12, num_layers: 2, kernel: 3, lookahead: 1}"]
+    small += ["noise=null", "augment_strength=0"]
+    with resources.as_file(resources.files("kws.recipes") / "multilingual.yaml") as recipe:
+        metrics = pretrain_command(recipe, tmp_path / "run", root=tmp_path, overrides=small)
+    assert set(metrics["test_phone_error_rate"]) == {
+        "all",
+        "corpus=speechocean762.jsonl",
+        "corpus=mandarin/test.jsonl",
+        "language=en",
+        "language=cmn",
+    }
+    assert set(load_recogniser(tmp_path / "run").inventories["cmn"]) < set(SYMBOLS)  # of the first two texts
 
 
 @pytest.mark.parametrize(
