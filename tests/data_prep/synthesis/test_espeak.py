@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -117,6 +118,15 @@ def test_what_a_foreign_voice_reads_has_no_tones():
 )
 def test_letters_that_a_voice_does_not_read_are_found(text: str, language: str, unread: str):
     assert espeak.unread_letters(["plain", text], language) == sorted(unread)
+
+
+@pytest.mark.parametrize("language", ["cmn", "yue", "vi", "de", "hi", "ar", "ja"])
+def test_variants_speak_every_language_each_in_its_own_way(language: str):
+    voices = espeak.voices(4, 3, accents=(language,), split="test")
+    assert {voice.language for voice in voices} == {language}
+    said = [espeak.speak("1 2 3", replace(voice, speed_wpm=160, pitch=50)) for voice in voices]
+    assert all(np.abs(waveform).max() > 0.05 for waveform in said)
+    assert len({waveform.tobytes() for waveform in said}) == 4
 
 
 def test_voices_without_a_dictionary_say_nothing_and_are_not_offered():
