@@ -325,7 +325,8 @@ def _train_once(
     save_model(
         output, model, model_config, point, training=to_dict(settings), metrics=metrics, provenance=origin
     )
-    notes = [*prepared.notes, *spoken.notes, f"policy {policy}: {reason}", *doubts]
+    moving = f"policy {policy}: {reason}; moved: {', '.join(outcome['moving'])}"
+    notes = [*prepared.notes, *spoken.notes, moving, *doubts]
     if outcome["resumed"]:
         notes.append("this run was stopped before and went on from its last checkpoint")
     return TrainSummary(output, tuple(notes), metrics)

@@ -66,7 +66,7 @@ def test_a_run_holds_model_thresholds_metrics_and_origin(finished: Path):
     metrics = read_json(finished / "metrics.json")
     assert metrics["thresholds"] == point.thresholds and set(point.thresholds) == {"tone", "other"}
     assert (metrics["policy"], metrics["recordings"], metrics["epochs"]) == ("head", 6, 1)
-    assert metrics["held_out"] is metrics["resumed"] is False
+    assert metrics["held_out"] is metrics["resumed"] is False and metrics["moving"] == ["head"]
     origin = read_json(finished / "provenance.json")
     for name in ("positives.jsonl", "negatives.jsonl"):
         data = (finished / "data" / name).read_bytes()

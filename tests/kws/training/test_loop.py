@@ -76,7 +76,8 @@ def test_learns_to_tell_a_tone_from_noise(data: TrainingData, tmp_path: Path):
     after = read_dev(model, data)
     assert after.loss() < 0.3 * before.loss()
     assert min(clip.max() for clip in after.positives) > 2 * after.negatives.max()
-    assert outcome == {"epochs": 4, "resumed": False, "early_stop": False}
+    moving = ["head", "stem", "layer 1", "layer 2", "layer 3"]
+    assert outcome == {"epochs": 4, "resumed": False, "early_stop": False, "moving": moving}
     assert not model.training
     assert (tmp_path / "log" / "metrics.csv").read_text("utf-8").count("\n") >= 5
     assert list((tmp_path / "tensorboard").iterdir())
@@ -84,13 +85,13 @@ def test_learns_to_tell_a_tone_from_noise(data: TrainingData, tmp_path: Path):
 
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(data: TrainingData, tmp_path: Path):
     whole, stopped = tiny_model(), tiny_model()
-    fit(whole, CONFIG, data, tmp_path / "whole", no_change)
+    first = fit(whole, CONFIG, data, tmp_path / "whole", no_change)
     with pytest.raises(RuntimeError, match="the power went out"):
         fit(stopped, CONFIG, data, tmp_path / "stopped", cut_at(5))  # in the middle of the second round
     assert not same(weights(stopped), weights(whole))
     resumed = tiny_model(seed=9)  # its random start must not matter
     outcome = fit(resumed, CONFIG, data, tmp_path / "stopped", no_change)
-    assert outcome == {"epochs": 3, "resumed": True, "early_stop": False}
+    assert outcome == {**first, "resumed": True} and outcome["epochs"] == 3
     assert same(weights(resumed), weights(whole))
     assert {path.name for path in (tmp_path / "stopped" / "log").iterdir()} >= {
         "metrics-1.csv",
@@ -168,11 +169,8 @@ def test_stops_early_and_takes_the_best_round_with_held_out_recordings_only(
     monkeypatch.setattr(DevScores, "loss", lambda self: next(losses))
     config = replace(CONFIG, epochs=4, steps_per_epoch=1, patience=2)
     model = tiny_model()
-    assert fit(model, config, data, tmp_path / "held_out") == {
-        "epochs": 3,
-        "resumed": False,
-        "early_stop": True,
-    }
+    outcome = fit(model, config, data, tmp_path / "held_out")
+    assert (outcome["epochs"], outcome["resumed"], outcome["early_stop"]) == (3, False, True)
     for name, expected in (("best", True), ("last", False)):
         stored = torch.load(tmp_path / "held_out" / "checkpoints" / f"{name}.ckpt", weights_only=True)
         found = {key.removeprefix("model."): tensor for key, tensor in stored["state_dict"].items()}
