@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from kws.errors import ConfigError
 from kws.transfer.registry import AUTO, build_policy
@@ -13,15 +14,18 @@ class TransferConfig:
     """Which parts of the model training may change."""
 
     policy: str = "auto"
-    """head: new layers only; early: also the first encoder layers; late: also the last ones; all: everything;
-    discriminative: everything, the lower the slower; scratch: everything, from random weights (the control);
-    auto: chosen by the number of recordings."""
+    """Name of a policy, see :func:`kws.transfer.available_policies`; auto: by the number of recordings."""
     num_layers: int = 3
-    """Encoder layers that move under ``early``, ``late`` and ``surgical``."""
+    """Encoder layers that move under ``early`` (and the stem), ``late`` and ``surgical`` (the stem counts as
+    one); more than there are is everything."""
     encoder_rate: float = 0.3
     """Learning rate of borrowed layers, as a share of the head's."""
     decay: float = 0.8
     """Under ``discriminative``, each layer's rate as a share of the next higher one's."""
+    direction: Literal["down", "up"] = "down"
+    """Under ``gradual``, which part moves first: ``down`` the uppermost layer, ``up`` the stem."""
+    thaw: float = 0.5
+    """Under ``gradual``, share of the training after which everything moves."""
     auto_late_from: int = 10
     """Under ``auto``, the last layers move from this many recordings on, only the head below (RESULTS.md)."""
 
@@ -29,9 +33,13 @@ class TransferConfig:
         if self.policy != AUTO:
             build_policy(self.policy)
         if self.num_layers < 1:
-            raise ConfigError(f"transfer.num_layers: got {self.num_layers}, allowed: 1 or more")
-        if not 0 < self.encoder_rate <= 1 or not 0 < self.decay <= 1:
-            raise ConfigError("transfer.encoder_rate and transfer.decay: allowed: above 0, at most 1")
+            raise ConfigError(f"train.transfer.num_layers: got {self.num_layers}, allowed: 1 or more")
+        for name in ("encoder_rate", "decay"):
+            rate = getattr(self, name)
+            if not 0 < rate <= 1:
+                raise ConfigError(f"train.transfer.{name}: got {rate}, allowed: above 0, at most 1")
+        if not 0 < self.thaw < 1:
+            raise ConfigError(f"train.transfer.thaw: got {self.thaw}, allowed: above 0, below 1")
 
 
 def choose(config: TransferConfig, num_recordings: int) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from kws.errors import ConfigError
 from kws.transfer import fixed
 from kws.transfer.base import Policy
+from kws.transfer.gradual import Gradual
 
 AUTO = "auto"
 """Not a policy: stands for the one that the number of recordings calls for."""
@@ -17,6 +18,7 @@ _POLICIES: dict[str, Callable[[], Policy]] = {
     "late": fixed.Late,
     "all": fixed.All,
     "discriminative": fixed.Discriminative,
+    "gradual": Gradual,
     "scratch": fixed.Scratch,
 }
 

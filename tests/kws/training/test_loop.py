@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from kws.data import AudioStore, Augment, BatchConfig
 from kws.errors import ConfigError
 from kws.evaluation.thresholds import DevScores
 from kws.model import WakeWordModel
-from kws.training.loop import TrainConfig, TrainingData, fit, read_dev
+from kws.training.loop import KeywordTask, TrainConfig, TrainingData, fit, read_dev
 from kws.transfer import TransferConfig
 from tests.support.training import noise, spoken, tiny_model, tone, write_utterances
 
@@ -83,15 +84,28 @@ def test_learns_to_tell_a_tone_from_noise(data: TrainingData, tmp_path: Path):
     assert list((tmp_path / "tensorboard").iterdir())
 
 
-def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(data: TrainingData, tmp_path: Path):
-    whole, stopped = tiny_model(), tiny_model()
-    first = fit(whole, CONFIG, data, tmp_path / "whole", no_change)
+@pytest.mark.parametrize(
+    "transfer",
+    [
+        CONFIG.transfer,
+        TransferConfig("gradual", thaw=0.8),  # parts open before and after it is stopped
+        TransferConfig("gradual", direction="up", thaw=0.8),
+    ],
+    ids=lambda transfer: f"{transfer.policy} {transfer.direction}",
+)
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(
+    data: TrainingData, tmp_path: Path, transfer: TransferConfig
+):
+    config, whole, stopped = replace(CONFIG, transfer=transfer), tiny_model(), tiny_model()
+    first = fit(whole, config, data, tmp_path / "whole", no_change)
+    torch.manual_seed(20)
     with pytest.raises(RuntimeError, match="the power went out"):
-        fit(stopped, CONFIG, data, tmp_path / "stopped", cut_at(5))  # in the middle of the second round
+        fit(stopped, config, data, tmp_path / "stopped", cut_at(5))  # in the middle of the second round
     assert not same(weights(stopped), weights(whole))
     resumed = tiny_model(seed=9)  # its random start must not matter
-    outcome = fit(resumed, CONFIG, data, tmp_path / "stopped", no_change)
+    outcome = fit(resumed, config, data, tmp_path / "stopped", no_change)
     assert outcome == {**first, "resumed": True} and outcome["epochs"] == 3
+    assert weights(whole).keys() == weights(tiny_model()).keys()
     assert same(weights(resumed), weights(whole))
     assert {path.name for path in (tmp_path / "stopped" / "log").iterdir()} >= {
         "metrics-1.csv",
@@ -152,6 +166,65 @@ def test_frozen_layers_are_bit_identical_after_training(data: TrainingData, tmp_
     for name, tensor in weights(model).items():
         moves = name.startswith(("head.", "encoder.stem.", "encoder.layers.0."))
         assert torch.equal(tensor, before[name]) is not moves, name
+
+
+def recorded(
+    model: WakeWordModel, config: TrainConfig, data: TrainingData, output: Path, patch: pytest.MonkeyPatch
+) -> list[tuple[dict[str, torch.Tensor], dict[str, float]]]:
+    """Train and return, after each step, weights and the steps that AdamW has made of each parameter."""
+    steps: list[tuple[dict[str, torch.Tensor], dict[str, float]]] = []
+
+    def after_step(task: KeywordTask, *_: object) -> None:
+        state = task.optimizers().optimizer.state
+        counts = {name: float(state[p]["step"]) for name, p in model.named_parameters() if p in state}
+        steps.append((weights(model), counts))
+
+    patch.setattr(KeywordTask, "on_train_batch_end", after_step)
+    fit(model, config, data, output, no_change)
+    return steps
+
+
+@pytest.mark.parametrize("direction", ["down", "up"])
+def test_a_part_is_frozen_until_it_opens_and_starts_gently_without_old_moments(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, direction: Literal["down", "up"]
+):
+    order = ["encoder.stem.", *(f"encoder.layers.{number}." for number in range(3))]
+    opens = dict(zip(order if direction == "up" else order[::-1], (2, 4, 6, 8), strict=True))
+    transfer = TransferConfig("gradual", direction=direction, thaw=0.6)  # 12 steps: 1.8, 3.6, 5.4, 7.2
+    config = replace(CONFIG, transfer=transfer, steps_per_epoch=4, warmup=0.25, weight_decay=0.0)
+    start = weights(tiny_model())
+    steps = recorded(tiny_model(), config, data, tmp_path / "gradual", monkeypatch)
+    assert len(steps) == 12
+    for number, (found, counts) in enumerate(steps):
+        before = steps[number - 1][0] if number else start
+        for name in found:
+            opening = next((step for part, step in opens.items() if name.startswith(part)), 0)
+            waits = number < opening or "frontend" in name
+            assert torch.equal(found[name], start[name]) is waits, (number, name)
+            assert torch.equal(found[name], before[name]) is waits, (number, name)
+            assert counts.get(name, 0.0) == (0 if waits else number + 1 - opening)
+
+    # AdamW's first step is as long as its rate; of 12 steps the rate rises over 3 from where a part opens
+    first = next(part for part, step in opens.items() if step == 2)
+    moved = max(float((steps[2][0][n] - start[n]).abs().max()) for n in start if n.startswith(first))
+    assert moved == pytest.approx(0.01 * 1.0 * 0.3 * (2 + 1 - 1.8) / 3, rel=1e-3)
+
+    alone = recorded(
+        tiny_model(), replace(config, transfer=TransferConfig("head")), data, tmp_path / "head", monkeypatch
+    )
+    for number in (0, 1):  # before any part opens it is the policy `head`, clipping of gradients included
+        assert same(steps[number][0], alone[number][0])
+    assert not same(steps[2][0], alone[2][0])
+
+
+def test_a_run_that_stops_early_says_only_what_it_moved(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    losses = iter([0.5, 0.7, 0.9])
+    monkeypatch.setattr(DevScores, "loss", lambda self: next(losses))
+    transfer = TransferConfig("gradual", thaw=0.8)  # 8 steps, of which 3 are made: from 1.6, 3.2, 4.8, 6.4 on
+    config = replace(CONFIG, transfer=transfer, epochs=8, steps_per_epoch=1, patience=2)
+    assert fit(tiny_model(), config, data, tmp_path)["moving"] == ["head", "layer 3"]
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(data: TrainingData, tmp_path: Path):
