@@ -8,6 +8,7 @@ from kws.errors import ConfigError
 from kws.transfer import fixed
 from kws.transfer.base import Policy
 from kws.transfer.gradual import Gradual
+from kws.transfer.surgical import Surgical
 
 AUTO = "auto"
 """Not a policy: stands for the one that the number of recordings calls for."""
@@ -19,6 +20,7 @@ _POLICIES: dict[str, Callable[[], Policy]] = {
     "all": fixed.All,
     "discriminative": fixed.Discriminative,
     "gradual": Gradual,
+    "surgical": Surgical,
     "scratch": fixed.Scratch,
 }
 

@@ -41,6 +41,7 @@ def layers(*numbers: int) -> list[str]:
         ("all", {"head": 1.0, **dict.fromkeys(["stem", *layers(1, 2, 3, 4)], 0.3)}),
         ("scratch", {"head": 1.0, **dict.fromkeys(["stem", *layers(1, 2, 3, 4)], 1.0)}),
         ("gradual", {"head": 1.0, **dict.fromkeys(["stem", *layers(1, 2, 3, 4)], 0.3)}),
+        ("surgical", {"head": 1.0, "stem": 0.3, "layer 1": 0.3}),
         (
             "discriminative",
             {
@@ -61,18 +62,20 @@ def test_each_policy_moves_its_layers_at_its_rates(policy: str, expected: dict[s
 
 
 @pytest.mark.parametrize(
-    ("num_layers", "early", "late"),
+    ("num_layers", "early", "late", "surgical"),
     [
-        (1, ["stem", *layers(1)], layers(4)),
-        (2, ["stem", *layers(1, 2)], layers(3, 4)),
-        (3, ["stem", *layers(1, 2, 3)], layers(2, 3, 4)),
-        (4, ["stem", *layers(1, 2, 3, 4)], layers(1, 2, 3, 4)),
-        (5, *[["stem", *layers(1, 2, 3, 4)]] * 2),
-        (9, *[["stem", *layers(1, 2, 3, 4)]] * 2),
+        (1, ["stem", *layers(1)], layers(4), ["stem"]),
+        (2, ["stem", *layers(1, 2)], layers(3, 4), ["stem", *layers(1)]),
+        (3, ["stem", *layers(1, 2, 3)], layers(2, 3, 4), ["stem", *layers(1, 3)]),
+        (4, ["stem", *layers(1, 2, 3, 4)], layers(1, 2, 3, 4), ["stem", *layers(1, 2, 3)]),
+        (5, *[["stem", *layers(1, 2, 3, 4)]] * 3),
+        (9, *[["stem", *layers(1, 2, 3, 4)]] * 3),
     ],
 )
-def test_so_many_layers_move_as_are_asked_for(num_layers: int, early: list[str], late: list[str]):
-    for policy, parts in (("early", early), ("late", late)):
+def test_so_many_layers_move_as_are_asked_for(
+    num_layers: int, early: list[str], late: list[str], surgical: list[str]
+):
+    for policy, parts in (("early", early), ("late", late), ("surgical", surgical)):
         assert groups_of(policy, num_layers, depth=4) == {"head": 1.0, **dict.fromkeys(parts, 0.3)}
 
 

@@ -90,6 +90,7 @@ def test_learns_to_tell_a_tone_from_noise(data: TrainingData, tmp_path: Path):
         CONFIG.transfer,
         TransferConfig("gradual", thaw=0.8),  # parts open before and after it is stopped
         TransferConfig("gradual", direction="up", thaw=0.8),
+        TransferConfig("surgical", num_layers=2),
     ],
     ids=lambda transfer: f"{transfer.policy} {transfer.direction}",
 )
@@ -225,6 +226,24 @@ def test_a_run_that_stops_early_says_only_what_it_moved(
     transfer = TransferConfig("gradual", thaw=0.8)  # 8 steps, of which 3 are made: from 1.6, 3.2, 4.8, 6.4 on
     config = replace(CONFIG, transfer=transfer, epochs=8, steps_per_epoch=1, patience=2)
     assert fit(tiny_model(), config, data, tmp_path)["moving"] == ["head", "layer 3"]
+
+
+def test_surgical_moves_the_parts_that_the_data_pull_at_most_and_keeps_to_them(
+    data: TrainingData, tmp_path: Path
+):
+    model, names = tiny_model(), ["stem", "layer 1", "layer 2", "layer 3"]
+    start, config = weights(model), replace(CONFIG, transfer=TransferConfig("surgical", num_layers=2))
+    moving = fit(model, config, data, tmp_path / "one", no_change)["moving"]
+    told = torch.load(tmp_path / "one" / "checkpoints" / "last.ckpt", weights_only=True)["signals"]
+    largest = sorted(names, key=lambda name: told[names.index(name)])[2:]
+    assert moving == ["head", *sorted(largest, key=names.index)]
+    modules = {"stem": "encoder.stem.", **{f"layer {n}": f"encoder.layers.{n - 1}." for n in (1, 2, 3)}}
+    for name, tensor in weights(model).items():
+        for part, prefix in modules.items():
+            if name.startswith(prefix):
+                assert torch.equal(tensor, start[name]) is (part not in moving), name
+    other = fit(tiny_model(seed=9), config, data, tmp_path / "other", no_change)["moving"]
+    assert other != moving  # so the run that goes on in the test above has kept what it was told
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(data: TrainingData, tmp_path: Path):
