@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from kws.errors import ConfigError
 from kws.transfer import fixed
+from kws.transfer.adapters import Adapters
 from kws.transfer.base import Policy
 from kws.transfer.gradual import Gradual
 from kws.transfer.surgical import Surgical
@@ -21,6 +22,7 @@ _POLICIES: dict[str, Callable[[], Policy]] = {
     "discriminative": fixed.Discriminative,
     "gradual": Gradual,
     "surgical": Surgical,
+    "adapters": Adapters,
     "scratch": fixed.Scratch,
 }
 

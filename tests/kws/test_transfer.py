@@ -15,6 +15,8 @@ from kws.transfer.base import ParameterGroup, Policy
 from tests.support.training import tiny_model, tiny_weights
 
 APPLIED = available_policies()
+MATRICES = ("expand.weight", "project.weight")
+"""What moves of a layer under ``adapters``."""
 
 
 def apply(model: WakeWordModel, config: TransferConfig) -> tuple[Policy, list[ParameterGroup]]:
@@ -42,6 +44,7 @@ def layers(*numbers: int) -> list[str]:
         ("scratch", {"head": 1.0, **dict.fromkeys(["stem", *layers(1, 2, 3, 4)], 1.0)}),
         ("gradual", {"head": 1.0, **dict.fromkeys(["stem", *layers(1, 2, 3, 4)], 0.3)}),
         ("surgical", {"head": 1.0, "stem": 0.3, "layer 1": 0.3}),
+        ("adapters", {"head": 1.0, **dict.fromkeys(layers(1, 2, 3, 4), 1.0)}),
         (
             "discriminative",
             {
@@ -107,7 +110,8 @@ def test_frozen_weights_stay_bit_identical_and_every_other_one_moves(policy: str
         part = name.split(".")[1 if name.startswith("encoder") else 0]  # head, stem, frontend or layers
         if part == "layers":
             part = f"layer {int(name.split('.')[2]) + 1}"
-        assert torch.equal(tensor, before[name]) is (part not in moving), name
+        moves = part in moving and (policy != "adapters" or part == "head" or name.endswith(MATRICES))
+        assert torch.equal(tensor, before[name]) is not moves, name
 
 
 @pytest.mark.parametrize("policy", APPLIED)
@@ -120,7 +124,8 @@ def test_frozen_parts_stay_in_eval_mode_and_take_no_gradient(policy: str):
     parts |= {f"layer {number}": layer for number, layer in enumerate(model.encoder.layers, start=1)}
     for name, part in parts.items():
         assert {module.training for module in part.modules()} == {name in moving}
-        assert {parameter.requires_grad for parameter in part.parameters()} == {name in moving}
+        beside = {False} if policy == "adapters" and name in layers(1, 2, 3, 4) else set()  # the weights
+        assert {parameter.requires_grad for parameter in part.parameters()} == {name in moving} | beside
     model.eval()
     assert not any(module.training for module in model.modules())
 
@@ -160,9 +165,12 @@ def test_auto_goes_by_the_number_of_recordings_and_says_why():
             "policy: got 'some', allowed: head, early, late, all, .*scratch, auto",
         ),
         ({"num_layers": 0}, "transfer.num_layers: got 0, allowed: 1 or more"),
+        ({"adapter_rank": 0}, "transfer.adapter_rank: got 0, allowed: 1 or more"),
         ({"encoder_rate": 0.0}, "transfer.encoder_rate: got 0.0, allowed: above 0, at most 1"),
         ({"decay": 1.1}, "transfer.decay: got 1.1, allowed: above 0, at most 1"),
+        ({"adapter_rate": 2.0}, "transfer.adapter_rate: got 2.0, allowed: above 0, at most 1"),
         ({"thaw": 1.0}, "transfer.thaw: got 1.0, allowed: above 0, below 1"),
+        ({"adapter_alpha": 0.0}, "transfer.adapter_alpha: got 0.0, allowed: above 0"),
     ],
 )
 def test_settings_out_of_range_are_refused(values: dict[str, float], message: str):

@@ -91,6 +91,7 @@ def test_learns_to_tell_a_tone_from_noise(data: TrainingData, tmp_path: Path):
         TransferConfig("gradual", thaw=0.8),  # parts open before and after it is stopped
         TransferConfig("gradual", direction="up", thaw=0.8),
         TransferConfig("surgical", num_layers=2),
+        TransferConfig("adapters", adapter_rank=2),
     ],
     ids=lambda transfer: f"{transfer.policy} {transfer.direction}",
 )
