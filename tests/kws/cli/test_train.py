@@ -31,8 +31,10 @@ from kws.cli.recordings import (
 )
 from kws.cli.train import gain_note, load_audio
 from kws.encoders.sources.embedded_weights import load_recogniser
+from kws.heads import available_heads
 from kws.training import loop
 from kws.training.loop import fit
+from kws.transfer import available_policies
 from tests.support.training import (
     noise,
     spoken,
@@ -149,6 +151,20 @@ def test_a_model_with_merged_adapters_is_exported(recordings: Path, tmp_path: Pa
     found = Detector(export(run, tmp_path / "model.onnx")).scores(waveform)
     expected = load_model(run).scores(torch.from_numpy(waveform)[None])[0].numpy()
     np.testing.assert_allclose(found, expected, atol=ONNX, rtol=0)
+
+
+def test_help_names_every_policy_and_head_without_torch_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def shown() -> str:
+        with pytest.raises(SystemExit):
+            main(["train", "--help"])
+        return " ".join(capsys.readouterr().out.split())
+
+    assert f"which layers move: {', '.join(available_policies())} or auto" in shown()
+    assert f"stacked on the encoder: {', '.join(available_heads())} (default: conv)" in shown()
+    monkeypatch.setitem(sys.modules, "kws.transfer", None)
+    assert 'which layers move: those that `pip install "kws[train]"` brings or auto' in shown()
 
 
 def test_a_finished_run_is_not_trained_again_unless_asked(
