@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kws.cli.known import Known
 from kws.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,11 +64,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", type=Path, required=True, help="folder of the run")
     add(
         "--policy",
-        help="which layers move: head, early, late, all, discriminative, scratch or auto "
-        "(default: auto, by the number of recordings)",
+        choices=Known("kws.transfer", "available_policies"),
+        metavar="NAME",
+        help="which layers move: %(choices)s or auto (default: auto, by the number of recordings)",
     )
     add("--depth", type=int, help="encoder layers to keep (default: 6)")
-    add("--head", help="linear, conv, gru or attention (default: conv)")
+    add(
+        "--head",
+        choices=Known("kws.heads", "available_heads"),
+        metavar="NAME",
+        help="what is stacked on the encoder: %(choices)s (default: conv)",
+    )
     add("--encoder", help="name of the encoder (default: embedded)")
     add("--weights", type=Path, help="local weights of the encoder (default: what ships, or a download)")
     add(
@@ -325,7 +332,8 @@ def _train_once(
     save_model(
         output, model, model_config, point, training=to_dict(settings), metrics=metrics, provenance=origin
     )
-    notes = [*prepared.notes, *spoken.notes, f"policy {policy}: {reason}", *doubts]
+    moving = f"policy {policy}: {reason}; moved: {', '.join(outcome['moving'])}"
+    notes = [*prepared.notes, *spoken.notes, moving, *doubts]
     if outcome["resumed"]:
         notes.append("this run was stopped before and went on from its last checkpoint")
     return TrainSummary(output, tuple(notes), metrics)

@@ -34,7 +34,7 @@ from kws.training.logs import keep_earlier_log
 from kws.training.scan import hard_windows, score_clips, score_stream
 from kws.training.schedule import scheduled
 from kws.training.signals import gradient_signals
-from kws.transfer import TransferConfig, apply_policy
+from kws.transfer import TransferConfig, apply_policy, open_groups
 
 logger = logging.getLogger(__name__)
 
@@ -129,23 +129,41 @@ class TrainingData:
 
 
 class KeywordTask(lightning.LightningModule):
-    """One step and one evaluation of keyword training."""
+    """One step and one evaluation of keyword training.
+
+    Args:
+        model: see :func:`fit`, as ``config`` and ``data``.
+        batches: what is trained on.
+        signals: what a policy was told of the data before a run was stopped; None asks when a policy does.
+    """
 
     def __init__(
-        self, model: WakeWordModel, config: TrainConfig, data: TrainingData, batches: KeywordBatches
+        self,
+        model: WakeWordModel,
+        config: TrainConfig,
+        data: TrainingData,
+        batches: KeywordBatches,
+        signals: list[float] | None = None,
     ) -> None:
         super().__init__()
         self.model, self.config, self.data, self.batches = model, config, data, batches
         self.num_steps = config.epochs * config.steps_per_epoch
         self.loss = build_loss(config.loss)
-        self.policy, self.groups = apply_policy(
-            model, config.transfer, lambda: gradient_signals(model, self.loss, batches)
-        )
+        self.signals = signals
+        self.policy, self.groups = apply_policy(model, config.transfer, self.ask)
         self.regularizers = nn.ModuleDict(
             {name: build_regularizer(name, model) for name in config.regularizers}
         )
         self.balance = build_balance(config.balance, {"keyword": 1.0, **config.regularizers})
-        self.shared = () if len(self.groups) == 1 else self.groups[-1].parameters
+
+    def ask(self) -> list[float]:
+        """Return how much each borrowed part has to change by the data, the same in a run that goes on."""
+        self.signals = self.signals or gradient_signals(self.model, self.loss, self.batches)
+        return self.signals
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what the policy was told."""
+        checkpoint["signals"] = self.signals
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of this round, with hard negatives mined by the model as it is now."""
@@ -167,11 +185,13 @@ class KeywordTask(lightning.LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Return the loss of one batch; dropout follows seed and step, so a resumed run goes on alike."""
         torch.manual_seed(self.config.seed * 1_000_003 + self.global_step)
+        progress = self.global_step / self.num_steps
+        moving = open_groups(self.model, self.groups, progress)
         logits, features, frames = self.model.walk(batch.waveform, batch.lengths)
-        step = Step(batch, features.float(), frames, logits.float(), self.global_step / self.num_steps)
+        step = Step(batch, features.float(), frames, logits.float(), progress)
         losses = {"keyword": self.loss(step.logits, batch)}
         losses |= {name: term(self.model, step) for name, term in self.regularizers.items()}
-        loss = self.balance(losses, self.shared)
+        loss = self.balance(losses, moving[-1].parameters if len(moving) > 1 else ())
         if not torch.isfinite(loss):
             raise ConfigError(
                 f"step {self.global_step}: the loss is not finite; lower learning_rate or check the audio"
@@ -247,7 +267,7 @@ def fit(
         output: gets ``checkpoints/``, ``log/`` (CSV) and ``tensorboard/``.
         augment: waveform augmentation, ``augment(waveform, item_id, seed, epoch)``.
     Returns:
-        Rounds done, and whether training resumed.
+        Rounds done, whether training resumed, and the names of the parts that were moved.
     """
     batches = KeywordBatches(
         data.positives,
@@ -261,9 +281,11 @@ def fit(
         confusables=data.confusables,
         synthetic=data.synthetic,
     )
-    task = KeywordTask(model, config, data, batches)
     folder = output / "checkpoints"
     last = folder / "last.ckpt"
+    resume = last.exists()
+    signals = _read_checkpoint(last).get("signals") if resume else None
+    task = KeywordTask(model, config, data, batches, signals)
     best = ModelCheckpoint(folder, "best", monitor="dev_loss", enable_version_counter=False)
     latest = ModelCheckpoint(
         folder, "last", enable_version_counter=False
@@ -287,20 +309,25 @@ def fit(
         callbacks=callbacks,
         enable_model_summary=False,
     )
-    resume = last.exists()
     if resume:
         keep_earlier_log(output / "log")
     # dev is read as a whole, in one validation step
     one_reading: DataLoader[Tensor] = DataLoader([torch.zeros(1)], batch_size=None)  # type: ignore[arg-type]
     trainer.fit(task, val_dataloaders=one_reading, ckpt_path=str(last) if resume else None, weights_only=True)
     if data.held_out and best.best_model_path:
-        tensors = torch.load(best.best_model_path, weights_only=True, map_location="cpu")["state_dict"]
+        tensors = _read_checkpoint(best.best_model_path)["state_dict"]
         of_model = {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
         model.load_state_dict(of_model)
     task.policy.finish(model)
     model.eval()
+    done = (trainer.global_step - 1) / task.num_steps
     return {
         "epochs": trainer.current_epoch,
         "resumed": resume,
         "early_stop": trainer.current_epoch < config.epochs,
+        "moving": [group.name for group in task.groups if group.opens <= done],
     }
+
+
+def _read_checkpoint(path: str | Path) -> dict[str, Any]:
+    return torch.load(path, weights_only=True, map_location="cpu")

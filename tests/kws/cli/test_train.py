@@ -30,9 +30,20 @@ from kws.cli.recordings import (
     words_of,
 )
 from kws.cli.train import gain_note, load_audio
+from kws.encoders.sources.embedded_weights import load_recogniser
+from kws.heads import available_heads
 from kws.training import loop
 from kws.training.loop import fit
-from tests.support.training import noise, spoken, tiny_weights, train_words, write_manifest, write_wavs
+from kws.transfer import available_policies
+from tests.support.training import (
+    noise,
+    spoken,
+    tiny_model,
+    tiny_weights,
+    train_words,
+    write_manifest,
+    write_wavs,
+)
 from tests.tolerances import ONNX
 
 REPOSITORY = Path(__file__).parents[3]
@@ -66,7 +77,7 @@ def test_a_run_holds_model_thresholds_metrics_and_origin(finished: Path):
     metrics = read_json(finished / "metrics.json")
     assert metrics["thresholds"] == point.thresholds and set(point.thresholds) == {"tone", "other"}
     assert (metrics["policy"], metrics["recordings"], metrics["epochs"]) == ("head", 6, 1)
-    assert metrics["held_out"] is metrics["resumed"] is False
+    assert metrics["held_out"] is metrics["resumed"] is False and metrics["moving"] == ["head"]
     origin = read_json(finished / "provenance.json")
     for name in ("positives.jsonl", "negatives.jsonl"):
         data = (finished / "data" / name).read_bytes()
@@ -96,6 +107,64 @@ def test_the_exported_run_scores_like_the_trained_model(finished: Path, tmp_path
     waveform = np.concatenate([noise(1.0), spoken(), spoken(400)])[:38_400]
     expected = load_model(finished).scores(torch.from_numpy(waveform)[None])[0].numpy()
     np.testing.assert_allclose(detector.scores(waveform), expected, atol=ONNX, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("policy", "more", "moving"),
+    [
+        # three parts open at 23, 47 and 70 %, the last of two steps is at 50 %
+        ("gradual", ("direction=up", "thaw=0.7"), ["head", "stem", "layer 1"]),
+        ("surgical", ("num_layers=3",), ["head", "stem", "layer 1", "layer 2"]),
+        ("adapters", ("adapter_rank=2",), ["head", "layer 1", "layer 2"]),
+    ],
+)
+def test_each_way_to_transfer_leaves_a_plain_model_and_says_what_it_moved(
+    recordings: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    policy: str,
+    more: tuple[str, ...],
+    moving: list[str],
+):
+    from safetensors import safe_open
+
+    run = tmp_path / "run"
+    settings = [word for key in more for word in ("--set", f"train.transfer.{key}")]
+    assert main(train_words(recordings, run, "--policy", policy, *settings)) == 0
+    assert f"note: policy {policy}: asked for; moved: {', '.join(moving)}" in capsys.readouterr().out
+    metrics = read_json(run / "metrics.json")
+    assert (metrics["policy"], metrics["moving"]) == (policy, moving)
+    with safe_open(run / "weights.safetensors", "pt") as file:
+        assert set(file.keys()) == set(tiny_model(depth=2).state_dict())
+    source = load_recogniser(recordings / "encoder").encoder
+    for number, layer in enumerate(load_model(run).encoder.layers):
+        kept = torch.equal(layer.expand.weight, source.layers[number].expand.weight)
+        assert kept is (f"layer {number + 1}" not in moving)
+
+
+@pytest.mark.slow
+def test_a_model_with_merged_adapters_is_exported(recordings: Path, tmp_path: Path):
+    from export.to_onnx import export
+
+    run, waveform = tmp_path / "run", np.concatenate([noise(1.0), spoken()])[:25_600]
+    assert main(train_words(recordings, run, "--policy", "adapters")) == 0
+    found = Detector(export(run, tmp_path / "model.onnx")).scores(waveform)
+    expected = load_model(run).scores(torch.from_numpy(waveform)[None])[0].numpy()
+    np.testing.assert_allclose(found, expected, atol=ONNX, rtol=0)
+
+
+def test_help_names_every_policy_and_head_without_torch_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def shown() -> str:
+        with pytest.raises(SystemExit):
+            main(["train", "--help"])
+        return " ".join(capsys.readouterr().out.split())
+
+    assert f"which layers move: {', '.join(available_policies())} or auto" in shown()
+    assert f"stacked on the encoder: {', '.join(available_heads())} (default: conv)" in shown()
+    monkeypatch.setitem(sys.modules, "kws.transfer", None)
+    assert 'which layers move: those that `pip install "kws[train]"` brings or auto' in shown()
 
 
 def test_a_finished_run_is_not_trained_again_unless_asked(
