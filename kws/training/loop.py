@@ -24,11 +24,12 @@ from torch.utils.data import DataLoader
 
 from kws.balances import build_balance
 from kws.data import AudioStore, Augment, BatchConfig, KeywordBatches, Synthetic
+from kws.encoders.ctc import PhoneRecogniser
 from kws.errors import ConfigError
 from kws.evaluation.thresholds import DevScores, choose_operating_point
 from kws.losses import build_loss
 from kws.model import WakeWordModel
-from kws.regularizers import Step, build_regularizer, check_weights
+from kws.regularizers import Resources, Step, build_regularizer, check_weights
 from kws.structs import Batch
 from kws.training.logs import keep_earlier_log
 from kws.training.scan import hard_windows, score_clips, score_stream
@@ -50,7 +51,8 @@ class TrainConfig:
     loss: str = "max_pooling"
     """Detection loss: see :func:`kws.losses.available_losses`."""
     regularizers: dict[str, float] = field(default_factory=dict)
-    """Terms beside it and their weights, such as ``{l2_sp: 0.01}``: see :mod:`kws.regularizers`."""
+    """Terms beside it and their weights, such as ``{l2_sp: 0.01}``: see :mod:`kws.regularizers`. Those that
+    stay near the source (l2_sp, ewc, feature_matching, distillation) `kws train` leaves out from scratch."""
     balance: str = "fixed"
     """How the terms are added: see :func:`kws.balances.available_balances`."""
     epochs: int = 8
@@ -132,7 +134,12 @@ class KeywordTask(lightning.LightningModule):
     """One step and one evaluation of keyword training."""
 
     def __init__(
-        self, model: WakeWordModel, config: TrainConfig, data: TrainingData, batches: KeywordBatches
+        self,
+        model: WakeWordModel,
+        config: TrainConfig,
+        data: TrainingData,
+        batches: KeywordBatches,
+        recogniser: PhoneRecogniser | None = None,
     ) -> None:
         super().__init__()
         self.model, self.config, self.data, self.batches = model, config, data, batches
@@ -141,8 +148,9 @@ class KeywordTask(lightning.LightningModule):
         self.policy, self.groups = apply_policy(
             model, config.transfer, lambda: gradient_signals(model, self.loss, batches)
         )
+        resources = Resources(batches.batch, recogniser)
         self.regularizers = nn.ModuleDict(
-            {name: build_regularizer(name, model) for name in config.regularizers}
+            {name: build_regularizer(name, model, resources) for name in config.regularizers}
         )
         self.balance = build_balance(config.balance, {"keyword": 1.0, **config.regularizers})
         self.shared = () if len(self.groups) == 1 else self.groups[-1].parameters
@@ -201,6 +209,7 @@ class KeywordTask(lightning.LightningModule):
         groups = [{"params": list(g.parameters), "lr": config.learning_rate * g.rate} for g in self.groups]
         opens = [group.opens for group in self.groups]
         beside = [*self.regularizers.parameters(), *self.balance.parameters()]
+        beside = [parameter for parameter in beside if parameter.requires_grad]
         if beside:
             groups.append({"params": beside, "weight_decay": 0.0})
             opens.append(0.0)
@@ -237,6 +246,7 @@ def fit(
     data: TrainingData,
     output: Path,
     augment: Augment | None = None,
+    recogniser: PhoneRecogniser | None = None,
 ) -> dict[str, Any]:
     """Train ``model`` in place; called again after a kill, it goes on from the last finished round.
 
@@ -246,6 +256,7 @@ def fit(
         data: audio.
         output: gets ``checkpoints/``, ``log/`` (CSV) and ``tensorboard/``.
         augment: waveform augmentation, ``augment(waveform, item_id, seed, epoch)``.
+        recogniser: the model's source with its phone outputs, for regularisers that need them.
     Returns:
         Rounds done, and whether training resumed.
     """
@@ -261,7 +272,7 @@ def fit(
         confusables=data.confusables,
         synthetic=data.synthetic,
     )
-    task = KeywordTask(model, config, data, batches)
+    task = KeywordTask(model, config, data, batches, recogniser)
     folder = output / "checkpoints"
     last = folder / "last.ckpt"
     best = ModelCheckpoint(folder, "best", monitor="dev_loss", enable_version_counter=False)
