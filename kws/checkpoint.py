@@ -103,8 +103,7 @@ def load_model(folder: str | Path) -> WakeWordModel:
         ConfigError: the configuration holds an unknown key.
     """
     folder = Path(folder)
-    values = _model_values(folder)
-    config = load_config(ModelConfig, values["model"], f"{folder / CONFIG}: model")
+    values, config = _model_values(folder), load_model_config(folder)
     try:
         encoder = truncate(build_encoder(config.encoder, values["encoder_shape"]), config.depth)
     except ConfigError as error:
@@ -114,6 +113,12 @@ def load_model(folder: str | Path) -> WakeWordModel:
     model = WakeWordModel(encoder, head, config.keywords)
     load_strictly(model, read_weights(folder / WEIGHTS), folder / WEIGHTS)
     return model.eval()
+
+
+def load_model_config(folder: str | Path) -> ModelConfig:
+    """Load what a trained keyword model was built from; raises as :func:`load_model`."""
+    folder = Path(folder)
+    return load_config(ModelConfig, _model_values(folder)["model"], f"{folder / CONFIG}: model")
 
 
 def load_operating_point(folder: str | Path) -> OperatingPoint:

@@ -268,6 +268,7 @@ def _train_once(
     from kws.config import config_hash, load_config, merge, parse_overrides, read_yaml, to_dict
     from kws.evaluation.thresholds import choose_operating_point
     from kws.model import ModelConfig, build_model
+    from kws.regularizers import from_scratch, load_phones
     from kws.training.loop import TrainConfig, fit, read_dev, seed_everything
     from kws.training.provenance import provenance
     from kws.transfer import choose
@@ -287,6 +288,16 @@ def _train_once(
         note = "this run was finished before; add --overwrite to train it anew"
         return TrainSummary(output, (note,), json.loads((output / METRICS).read_text("utf-8")))
 
+    dropped = []
+    if settings.transfer.policy == "scratch":
+        kept = from_scratch(settings.regularizers)
+        dropped = [
+            f"policy scratch: {name} is left out, as there is no source to stay near"
+            for name in settings.regularizers
+            if name not in kept
+        ]
+        settings = replace(settings, regularizers=kept)
+    recogniser = load_phones(settings.regularizers, model_config.encoder, model_config.weights)
     seed_everything(settings.seed)
     model = build_model(model_config, pretrained=settings.transfer.policy != "scratch")
     prepared = prepare_training(
@@ -306,7 +317,7 @@ def _train_once(
     policy, reason = choose(settings.transfer, fewest)
     settings = replace(settings, transfer=replace(settings.transfer, policy=policy))
 
-    outcome = fit(model, settings, data, output, augment)
+    outcome = fit(model, settings, data, output, augment, recogniser)
     point, misses, doubts = choose_operating_point(
         read_dev(model, data),
         keywords,
@@ -333,7 +344,7 @@ def _train_once(
         output, model, model_config, point, training=to_dict(settings), metrics=metrics, provenance=origin
     )
     moving = f"policy {policy}: {reason}; moved: {', '.join(outcome['moving'])}"
-    notes = [*prepared.notes, *spoken.notes, moving, *doubts]
+    notes = [*prepared.notes, *spoken.notes, moving, *dropped, *doubts]
     if outcome["resumed"]:
         notes.append("this run was stopped before and went on from its last checkpoint")
     return TrainSummary(output, tuple(notes), metrics)

@@ -5,6 +5,7 @@ Used by :mod:`kws.training.pretrain`; transfer keeps the encoder and drops the o
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,7 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from kws.audio import seconds_to_samples
+from kws.encoders.base import Encoder
 from kws.encoders.sources.embedded import EmbeddedEncoder
+from kws.errors import ConfigError
 from kws.phones import NUM_OUTPUTS
 
 
@@ -87,6 +90,36 @@ class PhoneRecogniser(nn.Module):
             logits of the last layer and of the middle layer, both (batch, time, 40).
         """
         return self.logits(self.hidden(features))
+
+    def above(self, features: Tensor, depth: int) -> Tensor:
+        """Map what an encoder cut at ``depth`` gives to the phone logits of the last layer.
+
+        Args:
+            features: (batch, time, feature) of layer ``depth``, from the start of a stream.
+            depth: layers below; with all of them only the output is left to do.
+        Returns:
+            (batch, time, 40).
+        """
+        for layer in self.encoder.layers[depth:]:
+            features, _ = layer(features, layer.initial_state(features.shape[0]))  # type: ignore[operator]
+        return self.output(features)
+
+    def with_first_layers(self, encoder: Encoder) -> PhoneRecogniser:
+        """Return a copy whose first layers, and what lies below them, are those of a cut encoder.
+
+        Args:
+            encoder: cut from this recogniser's own, and fine-tuned.
+        Raises:
+            ConfigError: it is not of this recogniser's shape.
+        """
+        if encoder.shape() != self.encoder.shape():
+            raise ConfigError(
+                f"the encoder has the shape {encoder.shape()}, the recogniser {self.encoder.shape()}; give "
+                "the recogniser that the encoder was cut from"
+            )
+        joined = copy.deepcopy(self)
+        joined.encoder.load_state_dict({**joined.encoder.state_dict(), **encoder.state_dict()})
+        return joined
 
     @torch.no_grad()
     def hear(self, waveform: np.ndarray, tail_s: float) -> Tensor:

@@ -24,11 +24,12 @@ from torch.utils.data import DataLoader
 
 from kws.balances import build_balance
 from kws.data import AudioStore, Augment, BatchConfig, KeywordBatches, Synthetic
+from kws.encoders.ctc import PhoneRecogniser
 from kws.errors import ConfigError
 from kws.evaluation.thresholds import DevScores, choose_operating_point
 from kws.losses import build_loss
 from kws.model import WakeWordModel
-from kws.regularizers import Step, build_regularizer, check_weights
+from kws.regularizers import Resources, Step, build_regularizer, check_weights
 from kws.structs import Batch
 from kws.training.logs import keep_earlier_log
 from kws.training.scan import hard_windows, score_clips, score_stream
@@ -50,7 +51,8 @@ class TrainConfig:
     loss: str = "max_pooling"
     """Detection loss: see :func:`kws.losses.available_losses`."""
     regularizers: dict[str, float] = field(default_factory=dict)
-    """Terms beside it and their weights, such as ``{l2_sp: 0.01}``: see :mod:`kws.regularizers`."""
+    """Terms beside it and their weights, such as ``{l2_sp: 0.01}``: see :mod:`kws.regularizers`. Those that
+    stay near the source (l2_sp, ewc, feature_matching, distillation) `kws train` leaves out from scratch."""
     balance: str = "fixed"
     """How the terms are added: see :func:`kws.balances.available_balances`."""
     epochs: int = 8
@@ -135,6 +137,7 @@ class KeywordTask(lightning.LightningModule):
         model: see :func:`fit`, as ``config`` and ``data``.
         batches: what is trained on.
         signals: what a policy was told of the data before a run was stopped; None asks when a policy does.
+        recogniser: see :func:`fit`.
     """
 
     def __init__(
@@ -144,6 +147,7 @@ class KeywordTask(lightning.LightningModule):
         data: TrainingData,
         batches: KeywordBatches,
         signals: list[float] | None = None,
+        recogniser: PhoneRecogniser | None = None,
     ) -> None:
         super().__init__()
         self.model, self.config, self.data, self.batches = model, config, data, batches
@@ -151,8 +155,9 @@ class KeywordTask(lightning.LightningModule):
         self.loss = build_loss(config.loss)
         self.signals = signals
         self.policy, self.groups = apply_policy(model, config.transfer, self.ask)
+        resources = Resources(batches.batch, recogniser)
         self.regularizers = nn.ModuleDict(
-            {name: build_regularizer(name, model) for name in config.regularizers}
+            {name: build_regularizer(name, model, resources) for name in config.regularizers}
         )
         self.balance = build_balance(config.balance, {"keyword": 1.0, **config.regularizers})
 
@@ -221,6 +226,7 @@ class KeywordTask(lightning.LightningModule):
         groups = [{"params": list(g.parameters), "lr": config.learning_rate * g.rate} for g in self.groups]
         opens = [group.opens for group in self.groups]
         beside = [*self.regularizers.parameters(), *self.balance.parameters()]
+        beside = [parameter for parameter in beside if parameter.requires_grad]
         if beside:
             groups.append({"params": beside, "weight_decay": 0.0})
             opens.append(0.0)
@@ -257,6 +263,7 @@ def fit(
     data: TrainingData,
     output: Path,
     augment: Augment | None = None,
+    recogniser: PhoneRecogniser | None = None,
 ) -> dict[str, Any]:
     """Train ``model`` in place; called again after a kill, it goes on from the last finished round.
 
@@ -266,6 +273,7 @@ def fit(
         data: audio.
         output: gets ``checkpoints/``, ``log/`` (CSV) and ``tensorboard/``.
         augment: waveform augmentation, ``augment(waveform, item_id, seed, epoch)``.
+        recogniser: the model's source with its phone outputs, for regularisers that need them.
     Returns:
         Rounds done, whether training resumed, and the names of the parts that were moved.
     """
@@ -285,7 +293,7 @@ def fit(
     last = folder / "last.ckpt"
     resume = last.exists()
     signals = _read_checkpoint(last).get("signals") if resume else None
-    task = KeywordTask(model, config, data, batches, signals)
+    task = KeywordTask(model, config, data, batches, signals, recogniser)
     best = ModelCheckpoint(folder, "best", monitor="dev_loss", enable_version_counter=False)
     latest = ModelCheckpoint(
         folder, "last", enable_version_counter=False

@@ -30,6 +30,7 @@ from kws.cli.recordings import (
     words_of,
 )
 from kws.cli.train import gain_note, load_audio
+from kws.encoders.registry import load_encoder
 from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.heads import available_heads
 from kws.training import loop
@@ -243,6 +244,12 @@ def test_a_folder_that_holds_something_else_is_left_alone(
         (["--set", "train.precision=8"], "train.precision: got 8, allowed: bf16-mixed, 32-true"),
         (["--set", "train.learning_rate=.nan"], "train.learning_rate: expected a finite number, got nan"),
         (["--set", "epochs"], "--set epochs: expected key=value"),
+        (["--set", "train.regularizers.ewc=0"], "train.regularizers.ewc: got 0, allowed: a weight above 0"),
+        (
+            ["--encoder", "wavlm_base", "--set", "train.regularizers.distillation=1"],
+            "train.regularizers.distillation: encoder 'wavlm_base' has no phone outputs; encoders that have "
+            "them: embedded; or take `feature_matching`, which needs none",
+        ),
         (["--keyword", "b"], "got 2 keywords and 1 --positives; give one for each"),
         (["--keyword", "tone", "--positives", "x"], "keywords: tone, tone holds one twice; name each once"),
         (["--negatives", "gone"], "gone: no such file or folder; give a folder of recordings, a manifest"),
@@ -402,6 +409,36 @@ def test_the_control_run_is_trained_from_scratch_and_compared(
     assert read_json(run / "control" / "metrics.json")["policy"] == "scratch"
     own, control = (load_model(folder).encoder.layers[1].state_dict() for folder in (run, run / "control"))
     assert all(not torch.equal(own[name], control[name]) for name in own if own[name].ndim > 1)
+
+
+@pytest.mark.parametrize("name", ["feature_matching", "distillation", "ewc"])
+def test_a_run_can_stay_near_its_source_and_its_control_has_none(
+    name: str, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    def layer(run: Path) -> torch.Tensor:
+        return load_model(run).encoder.layers[1].expand.weight.detach()
+
+    def trained(run: Path, *more: str) -> Path:
+        assert main(train_words(recordings, run, "--policy", "late", "--set", "train.epochs=2", *more)) == 0
+        return run
+
+    free = trained(tmp_path / "free")
+    capsys.readouterr()
+    held = trained(tmp_path / "held", "--set", f"train.regularizers.{name}=100", "--control")
+    printed = capsys.readouterr().out
+    source = load_encoder(weights=recordings / "encoder").layers[1].expand.weight
+    assert (layer(held) - layer(free)).abs().max() > 0 and (layer(held) - source).abs().max() > 0
+
+    settings, control = (
+        yaml.safe_load((run / "config.yaml").read_text("utf-8")) for run in (held, held / "control")
+    )
+    assert settings["training"]["regularizers"] == {name: 100}
+    assert control["training"]["regularizers"] == {}
+    note = f"note: policy scratch: {name} is left out, as there is no source to stay near"
+    assert note not in printed  # the control is a run of its own, with its own notes
+    words = train_words(recordings, tmp_path / "scratch", "--policy", "scratch")
+    assert main([*words, "--set", f"train.regularizers.{name}=100"]) == 0
+    assert note in capsys.readouterr().out
 
 
 def test_a_transfer_that_gains_nothing_is_warned_of():

@@ -14,8 +14,10 @@ from kws.data import AudioStore, Augment, BatchConfig
 from kws.errors import ConfigError
 from kws.evaluation.thresholds import DevScores
 from kws.model import WakeWordModel
+from kws.regularizers import build_regularizer
 from kws.training.loop import KeywordTask, TrainConfig, TrainingData, fit, read_dev
 from kws.transfer import TransferConfig
+from tests.support.steps import recogniser_of, resources_of, step_of
 from tests.support.training import noise, spoken, tiny_model, tone, write_utterances
 
 CONFIG = TrainConfig(
@@ -115,21 +117,36 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(
     }
 
 
-def test_a_term_beside_the_loss_holds_the_weights_back_and_a_resumed_run_knows_it(
-    data: TrainingData, tmp_path: Path
-):
-    def distance(one: dict[str, torch.Tensor]) -> float:
-        borrowed = [name for name in one if name.startswith("encoder.layers")]
-        return sum(float((one[name] - start[name]).square().sum()) for name in borrowed)
+@pytest.fixture(scope="module")
+def free(data: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> WakeWordModel:
+    """Two rounds with the keyword loss alone."""
+    model = tiny_model()
+    fit(model, replace(CONFIG, epochs=2), data, tmp_path_factory.mktemp("free"), no_change)
+    return model
 
-    start, config = weights(tiny_model()), replace(CONFIG, regularizers={"l2_sp": 1.0})
-    free, held, stopped, resumed = tiny_model(), tiny_model(), tiny_model(), tiny_model(seed=9)
-    fit(free, CONFIG, data, tmp_path / "free", no_change)
-    fit(held, config, data, tmp_path / "held", no_change)
-    assert distance(weights(held)) < 0.5 * distance(weights(free))
+
+@pytest.mark.parametrize(
+    ("name", "weight"), [("l2_sp", 1.0), ("feature_matching", 10.0), ("distillation", 100.0), ("ewc", 1e4)]
+)
+def test_a_term_beside_the_loss_holds_the_model_back_and_a_resumed_run_knows_its_source(
+    data: TrainingData, free: WakeWordModel, tmp_path: Path, name: str, weight: float
+):
+    start, config = tiny_model().eval(), replace(CONFIG, epochs=2, regularizers={name: weight})
+    term = build_regularizer(name, start, resources_of(start))
+
+    def distance(model: WakeWordModel) -> float:
+        return term(model, step_of(model)).item()
+
+    def train(model: WakeWordModel, folder: str, augment: Augment = no_change) -> WakeWordModel:
+        fit(model, config, data, tmp_path / folder, augment, recogniser_of(model))
+        return model
+
+    held, stopped, resumed = tiny_model(), tiny_model(), tiny_model(seed=9)
+    train(held, "held")
+    assert distance(held) < 0.5 * distance(free)
     with pytest.raises(RuntimeError, match="the power went out"):
-        fit(stopped, config, data, tmp_path / "stopped", cut_at(5))
-    fit(resumed, config, data, tmp_path / "stopped", no_change)
+        train(stopped, "stopped", cut_at(5))
+    train(resumed, "stopped")
     assert same(weights(resumed), weights(held))
 
 
