@@ -49,10 +49,14 @@ class TrainConfig:
     """How windows are drawn."""
     loss: str = "max_pooling"
     """Detection loss: see :func:`kws.losses.available_losses`."""
+    loss_options: dict[str, float] = field(default_factory=dict)
+    """Its settings, such as ``{gamma: 2}`` of ``focal``."""
     regularizers: dict[str, float] = field(default_factory=dict)
     """Terms beside it and their weights, such as ``{l2_sp: 0.01}``: see :mod:`kws.regularizers`."""
     balance: str = "fixed"
     """How the terms are added: see :func:`kws.balances.available_balances`."""
+    balance_options: dict[str, float] = field(default_factory=dict)
+    """Its settings, such as ``{alpha: 1.5}`` of ``gradnorm``."""
     epochs: int = 8
     """Rounds; after each, dev is read and hard negatives are mined."""
     steps_per_epoch: int = 40
@@ -83,8 +87,8 @@ class TrainConfig:
     """Seed of head, draws and augmentation."""
 
     def __post_init__(self) -> None:
-        build_loss(self.loss)
-        build_balance(self.balance, {})
+        build_loss(self.loss, self.loss_options)
+        build_balance(self.balance, {}, self.balance_options)
         check_weights(self.regularizers)
         for name in (
             "epochs",
@@ -137,14 +141,15 @@ class KeywordTask(lightning.LightningModule):
         super().__init__()
         self.model, self.config, self.data, self.batches = model, config, data, batches
         self.num_steps = config.epochs * config.steps_per_epoch
-        self.loss = build_loss(config.loss)
+        self.loss = build_loss(config.loss, config.loss_options)
         self.policy, self.groups = apply_policy(
             model, config.transfer, lambda: gradient_signals(model, self.loss, batches)
         )
         self.regularizers = nn.ModuleDict(
             {name: build_regularizer(name, model) for name in config.regularizers}
         )
-        self.balance = build_balance(config.balance, {"keyword": 1.0, **config.regularizers})
+        weights = {"keyword": 1.0, **config.regularizers}
+        self.balance = build_balance(config.balance, weights, config.balance_options)
         self.shared = () if len(self.groups) == 1 else self.groups[-1].parameters
 
     def train_dataloader(self) -> DataLoader[Batch]:
@@ -200,10 +205,10 @@ class KeywordTask(lightning.LightningModule):
         config = self.config
         groups = [{"params": list(g.parameters), "lr": config.learning_rate * g.rate} for g in self.groups]
         opens = [group.opens for group in self.groups]
-        beside = [*self.regularizers.parameters(), *self.balance.parameters()]
-        if beside:
-            groups.append({"params": beside, "weight_decay": 0.0})
-            opens.append(0.0)
+        for beside, rate in ((self.regularizers, 1.0), (self.balance, self.balance.rate)):
+            if own := list(beside.parameters()):
+                groups.append({"params": own, "lr": config.learning_rate * rate, "weight_decay": 0.0})
+                opens.append(0.0)
         optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
         return scheduled(optimizer, self.num_steps, config.warmup, opens)
 
