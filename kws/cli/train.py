@@ -257,10 +257,12 @@ def _train_once(
 ) -> TrainSummary:
     """Train one model; see :func:`train`."""
     from kws.checkpoint import load_model, save_model
-    from kws.cli.recordings import prepare_training, synthesize
+    from kws.cli.recordings import prepare_training, synthesize, transcribed_speech
     from kws.config import config_hash, load_config, merge, parse_overrides, read_yaml, to_dict
+    from kws.data import AudioStore
     from kws.evaluation.thresholds import choose_operating_point
     from kws.model import ModelConfig, build_model
+    from kws.regularizers import need_transcripts
     from kws.training.loop import TrainConfig, fit, read_dev, seed_everything
     from kws.training.provenance import provenance
     from kws.transfer import choose
@@ -285,6 +287,10 @@ def _train_once(
     prepared = prepare_training(
         keywords, positives, negatives, noise, output / "data", cache=cache, num_workers=num_workers
     )
+    transcribed = []
+    if need_transcripts(settings.regularizers):
+        transcribed = transcribed_speech(prepared.negatives, synthesis.language)
+        need_transcripts(settings.regularizers, len(transcribed))
     fewest = prepared.num_recordings
     spoken = synthesize(
         keywords,
@@ -296,6 +302,8 @@ def _train_once(
     )
     augment = augmentation(prepared, settings.seed)
     data = load_audio(prepared, keywords, cache, num_workers, settings.seed, augment, spoken)
+    if transcribed:
+        data = replace(data, transcribed=AudioStore(transcribed, cache, num_workers, "transcribed speech"))
     policy, reason = choose(settings.transfer, fewest)
     settings = replace(settings, transfer=replace(settings.transfer, policy=policy))
 

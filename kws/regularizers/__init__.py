@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 
 from kws.errors import ConfigError
 from kws.model import WakeWordModel
 from kws.regularizers.base import Regularizer, Step
 from kws.regularizers.l2_sp import L2SP
+from kws.regularizers.phones import Phones
 
-__all__ = ["Regularizer", "Step", "available_regularizers", "build_regularizer", "check_weights"]
+__all__ = [
+    "Regularizer",
+    "Step",
+    "available_regularizers",
+    "build_regularizer",
+    "check_weights",
+    "need_transcripts",
+]
 
-_REGULARIZERS: dict[str, Callable[[WakeWordModel], Regularizer]] = {
+_REGULARIZERS: dict[str, type[Regularizer]] = {
     "l2_sp": L2SP,
+    "phones": Phones,
 }
 
 
@@ -45,3 +54,21 @@ def check_weights(weights: Mapping[str, object], where: str = "train.regularizer
             raise ConfigError(
                 f"{where}.{name}: got {weight!r}, allowed: a weight above 0; leave it out for none"
             )
+
+
+def need_transcripts(names: Iterable[str], num_transcribed: int | None = None) -> bool:
+    """Return whether one of the regularisers learns from transcribed speech.
+
+    Args:
+        names: of regularisers.
+        num_transcribed: how many transcribed recordings there are to train on; None where not known yet.
+    Raises:
+        ConfigError: one does, and there are none.
+    """
+    needing = [name for name in names if _REGULARIZERS[name].needs_transcripts]
+    if needing and num_transcribed == 0:
+        raise ConfigError(
+            f"train.regularizers.{needing[0]}: learns from transcribed speech, and no training negative has "
+            "`phones` or `text`; give --negatives a manifest with either, or leave it out"
+        )
+    return bool(needing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
@@ -34,9 +34,14 @@ class Regularizer(nn.Module):
     Made from the model before training, when the borrowed layers still are those of the source. Its own
     parameters, such as those of a domain classifier, are trained beside the head; they are not saved with it.
 
+    Attributes:
+        needs_transcripts: True when it learns from ``step.batch.transcribed``, which is None otherwise.
+
     Args:
         model: the model that will be trained; what of the source is needed is copied here.
     """
+
+    needs_transcripts: ClassVar[bool] = False
 
     def __init__(self, model: WakeWordModel) -> None:
         super().__init__()

@@ -28,7 +28,7 @@ from kws.errors import ConfigError
 from kws.evaluation.thresholds import DevScores, choose_operating_point
 from kws.losses import build_loss
 from kws.model import WakeWordModel
-from kws.regularizers import Step, build_regularizer, check_weights
+from kws.regularizers import Step, build_regularizer, check_weights, need_transcripts
 from kws.structs import Batch
 from kws.training.logs import keep_earlier_log
 from kws.training.scan import hard_windows, score_clips, score_stream
@@ -119,6 +119,7 @@ class TrainingData:
         dev_negatives: speech and noise of other speakers, for thresholds.
         confusables: words that sound like a keyword, or None.
         synthetic: synthetic voices, or None.
+        transcribed: recordings with ``phones`` for regularisers that learn from them, or None.
     """
 
     positives: AudioStore
@@ -130,6 +131,7 @@ class TrainingData:
     dev_negatives: AudioStore
     confusables: AudioStore | None = None
     synthetic: Synthetic | None = None
+    transcribed: AudioStore | None = None
 
 
 class KeywordTask(lightning.LightningModule):
@@ -254,6 +256,9 @@ def fit(
     Returns:
         Rounds done, and whether training resumed.
     """
+    transcribed = data.transcribed
+    if not need_transcripts(config.regularizers, 0 if transcribed is None else len(transcribed)):
+        transcribed = None
     batches = KeywordBatches(
         data.positives,
         data.labels,
@@ -265,6 +270,7 @@ def fit(
         seed=config.seed,
         confusables=data.confusables,
         synthetic=data.synthetic,
+        transcribed=transcribed,
     )
     task = KeywordTask(model, config, data, batches)
     folder = output / "checkpoints"
