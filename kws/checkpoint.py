@@ -110,7 +110,14 @@ def load_model(folder: str | Path) -> WakeWordModel:
     except ConfigError as error:
         raise ConfigError(f"{folder / CONFIG}: {error}") from error
     dimension = encoder.info.dimension
-    head = build_head(config.head, dimension, len(config.keywords), config.pronunciations, config.readings)
+    head = build_head(
+        config.head,
+        dimension,
+        len(config.keywords),
+        config.pronunciations,
+        config.readings,
+        config.columns,
+    )
     model = WakeWordModel(encoder, head, config.keywords)
     load_strictly(model, read_weights(folder / WEIGHTS), folder / WEIGHTS)
     return model.eval()

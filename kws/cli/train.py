@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: auto, by the number of recordings)",
     )
     add("--depth", type=int, help="encoder layers to keep (default: 6)")
-    add("--head", help="linear, conv, gru or attention (default: conv)")
+    add("--head", help="linear, conv, gru, attention or cross_stitch (default: conv)")
     add("--encoder", help="name of the encoder (default: embedded)")
     add("--weights", type=Path, help="local weights of the encoder (default: what ships, or a download)")
     add(

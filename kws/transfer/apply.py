@@ -28,7 +28,7 @@ def apply_policy(
         signals: see :data:`kws.transfer.base.Signals`; for policies that ask the data.
     Returns:
         The policy, whose ``finish`` is to be called after training, and the groups for the optimiser:
-        ``head`` first, then the moving encoder parts.
+        ``head`` first, without what is finished of it, then the moving encoder parts.
     Raises:
         ConfigError: the policy is ``auto``, or asks the data and no ``signals`` are given.
     """
@@ -38,8 +38,11 @@ def apply_policy(
     policy.prepare(model, config)
     parts = borrowed(model)
     plan = policy.plan(len(parts), config, signals or _no_signals)
-    groups = [ParameterGroup("head", tuple(model.head.parameters()), 1.0)]
-    frozen: list[nn.Module] = []
+    frozen: list[nn.Module] = list(model.head.finished)
+    for module in frozen:
+        module.requires_grad_(False)
+    new = tuple(parameter for parameter in model.head.parameters() if parameter.requires_grad)
+    groups = [ParameterGroup("head", new, 1.0)]
     opens = plan.opens or (0.0,) * len(parts)
     for (name, module), rate, opening in zip(parts, plan.rates, opens, strict=True):
         moving = tuple(policy.moving(module)) if rate else ()

@@ -161,7 +161,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(
         (["--depth", "99"], "depth: got 99, allowed: 1 to 4 for encoder 'embedded'"),
         (["--depth", "0"], "depth: got 0, allowed: 1 to 4"),
         (["--encoder", "embeded"], "encoder: got 'embeded', nearest known: embedded"),
-        (["--head", "hed"], "head: got 'hed', allowed: attention, conv, gru, linear"),
+        (["--head", "hed"], "head: got 'hed', allowed: attention, conv, cross_stitch, gru, linear"),
         (["--weights", "gone"], "gone: holds no config.yaml; give the output folder of `kws pretrain`"),
         (["--config", "gone.yaml"], "gone.yaml: cannot be read (No such file or directory); check the path"),
         (["--set", "train.nonsense=1"], "train: unknown key `nonsense`; known keys: transfer, batch"),
