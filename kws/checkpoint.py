@@ -93,6 +93,12 @@ def _model_values(folder: Path) -> dict[str, Any]:
     return values
 
 
+def load_model_config(folder: str | Path) -> ModelConfig:
+    """Load what a trained keyword model is made of; raises as :func:`load_model`."""
+    folder = Path(folder)
+    return load_config(ModelConfig, _model_values(folder)["model"], f"{folder / CONFIG}: model")
+
+
 def load_model(folder: str | Path) -> WakeWordModel:
     """Load a trained keyword model, in eval mode.
 
@@ -104,7 +110,7 @@ def load_model(folder: str | Path) -> WakeWordModel:
     """
     folder = Path(folder)
     values = _model_values(folder)
-    config = load_config(ModelConfig, values["model"], f"{folder / CONFIG}: model")
+    config = load_model_config(folder)
     try:
         encoder = truncate(build_encoder(config.encoder, values["encoder_shape"]), config.depth)
     except ConfigError as error:

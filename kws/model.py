@@ -148,7 +148,10 @@ class WakeWordModel(nn.Module):
                 found.append(logits)
         finally:
             self.train(mode)
-        return torch.sigmoid(torch.cat(found, dim=1).float())[:, : waveform.shape[1] // self.hop_samples]
+        # each keyword by itself: how a sigmoid is rounded depends on the length of what it is taken of
+        logits = torch.cat(found, dim=1).float().unbind(dim=2)
+        scores = torch.stack([torch.sigmoid(keyword.contiguous()) for keyword in logits], dim=2)
+        return scores[:, : waveform.shape[1] // self.hop_samples]
 
 
 def build_model(config: ModelConfig, *, pretrained: bool = True) -> WakeWordModel:
