@@ -12,6 +12,7 @@ from data_prep import checks, manifests, report, splits
 from data_prep.config import CheckConfig, SplitConfig
 from data_prep.manifests import Recording
 from kws.errors import DependencyError, KwsError, ManifestError
+from kws.manifest import Utterance, read_manifest
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +20,8 @@ HELD_OUT_FROM = 60
 """With fewer recordings of a keyword none is held out: each is worth more in training than in choosing."""
 KEYWORD_LENGTH_S = (0.15, 30.0)
 """Shortest and longest recording that can be of a keyword alone, in seconds."""
+TRANSCRIBED_LENGTH_S = (0.3, 20.0)
+"""Shortest and longest recording that phones are learnt from, in seconds."""
 DEV_POSITIVES = 0.15
 DEV_NEGATIVES = 0.15
 
@@ -207,6 +210,31 @@ def _cut_in_two(recording: Recording) -> list[Recording]:
     first = replace(recording, duration_s=first_s, split="train")
     offset_s = recording.offset_s + first_s
     return [first, replace(recording, offset_s=offset_s, duration_s=length_s - first_s, split="dev")]
+
+
+def transcribed_speech(negatives: Path, language: str) -> list[Utterance]:
+    """Return the training recordings of a manifest of which the phones are known, or read from their text.
+
+    Args:
+        negatives: the manifest.
+        language: eSpeak language code of the texts.
+    Raises:
+        KwsError: the language is unknown, a text cannot be read in it, or eSpeak NG is not installed.
+    """
+    from data_prep.synthesis.phones import texts_to_phones
+
+    shortest_s, longest_s = TRANSCRIBED_LENGTH_S
+    found = [
+        entry
+        for entry in read_manifest(negatives)
+        if entry.split == "train"
+        and (entry.phones or entry.text)
+        and shortest_s <= entry.duration_s <= longest_s
+    ]
+    texts = [entry.text or "" for entry in found if not entry.phones]
+    spoken = iter(texts_to_phones(texts, "en-us" if language == "en" else language) if texts else ())
+    told = [entry if entry.phones else replace(entry, phones=" ".join(next(spoken))) for entry in found]
+    return [entry for entry in told if entry.phones]
 
 
 @dataclass(frozen=True, slots=True)

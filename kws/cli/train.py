@@ -5,7 +5,9 @@
 
 RECORDINGS, SPEECH and NOISE are folders, manifests (JSON Lines or CSV with a `path` column) or Lhotse cuts.
 Several keywords: give --keyword and --positives once for each, in the same order. A run that was stopped goes
-on when the same command is given again.
+on when the same command is given again. Another keyword later, with the first left as it is to the last bit:
+
+    kws train --add-to RUN --keyword lights --positives RECORDINGS --negatives SPEECH --output RUN2
 """
 
 from __future__ import annotations
@@ -62,6 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="noise to mix in and to ignore; may be repeated",
     )
     add("--output", type=Path, required=True, help="folder of the run")
+    add(
+        "--add-to",
+        type=Path,
+        metavar="RUN",
+        help="finished run whose model gets the keyword as well; its own scores and thresholds stay the same",
+    )
     add(
         "--policy",
         choices=Known("kws.transfer", "available_policies"),
@@ -142,6 +150,7 @@ def run(arguments: argparse.Namespace) -> int:
         synthetic=arguments.synthetic,
         confusables=arguments.confusables,
         language=arguments.language,
+        add_to=arguments.add_to,
         control=arguments.control,
         overwrite=arguments.overwrite,
     )
@@ -202,6 +211,7 @@ def train(
     synthetic: int | None = None,
     confusables: int = 0,
     language: str = "en",
+    add_to: Path | None = None,
     control: bool = False,
     overwrite: bool = False,
 ) -> TrainSummary:
@@ -222,6 +232,8 @@ def train(
             recordings.
         confusables: synthetic recordings, for each keyword, of words that sound like it.
         language: eSpeak language code of the keywords.
+        add_to: finished run whose model gets the keywords as well, in a new column beside what it has; its
+            own scores and thresholds stay the same.
         control: also train from random weights, into ``output/control``, and note what transfer gained.
         overwrite: start anew when ``output`` holds a finished run, or one of other settings.
     Raises:
@@ -229,6 +241,12 @@ def train(
     """
     from kws.cli.recordings import Synthesis
 
+    if add_to is not None and (control or add_to.absolute() == output.absolute()):
+        raise ConfigError(
+            "--control: not with --add-to, whose borrowed layers stay; leave one out"
+            if control
+            else f"--output {output}: is the run of --add-to, which stays as it is; choose another folder"
+        )
     synthesis = Synthesis(synthetic, confusables, language)
 
     def train_into(folder: Path, *changes: str) -> TrainSummary:
@@ -236,7 +254,7 @@ def train(
             keywords, positives, negatives, folder,
             noise=noise, config=config, overrides=[*overrides, *changes],
             cache=cache or output / "cache", num_workers=num_workers, synthesis=synthesis,
-            overwrite=overwrite,
+            add_to=add_to, overwrite=overwrite,
         )  # fmt: skip
 
     summary = train_into(output)
@@ -260,15 +278,18 @@ def _train_once(
     cache: Path,
     num_workers: int,
     synthesis: Synthesis,
+    add_to: Path | None,
     overwrite: bool,
 ) -> TrainSummary:
     """Train one model; see :func:`train`."""
     from kws.checkpoint import load_model, save_model
-    from kws.cli.recordings import prepare_training, synthesize
+    from kws.cli.earlier import open_earlier
+    from kws.cli.recordings import prepare_training, synthesize, transcribed_speech
     from kws.config import config_hash, load_config, merge, parse_overrides, read_yaml, to_dict
+    from kws.data import AudioStore
     from kws.evaluation.thresholds import choose_operating_point
     from kws.model import ModelConfig, build_model
-    from kws.regularizers import from_scratch, load_phones
+    from kws.regularizers import from_scratch, load_phones, need_transcripts
     from kws.training.loop import TrainConfig, fit, read_dev, seed_everything
     from kws.training.provenance import provenance
     from kws.transfer import choose
@@ -279,8 +300,13 @@ def _train_once(
     wish = load_config(RunConfig, values, "config")
     model_config = load_config(ModelConfig, {**wish.model, "keywords": list(keywords)}, "model")
     settings = load_config(TrainConfig, wish.train, "train")
+    earlier = None if add_to is None else open_earlier(add_to)
+    if earlier is not None:
+        settings = earlier.settled(keywords, wish.model, wish.train.keys(), settings)
     sources = [str(path.absolute()) for path in (*positives, *negatives, *noise)]
     settled = {"model": to_dict(model_config), "train": to_dict(settings), "sources": sources}
+    if earlier is not None:
+        settled["add_to"] = earlier.identity()
     identity = config_hash({**settled, "synthesis": to_dict(synthesis)})
     claim_folder(output, identity, overwrite)
     if (output / METRICS).exists():
@@ -299,10 +325,17 @@ def _train_once(
         settings = replace(settings, regularizers=kept)
     recogniser = load_phones(settings.regularizers, model_config.encoder, model_config.weights)
     seed_everything(settings.seed)
-    model = build_model(model_config, pretrained=settings.transfer.policy != "scratch")
+    if earlier is not None:
+        model, model_config = earlier.extended(keywords)
+    else:
+        model = build_model(model_config, pretrained=settings.transfer.policy != "scratch")
     prepared = prepare_training(
         keywords, positives, negatives, noise, output / "data", cache=cache, num_workers=num_workers
     )
+    transcribed = []
+    if need_transcripts(settings.regularizers):
+        transcribed = transcribed_speech(prepared.negatives, synthesis.language)
+        need_transcripts(settings.regularizers, len(transcribed))
     fewest = prepared.num_recordings
     spoken = synthesize(
         keywords,
@@ -314,6 +347,8 @@ def _train_once(
     )
     augment = augmentation(prepared, settings.seed)
     data = load_audio(prepared, keywords, cache, num_workers, settings.seed, augment, spoken)
+    if transcribed:
+        data = replace(data, transcribed=AudioStore(transcribed, cache, num_workers, "transcribed speech"))
     policy, reason = choose(settings.transfer, fewest)
     settings = replace(settings, transfer=replace(settings.transfer, policy=policy))
 
@@ -340,11 +375,15 @@ def _train_once(
         **outcome,
     }
     origin = provenance(model, [prepared.positives, prepared.negatives], identity)
+    moving = f"policy {policy}: {reason}; moved: {', '.join(outcome['moving'])}"
+    notes = [*prepared.notes, *spoken.notes, moving, *dropped, *doubts]
+    if earlier is not None:
+        model, point = earlier.joined(model, point)
+        origin = earlier.origin(origin)
+        notes.append(f"{', '.join(earlier.config.keywords)}: as in {add_to}, thresholds too")
     save_model(
         output, model, model_config, point, training=to_dict(settings), metrics=metrics, provenance=origin
     )
-    moving = f"policy {policy}: {reason}; moved: {', '.join(outcome['moving'])}"
-    notes = [*prepared.notes, *spoken.notes, moving, *dropped, *doubts]
     if outcome["resumed"]:
         notes.append("this run was stopped before and went on from its last checkpoint")
     return TrainSummary(output, tuple(notes), metrics)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from kws.encoders.ctc import PhoneRecogniser
@@ -14,6 +14,7 @@ from kws.regularizers.distillation import Distillation
 from kws.regularizers.ewc import EWC
 from kws.regularizers.feature_matching import FeatureMatching
 from kws.regularizers.l2_sp import L2SP
+from kws.regularizers.phones import Phones
 
 __all__ = [
     "Regularizer",
@@ -24,6 +25,7 @@ __all__ = [
     "check_weights",
     "from_scratch",
     "load_phones",
+    "need_transcripts",
 ]
 
 _REGULARIZERS: dict[str, type[Regularizer]] = {
@@ -31,6 +33,7 @@ _REGULARIZERS: dict[str, type[Regularizer]] = {
     "ewc": EWC,
     "feature_matching": FeatureMatching,
     "l2_sp": L2SP,
+    "phones": Phones,
 }
 
 
@@ -114,3 +117,21 @@ def check_weights(weights: Mapping[str, object], where: str = "train.regularizer
             raise ConfigError(
                 f"{where}.{name}: got {weight!r}, allowed: a weight above 0; leave it out for none"
             )
+
+
+def need_transcripts(names: Iterable[str], num_transcribed: int | None = None) -> bool:
+    """Return whether one of the regularisers learns from transcribed speech.
+
+    Args:
+        names: of regularisers.
+        num_transcribed: how many transcribed recordings there are to train on; None where not known yet.
+    Raises:
+        ConfigError: one does, and there are none.
+    """
+    needing = [name for name in names if _REGULARIZERS[name].needs_transcripts]
+    if needing and num_transcribed == 0:
+        raise ConfigError(
+            f"train.regularizers.{needing[0]}: learns from transcribed speech, and no training negative has "
+            "`phones` or `text`; give --negatives a manifest with either, or leave it out"
+        )
+    return bool(needing)

@@ -86,6 +86,8 @@ class Regularizer(nn.Module):
     """True: it holds the borrowed layers near the source, and means nothing where they start at random."""
     needs_phones: ClassVar[bool] = False
     """True: it needs :attr:`Resources.recogniser`."""
+    needs_transcripts: ClassVar[bool] = False
+    """True: it learns from ``step.batch.transcribed``, which is None otherwise."""
 
     def __init__(self, model: WakeWordModel) -> None:
         super().__init__()

@@ -29,7 +29,7 @@ from kws.errors import ConfigError
 from kws.evaluation.thresholds import DevScores, choose_operating_point
 from kws.losses import build_loss
 from kws.model import WakeWordModel
-from kws.regularizers import Resources, Step, build_regularizer, check_weights
+from kws.regularizers import Resources, Step, build_regularizer, check_weights, need_transcripts
 from kws.structs import Batch
 from kws.training.logs import keep_earlier_log
 from kws.training.scan import hard_windows, score_clips, score_stream
@@ -50,11 +50,15 @@ class TrainConfig:
     """How windows are drawn."""
     loss: str = "max_pooling"
     """Detection loss: see :func:`kws.losses.available_losses`."""
+    loss_options: dict[str, float] = field(default_factory=dict)
+    """Its settings, such as ``{gamma: 2}`` of ``focal``."""
     regularizers: dict[str, float] = field(default_factory=dict)
     """Terms beside it and their weights, such as ``{l2_sp: 0.01}``: see :mod:`kws.regularizers`. Those that
     stay near the source (l2_sp, ewc, feature_matching, distillation) `kws train` leaves out from scratch."""
     balance: str = "fixed"
     """How the terms are added: see :func:`kws.balances.available_balances`."""
+    balance_options: dict[str, float] = field(default_factory=dict)
+    """Its settings, such as ``{alpha: 1.5}`` of ``gradnorm``."""
     epochs: int = 8
     """Rounds; after each, dev is read and hard negatives are mined."""
     steps_per_epoch: int = 40
@@ -85,8 +89,8 @@ class TrainConfig:
     """Seed of head, draws and augmentation."""
 
     def __post_init__(self) -> None:
-        build_loss(self.loss)
-        build_balance(self.balance, {})
+        build_loss(self.loss, self.loss_options)
+        build_balance(self.balance, {}, self.balance_options)
         check_weights(self.regularizers)
         for name in (
             "epochs",
@@ -117,6 +121,7 @@ class TrainingData:
         dev_negatives: speech and noise of other speakers, for thresholds.
         confusables: words that sound like a keyword, or None.
         synthetic: synthetic voices, or None.
+        transcribed: recordings with ``phones`` for regularisers that learn from them, or None.
     """
 
     positives: AudioStore
@@ -128,6 +133,7 @@ class TrainingData:
     dev_negatives: AudioStore
     confusables: AudioStore | None = None
     synthetic: Synthetic | None = None
+    transcribed: AudioStore | None = None
 
 
 class KeywordTask(lightning.LightningModule):
@@ -152,14 +158,15 @@ class KeywordTask(lightning.LightningModule):
         super().__init__()
         self.model, self.config, self.data, self.batches = model, config, data, batches
         self.num_steps = config.epochs * config.steps_per_epoch
-        self.loss = build_loss(config.loss)
+        self.loss = build_loss(config.loss, config.loss_options)
         self.signals = signals
         self.policy, self.groups = apply_policy(model, config.transfer, self.ask)
         resources = Resources(batches.batch, recogniser)
         self.regularizers = nn.ModuleDict(
             {name: build_regularizer(name, model, resources) for name in config.regularizers}
         )
-        self.balance = build_balance(config.balance, {"keyword": 1.0, **config.regularizers})
+        weights = {"keyword": 1.0, **config.regularizers}
+        self.balance = build_balance(config.balance, weights, config.balance_options)
 
     def ask(self) -> list[float]:
         """Return how much each borrowed part has to change by the data, the same in a run that goes on."""
@@ -225,11 +232,10 @@ class KeywordTask(lightning.LightningModule):
         config = self.config
         groups = [{"params": list(g.parameters), "lr": config.learning_rate * g.rate} for g in self.groups]
         opens = [group.opens for group in self.groups]
-        beside = [*self.regularizers.parameters(), *self.balance.parameters()]
-        beside = [parameter for parameter in beside if parameter.requires_grad]
-        if beside:
-            groups.append({"params": beside, "weight_decay": 0.0})
-            opens.append(0.0)
+        for beside, rate in ((self.regularizers, 1.0), (self.balance, self.balance.rate)):
+            if own := [parameter for parameter in beside.parameters() if parameter.requires_grad]:
+                groups.append({"params": own, "lr": config.learning_rate * rate, "weight_decay": 0.0})
+                opens.append(0.0)
         optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
         return scheduled(optimizer, self.num_steps, config.warmup, opens)
 
@@ -277,6 +283,9 @@ def fit(
     Returns:
         Rounds done, whether training resumed, and the names of the parts that were moved.
     """
+    transcribed = data.transcribed
+    if not need_transcripts(config.regularizers, 0 if transcribed is None else len(transcribed)):
+        transcribed = None
     batches = KeywordBatches(
         data.positives,
         data.labels,
@@ -288,6 +297,7 @@ def fit(
         seed=config.seed,
         confusables=data.confusables,
         synthetic=data.synthetic,
+        transcribed=transcribed,
     )
     folder = output / "checkpoints"
     last = folder / "last.ckpt"

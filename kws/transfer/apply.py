@@ -30,7 +30,8 @@ def apply_policy(
         signals: see :data:`kws.transfer.base.Signals`; for policies that ask the data.
     Returns:
         The policy, whose ``finish`` is to be called after training, and the groups for the optimiser:
-        ``head`` first, then the encoder parts that move some time; :func:`open_groups` says which do so now.
+        ``head`` first, without what is finished of it, then the encoder parts that move some time;
+        :func:`open_groups` says which do so now.
     Raises:
         ConfigError: the policy is ``auto``, or asks the data and no ``signals`` are given.
     """
@@ -40,8 +41,11 @@ def apply_policy(
     policy.prepare(model, config)
     parts = borrowed(model)
     plan = policy.plan(len(parts), config, signals or _no_signals)
-    groups = [ParameterGroup("head", model.head, tuple(model.head.parameters()), 1.0)]
-    frozen: list[nn.Module] = []
+    frozen: list[nn.Module] = list(model.head.finished)
+    for module in frozen:
+        module.requires_grad_(False)
+    new = tuple(parameter for parameter in model.head.parameters() if parameter.requires_grad)
+    groups = [ParameterGroup("head", model.head, new, 1.0)]
     opens = plan.opens or (0.0,) * len(parts)
     for (name, module), rate, opening in zip(parts, plan.rates, opens, strict=True):
         moving = tuple(policy.moving(module)) if rate else ()

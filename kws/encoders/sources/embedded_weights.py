@@ -68,8 +68,15 @@ def _inventories(values: Any, path: Path) -> dict[str, list[str]]:
 
 def load(folder: Path | None, pretrained: bool) -> EmbeddedEncoder:
     """Loader of the registry; without ``pretrained`` only shape and band statistics are kept."""
-    encoder = load_recogniser(folder).encoder
-    return encoder if pretrained else encoder.with_random_weights()
+    recogniser = load_recogniser(folder)
+    encoder = recogniser.encoder
+    if not pretrained:
+        return encoder.with_random_weights()
+    encoder.phone_outputs = {
+        recogniser.middle: recogniser.middle_output,
+        encoder.info.num_layers: recogniser.output,
+    }
+    return encoder
 
 
 def build(shape: Mapping[str, Any]) -> EmbeddedEncoder:

@@ -27,6 +27,7 @@ from kws.cli.recordings import (
     select_keyword,
     select_negatives,
     synthesize,
+    transcribed_speech,
     words_of,
 )
 from kws.cli.train import gain_note, load_audio
@@ -36,6 +37,7 @@ from kws.heads import available_heads
 from kws.training import loop
 from kws.training.loop import fit
 from kws.transfer import available_policies
+from kws.weights import read_weights
 from tests.support.training import (
     noise,
     spoken,
@@ -229,7 +231,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(
         (["--depth", "99"], "depth: got 99, allowed: 1 to 4 for encoder 'embedded'"),
         (["--depth", "0"], "depth: got 0, allowed: 1 to 4"),
         (["--encoder", "embeded"], "encoder: got 'embeded', nearest known: embedded"),
-        (["--head", "hed"], "head: got 'hed', allowed: attention, conv, gru, linear"),
+        (["--head", "hed"], "head: got 'hed', allowed: attention, conv, cross_stitch, gru, linear"),
         (["--weights", "gone"], "gone: holds no config.yaml; give the output folder of `kws pretrain`"),
         (["--config", "gone.yaml"], "gone.yaml: cannot be read (No such file or directory); check the path"),
         (["--set", "train.nonsense=1"], "train: unknown key `nonsense`; known keys: transfer, batch"),
@@ -483,6 +485,48 @@ def test_sources_without_anything_to_train_on_are_named(
         keywords=("tone", "other"),
         positives=[recordings / "tone", broken],
     )
+
+
+def test_which_negatives_are_transcribed_and_how_they_are_said(tmp_path: Path):
+    rows = [
+        {"phones": "K AE1 T", "text": "never read", "split": "train"},
+        {"text": "Fish!", "split": "train"},
+        {"text": "...", "split": "train"},
+        {"split": "train"},
+        {"text": "Fish!", "split": "dev"},
+        {"text": "Fish!", "split": "train", "duration_s": 21.0},
+    ]
+    rows = [{"path": f"{number}.wav", "duration_s": 1.0, **row} for number, row in enumerate(rows)]
+    found = transcribed_speech(write_manifest(tmp_path / "n.jsonl", rows), "en")
+    assert [(entry.path.name, entry.phones) for entry in found] == [
+        ("0.wav", "K AE1 T"),
+        ("1.wav", "F IH SH"),
+    ]
+    none = write_manifest(tmp_path / "none.jsonl", rows[3:4])
+    assert transcribed_speech(none, "no such language, which nothing asks for") == []
+
+
+def test_phones_are_learnt_beside_the_keyword_from_negatives_that_are_transcribed(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    speech = sorted((recordings / "speech").iterdir())
+    wish = ("--policy", "late", "--set", "train.regularizers.phones=0.3", "--set", "train.balance=gradnorm")
+    assert main(train_words(recordings, tmp_path / "refused", *wish)) == 2
+    assert "regularizers.phones: learns from transcribed speech, and no training negative has `phones`" in (
+        capsys.readouterr().err
+    )
+    fitted = []
+    monkeypatch.setattr(loop, "fit", lambda *given: fitted.append(given[2]) or fit(*given))
+    rows = [{"path": path, "phones": "AA B" if index % 2 else None} for index, path in enumerate(speech)]
+    told = write_manifest(tmp_path / "told.jsonl", rows)
+    run = tmp_path / "run"
+    assert main(train_words(recordings, run, *wish, negatives=told)) == 0
+    store = fitted[0].transcribed
+    assert 2 <= len(store) <= 3 and {entry.phones for entry in store.utterances} == {"AA B"}
+    training = yaml.safe_load((run / "config.yaml").read_text("utf-8"))["training"]
+    assert training["regularizers"] == {"phones": 0.3} and training["balance"] == "gradnorm"
+    weights = read_weights(run / "weights.safetensors")
+    assert not any("phones" in name or "multipliers" in name for name in weights)
 
 
 def test_synthetic_voices_say_the_keyword_other_speech_and_words_that_sound_like_it(

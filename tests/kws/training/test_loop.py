@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -15,7 +16,7 @@ from kws.errors import ConfigError
 from kws.evaluation.thresholds import DevScores
 from kws.model import WakeWordModel
 from kws.regularizers import build_regularizer
-from kws.training.loop import KeywordTask, TrainConfig, TrainingData, fit, read_dev
+from kws.training.loop import KeywordTask, TrainConfig, TrainingData, fit, read_dev, seed_everything
 from kws.transfer import TransferConfig
 from tests.support.steps import recogniser_of, resources_of, step_of
 from tests.support.training import noise, spoken, tiny_model, tone, write_utterances
@@ -148,6 +149,69 @@ def test_a_term_beside_the_loss_holds_the_model_back_and_a_resumed_run_knows_its
         train(stopped, "stopped", cut_at(5))
     train(resumed, "stopped")
     assert same(weights(resumed), weights(held))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"loss": "focal", "loss_options": {"gamma": 1}},
+        {"regularizers": {"phones": 0.5}},
+        {"regularizers": {"phones": 0.5}, "balance": "uncertainty"},
+        {"regularizers": {"phones": 0.5}, "balance": "gradnorm", "balance_options": {"rate": 0.1}},
+    ],
+    ids=["focal", "phones", "uncertainty", "gradnorm"],
+)
+def test_a_choice_changes_the_weights_and_a_resumed_run_goes_on_with_its_state(
+    changes: dict, data: TrainingData, tmp_path: Path
+):
+    short = replace(CONFIG, epochs=2, steps_per_epoch=2)
+    config, data = replace(short, **changes), replace(data, transcribed=transcribed(data))
+    before = replace(config, balance="fixed", balance_options={}) if "balance" in changes else short
+    plain, whole, stopped, resumed = tiny_model(), tiny_model(), tiny_model(), tiny_model(seed=9)
+    for model, settings in ((plain, before), (whole, config)):
+        seed_everything(0)  # a new phone output is drawn
+        fit(model, settings, data, tmp_path / ("whole" if model is whole else "plain"), no_change)
+    assert not same(weights(plain), weights(whole))
+    seed_everything(0)
+    with pytest.raises(RuntimeError, match="the power went out"):
+        fit(stopped, config, data, tmp_path / "stopped", cut_at(3))
+    fit(resumed, config, data, tmp_path / "stopped", no_change)
+    assert same(weights(resumed), weights(whole))
+    states = [
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for name in ("whole", "stopped")
+    ]
+    assert same(*states), "phone output, log-variances and multipliers too"
+
+
+def transcribed(data: TrainingData) -> AudioStore:
+    """Take tones and noise for transcribed speech."""
+    store = AudioStore(data.positives.utterances, None, 1)
+    store.utterances = [replace(utterance, phones="AA B") for utterance in store.utterances]
+    return store
+
+
+def test_phones_are_learnt_beside_the_keyword(data: TrainingData, tmp_path: Path):
+    config = replace(CONFIG, regularizers={"phones": 1.0}, epochs=4, steps_per_epoch=10)
+    before = read_dev(tiny_model(), data)
+    model = tiny_model()
+    fit(model, config, replace(data, transcribed=transcribed(data)), tmp_path, no_change)
+    assert read_dev(model, data).loss() < 0.5 * before.loss()
+    rows = list(csv.DictReader((tmp_path / "log" / "metrics.csv").open(encoding="utf-8")))
+    costs = [float(row["phones"]) for row in rows if row["phones"]]
+    assert costs[-1] < 0.5 * costs[0]
+
+
+def test_a_term_that_needs_transcripts_is_refused_without_any(data: TrainingData, tmp_path: Path):
+    config = replace(CONFIG, regularizers={"phones": 1.0})
+    with pytest.raises(ConfigError, match="regularizers.phones: learns from transcribed speech"):
+        fit(tiny_model(), config, data, tmp_path)
+
+
+def test_gradnorm_under_a_policy_that_moves_no_borrowed_layer_is_refused(data: TrainingData, tmp_path: Path):
+    config = replace(CONFIG, transfer=TransferConfig("head"), regularizers={"l2_sp": 1.0}, balance="gradnorm")
+    with pytest.raises(ConfigError, match="train.balance gradnorm: no borrowed layer moves"):
+        fit(tiny_model(), config, data, tmp_path)
 
 
 def test_a_run_that_was_stopped_after_training_is_not_trained_further(data: TrainingData, tmp_path: Path):
