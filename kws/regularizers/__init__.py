@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import torch
+
 from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.registry import load_recogniser
 from kws.errors import ConfigError
@@ -53,7 +55,9 @@ def build_regularizer(name: str, model: WakeWordModel, resources: Resources | No
         ConfigError: the name is unknown, or a resource that it needs is lacking.
     """
     check_weights({name: 1.0})
-    term, resources = _REGULARIZERS[name](model), resources or Resources()
+    with torch.random.fork_rng(devices=[]):  # what is drawn for a term changes nothing else of the run
+        term = _REGULARIZERS[name](model)
+    resources = resources or Resources()
     if term.needs_phones:
         _check_phones(name, model, resources.recogniser)
     term.prepare(model, resources)
