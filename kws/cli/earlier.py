@@ -111,9 +111,8 @@ class EarlierRun:
     def origin(self, provenance: dict[str, Any]) -> dict[str, Any]:
         """Return the provenance of the whole: the encoder is the earlier run's, which is named."""
         earlier = self.provenance
-        added_to = {
-            name: earlier.get(name) for name in ("config_hash", "manifests", "added_to") if name in earlier
-        }
+        kept = ("config_hash", "manifests", "added_to")
+        added_to = {name: earlier[name] for name in kept if name in earlier}
         return {**provenance, "encoder": earlier.get("encoder", provenance["encoder"]), "added_to": added_to}
 
     def identity(self) -> str:
