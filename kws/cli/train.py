@@ -304,7 +304,7 @@ def _train_once(
         num_workers=num_workers,
     )
     manifests = [prepared.positives, prepared.negatives, write_synthetic(spoken, output / "data")]
-    augment = augmentation(prepared, settings.seed)
+    augment = augmentation(prepared, settings.seed, settings.augmentation)
     data = load_audio(prepared, keywords, cache, num_workers, settings.seed, augment, spoken)
     policy, reason = choose(settings.transfer, fewest)
     settings = replace(settings, transfer=replace(settings.transfer, policy=policy))
@@ -387,8 +387,8 @@ def write_synthetic(spoken: SyntheticRecordings, folder: Path) -> Path | None:
     return manifests.write(entries, folder / "synthetic.jsonl") if entries else None
 
 
-def augmentation(prepared: PreparedData, seed: int) -> Augment:
-    """Return the default augmentation with the run's own noise."""
+def augmentation(prepared: PreparedData, seed: int, strength: float = 1.0) -> Augment:
+    """Return the default augmentation with the run's own noise, at a strength of 0 (none) to 1.4."""
     from data_prep import manifests
     from data_prep.augmentation.banks import NoiseBank
     from data_prep.augmentation.chain import default_chain
@@ -397,7 +397,7 @@ def augmentation(prepared: PreparedData, seed: int) -> Augment:
     if prepared.noise is not None:
         noise = NoiseBank(tuple(recording.path for recording in manifests.read(prepared.noise)))
         assert noise.recordings  # read once, before worker processes share it
-    return default_chain(noise, seed=seed).augment
+    return default_chain(noise, strength=strength, seed=seed).augment
 
 
 def load_audio(
