@@ -4,8 +4,9 @@
     kws export RUN
 
 RECORDINGS, SPEECH and NOISE are folders, manifests (JSON Lines or CSV with a `path` column) or Lhotse cuts.
-Several keywords: give --keyword and --positives once for each, in the same order. A run that was stopped goes
-on when the same command is given again. Another keyword later, with the first left as it is to the last bit:
+Several keywords: give --keyword and --positives once for each, in the same order. Without any --positives,
+synthetic voices alone say the keywords. A run that was stopped goes on when the same command is given again.
+Another keyword later, with the first left as it is to the last bit:
 
     kws train --add-to RUN --keyword lights --positives RECORDINGS --negatives SPEECH --output RUN2
 """
@@ -46,8 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--positives",
         action="append",
         type=Path,
-        required=True,
-        help="recordings of the keyword; one for each --keyword",
+        default=[],
+        help="recordings of the keyword; one for each --keyword, or none at all: then synthetic voices alone "
+        "say it",
     )
     add(
         "--negatives",
@@ -110,7 +112,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="synthetic recordings of each keyword as further positives, with other speech by like voices "
-        "(default: 200 with fewer than 25 recordings, where less was missed with them, else 0)",
+        "(default: 600 without recordings, 200 beside fewer than 25, as less was missed with them, else 0)",
     )
     add(
         "--confusables",
@@ -187,6 +189,8 @@ class TrainSummary:
         metrics = self.metrics
         found = [f"note: {note}" for note in self.notes]
         held = "held-out" if metrics["held_out"] else "augmented training"
+        if not metrics["recordings"]:
+            held = "held-out synthetic"
         rate, hours = metrics["false_accepts_per_hour"], metrics["dev_hours"]
         for keyword, threshold in metrics["thresholds"].items():
             misses = 100 * metrics["dev_miss"][keyword]
@@ -219,7 +223,7 @@ def train(
 
     Args:
         keywords: the phrases.
-        positives: recordings of each, in the same order.
+        positives: recordings of each, in the same order; or none at all, for synthetic voices alone.
         negatives: speech without any keyword.
         output: folder of the run; a stopped run in it goes on.
         noise: recordings to mix in.
@@ -241,6 +245,11 @@ def train(
     """
     from kws.cli.recordings import Synthesis
 
+    if not positives and synthetic is not None and synthetic < 1:
+        raise ConfigError(
+            f"got --synthetic {synthetic} and no --positives: nothing would say the keyword; give recordings "
+            "of it, or leave --synthetic out"
+        )
     if add_to is not None and (control or add_to.absolute() == output.absolute()):
         raise ConfigError(
             "--control: not with --add-to, whose borrowed layers stay; leave one out"
@@ -303,7 +312,8 @@ def _train_once(
     earlier = None if add_to is None else open_earlier(add_to)
     if earlier is not None:
         settings = earlier.settled(keywords, wish.model, wish.train.keys(), settings)
-    sources = [str(path.absolute()) for path in (*positives, *negatives, *noise)]
+    given = {"positives": positives, "negatives": negatives, "noise": noise}
+    sources = {name: [str(path.absolute()) for path in paths] for name, paths in given.items()}
     settled = {"model": to_dict(model_config), "train": to_dict(settings), "sources": sources}
     if earlier is not None:
         settled["add_to"] = earlier.identity()
@@ -345,7 +355,8 @@ def _train_once(
         seed=settings.seed,
         num_workers=num_workers,
     )
-    augment = augmentation(prepared, settings.seed)
+    manifests = [prepared.positives, prepared.negatives, write_synthetic(spoken, output / "data")]
+    augment = augmentation(prepared, settings.seed, settings.augmentation)
     data = load_audio(prepared, keywords, cache, num_workers, settings.seed, augment, spoken)
     if transcribed:
         data = replace(data, transcribed=AudioStore(transcribed, cache, num_workers, "transcribed speech"))
@@ -370,11 +381,12 @@ def _train_once(
         "policy": policy,
         "policy_reason": reason,
         "recordings": fewest,
+        "synthetic_recordings": spoken.num_recordings(keywords),
         "negative_hours": round(data.negatives.hours, 3),
         "wall_s": round(time.monotonic() - started, 1),
         **outcome,
     }
-    origin = provenance(model, [prepared.positives, prepared.negatives], identity)
+    origin = provenance(model, [path for path in manifests if path is not None], identity)
     moving = f"policy {policy}: {reason}; moved: {', '.join(outcome['moving'])}"
     notes = [*prepared.notes, *spoken.notes, moving, *dropped, *doubts]
     if earlier is not None:
@@ -426,8 +438,16 @@ def claim_folder(output: Path, identity: str, overwrite: bool) -> None:
     write_json(marker, {"identity": identity})
 
 
-def augmentation(prepared: PreparedData, seed: int) -> Augment:
-    """Return the default augmentation with the run's own noise."""
+def write_synthetic(spoken: SyntheticRecordings, folder: Path) -> Path | None:
+    """Write the manifest ``synthetic.jsonl`` of what synthetic voices say; None where they say nothing."""
+    from data_prep import manifests
+
+    entries = [*spoken.keywords, *spoken.held_out, *spoken.speech, *spoken.confusables]
+    return manifests.write(entries, folder / "synthetic.jsonl") if entries else None
+
+
+def augmentation(prepared: PreparedData, seed: int, strength: float = 1.0) -> Augment:
+    """Return the default augmentation with the run's own noise, at a strength of 0 (none) to 1.4."""
     from data_prep import manifests
     from data_prep.augmentation.banks import NoiseBank
     from data_prep.augmentation.chain import default_chain
@@ -436,7 +456,7 @@ def augmentation(prepared: PreparedData, seed: int) -> Augment:
     if prepared.noise is not None:
         noise = NoiseBank(tuple(recording.path for recording in manifests.read(prepared.noise)))
         assert noise.recordings  # read once, before worker processes share it
-    return default_chain(noise, seed=seed).augment
+    return default_chain(noise, strength=strength, seed=seed).augment
 
 
 def load_audio(
@@ -448,24 +468,29 @@ def load_audio(
     augment: Augment,
     spoken: SyntheticRecordings,
 ) -> TrainingData:
-    """Read the audio of a run."""
+    """Read the audio of a run; without recordings, synthetic voices take their place."""
     from kws.data import AudioStore, Synthetic
     from kws.manifest import Utterance, read_manifest
     from kws.training.loop import TrainingData
 
-    def read(made: Sequence[Recording], description: str) -> AudioStore:
-        entries = [Utterance(entry.path, entry.duration_s or 0.0) for entry in made]
+    def utterances(made: Sequence[Recording]) -> list[Utterance]:
+        return [Utterance(entry.path, entry.duration_s or 0.0, label=entry.label) for entry in made]
+
+    def read(entries: Sequence[Utterance], description: str) -> AudioStore:
         return AudioStore(entries, cache, num_workers, description)
 
-    recordings, other = read_manifest(prepared.positives), read_manifest(prepared.negatives)
+    def labels_of(entries: Sequence[Utterance]) -> list[int]:
+        return [keywords.index(entry.label or "") for entry in entries]
+
+    other = read_manifest(prepared.negatives)
+    recordings = [] if prepared.positives is None else read_manifest(prepared.positives)
     train = [entry for entry in recordings if entry.split == "train"]
-    labels = [keywords.index(entry.label or "") for entry in train]
     held = [entry for entry in recordings if entry.split == "dev"]
-    positives = AudioStore(train, None, 1, "positives")
-    clips, dev_labels = (
-        [entry.load() for entry in held],
-        [keywords.index(entry.label or "") for entry in held],
-    )
+    voices = utterances(spoken.keywords)
+    if not recordings:
+        train, held, voices = voices, utterances(spoken.held_out), []
+    positives, labels = AudioStore(train, None, 1, "positives"), labels_of(train)
+    clips, dev_labels = [entry.load() for entry in held], labels_of(held)
     lacking = set(labels) - set(dev_labels)
     for label in sorted(lacking):
         own = [index for index, other in enumerate(labels) if other == label][:DEV_COPIED]
@@ -484,10 +509,10 @@ def load_audio(
         dev_negatives=AudioStore(
             [entry for entry in other if entry.split == "dev"], cache, num_workers, "dev negatives"
         ),
-        confusables=read(spoken.confusables, "words alike"),
+        confusables=read(utterances(spoken.confusables), "words alike"),
         synthetic=Synthetic(
-            read(spoken.keywords, "synthetic keywords"),
-            [keywords.index(entry.label or "") for entry in spoken.keywords],
-            read(spoken.speech, "synthetic speech"),
+            read(voices, "synthetic keywords"),
+            labels_of(voices),
+            read(utterances(spoken.speech), "synthetic speech"),
         ),
     )

@@ -48,6 +48,8 @@ class TrainConfig:
     """What may move."""
     batch: BatchConfig = field(default_factory=BatchConfig)
     """How windows are drawn."""
+    augmentation: float = 1.0
+    """Strength of the augmentation, 0 (none) to 1.4; see ``data_prep.augmentation.chain.default_chain``."""
     loss: str = "max_pooling"
     """Detection loss: see :func:`kws.losses.available_losses`."""
     loss_options: dict[str, float] = field(default_factory=dict)
@@ -105,6 +107,8 @@ class TrainConfig:
         for name in ("weight_decay", "patience", "mine_hours", "refractory_s", "num_workers"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"train.{name}: got {getattr(self, name)}, allowed: 0 or more")
+        if not 0 <= self.augmentation <= 1.4:
+            raise ConfigError(f"train.augmentation: got {self.augmentation}, allowed: 0 (none) to 1.4")
         if not 0 <= self.warmup < 1:
             raise ConfigError(f"train.warmup: got {self.warmup}, allowed: 0 up to but not including 1")
 

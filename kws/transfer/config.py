@@ -63,6 +63,6 @@ def choose(config: TransferConfig, num_recordings: int) -> tuple[str, str]:
     if config.policy != AUTO:
         return config.policy, "asked for"
     if num_recordings < config.auto_late_from:
-        few = f"{num_recordings} recordings are fewer than {config.auto_late_from}"
+        few = f"{num_recordings or 'no'} recordings are fewer than {config.auto_late_from}"
         return "head", f"{few}: the borrowed layers stay (RESULTS.md)"
     return "late", f"{num_recordings} recordings: the last {config.num_layers} layers move (RESULTS.md)"

@@ -150,6 +150,10 @@ def test_auto_goes_by_the_number_of_recordings_and_says_why():
     config = TransferConfig("auto", 2, auto_late_from=20)
     few, some = (choose(config, count) for count in (19, 20))
     assert few[0] == "head" and "19 recordings are fewer than 20: the borrowed layers stay" in few[1]
+    assert choose(config, 0) == (
+        "head",
+        "no recordings are fewer than 20: the borrowed layers stay (RESULTS.md)",
+    )
     assert some[0] == "late" and "20 recordings: the last 2 layers move" in some[1]
     assert [choose(TransferConfig(), count)[0] for count in (9, 10)] == ["head", "late"]
     assert choose(TransferConfig("all"), 3) == ("all", "asked for")

@@ -16,11 +16,14 @@ import pytest
 import torch
 import yaml
 
+from data_prep import manifests
+from data_prep.manifests import Recording
 from data_prep.synthesis import espeak, flite
 from data_prep.synthesis import keyword as keyword_synthesis
-from kws import Detector
+from kws import Detector, checkpoint
 from kws.checkpoint import load_model, load_operating_point
 from kws.cli import main, train
+from kws.cli import recordings as cli_recordings
 from kws.cli.recordings import (
     Synthesis,
     SyntheticRecordings,
@@ -31,8 +34,10 @@ from kws.cli.recordings import (
     words_of,
 )
 from kws.cli.train import gain_note, load_audio
+from kws.data import BatchConfig, KeywordBatches, active_span
 from kws.encoders.registry import load_encoder
 from kws.encoders.sources.embedded_weights import load_recogniser
+from kws.errors import ConfigError
 from kws.heads import available_heads
 from kws.training import loop
 from kws.training.loop import fit
@@ -252,7 +257,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(
             "train.regularizers.distillation: encoder 'wavlm_base' has no phone outputs; encoders that have "
             "them: embedded; or take `feature_matching`, which needs none",
         ),
-        (["--keyword", "b"], "got 2 keywords and 1 --positives; give one for each"),
+        (["--keyword", "b"], "got 2 keywords and 1 --positives; give one for each, or none at all"),
         (["--keyword", "tone", "--positives", "x"], "keywords: tone, tone holds one twice; name each once"),
         (["--negatives", "gone"], "gone: no such file or folder; give a folder of recordings, a manifest"),
     ],
@@ -278,7 +283,7 @@ def test_wrong_usage_ends_with_code_2_and_a_message_and_spoils_nothing(
 def test_options_are_refused_before_anything_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as caught:
         main(["train", "--keyword", "a", "--output", str(tmp_path / "run")])
-    assert caught.value.code == 2 and "--positives, --negatives" in capsys.readouterr().err
+    assert caught.value.code == 2 and "are required: --negatives\n" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
@@ -566,7 +571,133 @@ def test_synthetic_voices_say_the_keyword_other_speech_and_words_that_sound_like
     assert "note: tone: trained without synthetic voices: they need Flite, for English" in shown
 
 
-@pytest.mark.parametrize(("wanted", "num_recordings", "count"), [(None, 24, 200), (None, 25, 0), (7, 99, 7)])
+def of_voice_variant(entry: Recording) -> str:
+    """Return who speaks, without accent, speed and pitch; or Flite's voice."""
+    return (entry.speaker or "").partition("+")[2].rsplit("-s", 1)[0] or entry.speaker or ""
+
+
+def test_without_recordings_synthetic_voices_alone_are_trained_on_and_others_held_out(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    fitted = []
+    monkeypatch.setattr(loop, "fit", lambda *given: fitted.append(given[2]) or fit(*given))
+    monkeypatch.setattr(cli_recordings, "SYNTHETIC_HELD_OUT", 3)
+    monkeypatch.setattr(flite, "flite_voices", lambda: espeak.voices(3, seed=5, split="train"))
+    run = tmp_path / "run"
+    words = train_words(
+        recordings, run, "--policy", "auto", "--synthetic", "4", keywords=("tone", "other"), positives=None
+    )
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert "note: other: no recordings, so 4 synthetic ones take their place, by eSpeak NG's and Fli" in shown
+    assert "is that of held-out synthetic voices and too low" in shown
+    assert "note: policy head: no recordings are fewer than 10" in shown
+    assert "% of the held-out synthetic recordings there" in shown
+
+    (data,) = fitted
+    assert data.labels == [0] * 4 + [1] * 4 and len(data.positives) == 8
+    assert data.dev_labels == [0] * 3 + [1] * 3 and len(data.dev_positives) == 6 and data.held_out
+    assert len(data.synthetic.keywords) == 0 and len(data.synthetic.speech) == 24
+    batches = KeywordBatches(
+        data.positives, data.labels, data.negatives, BatchConfig(window_s=0.5), num_keywords=2,
+        hop_samples=640, synthetic=data.synthetic,
+    )  # fmt: skip
+    longest = max(stop - start for start, stop in map(active_span, map(data.positives.waveform, range(8))))
+    assert batches.window_samples > longest and batches.words.spans  # so that parts of words are negatives
+    assert batches.batch(0).targets.sum(0).tolist() == [6, 6]
+
+    made = manifests.read(run / "data" / "synthetic.jsonl")
+    of_split = {
+        split: {of_voice_variant(entry) for entry in made if entry.split == split}
+        for split in ("train", "dev")
+    }
+    assert len(made) == 8 + 6 + 24 and not of_split["train"] & of_split["dev"]
+    assert [entry.label for entry in made if entry.split == "dev"] == ["tone"] * 3 + ["other"] * 3
+    metrics, origin = read_json(run / "metrics.json"), read_json(run / "provenance.json")
+    assert (metrics["recordings"], metrics["synthetic_recordings"], metrics["policy"]) == (0, 4, "head")
+    assert set(origin["manifests"]) == {"negatives.jsonl", "synthetic.jsonl"}
+    assert not (run / "data" / "positives.jsonl").exists()
+
+
+@pytest.fixture
+def few_voices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two held-out recordings of a keyword, and no Flite."""
+    monkeypatch.setattr(cli_recordings, "SYNTHETIC_HELD_OUT", 2)
+    monkeypatch.setattr(flite, "flite_voices", list)
+
+
+@pytest.mark.usefixtures("few_voices")
+def test_a_stopped_run_without_recordings_goes_on(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object, **__: object) -> None:
+        raise OSError("no space left")
+
+    run = tmp_path / "run"
+    words = train_words(recordings, run, "--synthetic", "3", positives=None)
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "save_model", full)
+        assert main(words) == 2
+    assert (run / "checkpoints" / "last.ckpt").exists() and not (run / "metrics.json").exists()
+    capsys.readouterr()
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert "by eSpeak NG's voices alone (`apt install flite` adds better ones)" in shown
+    assert "note: this run was stopped before and went on from its last checkpoint" in shown
+    assert main(words) == 0
+    again = capsys.readouterr().out
+    assert "this run was finished before" in again and "% of the held-out synthetic recordings" in again
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("few_voices")
+def test_a_run_without_recordings_is_exported_and_evaluated(recordings: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    assert main(train_words(recordings, run, "--synthetic", "3", positives=None)) == 0
+    assert main(["export", str(run)]) == 0
+    assert Detector(run / "model.onnx").thresholds == pytest.approx(load_operating_point(run).thresholds)
+    positives, negatives = (str(recordings / name) for name in ("tone", "speech"))
+    assert main(["eval", str(run), "--positives", positives, "--negatives", negatives]) == 0
+
+
+def test_a_folder_of_recordings_given_as_speech_is_another_run(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    claimed = []
+
+    def claim(output: Path, identity: str, overwrite: bool) -> None:
+        claimed.append(identity)
+        raise ConfigError("enough")
+
+    monkeypatch.setattr(train, "claim_folder", claim)
+    tone, speech = recordings / "tone", recordings / "speech"
+    for positives, negatives, noises in (
+        ([tone], [speech], []),
+        ([], [tone, speech], []),
+        ([], [tone], [speech]),
+    ):
+        with pytest.raises(ConfigError, match="enough"):
+            train.train(["tone"], positives, negatives, tmp_path / "run", noise=noises)
+    assert len(set(claimed)) == 3
+
+
+def test_without_recordings_something_must_say_the_keyword(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run = tmp_path / "run"
+    assert main(train_words(recordings, run, positives=None)) == 2
+    assert "got --synthetic 0 and no --positives: nothing would say the keyword; give recordings of it" in (
+        capsys.readouterr().err
+    )
+    assert not run.exists()
+    words = train_words(recordings, run, "--synthetic", "2", "--language", "xx", positives=None)
+    assert main(words) == 2 and "language 'xx' is unknown to eSpeak NG" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("wanted", "num_recordings", "count"),
+    [(None, 0, 600), (None, 1, 200), (None, 24, 200), (None, 25, 0), (7, 99, 7), (7, 0, 7)],
+)
 def test_few_recordings_get_synthetic_ones_beside_them(
     wanted: int | None, num_recordings: int, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -585,8 +716,9 @@ def test_few_recordings_get_synthetic_ones_beside_them(
     spoken = synthesize(
         ["tone"], Synthesis(wanted), tmp_path, num_recordings=num_recordings, seed=0, num_workers=1
     )
-    assert asked == ([("tone", count, 3 * count)] if count else [])
-    assert len(spoken.keywords) == bool(count) and not spoken.notes
+    assert asked[:1] == ([("tone", count, 3 * count)] if count else [])
+    assert asked[1:] == ([] if num_recordings else [("tone", 60, 0)])
+    assert len(spoken.keywords) == bool(count) and len(spoken.notes) == (num_recordings == 0)
 
 
 def test_which_recordings_are_of_the_keyword():
