@@ -149,8 +149,8 @@ class WakeWordModel(nn.Module):
         finally:
             self.train(mode)
         # each keyword by itself: how a sigmoid is rounded depends on the length of what it is taken of
-        logits = torch.cat(found, dim=1).float().unbind(dim=2)
-        scores = torch.stack([torch.sigmoid(keyword.contiguous()) for keyword in logits], dim=2)
+        columns = torch.cat(found, dim=1).float().unbind(dim=2)
+        scores = torch.stack([torch.sigmoid(column.contiguous()) for column in columns], dim=2)
         return scores[:, : waveform.shape[1] // self.hop_samples]
 
 

@@ -314,7 +314,11 @@ def _train_once(
         settings = earlier.settled(keywords, wish.model, wish.train.keys(), settings)
     given = {"positives": positives, "negatives": negatives, "noise": noise}
     sources = {name: [str(path.absolute()) for path in paths] for name, paths in given.items()}
-    settled = {"model": to_dict(model_config), "train": to_dict(settings), "sources": sources}
+    settled: dict[str, Any] = {
+        "model": to_dict(model_config),
+        "train": to_dict(settings),
+        "sources": sources,
+    }
     if earlier is not None:
         settled["add_to"] = earlier.identity()
     identity = config_hash({**settled, "synthesis": to_dict(synthesis)})
