@@ -83,7 +83,7 @@ def by_hand(run: Path, corpus: Corpus) -> float:
         features = torch.from_numpy(log_mel(with_tail(samples), recogniser.encoder))[None]
         with torch.no_grad():
             best = recogniser(features)[0][0].argmax(1).tolist()
-        total += edits(reference, phones.encode(phones.decode(best)))
+        total += edits(reference, phones.collapse(best))
     return total / sum(len(reference) for reference in corpus.targets)
 
 
