@@ -105,6 +105,7 @@ def test_without_a_borrowed_layer_that_moves_it_is_refused():
 def test_without_transcribed_speech_it_is_refused():
     assert need_transcripts({"l2_sp": 1.0, "phones": 1.0}) and not need_transcripts({"l2_sp": 1.0}, 0)
     with pytest.raises(
-        ConfigError, match="regularizers.phones: learns from transcribed speech, and no training negative .* `text`"
+        ConfigError,
+        match="regularizers.phones: learns from transcribed speech, and no training negative .* `text`",
     ):
         need_transcripts({"phones": 1.0}, 0)
