@@ -64,7 +64,9 @@ def main() -> None:
         corpus = Corpus(found[: arguments.limit or None], progress=False)
         clean = phone_error_rate(model, corpus)["all"]
         read = (
-            "–" if split == "train" else f"{100 * phone_error_rate(model, corpus, ngrams=ngrams)['all']:.1f}"
+            "–"
+            if split == "train"
+            else f"{100 * phone_error_rate(model, corpus, ngrams=[ngrams])['all']:.1f}"
         )
         corpus.audio = [
             audio.to_int16(augment(waveform, entry.path.name, SEED, 0))

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from kws.balances.base import Balance
 from kws.balances.fixed import FixedBalance
+from kws.balances.gradnorm import GradNormBalance
+from kws.balances.uncertainty import UncertaintyBalance
+from kws.config import load_config
 from kws.errors import ConfigError
 
 __all__ = ["Balance", "available_balances", "build_balance"]
 
-_BALANCES: dict[str, Callable[[Mapping[str, float]], Balance]] = {
+_BALANCES: dict[str, type[Balance]] = {
     "fixed": FixedBalance,
+    "gradnorm": GradNormBalance,
+    "uncertainty": UncertaintyBalance,
 }
 
 
@@ -20,15 +26,19 @@ def available_balances() -> list[str]:
     return sorted(_BALANCES)
 
 
-def build_balance(name: str, weights: Mapping[str, float]) -> Balance:
+def build_balance(
+    name: str, weights: Mapping[str, float], options: Mapping[str, Any] | None = None
+) -> Balance:
     """Return a way to add losses.
 
     Args:
         name: one of :func:`available_balances`.
         weights: of each loss by name, from the recipe; the keyword loss has 1.
+        options: its settings, where they differ from the defaults.
     Raises:
-        ConfigError: the name is unknown.
+        ConfigError: the name or a setting is unknown, or a value is out of range.
     """
     if name not in _BALANCES:
         raise ConfigError(f"train.balance: got {name!r}, allowed: {', '.join(available_balances())}")
-    return _BALANCES[name](weights)
+    balance = _BALANCES[name]
+    return balance(weights, load_config(balance.Options, options or {}, "train.balance_options"))

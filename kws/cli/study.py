@@ -176,14 +176,13 @@ def check_choices(config: StudyConfig, base: Path) -> None:
     Raises:
         ConfigError: the message names the choice and the key.
     """
-    from kws.cli.train import read_settings
+    from kws.cli.train import read_settings, read_wish
     from kws.errors import ConfigError
 
     for name, choice in config.all_choices().items():
         try:
-            read_settings(
-                [config.keywords[0].keyword], None, setting_pairs(choice.over(config.settings), base)
-            )
+            wish = read_wish(None, setting_pairs(choice.over(config.settings), base))
+            read_settings([config.keywords[0].keyword], wish)
         except ConfigError as error:
             raise ConfigError(f"choices.{name}: {error}") from error
 
@@ -231,7 +230,7 @@ def plan(
     from kws.cli.recordings import Synthesis
     from kws.cli.study_cell import CellOrder
     from kws.cli.study_data import clips_name, draw_recordings, sources_fingerprint, weights_fingerprint
-    from kws.cli.train import read_settings
+    from kws.cli.train import read_settings, read_wish
     from kws.config import config_hash, parse_overrides
     from kws.study.pool import Job
     from kws.transfer import choose
@@ -248,7 +247,7 @@ def plan(
         positives = drawn[place]
         settings = choices[cell.choice].over(config.settings)
         pairs = setting_pairs(settings, data.base)
-        model, training = read_settings([cell.keyword], None, pairs)
+        model, training = read_settings([cell.keyword], read_wish(None, pairs))
         policy, _ = choose(training.transfer, positives.num_recordings)
         spoken = Synthesis(settings.synthetic, settings.confusables or 0, settings.language or "en")
         values = parse_overrides([*pairs, f"train.transfer.policy={policy}"])

@@ -16,6 +16,8 @@ class L2SP(Regularizer):
     layers, is the optimiser's).
     """
 
+    near_source = True
+
     def __init__(self, model: WakeWordModel) -> None:
         super().__init__(model)
         for name, parameter in model.encoder.named_parameters():
@@ -25,11 +27,15 @@ class L2SP(Regularizer):
     def forward(self, model: WakeWordModel, step: Step) -> Tensor:
         """See :meth:`Regularizer.forward`."""
         moved = [
-            (parameter - self.get_buffer(_buffer(name))).square().sum()
+            (self.importance(name) * (parameter - self.get_buffer(_buffer(name))).square()).sum()
             for name, parameter in model.encoder.named_parameters()
             if parameter.requires_grad
         ]
         return 0.5 * torch.stack(moved).sum() if moved else step.logits.new_zeros(())
+
+    def importance(self, name: str) -> Tensor | float:
+        """Return what the squared distance of a parameter's elements is multiplied by."""
+        return 1.0
 
 
 def _buffer(name: str) -> str:

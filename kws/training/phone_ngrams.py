@@ -27,11 +27,14 @@ class PhoneNgrams:
     Args:
         sentences: phone indices of each, without blanks.
         order: n, at least 1.
+        num_phones: in the inventory that the indices are of.
     Source: Witten and Bell, IEEE Transactions on Information Theory 37 (4), 1991.
     """
 
-    def __init__(self, sentences: Iterable[Sequence[int]], order: int = 5) -> None:
-        self.order = order
+    def __init__(
+        self, sentences: Iterable[Sequence[int]], order: int = 5, num_phones: int = NUM_OUTPUTS - 1
+    ) -> None:
+        self.order, self.num_phones = order, num_phones
         self._counts: dict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
         for sentence in sentences:
             padded = [BLANK] * (order - 1) + list(sentence)
@@ -43,7 +46,7 @@ class PhoneNgrams:
 
     def probability(self, phone: int, history: tuple[int, ...]) -> float:
         """Return P(phone | history); ``BLANK`` in the history stands for what is before the sentence."""
-        shorter = 1 / (NUM_OUTPUTS - 1) if not history else self.probability(phone, history[1:])
+        shorter = 1 / self.num_phones if not history else self.probability(phone, history[1:])
         if history not in self._totals:
             return shorter
         seen, total = self._counts[history], self._totals[history]

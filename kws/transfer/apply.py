@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from torch import nn
 
@@ -21,6 +22,7 @@ def apply_policy(
     """Freeze what the policy holds still and return what moves.
 
     Frozen parts get ``requires_grad=False`` and stay in eval mode through every later ``model.train()``.
+    Parts that open later have ``requires_grad=True`` here, so that whoever looks before training knows them.
 
     Args:
         model: its ``frozen`` list and ``requires_grad`` flags are set; a policy may add adapters to it.
@@ -28,7 +30,8 @@ def apply_policy(
         signals: see :data:`kws.transfer.base.Signals`; for policies that ask the data.
     Returns:
         The policy, whose ``finish`` is to be called after training, and the groups for the optimiser:
-        ``head`` first, then the moving encoder parts.
+        ``head`` first, without what is finished of it, then the encoder parts that move some time;
+        :func:`open_groups` says which do so now.
     Raises:
         ConfigError: the policy is ``auto``, or asks the data and no ``signals`` are given.
     """
@@ -38,8 +41,11 @@ def apply_policy(
     policy.prepare(model, config)
     parts = borrowed(model)
     plan = policy.plan(len(parts), config, signals or _no_signals)
-    groups = [ParameterGroup("head", tuple(model.head.parameters()), 1.0)]
-    frozen: list[nn.Module] = []
+    frozen: list[nn.Module] = list(model.head.finished)
+    for module in frozen:
+        module.requires_grad_(False)
+    new = tuple(parameter for parameter in model.head.parameters() if parameter.requires_grad)
+    groups = [ParameterGroup("head", model.head, new, 1.0)]
     opens = plan.opens or (0.0,) * len(parts)
     for (name, module), rate, opening in zip(parts, plan.rates, opens, strict=True):
         moving = tuple(policy.moving(module)) if rate else ()
@@ -48,7 +54,7 @@ def apply_policy(
         for parameter in moving:
             parameter.requires_grad_(True)
         if moving:
-            groups.append(ParameterGroup(name, moving, rate, opening))
+            groups.append(ParameterGroup(name, module, moving, rate, opening))
         else:
             frozen.append(module)
     model.frozen = tuple(frozen)
@@ -58,6 +64,33 @@ def apply_policy(
     names = ", ".join(group.name for group in groups)
     logger.info("policy %s: %d of %d parameters move (%s)", config.policy, moves, total, names)
     return policy, groups
+
+
+def open_groups(
+    model: WakeWordModel, groups: Sequence[ParameterGroup], progress: float
+) -> list[ParameterGroup]:
+    """Let move what moves by now; parts whose time has not come stand still as frozen ones do.
+
+    They take no gradient, so an optimiser holds no moments of them that could be stale when they open, and
+    they count for nothing when gradients are clipped.
+
+    Args:
+        model: its ``frozen`` list and ``requires_grad`` flags are set.
+        groups: what :func:`apply_policy` returned.
+        progress: share of the training that is done.
+    Returns:
+        The groups that move.
+    """
+    waiting = [group.part for group in groups if group.opens > progress]
+    parts = [group.part for group in groups]
+    frozen = (*(module for module in model.frozen if module not in parts), *waiting)
+    if frozen != model.frozen:
+        model.frozen = frozen
+        for group in groups:
+            for parameter in group.parameters:
+                parameter.requires_grad_(group.opens <= progress)
+        model.train(model.training)
+    return [group for group in groups if group.opens <= progress]
 
 
 def _no_signals() -> list[float]:

@@ -29,9 +29,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class ParameterGroup:
-    """Parameters that share a learning rate."""
+    """Parameters of one part that share a learning rate."""
 
     name: str
+    part: nn.Module
+    """What they belong to; in eval mode until they begin to move."""
     parameters: tuple[nn.Parameter, ...]
     rate: float
     """Share of the configured learning rate."""

@@ -6,7 +6,10 @@ from collections.abc import Callable
 
 from kws.errors import ConfigError
 from kws.transfer import fixed
+from kws.transfer.adapters import Adapters
 from kws.transfer.base import Policy
+from kws.transfer.gradual import Gradual
+from kws.transfer.surgical import Surgical
 
 AUTO = "auto"
 """Not a policy: stands for the one that the number of recordings calls for."""
@@ -17,6 +20,9 @@ _POLICIES: dict[str, Callable[[], Policy]] = {
     "late": fixed.Late,
     "all": fixed.All,
     "discriminative": fixed.Discriminative,
+    "gradual": Gradual,
+    "surgical": Surgical,
+    "adapters": Adapters,
     "scratch": fixed.Scratch,
 }
 

@@ -21,7 +21,7 @@ import yaml
 from kws.cli import main, study
 from kws.cli.study import check_choices, setting_pairs
 from kws.cli.study_cell import CellOrder, run_cell
-from kws.cli.train import read_settings
+from kws.cli.train import read_settings, read_wish
 from kws.config import load_config
 from kws.study import pool
 from kws.study.held_out import load_test_audio
@@ -167,7 +167,7 @@ def test_a_study_leaves_tables_a_picture_a_page_and_a_recommendation(
 def test_the_recommendation_is_what_kws_train_takes(recipe: Path, tmp_path: Path, cells: Cells):
     assert main(["study", str(recipe), "--output", str(tmp_path / "out")]) == 0
     table = tmp_path / "out" / "recommendation.yaml"
-    _, settings = read_settings(["tone"], None, [f"train.transfer.auto_table={table}"])
+    _, settings = read_settings(["tone"], read_wish(None, [f"train.transfer.auto_table={table}"]))
     policy, reason = choose(settings.transfer, 500)
     assert policy == "head" and reason.startswith("kws study ")
 
@@ -323,7 +323,7 @@ def test_settings_become_what_set_takes(tmp_path: Path):
         set={"train.learning_rate": 1e-5, "train.regularizers": {"l2_sp": 1}},
     )
     pairs = setting_pairs(settings, tmp_path)
-    model, training = read_settings(["a"], None, pairs)
+    model, training = read_settings(["a"], read_wish(None, pairs))
     assert (model.depth, model.weights) == (4, tmp_path / "enc")
     assert (training.transfer.policy, training.learning_rate) == ("all", 1e-5)
     assert training.regularizers == {"l2_sp": 1.0}
