@@ -2,8 +2,8 @@
 
 RECIPE is YAML, such as kws/recipes/study.yaml. Each cell is `kws train`, `kws export` and `kws.Detector` on
 other people, noise and rooms. A finished cell is kept and not run again: the same command goes on where it
-stopped, also with more choices. OUTPUT gets results.csv, summary.csv, summary.md, misses.png, study.html and
-recommendation.yaml, which `--set train.transfer.auto_table=FILE` gives to `kws train`.
+stopped, also with more choices. OUTPUT gets results.csv, summary.csv, summary.md, misses.png, gains.png,
+study.html and recommendation.yaml, which `--set train.transfer.auto_table=FILE` gives to `kws train`.
 """
 
 from __future__ import annotations
@@ -300,19 +300,17 @@ def share_work(jobs: Sequence[Job], cache: Path, num_workers: int) -> None:
     orders = [load_config(CellOrder, job.values, job.name) for job in jobs]
     largest: dict[str, CellOrder] = {}
     for order in orders:
-        if order.positives and order.num_recordings >= largest.get(order.keyword, order).num_recordings:
+        if order.num_recordings >= largest.get(order.keyword, order).num_recordings:
             largest[order.keyword] = order
     for keyword, order in largest.items():
-        assert order.positives is not None
-        sources = [[Path(path) for path in paths] for paths in (order.negatives, order.noise)]
-        decode(keyword, Path(order.positives), sources[0], sources[1], cache, num_workers)
-    spoken = {
-        (order.keyword, order.num_recordings, order.seed): Synthesis(
-            order.synthetic, order.confusables, order.language
-        )
-        for order in orders
-    }
-    for (keyword, number, seed), wish in spoken.items():
+        positives = None if order.positives is None else Path(order.positives)
+        negatives, noise = ([Path(path) for path in paths] for paths in (order.negatives, order.noise))
+        decode(keyword, positives, negatives, noise, cache, num_workers)
+    wishes = dict.fromkeys(
+        (o.keyword, o.num_recordings, o.seed, Synthesis(o.synthetic, o.confusables, o.language))
+        for o in orders
+    )
+    for keyword, number, seed, wish in wishes:
         speak(keyword, wish, cache, num_recordings=number, seed=seed, num_workers=num_workers)
 
 

@@ -200,7 +200,8 @@ class Drawn:
         manifest: the drawn recordings; None is none.
         num_recordings: how many.
         fingerprint: hash of them and their files.
-        held_out: `kws train` may hold some out to choose by.
+        held_out: `kws train` may choose by what it does not train on: by some of them, or where there are
+            none by synthetic voices.
     """
 
     manifest: Path | None
@@ -218,7 +219,7 @@ def draw_recordings(data: StudyData, cell: Cell, folder: Path) -> Drawn:
         manifests.write(chosen, path) if chosen else None,
         len(chosen),
         manifests.fingerprint(chosen),
-        len(chosen) >= HELD_OUT_FROM or any(entry.split == "dev" for entry in chosen),
+        not chosen or len(chosen) >= HELD_OUT_FROM or any(entry.split == "dev" for entry in chosen),
     )
 
 
@@ -229,7 +230,7 @@ def sources_fingerprint(sources: Iterable[Path]) -> str:
 
 def decode(
     keyword: str,
-    positives: Path,
+    positives: Path | None,
     negatives: Sequence[Path],
     noise: Sequence[Path],
     cache: Path,
@@ -241,7 +242,7 @@ def decode(
 
     prepared = prepare_training(
         [keyword],
-        [positives],
+        [] if positives is None else [positives],
         negatives,
         noise,
         cache / clips_name(keyword),

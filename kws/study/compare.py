@@ -117,20 +117,44 @@ def _missed(result: CellResult, condition: str, rate: float) -> np.ndarray:
     return missed
 
 
+NOTHING, UNSHOWN = "transfer gained nothing here", "the gain is not shown to be above zero"
+
+
+def gains_of(study: StudyResults, choice: str) -> dict[int | str, Gain]:
+    """Return what a choice gains over the control, by number of recordings."""
+    if choice == CONTROL:
+        return {}
+    found = {number: gain_over(study, choice, CONTROL, number) for number in study.recordings(choice)}
+    return {number: gain for number, gain in found.items() if gain is not None}
+
+
+def _doubt(gain: Gain) -> str | None:
+    """Return what speaks against a gain."""
+    if gain.value <= 0:
+        return NOTHING
+    return None if gain.positive else UNSHOWN
+
+
 def gain_lines(study: StudyResults) -> list[str]:
     """Return a sentence for each choice and number of recordings, with a warning where nothing is gained."""
     lines = []
     for choice in study.choices:
-        for recordings in study.recordings(choice):
-            gain = None if choice == CONTROL else gain_over(study, choice, CONTROL, recordings)
-            if gain is None:
-                continue
-            line = f"{choice}, {recordings} recordings: {gain} points fewer missed than from scratch"
-            if gain.value <= 0:
-                line = f"WARNING: {line}: transfer gained nothing here"
-            elif not gain.positive:
-                line = f"WARNING: {line}: the gain is not shown to be above zero"
-            lines.append(line)
+        for number, gain in gains_of(study, choice).items():
+            line = f"{choice}, {number} recordings: {gain} points fewer missed than from scratch"
+            doubt = _doubt(gain)
+            lines.append(f"WARNING: {line}: {doubt}" if doubt else line)
+    return lines
+
+
+def gain_warnings(study: StudyResults) -> list[str]:
+    """Return a sentence for each choice and doubt, with the numbers of recordings that it is about."""
+    lines = []
+    for choice in study.choices:
+        doubts = {number: _doubt(gain) for number, gain in gains_of(study, choice).items()}
+        for doubt in (NOTHING, UNSHOWN):
+            numbers = [str(number) for number, found in doubts.items() if found == doubt]
+            if numbers:
+                lines.append(f"WARNING: {choice}, {', '.join(numbers)} recordings: {doubt}")
     return lines
 
 

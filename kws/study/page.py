@@ -1,4 +1,4 @@
-"""One HTML page with what a study found, its picture inside."""
+"""One HTML page with what a study found, its pictures inside."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from kws.evaluation import page
-from kws.study.compare import gain_over, savings
+from kws.study.compare import gains_of, savings
 from kws.study.recipe import CONTROL
 from kws.study.results import StudyResults
 from kws.study.tables import summary_table
@@ -29,7 +29,8 @@ ICASSP 2004). It does not hold for other keywords.</p>
 
 def render(
     study: StudyResults,
-    picture: bytes,
+    misses: bytes,
+    gains: bytes | None,
     *,
     warnings: Sequence[str],
     recommendation: AutoTable | None,
@@ -39,7 +40,8 @@ def render(
 
     Args:
         study: what is finished.
-        picture: PNG of the misses.
+        misses: PNG of the misses by number of recordings.
+        gains: PNG of the gains over the control, where there is one.
         warnings: sentences that a reader must not miss.
         recommendation: the table for ``auto``, where there is one.
         provenance: where the numbers come from.
@@ -57,10 +59,10 @@ def render(
         f"{result.original_hours:.3g} h distinct originals.</p>",
         notes,
         "<h2>Misses by number of recordings</h2><figure>",
-        page.image(picture, "misses by number of recordings, a panel per condition"),
+        page.image(misses, "misses by number of recordings, a panel per condition"),
         f"<figcaption>At {study.compared_at:g} false accepts per hour, with exact 95 % intervals; choices "
         "stand a little apart.</figcaption></figure>",
-        *_gains(study),
+        *_gains(study, gains),
         *_recommendation(recommendation),
         "<h2>All numbers</h2>",
         "<p class=dim>Misses in % with exact 95 % intervals, over keywords and seeds.</p>",
@@ -73,21 +75,24 @@ def render(
     return "\n".join(parts)
 
 
-def _gains(study: StudyResults) -> list[str]:
+def _gains(study: StudyResults, picture: bytes | None) -> list[str]:
     """Return what transfer gains, in points, by choice and number of recordings, and what it saves."""
-    if not study.has_control():
+    if picture is None:
         return ["<p class=dim>There is no control, so nothing is said about what transfer gains.</p>"]
     numbers = study.recordings()
-    rows = []
-    for choice in study.choices:
-        if choice == CONTROL or not study.recordings(choice):
-            continue
-        gains = [gain_over(study, choice, CONTROL, number) for number in numbers]
-        rows.append([choice, *("–" if gain is None else str(gain) for gain in gains)])
+    found = {choice: gains_of(study, choice) for choice in study.choices if choice != CONTROL}
+    rows = [
+        [choice, *(str(gains.get(number, "–")) for number in numbers)]
+        for choice, gains in found.items()
+        if gains
+    ]
     saved = "".join(f"<li>{escape(str(saving))}</li>" for saving in savings(study))
     return [
         "<h2>Gain over training from scratch</h2><p class=dim>Points fewer missed, the mean of conditions, "
         "with the 95 % interval; below zero is more missed.</p>",
+        "<figure>",
+        page.image(picture, "gain over training from scratch, a panel per number of recordings"),
+        "<figcaption>Orange: the interval holds zero or less.</figcaption></figure>",
         page.table(["choice", *(f"{number} recordings" for number in numbers)], rows),
         f"<h2>Recordings saved</h2><ul>{saved}</ul>",
     ]

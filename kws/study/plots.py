@@ -1,14 +1,16 @@
-"""The picture of a study: misses by number of recordings, a panel per condition, a line per choice."""
+"""The pictures of a study: misses by number of recordings, and what each choice gains over scratch."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kws.study.compare import gains_of
 from kws.study.recipe import CONTROL
 from kws.study.results import StudyResults
 
@@ -19,36 +21,77 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
 CONTROL_COLOUR = "#8a949d"
 SPREAD = 0.025
 """Choices stand this far apart, as a share of the number of recordings: their intervals do not overlap."""
+LINE_FROM = 3
+"""Numbers of recordings that make a line; choices with fewer would hide those that have them."""
 
 
 def misses_by_recordings(study: StudyResults) -> bytes:
-    """Draw the misses of every choice over the number of recordings, with exact intervals; returns PNG."""
-    names = study.conditions
+    """Draw misses over the number of recordings, with exact intervals, a panel per condition; returns PNG."""
+    names, choices = study.conditions, choices_with_lines(study)
     figure = Figure(figsize=(4.2 * len(names) + 1.8, 4.6), dpi=DPI, layout="constrained")
     panels = figure.subplots(1, len(names), sharex=True, squeeze=False)[0]
     for axes, condition in zip(panels, names, strict=True):
-        _panel(axes, study, condition)
+        _panel(axes, study, choices, condition)
     panels[0].set_ylabel(f"misses at {study.compared_at:g} false accepts per hour (%)")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=9)
+    return _png(figure)
+
+
+def choices_with_lines(study: StudyResults) -> list[str]:
+    """Return the choices that have numbers of recordings enough, or where none has, those with most."""
+    sizes = {choice: len(study.recordings(choice)) for choice in study.choices}
+    return [choice for choice, size in sizes.items() if size >= min(LINE_FROM, max(sizes.values()))]
+
+
+def gains(study: StudyResults) -> bytes | None:
+    """Draw what each choice gains over scratch, with the interval, a panel per number of recordings.
+
+    Returns:
+        PNG; None where nothing can be compared.
+    """
+    by_choice = {choice: found for choice in study.choices if (found := gains_of(study, choice))}
+    numbers = [
+        number for number in study.recordings() if any(number in found for found in by_choice.values())
+    ]
+    if not numbers:
+        return None
+    size = (2.2 * len(numbers) + 1.8, 0.24 * len(by_choice) + 1.4)
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    panels = figure.subplots(1, len(numbers), sharey=True, squeeze=False)[0]
+    for axes, number in zip(panels, numbers, strict=True):
+        axes.axvline(0, color=CONTROL_COLOUR, lw=1.2, ls="--")
+        for row, found in enumerate(by_choice.values()):
+            gain = found.get(number)
+            if gain is not None:
+                colour = COLOURS[0] if gain.positive else COLOURS[1]
+                axes.plot([100 * gain.low, 100 * gain.high], [row, row], color=colour, lw=1.5)
+                axes.plot(100 * gain.value, row, "o", color=colour, ms=5)
+        axes.set(title=f"{number} recordings", ylim=(len(by_choice) - 0.5, -0.5))
+        axes.grid(color="#d8dde2", lw=0.8)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_yticks(range(len(by_choice)), labels=list(by_choice))
+    figure.supxlabel("points fewer missed than from scratch", fontsize=10)
+    return _png(figure)
+
+
+def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
 
-def _panel(axes: Axes, study: StudyResults, condition: str) -> None:
+def _panel(axes: Axes, study: StudyResults, choices: Sequence[str], condition: str) -> None:
     """Draw one condition."""
     numbers = {recordings: study.num_recordings(recordings) for recordings in study.recordings()}
     styles = zip(cycle(COLOURS), cycle(MARKERS), strict=False)
-    for index, choice in enumerate(study.choices):
+    for index, choice in enumerate(choices):
         colour, marker = next(styles)
         points = [
             (numbers[recordings], study.misses(choice, recordings, condition, study.compared_at))
             for recordings in study.recordings(choice)
         ]
-        if not points:
-            continue
-        shift = 1 + SPREAD * (index - (len(study.choices) - 1) / 2)
+        shift = 1 + SPREAD * (index - (len(choices) - 1) / 2)
         rate = np.array([100 * misses.rate for _, misses in points])
         below = rate - np.array([100 * misses.low for _, misses in points])
         above = np.array([100 * misses.high for _, misses in points]) - rate

@@ -13,14 +13,15 @@ from kws.audio import atomic_write
 from kws.config import config_hash, to_dict
 from kws.errors import ConfigError
 from kws.study import page, plots, tables
-from kws.study.compare import gain_lines, savings
+from kws.study.compare import gain_lines, gain_warnings, savings
 from kws.study.recipe import StudyConfig
 from kws.study.recommend import lone_policies, recommend
 from kws.study.results import StudyResults
 from kws.transfer.auto import AutoTable
 
 RESULTS, SUMMARY, TABLE = "results.csv", "summary.csv", "summary.md"
-PICTURE, PAGE, RECOMMENDATION = "misses.png", "study.html", "recommendation.yaml"
+MISSES, GAINS = "misses.png", "gains.png"
+PAGE, RECOMMENDATION = "study.html", "recommendation.yaml"
 
 
 def write_report(
@@ -50,10 +51,11 @@ def write_report(
     tables.write_csv(output / RESULTS, list(tables.result_rows(results)))
     tables.write_csv(output / SUMMARY, list(tables.summary_rows(results)))
     _write(output / TABLE, "\n".join(tables.markdown(*tables.summary_table(results))) + "\n")
-    picture = plots.misses_by_recordings(results)
-    with atomic_write(output / PICTURE) as temporary:
-        temporary.write_bytes(picture)
-    warnings, gains = list(notes), gain_lines(results)
+    misses, gains = plots.misses_by_recordings(results), plots.gains(results)
+    _write(output / MISSES, misses)
+    if gains is not None:
+        _write(output / GAINS, gains)
+    warnings = list(notes)
     if len(results.cells) < num_cells:
         warnings.append(f"{num_cells - len(results.cells)} of {num_cells} cells are not finished")
     if not config.control:
@@ -61,8 +63,9 @@ def write_report(
     table, recommended = _recommendation(config, results, output)
     html = page.render(
         results,
-        picture,
-        warnings=[*warnings, *(line for line in gains if line.startswith("WARNING"))],
+        misses,
+        gains,
+        warnings=[*warnings, *gain_warnings(results)],
         recommendation=table,
         provenance={
             "command": command,
@@ -76,7 +79,7 @@ def write_report(
     )
     _write(output / PAGE, html)
     found = f"{output / PAGE}: {len(results.cells)} of {num_cells} cells"
-    return [*warnings, *gains, *map(str, savings(results)), recommended, found]
+    return [*warnings, *gain_lines(results), *map(str, savings(results)), recommended, found]
 
 
 def _recommendation(config: StudyConfig, results: StudyResults, output: Path) -> tuple[AutoTable | None, str]:
@@ -95,6 +98,6 @@ def _recommendation(config: StudyConfig, results: StudyResults, output: Path) ->
     return table, f"recommended policy: {steps} ({output / RECOMMENDATION})"
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, content: str | bytes) -> None:
     with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)

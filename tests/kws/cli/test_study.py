@@ -18,18 +18,22 @@ import numpy as np
 import pytest
 import yaml
 
+from kws.balances import available_balances
 from kws.cli import main, study
 from kws.cli.study import check_choices, setting_pairs
 from kws.cli.study_cell import CellOrder, run_cell
 from kws.cli.train import read_settings, read_wish
 from kws.config import load_config
+from kws.heads import available_heads
+from kws.losses import available_losses
+from kws.regularizers import available_regularizers
 from kws.study import pool
 from kws.study.held_out import load_test_audio
 from kws.study.pool import Failure, Job
 from kws.study.recipe import SettingsConfig, load_study
 from kws.study.results import CellResult, write_cell
 from kws.study.scoring import Reading
-from kws.transfer import choose
+from kws.transfer import AUTO, available_policies, choose
 from tests.support.training import SHORT, noise, spoken, tiny_weights, write_manifest, write_wavs
 
 REPOSITORY = Path(__file__).parents[3]
@@ -145,7 +149,7 @@ def test_a_study_leaves_tables_a_picture_a_page_and_a_recommendation(
     assert cells.names == [f"tone-{n}-{c}-0" for n in (3, "all") for c in ("head", "late", "scratch")]
     assert cells.options["num_jobs"] == 3 and cells.options["dask"] is None
     said = capsys.readouterr().out
-    assert "head, 3 recordings: +66.7 [+66.7, +66.7] points fewer missed than from scratch" in said
+    assert "head, 3 recordings: +66.7 [+50.0, +100.0] points fewer missed than from scratch" in said
     assert (
         "head: with 3 (16.7 %) no more is missed than by scratch with all (83.3 %): 2.7 times fewer" in said
     )
@@ -327,6 +331,22 @@ def test_settings_become_what_set_takes(tmp_path: Path):
     assert (model.depth, model.weights) == (4, tmp_path / "enc")
     assert (training.transfer.policy, training.learning_rate) == ("all", 1e-5)
     assert training.regularizers == {"l2_sp": 1.0}
+
+
+def test_every_named_choice_is_in_the_benchmark_and_with_no_recordings_too():
+    config = load_study(REPOSITORY / "benchmarks" / "study.yaml")
+    choices = config.all_choices()
+    wishes = [read_wish(None, setting_pairs(choice, REPOSITORY)) for choice in choices.values()]
+    settings = [read_settings(["a"], wish) for wish in wishes]
+    assert {training.transfer.policy for _, training in settings} == {*available_policies(), AUTO}
+    assert {name for _, training in settings for name in training.regularizers} == set(
+        available_regularizers()
+    )
+    assert {training.loss for _, training in settings} == set(available_losses())
+    assert {training.balance for _, training in settings} == set(available_balances())
+    assert {model.head for model, _ in settings} == set(available_heads())
+    alone = {name for name, choice in choices.items() if 0 in choice.recordings}
+    assert alone >= {"head", "late", "scratch"}
 
 
 @pytest.mark.parametrize("place", ["kws/recipes", "benchmarks"])

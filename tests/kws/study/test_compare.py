@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from kws.study.compare import gain_lines, gain_over, paired_gain, savings
+from kws.study.compare import gain_lines, gain_over, gain_warnings, paired_gain, savings
 from kws.study.grid import Cell
 from kws.study.recipe import CONTROL
 from tests.support.studies import cell_result, study_of
@@ -92,6 +92,18 @@ def test_a_gain_that_is_not_positive_is_a_warning():
         "gained nothing here"
     )
     assert slight.startswith("WARNING: slight") and slight.endswith("is not shown to be above zero")
+
+
+def test_warnings_of_a_choice_are_told_together():
+    missed = {5: 9, 10: 9, 25: 8, 50: 0}
+    study = study_of(
+        {Cell("late", "tone", number, 0): cell_result({"clean": range(n)}) for number, n in missed.items()}
+        | {Cell(CONTROL, "tone", number, 0): cell_result({"clean": range(9)}) for number in missed}
+    )
+    assert gain_warnings(study) == [
+        "WARNING: late, 5, 10 recordings: transfer gained nothing here",
+        "WARNING: late, 25 recordings: the gain is not shown to be above zero",
+    ]
 
 
 def test_the_saving_is_the_fewest_recordings_that_do_what_scratch_does_with_most():

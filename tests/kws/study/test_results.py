@@ -11,7 +11,7 @@ from kws.errors import ConfigError
 from kws.study import page, plots
 from kws.study.grid import Cell, cell_path
 from kws.study.recipe import CONTROL
-from kws.study.results import read_cell, write_cell
+from kws.study.results import StudyResults, read_cell, write_cell
 from kws.study.tables import markdown, result_rows, summary_rows, summary_table, write_csv
 from kws.transfer.auto import AutoStep, AutoTable
 from tests.support.studies import cell_result, study_of
@@ -93,14 +93,44 @@ def test_the_markdown_table_shows_exact_intervals_and_the_gain():
     assert len(lines) == 5 and all(line.count("|") == lines[0].count("|") for line in lines)
 
 
+def test_a_choice_with_few_numbers_of_recordings_has_no_line_beside_those_with_more():
+    def finished(numbers: dict[str, tuple[int, ...]]) -> StudyResults:
+        cells = {
+            Cell(choice, "tone", number, 0): cell_result({"clean": [1]})
+            for choice, found in numbers.items()
+            for number in found
+        }
+        return study_of(cells)
+
+    assert plots.choices_with_lines(finished({"a": (5, 10, 50), "b": (10, 50), "c": (5, 10, 25, 50)})) == [
+        "a",
+        "c",
+    ]
+    assert plots.choices_with_lines(finished({"a": (5, 10), "b": (10,), "c": (10, 25)})) == ["a", "c"]
+
+
 def test_the_page_holds_everything_itself():
     study = small_study()
-    picture = plots.misses_by_recordings(study)
-    assert picture.startswith(b"\x89PNG")
+    misses, gains = plots.misses_by_recordings(study), plots.gains(study)
+    assert gains is not None and misses.startswith(b"\x89PNG") and gains.startswith(b"\x89PNG")
     table = AutoTable((AutoStep(0, "head"),), "a study", "the rule <b>")
     html = page.render(
-        study, picture, warnings=["mind < this"], recommendation=table, provenance={"study_hash": "1a2b"}
+        study,
+        misses,
+        gains,
+        warnings=["mind < this"],
+        recommendation=table,
+        provenance={"study_hash": "1a2b"},
     )
-    assert "http://" not in html and "https://" not in html and html.count("<img") == 1
+    assert "http://" not in html and "https://" not in html and html.count("<img") == 2
     for text in ("mind &lt; this", "the rule &lt;b&gt;", "study hash", "1a2b", "+20.0 [", "“tone”, “word”"):
         assert text in html
+
+
+def test_without_a_control_there_is_no_picture_of_gains():
+    study = study_of({Cell("head", "tone", 5, 0): cell_result({"clean": [1], "noise": [0]})})
+    assert plots.gains(study) is None
+    html = page.render(
+        study, plots.misses_by_recordings(study), None, warnings=[], recommendation=None, provenance={}
+    )
+    assert "There is no control" in html and html.count("<img") == 1
