@@ -125,7 +125,7 @@ class StudyConfig:
     compared_at: float = 1.0
     """The one of ``rates`` at which choices are compared."""
     recordings: tuple[Any, ...] = (5, 10, 25, 50, 100, ALL)
-    """Numbers of training recordings: whole numbers, or ``all``."""
+    """Numbers of training recordings: whole numbers, 0 for synthetic voices alone, or ``all``."""
     seeds: tuple[int, ...] = (0,)
     """Of the draw of recordings and of training."""
     settings: SettingsConfig = field(default_factory=SettingsConfig)
