@@ -534,6 +534,32 @@ def test_phones_are_learnt_beside_the_keyword_from_negatives_that_are_transcribe
     assert not any("phones" in name or "multipliers" in name for name in weights)
 
 
+def test_target_audio_without_labels_is_brought_near(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "place").mkdir()
+    write_wavs(tmp_path / "place", (noise(1.5, seed=seed) for seed in range(3)))
+    wish = ("--policy", "late", "--set", "train.regularizers.dann=0.1")
+    heard = ("--target-audio", str(tmp_path / "place"))
+    assert main(train_words(recordings, tmp_path / "refused", *wish, "--synthetic", "0")) == 2
+    assert "regularizers.dann: compares synthetic voices with real ones, and there are no synthetic ones" in (
+        capsys.readouterr().err
+    )
+    assert main(train_words(recordings, tmp_path / "refused", *heard)) == 2
+    assert "--target-audio: nothing compares it; add `--set train.regularizers.dann" in (
+        capsys.readouterr().err
+    )
+    fitted = []
+    monkeypatch.setattr(loop, "fit", lambda *given: fitted.append(given[2]) or fit(*given))
+    run = tmp_path / "run"
+    assert main(train_words(recordings, run, *wish, *heard, "--synthetic", "0")) == 0
+    assert len(fitted[0].target) == 3 and fitted[0].target.hours == pytest.approx(4.5 / 3600)
+    assert "--target-audio" not in capsys.readouterr().err
+    assert not any("classifier" in name for name in read_weights(run / "weights.safetensors"))
+    entries = rows(run / "data" / "target.jsonl")
+    assert len(entries) == 3 and {entry["split"] for entry in entries} == {"train"}
+
+
 def test_synthetic_voices_say_the_keyword_other_speech_and_words_that_sound_like_it(
     recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
