@@ -42,6 +42,8 @@ LONG_S = 120.0
 """A recording from this length on is decoded in pieces: ten hours as float32 would not fit."""
 DRAWN_SHARE = 1.15
 """Windows are drawn this much longer than they are used: a speed change may shorten them."""
+SYNTHETIC_SHARE = 0.4
+"""Of the positives, beside recordings."""
 
 
 class AudioStore:
@@ -170,8 +172,9 @@ class BatchConfig:
     """Share of negatives that are the first or last part of a keyword recording alone."""
     confusable_share: float = 0.15
     """Share of negatives that are words which sound like a keyword, where there are any."""
-    synthetic_share: float = 0.4
-    """Share of positives that synthetic voices say, where there are any, and half that of negatives."""
+    synthetic_share: float | None = None
+    """Share of positives that synthetic voices say, where there are any, and half that of negatives; None is
+    0.4 beside recordings, and 1 where all positives are synthetic (RESULTS.md)."""
 
     def __post_init__(self) -> None:
         if self.window_s < 0.5:
@@ -179,15 +182,17 @@ class BatchConfig:
         if self.num_positives < 1 or self.num_negatives < 1:
             raise ConfigError("batch.num_positives and batch.num_negatives: allowed: 1 or more")
         for name in ("speech_before", "hard_share", "partial_share", "confusable_share", "synthetic_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"batch.{name}: got {getattr(self, name)}, allowed: 0 to 1")
+            share = getattr(self, name)
+            if share is not None and not 0 <= share <= 1:
+                raise ConfigError(f"batch.{name}: got {share}, allowed: 0 to 1")
 
 
 class Synthetic(NamedTuple):
     """Synthetic voices beside the recordings of a keyword.
 
     Attributes:
-        keywords, labels: recordings of keywords and the keyword index of each.
+        keywords, labels: recordings of keywords and the keyword index of each; none where the positives
+            themselves are synthetic.
         speech: other speech of such voices, so that the voice itself tells nothing.
     """
 
@@ -250,6 +255,10 @@ class KeywordBatches(IterableDataset[Batch]):
         self.words = _Words(positives, labels)
         self.voices = None if synthetic is None else _Words(synthetic.keywords, synthetic.labels)
         self.voices_speech = None if synthetic is None else synthetic.speech
+        share = config.synthetic_share
+        if share is None:
+            share = SYNTHETIC_SHARE if self.voices and self.voices.spans else 1.0
+        self.synthetic_share = share
         self.num_keywords, self.hop_samples, self.augment, self.seed = (
             num_keywords,
             hop_samples,
@@ -279,7 +288,7 @@ class KeywordBatches(IterableDataset[Batch]):
         keywords = rng.permutation(np.resize(np.arange(self.num_keywords), config.num_positives))
         for keyword in keywords:
             words, name = self.words, "positive"
-            if self.voices and keyword in self.voices.labels and rng.random() < config.synthetic_share:
+            if self.voices and keyword in self.voices.labels and rng.random() < self.synthetic_share:
                 words, name = self.voices, "synthetic"
             index = words.draw(keyword, rng)
             rows.append(self._positive(words.waveform(index), f"{name} {index}", int(keyword), step, rng))
@@ -321,7 +330,7 @@ class KeywordBatches(IterableDataset[Batch]):
         elif self.confusables and kind < partial + confusable:
             word = self.confusables.waveform(int(rng.integers(len(self.confusables))))
             window = self._placed(word, rng)
-        elif self.voices_speech and rng.random() < config.synthetic_share / 2:
+        elif self.voices_speech and rng.random() < self.synthetic_share / 2:
             speech = self.voices_speech.waveform(int(rng.integers(len(self.voices_speech))))
             window = self._placed(speech, rng)
         elif len(self.hard) and kind < partial + confusable + config.hard_share:
