@@ -43,6 +43,8 @@ LONG_S = 120.0
 """A recording from this length on is decoded in pieces: ten hours as float32 would not fit."""
 DRAWN_SHARE = 1.15
 """Windows are drawn this much longer than they are used: a speed change may shorten them."""
+SYNTHETIC_SHARE = 0.4
+"""Of the positives, beside recordings."""
 
 
 class AudioStore:
@@ -171,8 +173,9 @@ class BatchConfig:
     """Share of negatives that are the first or last part of a keyword recording alone."""
     confusable_share: float = 0.15
     """Share of negatives that are words which sound like a keyword, where there are any."""
-    synthetic_share: float = 0.4
-    """Share of positives that synthetic voices say, where there are any, and half that of negatives."""
+    synthetic_share: float | None = None
+    """Share of positives that synthetic voices say, where there are any, and half that of negatives; None is
+    0.4 beside recordings, and 1 where all positives are synthetic (RESULTS.md)."""
     transcribed_s: float = 40.0
     """Seconds of transcribed speech that come with each batch, where a regulariser learns from it."""
     num_target: int = 12
@@ -185,8 +188,9 @@ class BatchConfig:
             if getattr(self, name) < 1:
                 raise ConfigError(f"batch.{name}: got {getattr(self, name)}, allowed: 1 or more")
         for name in ("speech_before", "hard_share", "partial_share", "confusable_share", "synthetic_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"batch.{name}: got {getattr(self, name)}, allowed: 0 to 1")
+            share = getattr(self, name)
+            if share is not None and not 0 <= share <= 1:
+                raise ConfigError(f"batch.{name}: got {share}, allowed: 0 to 1")
         if self.transcribed_s <= 0:
             raise ConfigError(f"batch.transcribed_s: got {self.transcribed_s}, allowed: above 0")
 
@@ -195,7 +199,8 @@ class Synthetic(NamedTuple):
     """Synthetic voices beside the recordings of a keyword.
 
     Attributes:
-        keywords, labels: recordings of keywords and the keyword index of each.
+        keywords, labels: recordings of keywords and the keyword index of each; none where the positives
+            themselves are synthetic.
         speech: other speech of such voices, so that the voice itself tells nothing.
     """
 
@@ -308,6 +313,10 @@ class KeywordBatches(IterableDataset[Batch]):
         self.words = _Words(positives, labels)
         self.voices = None if synthetic is None else _Words(synthetic.keywords, synthetic.labels)
         self.voices_speech = None if synthetic is None else synthetic.speech
+        share = config.synthetic_share
+        if share is None:
+            share = SYNTHETIC_SHARE if self.voices and self.voices.spans else 1.0
+        self.synthetic_share = share
         self.num_keywords, self.hop_samples, self.augment, self.seed = (
             num_keywords,
             hop_samples,
@@ -337,7 +346,7 @@ class KeywordBatches(IterableDataset[Batch]):
         keywords = rng.permutation(np.resize(np.arange(self.num_keywords), config.num_positives))
         for keyword in keywords:
             words, name = self.words, "positive"
-            if self.voices and keyword in self.voices.labels and rng.random() < config.synthetic_share:
+            if self.voices and keyword in self.voices.labels and rng.random() < self.synthetic_share:
                 words, name = self.voices, "synthetic"
             index = words.draw(keyword, rng)
             rows.append(self._positive(words.waveform(index), f"{name} {index}", int(keyword), step, rng))
@@ -395,7 +404,7 @@ class KeywordBatches(IterableDataset[Batch]):
         elif self.confusables and kind < partial + confusable:
             word = self.confusables.waveform(int(rng.integers(len(self.confusables))))
             window, synthetic = self._placed(word, rng), True
-        elif self.voices_speech and rng.random() < config.synthetic_share / 2:
+        elif self.voices_speech and rng.random() < self.synthetic_share / 2:
             speech = self.voices_speech.waveform(int(rng.integers(len(self.voices_speech))))
             window, synthetic = self._placed(speech, rng), True
         elif len(self.hard) and kind < partial + confusable + config.hard_share:

@@ -363,6 +363,23 @@ def test_synthetic_voices_are_drawn_by_their_share():
     assert 8 <= int(other[80:].sum()) <= 26 and not other[:80].any()  # a fifth of 80
 
 
+@pytest.mark.parametrize(
+    ("beside", "wished", "low", "high"),
+    [(True, None, 60, 100), (False, None, 170, 230), (False, 0.4, 60, 100)],
+)
+def test_where_all_positives_are_synthetic_half_of_the_negatives_are_too(
+    beside: bool, wished: float | None, low: int, high: int
+):
+    said = store_of(*([noise(0.4, level=0.1)] if beside else []))
+    made = batches(
+        store_of(spoken()), store_of(noise(30)), num_positives=1, num_negatives=400, partial_share=0.0,
+        synthetic=Synthetic(said, [0] * beside, store_of(np.full(6_000, -MARK, np.float32))),
+        **{} if wished is None else {"synthetic_share": wished},
+    )  # fmt: skip
+    # 0.2 of 400 beside recordings or where asked for, else 0.5
+    assert low <= int((made.batch(0).waveform[1:] < -0.85).any(dim=1).sum()) <= high
+
+
 def test_without_synthetic_voices_nothing_is_drawn_for_them():
     empty = Synthetic(store_of(), [], store_of())
     given = store_of(spoken()), store_of(noise(30))
@@ -392,8 +409,9 @@ def test_augmentation_sees_a_new_name_for_each_row_and_the_step():
     ("key", "value", "message"),
     [
         ("window_s", 0.4, "batch.window_s: got 0.4, allowed: 0.5 or more"),
-        ("num_negatives", 0, "allowed: 1 or more"),
+        ("num_negatives", 0, "batch.num_negatives: got 0, allowed: 1 or more"),
         ("hard_share", 1.5, "batch.hard_share: got 1.5, allowed: 0 to 1"),
+        ("synthetic_share", -0.1, "batch.synthetic_share: got -0.1, allowed: 0 to 1"),
     ],
 )
 def test_settings_out_of_range_are_refused(key: str, value: float, message: str):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -246,6 +247,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(
         (["--set", "trian.epochs=1"], "config: unknown key `trian`; did you mean `train`?"),
         (["--set", "train=5"], "config.train: expected keys and values, got 5"),
         (["--set", "train.epochs=many"], "train.epochs: expected int, got 'many'"),
+        (["--set", "train.augmentation=2"], "train.augmentation: got 2.0, allowed: 0 (none) to 1.4"),
         (["--set", "train.epochs=0"], "train.epochs: got 0, allowed: above 0"),
         (["--set", "train.epochs=["], "--set train.epochs=[: the value is not valid YAML"),
         (["--set", "train.precision=8"], "train.precision: got 8, allowed: bf16-mixed, 32-true"),
@@ -684,6 +686,22 @@ def test_a_run_without_recordings_is_exported_and_evaluated(recordings: Path, tm
     assert Detector(run / "model.onnx").thresholds == pytest.approx(load_operating_point(run).thresholds)
     positives, negatives = (str(recordings / name) for name in ("tone", "speech"))
     assert main(["eval", str(run), "--positives", positives, "--negatives", negatives]) == 0
+
+
+def test_augmentation_has_the_strength_that_is_asked_for(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def changes(*given: Any) -> None:
+        waveform = noise(2.0)
+        found.append(sum(not np.array_equal(given[4](waveform, "a", 0, n), waveform) for n in range(5)))
+        raise ConfigError("enough")
+
+    found: list[int] = []
+    monkeypatch.setattr(loop, "fit", changes)
+    for strength in ("0", "1"):
+        words = train_words(recordings, tmp_path / strength, "--set", f"train.augmentation={strength}")
+        assert main(words) == 2
+    assert found == [0, 5]
 
 
 def test_a_folder_of_recordings_given_as_speech_is_another_run(
