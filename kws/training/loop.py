@@ -29,7 +29,7 @@ from kws.errors import ConfigError
 from kws.evaluation.thresholds import DevScores, choose_operating_point
 from kws.losses import build_loss
 from kws.model import WakeWordModel
-from kws.regularizers import Resources, Step, build_regularizer, check_weights, need_transcripts
+from kws.regularizers import Resources, Step, build_regularizer, check_weights, need_domains, need_transcripts
 from kws.structs import Batch
 from kws.training.logs import keep_earlier_log
 from kws.training.scan import hard_windows, score_clips, score_stream
@@ -126,6 +126,8 @@ class TrainingData:
         confusables: words that sound like a keyword, or None.
         synthetic: synthetic voices, or None.
         transcribed: recordings with ``phones`` for regularisers that learn from them, or None.
+        target: recordings of another domain, such as the room of the device, or None: where domains are
+            compared, they then are synthetic and real voices.
     """
 
     positives: AudioStore
@@ -138,6 +140,13 @@ class TrainingData:
     confusables: AudioStore | None = None
     synthetic: Synthetic | None = None
     transcribed: AudioStore | None = None
+    target: AudioStore | None = None
+
+    @property
+    def has_two_domains(self) -> bool:
+        """Whether there is audio without keywords of two domains."""
+        synthetic = self.synthetic is not None and len(self.synthetic.speech) > 0
+        return synthetic or bool(self.confusables) or self.target is not None
 
 
 class KeywordTask(lightning.LightningModule):
@@ -291,6 +300,9 @@ def fit(
     transcribed = data.transcribed
     if not need_transcripts(config.regularizers, 0 if transcribed is None else len(transcribed)):
         transcribed = None
+    target = None
+    if need_domains(config.regularizers, data.has_two_domains):
+        target = data.negatives if data.target is None else data.target
     batches = KeywordBatches(
         data.positives,
         data.labels,
@@ -303,6 +315,7 @@ def fit(
         confusables=data.confusables,
         synthetic=data.synthetic,
         transcribed=transcribed,
+        target=target,
     )
     folder = output / "checkpoints"
     last = folder / "last.ckpt"
