@@ -172,7 +172,7 @@ class Saving:
     control_miss_rate: float
     """Its misses with them."""
     factor: float | None
-    """How many times fewer."""
+    """How many times fewer; none counts as one."""
 
     def __str__(self) -> str:
         """Return a sentence."""
@@ -180,6 +180,8 @@ class Saving:
         if self.recordings is None or self.miss_rate is None or self.factor is None:
             return f"{self.choice}: misses more than {scratch} with every number of recordings tried"
         times = f"{self.factor:.1f} times fewer recordings" if self.factor > 1 else "no fewer recordings"
+        if self.recordings == 0:
+            times = "no recordings but synthetic ones"
         return (
             f"{self.choice}: with {self.recordings} ({100 * self.miss_rate:.1f} %) no more is missed than by "
             f"{scratch}: {times}"
@@ -189,7 +191,8 @@ class Saving:
 def savings(study: StudyResults) -> list[Saving]:
     """Return for each choice the fewest recordings with which it misses no more than scratch with most.
 
-    Miss rates are those at the compared rate, averaged over conditions.
+    Miss rates are those at the compared rate, averaged over conditions. What needs fewest comes first, of
+    those that need as many what misses least.
     """
     if not study.has_control():
         return []
@@ -201,7 +204,7 @@ def savings(study: StudyResults) -> list[Saving]:
             continue
         rates = {number: study.mean_miss_rate(choice, number) for number in study.recordings(choice)}
         fewest = next((number for number, rate in rates.items() if rate <= wanted), None)
-        few = None if fewest is None else max(study.num_recordings(fewest), 1.0)
-        factor = None if few is None else study.num_recordings(most) / few
+        few = None if fewest is None else study.num_recordings(fewest)
+        factor = None if few is None else study.num_recordings(most) / max(few, 1.0)
         found.append(Saving(choice, fewest, None if fewest is None else rates[fewest], most, wanted, factor))
-    return found
+    return sorted(found, key=lambda saving: (-(saving.factor or 0.0), saving.miss_rate or 0.0))

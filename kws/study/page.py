@@ -20,7 +20,7 @@ cell is <code>kws train</code>, <code>kws export</code> and <code>kws.Detector</
 rooms that training never met.</p>
 <p><b>Intervals</b> of misses are exact (Clopper-Pearson, 95 %) over all keywords and seeds together, and
 suppose that clips are independent. The same clips are heard in every cell, so the truth is less certain.</p>
-<p><b>Gain</b>: how many points fewer are missed than by the control, the same settings from random weights.
+<p><b>Gain</b>: how many points fewer are missed than by the control, the common settings from random weights.
 Both heard the same clips after training on the same recordings, and are subtracted clip by clip. The interval
 is a bootstrap over two crossed factors, the people heard and the runs (Owen, arXiv:0712.1111; Bisani and Ney,
 ICASSP 2004). It does not hold for other keywords.</p>
@@ -94,7 +94,8 @@ def _gains(study: StudyResults, picture: bytes | None) -> list[str]:
         page.image(picture, "gain over training from scratch, a panel per number of recordings"),
         "<figcaption>Orange: the interval holds zero or less.</figcaption></figure>",
         page.table(["choice", *(f"{number} recordings" for number in numbers)], rows),
-        f"<h2>Recordings saved</h2><ul>{saved}</ul>",
+        "<h2>Recordings saved</h2><p class=dim>Miss rates are the mean of conditions.</p>",
+        f"<ul>{saved}</ul>",
     ]
 
 

@@ -14,7 +14,7 @@ from kws.config import config_hash, to_dict
 from kws.errors import ConfigError
 from kws.study import page, plots, tables
 from kws.study.compare import gain_lines, gain_warnings, savings
-from kws.study.recipe import StudyConfig
+from kws.study.recipe import SettingsConfig, StudyConfig
 from kws.study.recommend import lone_policies, recommend
 from kws.study.results import StudyResults
 from kws.transfer.auto import AutoTable
@@ -73,8 +73,8 @@ def write_report(
             "seeds": ", ".join(map(str, config.seeds)),
             "kws": __version__,
             "machine": f"{platform.machine()}, one thread a cell",
-            "settings": to_dict(config.settings),
-            "choices": config.choices,
+            "settings": _told(config.settings),
+            **{f"choice “{name}”": _told(choice) for name, choice in config.all_choices().items()},
         },
     )
     _write(output / PAGE, html)
@@ -96,6 +96,12 @@ def _recommendation(config: StudyConfig, results: StudyResults, output: Path) ->
     _write(output / RECOMMENDATION, yaml.safe_dump(to_dict(table), sort_keys=False))
     steps = ", ".join(f"from {step.recordings} {step.policy}" for step in table.policies)
     return table, f"recommended policy: {steps} ({output / RECOMMENDATION})"
+
+
+def _told(settings: SettingsConfig) -> str:
+    """Return what differs from the defaults of `kws train`."""
+    given = {**settings.given(), **settings.set}
+    return ", ".join(f"{name} {value}" for name, value in given.items()) or "the defaults of kws train"
 
 
 def _write(path: Path, content: str | bytes) -> None:

@@ -116,11 +116,14 @@ def test_the_saving_is_the_fewest_recordings_that_do_what_scratch_does_with_most
             Cell("late", "tone", 10, 0): row(4, 10),
             Cell("late", "tone", "all", 0): row(1, 80),
             Cell("bad", "tone", 10, 0): row(6, 10),
+            Cell("spoken", "tone", 0, 0): row(4, 0),
             Cell(CONTROL, "tone", 10, 0): row(8, 10),
             Cell(CONTROL, "tone", "all", 0): row(4, 80),
         }  # type: ignore[arg-type]
     )
-    late, bad = savings(study)
+    spoken, late, bad = savings(study)
+    assert str(spoken).startswith("spoken: with 0 (40.0 %) no more is missed than by scratch with all")
+    assert str(spoken).endswith(": no recordings but synthetic ones")
     assert (late.recordings, late.factor) == (10, 8.0)
     assert str(late) == (
         "late: with 10 (40.0 %) no more is missed than by scratch with all (40.0 %): "
