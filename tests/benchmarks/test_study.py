@@ -1,0 +1,50 @@
+"""The small source of the benchmark's study: a shape like the shipped encoder's, and too little speech."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import study_data
+from kws.config import load_config, read_yaml
+from kws.encoders.sources.embedded_weights import ASSETS
+from kws.training.pretrain_config import PretrainConfig
+from tests.support.training import write_manifest
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def test_the_small_source_differs_from_the_shipped_one_in_what_it_has_heard_alone():
+    small = load_config(PretrainConfig, read_yaml(REPOSITORY / "benchmarks" / "small_source.yaml"))
+    shipped = load_config(PretrainConfig, read_yaml(ASSETS / "config.yaml"))
+    assert small.encoder == shipped.encoder
+    assert small.init is None and [source.manifest.name for source in small.train] == ["small_source.jsonl"]
+
+
+def test_the_small_source_hears_the_first_sentences_of_each_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for corpus in (
+        "speechocean762",
+        "picovoice_keywords",
+        "noise",
+        "speech_to_intent",
+        "ljspeech",
+        "precise_community",
+    ):
+        rows = [
+            {"path": f"{corpus}/{split}-{n}.ogg", "split": split, "language": "en", "label": "android"}
+            for split in ("dev", "train", "test")
+            for n in range(60)
+        ]
+        (tmp_path / corpus).mkdir()
+        write_manifest(tmp_path / corpus / "manifest.jsonl", rows)
+    monkeypatch.setattr(
+        "sys.argv", ["study_data", "--data", str(tmp_path), "--output", str(tmp_path / "out")]
+    )
+    study_data.main()
+    lines = (tmp_path / "out" / "small_source.jsonl").read_text("utf-8").splitlines()
+    heard = [Path(json.loads(line)["path"]).stem for line in lines]
+    assert heard == [f"train-{n}" for n in range(40)] + [f"dev-{n}" for n in range(20)]
