@@ -196,7 +196,10 @@ def save(path: str | Path, waveform: np.ndarray, sample_rate_hz: int = SAMPLE_RA
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; rename it to ``path`` on success, remove it on failure."""
+    """Give a temporary path beside ``path``; rename it to ``path`` on success, remove it on failure.
+
+    An ``OSError`` without a file's name, such as that of a full disk, gets the name of ``path``.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -206,5 +209,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         yield temporary
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)

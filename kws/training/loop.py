@@ -28,6 +28,7 @@ from kws.evaluation.thresholds import DevScores, choose_operating_point
 from kws.losses import max_pooling_loss
 from kws.model import WakeWordModel
 from kws.structs import Batch
+from kws.training.checkpoints import WholeCheckpoints, newest_checkpoint
 from kws.training.logs import keep_earlier_log
 from kws.training.scan import hard_windows, score_clips, score_stream
 from kws.training.schedule import scheduled
@@ -232,7 +233,6 @@ def fit(
     )
     task = KeywordTask(model, config, data, batches)
     folder = output / "checkpoints"
-    last = folder / "last.ckpt"
     best = ModelCheckpoint(folder, "best", monitor="dev_loss", enable_version_counter=False)
     latest = ModelCheckpoint(
         folder, "last", enable_version_counter=False
@@ -254,20 +254,22 @@ def fit(
             TensorBoardLogger(output, name="tensorboard", version=""),
         ],
         callbacks=callbacks,
+        plugins=[WholeCheckpoints()],
         enable_model_summary=False,
     )
-    resume = last.exists()
-    if resume:
+    resumed = newest_checkpoint(folder)
+    if resumed:
         keep_earlier_log(output / "log")
     # dev is read as a whole, in one validation step
     one_reading: DataLoader[Tensor] = DataLoader([torch.zeros(1)], batch_size=None)  # type: ignore[arg-type]
-    trainer.fit(task, val_dataloaders=one_reading, ckpt_path=str(last) if resume else None, weights_only=True)
+    checkpoint = str(resumed.path) if resumed else None
+    trainer.fit(task, val_dataloaders=one_reading, ckpt_path=checkpoint, weights_only=True)
     if data.held_out and best.best_model_path:
         tensors = torch.load(best.best_model_path, weights_only=True, map_location="cpu")["state_dict"]
         model.load_state_dict({name.removeprefix("model."): tensor for name, tensor in tensors.items()})
     model.eval()
     return {
         "epochs": trainer.current_epoch,
-        "resumed": resume,
+        "resumed": resumed is not None,
         "early_stop": trainer.current_epoch < config.epochs,
     }

@@ -22,6 +22,8 @@ class PretrainConfig:
     """Real speech of other speakers: the phone error rate that the curve shows."""
     test: tuple[SourceConfig, ...] = ()
     """Read once, at the end, for the model card."""
+    max_left_out: float = 0.5
+    """Largest share of the lines of train, dev or test that may be left out, their text or audio unusable."""
     noise: Path | None = None
     """Manifest or folder of noise recordings to mix in."""
     init: Path | None = None
@@ -93,6 +95,8 @@ class PretrainConfig:
             )
         if self.devices < 0:
             raise ConfigError(f"devices: got {self.devices}, allowed: 0 or more")
+        if not 0 <= self.max_left_out <= 1:
+            raise ConfigError(f"max_left_out: got {self.max_left_out}, allowed: 0 to 1")
         for name in ("steps", "batch_s", "learning_rate", "matrix_rate", "evaluate_every"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name}: got {getattr(self, name)}, allowed: above 0")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
-import logging
-from collections.abc import Callable, Iterator
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,16 +16,14 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_in
 from tqdm import tqdm
 
 from kws import audio, phones
-from kws.encoders.sources.embedded import SUBSAMPLING, EmbeddedEncoder
+from kws.encoders.sources.embedded import HOP_SAMPLES, SUBSAMPLING, EmbeddedEncoder
+from kws.errors import AudioError, ManifestError
 from kws.manifest import Utterance
-
-logger = logging.getLogger(__name__)
+from kws.training.pretrain_checks import TAIL_S, LeftOut, fewest_frames, read_speech, refuse_too_many
 
 Augment = Callable[..., np.ndarray]
 """``augment(waveform, item_id, seed, epoch) -> waveform``; ``data_prep.augmentation`` makes one."""
 
-TAIL_S = 0.36
-"""Silence after each utterance: a causal recogniser names a phone some frames after it was spoken."""
 NEIGHBOURS = 256
 """A batch is drawn from this many utterances of like length around a random one."""
 
@@ -82,14 +82,16 @@ class Corpus:
         kept: per utterance, the log-mel of its versions (see :func:`keep_versions`); empty: augmented anew
             each time.
         lessons: what a teacher says of the utterances, or None.
+        left_out: lines that cannot be learnt from, in order of length after those that were given.
 
     Args:
         utterances: with ``phones``, but for those that only a teacher's embeddings are learnt from.
         weights: how often each is drawn, relative to the others; None draws all alike.
         versions: how many versions of each are to be kept; None keeps none.
+        left_out: lines that were left out before.
+        max_left_out: share of the lines that may be left out in all.
     Raises:
-        ManifestError: an utterance has unknown phones.
-        AudioError: a file cannot be read.
+        ManifestError: more lines have unknown phones, more phones than frames, or unusable audio.
     """
 
     def __init__(
@@ -98,27 +100,62 @@ class Corpus:
         weights: list[float] | None = None,
         versions: list[int] | None = None,
         progress: bool = True,
+        left_out: Sequence[LeftOut] = (),
+        max_left_out: float = 0.5,
     ) -> None:
-        order = np.argsort([utterance.duration_s for utterance in utterances], kind="stable")
-        self.utterances = [utterances[index] for index in order]
-        self.weights = np.asarray([1.0 if weights is None else weights[index] for index in order])
-        self.versions = [0 if versions is None else versions[index] for index in order]
-        self.kept: list[list[np.ndarray]] = [[] for _ in order]
+        self.left_out = list(left_out)
+        total = len(utterances) + sum(entry.is_fault for entry in left_out)
+        targets: dict[int, list[int]] = {}
+        for index in np.argsort([utterance.duration_s for utterance in utterances], kind="stable").tolist():
+            entry = utterances[index]
+            try:
+                targets[index] = phones.encode(entry.phones or "", str(entry.path))
+            except ManifestError as error:
+                self.left_out.append(LeftOut(entry.where or str(entry.path), str(error)))
+        refuse_too_many(self.left_out, total, max_left_out)
+        read: dict[int, np.ndarray] = {}
+        with tqdm(targets, "reading speech", disable=not progress) as bar:
+            for index in bar:
+                entry = utterances[index]
+                try:
+                    read[index] = read_speech(entry, targets[index])
+                except (AudioError, ManifestError) as error:
+                    self.left_out.append(LeftOut(entry.where or str(entry.path), str(error)))
+        refuse_too_many(self.left_out, total, max_left_out)
+        self.utterances = [utterances[index] for index in read]
+        self.weights = np.asarray([1.0 if weights is None else weights[index] for index in read])
+        self.versions = [0 if versions is None else versions[index] for index in read]
+        self.kept: list[list[np.ndarray]] = [[] for _ in read]
         self.lessons: Lessons | None = None
-        self.targets = [phones.encode(entry.phones or "", str(entry.path)) for entry in self.utterances]
-        self.audio = [
-            audio.to_int16(entry.load())
-            for entry in tqdm(self.utterances, "reading speech", disable=not progress)
-        ]
+        self.targets = [targets[index] for index in read]
+        self.audio = list(read.values())
 
     @property
     def hours(self) -> float:
         """Hours of audio, each utterance counted once."""
         return sum(len(samples) for samples in self.audio) / audio.SAMPLE_RATE / 3600
 
+    def digest(self) -> str:
+        """Return a hash of all that batches are made of: samples, phones, names, weights and versions."""
+        found = hashlib.sha256()
+        for entry, targets, samples, weight, versions in zip(
+            self.utterances, self.targets, self.audio, self.weights.tolist(), self.versions, strict=True
+        ):
+            content = zlib.crc32(samples.data)
+            found.update(json.dumps([entry.item_id, targets, content, weight, versions]).encode())
+        return found.hexdigest()
+
     def sample(self, count: int, seed: int = 0) -> Corpus:
-        """Return so many transcribed utterances, each the likelier the greater its weight, or all of them."""
+        """Return so many transcribed utterances, each the likelier the greater its weight, or all of them.
+
+        Raises:
+            ManifestError: there is none.
+        """
         told = np.array([bool(targets) for targets in self.targets])
+        if not told.any():
+            raise ManifestError(
+                "words: no utterance of `train` has a transcript to learn words from; set it to 0"
+            )
         chances = self.weights * told / (self.weights * told).sum()
         rng = np.random.default_rng(seed)
         chosen = rng.choice(len(told), size=min(count, int(told.sum())), replace=False, p=chances)
@@ -155,6 +192,23 @@ def with_tail(samples: np.ndarray) -> np.ndarray:
     return np.pad(audio.to_float32(samples), (0, audio.seconds_to_samples(TAIL_S)))
 
 
+def features_of(
+    corpus: Corpus,
+    index: int,
+    encoder: EmbeddedEncoder,
+    augment: Augment | None = None,
+    seed: int = 0,
+    epoch: int = 0,
+) -> np.ndarray:
+    """Return the log-mel of an utterance, augmented unless that leaves fewer frames than its phones need."""
+    waveform = with_tail(corpus.audio[index])
+    if augment is not None:
+        changed = augment(waveform, corpus.utterances[index].item_id, seed, epoch)
+        if len(changed) // HOP_SAMPLES >= fewest_frames(corpus.targets[index]):
+            waveform = changed
+    return log_mel(waveform, encoder)
+
+
 class _Versions(Dataset[Tensor]):
     """Log-mel of (utterance, version): version 0 is the recording itself, the others are augmented."""
 
@@ -168,10 +222,9 @@ class _Versions(Dataset[Tensor]):
     def __getitem__(self, number: int) -> Tensor:
         torch.set_num_threads(1)
         index, version = self.wanted[number]
-        waveform = with_tail(self.corpus.audio[index])
-        if version and self.augment is not None:
-            waveform = self.augment(waveform, self.corpus.utterances[index].item_id, self.seed, version)
-        return torch.from_numpy(log_mel(waveform, self.encoder)).half()
+        augment = self.augment if version else None
+        features = features_of(self.corpus, index, self.encoder, augment, self.seed, version)
+        return torch.from_numpy(features).half()
 
 
 def keep_versions(
@@ -270,10 +323,8 @@ class TrainingBatches(IterableDataset[CtcBatch]):
             if corpus.kept[index]:
                 rows.append(corpus.kept[index][0 if plain else rng.integers(len(corpus.kept[index]))])
                 continue
-            waveform = with_tail(corpus.audio[index])
-            if self.augment is not None and not plain:
-                waveform = self.augment(waveform, corpus.utterances[index].item_id, self.seed, step)
-            rows.append(log_mel(waveform, self.encoder))
+            augment = None if plain else self.augment
+            rows.append(features_of(corpus, index, self.encoder, augment, self.seed, step))
         batch = collate(rows, [corpus.targets[index] for index in chosen], self.encoder)
         return batch if corpus.lessons is None else self._with_lessons(batch, rows, chosen)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import lightning
 import torch
@@ -40,7 +41,8 @@ class CtcTask(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.model, self.config, self.mask = model, config, mask
-        self.loss = nn.CTCLoss(blank=phones.BLANK, zero_infinity=True)
+        # every row has frames enough for its phones, so that no loss is infinite
+        self.loss = nn.CTCLoss(blank=phones.BLANK)
         if teacher_dimension:
             dimension = model.encoder.info.dimension
             self.lesson = nn.Sequential(nn.LayerNorm(dimension), nn.Linear(dimension, teacher_dimension))
@@ -183,10 +185,18 @@ def phone_error_rate(model: PhoneRecogniser, corpus: Corpus, by: Iterable[str] =
             groups = ["all"]
             for name in by:
                 value = utterance.extra.get(name)
-                if name == "age" and value is not None:
-                    value = "child" if value < 16 else "adult"
+                if name == "age":
+                    value = _age_group(value)
                 groups.append(f"{name}={value}")
             for group in groups:
                 totals[group][0] += edits
                 totals[group][1] += length
     return {group: edits / max(length, 1) for group, (edits, length) in sorted(totals.items())}
+
+
+def _age_group(age: Any) -> Any:
+    """Return ``child`` or ``adult``, or what a manifest says where that is no number."""
+    try:
+        return "child" if float(age) < 16 else "adult"
+    except (TypeError, ValueError):
+        return age
