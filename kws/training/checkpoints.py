@@ -57,11 +57,13 @@ class Resumed(NamedTuple):
         path: its file.
         step: optimiser steps done.
         tensors: weights of the task, the averaged ones where they are averaged.
+        current: the weights that training goes on with.
     """
 
     path: Path
     step: int
     tensors: dict[str, torch.Tensor]
+    current: dict[str, torch.Tensor]
 
 
 def newest_checkpoint(folder: Path) -> Resumed | None:
@@ -78,7 +80,9 @@ def newest_checkpoint(folder: Path) -> Resumed | None:
             continue
         try:
             values = torch.load(path, weights_only=True, map_location="cpu")
-            found = Resumed(path, int(values["global_step"]), values["state_dict"])
+            tensors = values["state_dict"]
+            current = values.get("current_model_state", tensors)
+            found = Resumed(path, int(values["global_step"]), tensors, current)
         except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError) as error:
             broken.append(f"{path} ({str(error).splitlines()[0] if str(error) else type(error).__name__})")
             continue

@@ -72,7 +72,7 @@ def begin_with(model: PhoneRecogniser, folder: Path) -> None:
 def take_statistics(encoder: EmbeddedEncoder, resumed: Resumed) -> None:
     """Take the front end's mean and scale from a checkpoint, before the loader's processes copy them."""
     for name in ("mean", "scale"):
-        getattr(encoder.frontend, name).copy_(resumed.tensors[f"model.encoder.frontend.{name}"])
+        getattr(encoder.frontend, name).copy_(resumed.current[f"model.encoder.frontend.{name}"])
 
 
 def pretrain(
@@ -174,7 +174,8 @@ def pretrain(
                 save_top_k=0,
                 enable_version_counter=False,  # a folder that was moved has one last checkpoint, too
             ),
-            EMAWeightAveraging(decay=config.ema_decay),
+            # not the band statistics, which an average only rounds, so that a resumed run would not go on alike
+            EMAWeightAveraging(decay=config.ema_decay, use_buffers=False),
             StepBar(refresh_rate=20),
         ],
         plugins=[WholeCheckpoints()],

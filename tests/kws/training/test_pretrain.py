@@ -22,7 +22,7 @@ from kws.cli import main
 from kws.cli.pretrain import pretrain as pretrain_command
 from kws.cli.pretrain import texts_as_phones
 from kws.config import load_config
-from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
+from kws.encoders.sources.embedded import EmbeddedEncoder
 from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.errors import CheckpointError, ConfigError, KwsError, ManifestError
 from kws.manifest import read_manifest
@@ -41,54 +41,9 @@ from kws.training.pretrain_data import (
 from kws.training.pretrain_sources import SourceConfig, load_sources
 from kws.training.pretrain_task import phone_error_rate
 from kws.training.word_space import WordSpaceConfig, make_word_space
-from tests.support.training import noise, tone, write_manifest, write_wavs
+from tests.support.pretraining import TINY, no_change
+from tests.support.training import write_manifest
 from tests.tolerances import PADDED
-
-TINY = EmbeddedConfig(num_mels=8, dimension=12, num_layers=2, kernel=3, drop=0.3)
-TEXTS = ["K AE T", "D AO G", "T AY M", "K AE", "AH"]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``speech.jsonl``: five short files with phones; the last two are of split dev."""
-    folder = tmp_path_factory.mktemp("speech")
-    lengths = [0.5, 0.7, 0.9, 0.6, 0.4]
-    waveforms = [tone(s, 300 + 100 * n) + noise(s, n, 0.01) for n, s in enumerate(lengths)]
-    rows = []
-    for index, path in enumerate(write_wavs(folder / "wavs", waveforms)):
-        rows.append({"path": path.relative_to(folder), "phones": TEXTS[index], "duration_s": lengths[index]})
-        rows[-1] |= {
-            "split": "train" if index < 3 else "dev",
-            "gender": "fm"[index % 2],
-            "age": 10 + 5 * index,
-        }
-    write_manifest(folder / "speech.jsonl", [*rows, {"path": "wavs/000.wav", "split": "train"}])
-    return folder
-
-
-@pytest.fixture
-def config(folder: Path, monkeypatch: pytest.MonkeyPatch) -> PretrainConfig:
-    """Four steps with every random part switched on."""
-    monkeypatch.setattr(module, "STATISTICS_UTTERANCES", 1)
-    manifest = folder / "speech.jsonl"
-    return PretrainConfig(
-        train=(SourceConfig(manifest),),
-        dev=(SourceConfig(manifest, ("dev",)),),
-        test=(SourceConfig(manifest, ("dev",)),),
-        encoder=TINY,
-        middle=1,
-        steps=4,
-        batch_s=2.0,
-        ramp=0.0,
-        evaluate_every=2,
-        num_workers=0,
-        precision="32-true",
-        ema_decay=0.5,
-    )
-
-
-def no_change(waveform: np.ndarray, item_id: str, seed: int, epoch: int) -> np.ndarray:
-    return waveform
 
 
 def cut(waveform: np.ndarray, item_id: str, seed: int, epoch: int) -> np.ndarray:
