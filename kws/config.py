@@ -83,7 +83,9 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
     if kind is Any:
         return value
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ConfigError(f"{where}: expected {kind.__name__}, got {value!r}")
+        unquoted = kind is str and isinstance(value, bool)
+        hint = "; YAML takes no, yes, on and off for a truth value: put it in quotes" if unquoted else ""
+        raise ConfigError(f"{where}: expected {kind.__name__}, got {value!r}{hint}")
     return value
 
 

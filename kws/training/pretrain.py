@@ -174,7 +174,7 @@ def pretrain(
                 save_top_k=0,
                 enable_version_counter=False,  # a folder that was moved has one last checkpoint, too
             ),
-            # not the band statistics, which an average only rounds, so that a resumed run would not go on alike
+            # not of the band statistics, which an average rounds: a resumed run would not go on alike
             EMAWeightAveraging(decay=config.ema_decay, use_buffers=False),
             StepBar(refresh_rate=20),
         ],

@@ -64,6 +64,10 @@ def test_values_become_what_the_fields_say():
         ({"flag": 1}, "file.yaml.flag: expected bool, got 1"),
         ({"mode": "medium"}, "file.yaml.mode: got 'medium', allowed: fast, slow"),
         ({"words": "x"}, "file.yaml.words: expected a list, got 'x'"),
+        (
+            {"words": [False]},
+            r"words\[0\]: expected str, got False; YAML takes no, yes, .*: put it in quotes",
+        ),
         ({"words": [1]}, r"file.yaml.words\[0\]: expected str, got 1"),
         ({"extra": [1]}, "file.yaml.extra: expected keys and values"),
         ({"path": 3}, "file.yaml.path: expected Path, got 3"),
