@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,6 +70,7 @@ def newest_checkpoint(folder: Path) -> Resumed | None:
 
     Raises:
         CheckpointError: there are checkpoints, but none is whole.
+        OSError: one is there and cannot be opened.
     """
     for torn in folder.glob(f".{LAST}.*"):
         torn.unlink(missing_ok=True)
@@ -83,7 +83,9 @@ def newest_checkpoint(folder: Path) -> Resumed | None:
             tensors = values["state_dict"]
             current = values.get("current_model_state", tensors)
             found = Resumed(path, int(values["global_step"]), tensors, current)
-        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError) as error:
+        except OSError:
+            raise
+        except Exception as error:  # torch's reader fails in many ways
             broken.append(f"{path} ({str(error).splitlines()[0] if str(error) else type(error).__name__})")
             continue
         if broken:

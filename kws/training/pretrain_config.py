@@ -93,10 +93,12 @@ class PretrainConfig:
                 f"teacher.layer: got {self.teacher.layer}, allowed: 1 to {self.encoder.num_layers} "
                 "(encoder.num_layers)"
             )
-        if self.devices < 0:
-            raise ConfigError(f"devices: got {self.devices}, allowed: 0 or more")
-        if not 0 <= self.max_left_out <= 1:
-            raise ConfigError(f"max_left_out: got {self.max_left_out}, allowed: 0 to 1")
+        for name in ("devices", "num_workers", "words", "seed", "weight_decay", "middle_weight"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name}: got {getattr(self, name)}, allowed: 0 or more")
+        for name in ("max_left_out", "ramp", "warmup", "ema_decay"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name}: got {getattr(self, name)}, allowed: 0 to 1")
         for name in ("steps", "batch_s", "learning_rate", "matrix_rate", "evaluate_every"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name}: got {getattr(self, name)}, allowed: above 0")

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from kws.audio import atomic_write, to_int16
 from kws.encoders.registry import available_encoders, load_encoder
 from kws.encoders.truncate import truncate
-from kws.errors import CheckpointError, ConfigError
+from kws.errors import CheckpointError, ConfigError, KwsError
 from kws.training.pretrain_data import Corpus, Lessons, with_tail
 
 SPEECH_EMBEDDING = "speech_embedding"
@@ -158,14 +158,15 @@ def load_teacher(config: TeacherConfig, root: Path = Path()) -> Teacher:
 
     Raises:
         CheckpointError: its files are missing or damaged.
+        ConfigError: its depth is out of range.
     """
     path = None if config.path is None else root / config.path
     try:
         if config.source == SPEECH_EMBEDDING and path is not None:
             return SpeechEmbedding(path)
         return EncoderTeacher(config.source, path, config.depth)
-    except CheckpointError as error:
-        raise CheckpointError(f"teacher: {error}") from error
+    except KwsError as error:
+        raise type(error)(f"teacher: {error}") from error
 
 
 def keep_lessons(

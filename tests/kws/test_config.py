@@ -58,6 +58,7 @@ def test_values_become_what_the_fields_say():
         ({"inner": {"rate": "fast"}}, "file.yaml.inner.rate: expected float, got 'fast'"),
         ({"inner": {"rate": float("nan")}}, "file.yaml.inner.rate: expected a finite number, got nan"),
         ({"inner": {"rate": True}}, "inner.rate: expected float, got True"),
+        ({"inner": {"rate": "1e-3"}}, "expected float, got '1e-3'; YAML takes 1e-3 for text: write 1.0e-3"),
         ({"inner": {"count": 1.5}}, "inner.count: expected int, got 1.5"),
         ({"inner": {"count": True}}, "inner.count: expected int, got True"),
         ({"inner": 3}, "file.yaml.inner: expected keys and values, got int"),

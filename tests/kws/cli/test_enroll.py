@@ -118,8 +118,12 @@ def test_other_ways_to_find_a_typed_phrase(way: str, tmp_path: Path, capsys: pyt
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["a"], "a: one phone, which cannot be told from other speech; type a longer phrase"),
-        (["?!"], "?!: nothing to say, which cannot be told from other speech"),
+        (["a"], "phrase 'a': one phone, which cannot be told from other speech; type a longer phrase"),
+        (["?!"], "phrase '?!': nothing to say, which cannot be told from other speech"),
+        ([""], "phrase '': nothing to say"),
+        ([" \n"], "phrase ' \\n': nothing to say"),
+        (["hey you", "😀"], "phrase '😀': nothing to say"),
+        (["hey you", "Hey, you!"], "'hey you' and 'Hey, you!' are both said HH EY Y UW, and both would fire"),
         (["hey you", "hey you"], "keywords: hey you, hey you holds one twice; name each once"),
         (["hey you", "--language", "xx"], "'xx'"),
         (["hey you", "--lexicon", "gone.txt"], "gone.txt: no such lexicon"),

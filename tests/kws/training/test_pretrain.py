@@ -241,6 +241,11 @@ def test_the_phone_error_rate_is_edits_over_reference_phones(folder: Path):
         ({"encoder": {"kernl": 3}}, "encoder: unknown key `kernl`; did you mean `kernel`"),
         ({"encoder": {"drop": 1.0}}, "encoder.drop: got 1.0"),
         ({"encoder": {"lookahead": 99}}, r"encoder.lookahead: got 99, allowed: 0 to 10"),
+        ({"num_workers": -1}, "num_workers: got -1, allowed: 0 or more"),
+        ({"seed": -1}, "seed: got -1, allowed: 0 or more"),
+        ({"ema_decay": 1.5}, "ema_decay: got 1.5, allowed: 0 to 1"),
+        ({"warmup": -0.1}, "warmup: got -0.1, allowed: 0 to 1"),
+        ({"max_left_out": 2.0}, "max_left_out: got 2.0, allowed: 0 to 1"),
         ({"train": [{"manifest": "a.jsonl", "versions": -1}]}, "a.jsonl: versions -1 must be 0 or more"),
     ],
 )
