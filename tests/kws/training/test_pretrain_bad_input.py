@@ -134,7 +134,7 @@ HALF = "max_left_out=0.5"
             [HALF],
             "4 of 7 lines cannot be used (max_left_out allows 50%)",
         ),
-        ([{"text": "[[?]]"}] * 4, [HALF], "speech.jsonl:7: text '[[?]]': eSpeak phoneme '?'"),
+        ([{"text": "[[?]]"}] * 4, [HALF], "eSpeak phoneme '?' in '[[?]]' has no ARPAbet phone"),
         ([{"phones": "K", "path": "gone.wav"}] * 4, [HALF], "gone.wav: no such file"),
         ([{"phones": "K " * 99}], ["max_left_out=0"], "cannot hold the 99 phones"),
         ([], ["train=[{manifest: speech.jsonl, language: xx}]"], "language 'xx' is unknown to eSpeak NG"),
@@ -143,7 +143,7 @@ HALF = "max_left_out=0.5"
         ([], ["test=[{manifest: gone.jsonl}]"], "gone.jsonl: cannot be read (No such file or directory)"),
         ([], ["noise=gone"], "gone: no such file or folder; give a folder of recordings"),
         ([], ["init=gone"], "gone: holds no config.yaml; give the output folder of `kws pretrain`"),
-        ([], ["teacher={source: speech_embedding, path: gone}"], "gone: no speech embedding"),
+        ([], ["teacher={source: speech_embedding, path: gone, layer: 1}"], "gone: no speech embedding"),
         ([], ["teacher={source: embedded, depth: 99, layer: 1}"], "teacher: depth: got 99, allowed: 1 to 10"),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
@@ -231,9 +231,7 @@ def test_files_that_are_deleted_after_the_manifest_was_read_are_left_out(tmp_pat
     ]
     for path in (folder / "wavs").iterdir():
         path.unlink()
-    with pytest.raises(
-        ManifestError, match=r"all 3 lines cannot be used .*speech.jsonl:1: .*000.wav: no such"
-    ):
+    with pytest.raises(ManifestError, match=r"all 3 lines cannot be used .*:1: .*000.wav: no such file"):
         lines.corpus()
 
 
@@ -278,9 +276,7 @@ def test_an_augmentation_that_leaves_too_few_frames_for_the_phones_is_not_used(t
     assert int(batches.batch(1).lengths) == 17
 
 
-@pytest.mark.parametrize(
-    ("said", "frames"), [("K", 1), ("K AE T", 3), ("K K", 3), ("K K K AE AE", 8)]
-)
+@pytest.mark.parametrize(("said", "frames"), [("K", 1), ("K AE T", 3), ("K K", 3), ("K K K AE AE", 8)])
 def test_ctc_needs_a_frame_for_each_phone_and_a_blank_between_equal_ones(said: str, frames: int):
     assert fewest_frames(encode(said)) == frames
     targets = torch.tensor([encode(said)])
@@ -295,8 +291,8 @@ def test_one_text_of_many_that_cannot_be_read_is_told_apart():
     texts = ["hey"] * 5 + ["[[?]]"] + ["you"] * 6 + ["[[k@?t]]"]
     found = texts_as_phones(texts, "en-us", None)
     assert found[:5] == ["HH EY"] * 5 and found[6:12] == ["Y UW"] * 6
-    assert isinstance(found[5], KwsError) and "text '[[?]]'" in str(found[5])
-    assert isinstance(found[12], KwsError) and "text '[[k@?t]]'" in str(found[12])
+    assert isinstance(found[5], KwsError) and "'[[?]]'" in str(found[5])
+    assert isinstance(found[12], KwsError) and "'[[k@?t]]'" in str(found[12])
     assert texts_as_phones([], "en-us", None) == []
 
 
