@@ -36,7 +36,7 @@ FEWEST_HEARD, MOST_HEARD = 0.5, 2.5
 """A recording in which fewer phones are heard than this share of the typed ones, or more, is not used."""
 TAIL_S = 0.4
 HIGH_THRESHOLD = 0.9
-"""Above it, TODO."""
+"""Above it, other speech comes so near to a phrase that only a nearly perfect reading fires."""
 FEW_PHONES = 6
 """A phrase with fewer phones is part of many other words."""
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from kws.errors import KwsError
+    from kws.training.pretrain_sources import Outputs
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     for name, count in metrics.get("left_out", {}).items():
         if count:
             print(f"note: left out of {name}: {count}; {arguments.output / 'left_out.jsonl'} says why")
-    for name in ("dev_phone_error_rate", "test_phone_error_rate"):
+    for name in ("dev_phone_error_rate", "test_phone_error_rate", "test_phone_error_rate_with_ngrams"):
         for group, rate in metrics.get(name, {}).items():
             print(f"{name} {group}: {100 * rate:.1f} %")
     return 0
@@ -97,23 +98,39 @@ def pretrain(
     return run_recipe(config, output, chain.augment, mask, base, texts_as_phones, digest)
 
 
-def texts_as_phones(texts: list[str], language: str, lexicon: Path | None) -> list[str | KwsError]:
-    """Return the phones of each text, with spaces between, or why it has none; a lexicon overrides eSpeak.
+def texts_as_phones(
+    texts: list[str], language: str, lexicon: Path | None, outputs: Outputs = "shared"
+) -> list[str | KwsError]:
+    """Return the phones of each text, with spaces between, or why it has none.
 
+    Args:
+        texts: what was said.
+        language: eSpeak language code.
+        lexicon: ARPAbet pronunciations that override eSpeak's, or None.
+        outputs: ``shared`` gives ARPAbet, the others the symbols of the language.
     Raises:
         KwsError: unknown language, or a lexicon that cannot be read.
     """
-    from data_prep.synthesis.phones import PronunciationError, read_lexicon, texts_to_phones
+    from data_prep.synthesis.phones import (
+        PronunciationError,
+        read_lexicon,
+        texts_to_phones,
+        texts_to_symbols,
+    )
 
     own = None if lexicon is None else read_lexicon(lexicon)
 
     def read(part: list[str]) -> list[str | KwsError]:
         """Read texts at once, which is far faster, and in halves where one of them cannot be read."""
         try:
-            return [" ".join(said) for said in texts_to_phones(part, language, own)]
+            if outputs == "shared":
+                said = texts_to_phones(part, language, own)
+            else:
+                said = texts_to_symbols(part, language, tones=outputs == "per_language_with_tones")
         except PronunciationError as error:
             if len(part) == 1:
                 return [error]
             return read(part[: len(part) // 2]) + read(part[len(part) // 2 :])
+        return [" ".join(phones) for phones in said]
 
     return read(texts)

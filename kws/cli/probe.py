@@ -11,6 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kws.errors import ConfigError
+
 if TYPE_CHECKING:
     from kws.model import WakeWordModel
     from kws.training.probe import DepthResult
@@ -95,13 +97,14 @@ def probe(
     from kws.cli.recordings import SyntheticRecordings, prepare_training
     from kws.cli.train import augmentation, load_audio
     from kws.encoders.registry import load_encoder
-    from kws.errors import ConfigError
     from kws.model import ModelConfig
     from kws.training.probe import ProbeConfig, recommend
     from kws.training.probe import probe as probe_depths
     from kws.weights import write_json, write_text
 
     ModelConfig(tuple(keywords))  # refuses those that are empty or named twice
+    if not positives:
+        raise ConfigError("kws probe: got no --positives; give recordings of each keyword")
     config = ProbeConfig(dev_hours=dev_hours, false_accepts_per_hour=false_accepts_per_hour, seed=seed)
     encoder = load_encoder(encoder_name, weights, pretrained=True)
     wrong = [depth for depth in depths if not 1 <= depth <= encoder.info.num_layers]

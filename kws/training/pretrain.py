@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import functools
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +26,17 @@ from kws.training.checkpoints import Resumed, WholeCheckpoints
 from kws.training.logs import StepBar, keep_earlier_log
 from kws.training.pretrain_config import PretrainConfig
 from kws.training.pretrain_data import Augment, TrainingBatches, evaluation_batches, keep_versions
-from kws.training.pretrain_folder import CHECKPOINTS, claim_folder, claim_speech, write_left_out
+from kws.training.pretrain_folder import CHECKPOINTS, claim_speech, earlier_run, write_left_out
 from kws.training.pretrain_sources import ToPhones, read_sources
-from kws.training.pretrain_task import CtcTask, Mask, phone_error_rate
+from kws.training.pretrain_task import CtcTask, Mask, ngrams_of, phone_error_rate
 from kws.training.teachers import keep_lessons, load_teacher
 from kws.training.word_space import make_word_space
+from kws.weights import CONFIG, write_config
 
 STATISTICS_UTTERANCES = 300
 """Utterances that the mean and deviation of each mel band are taken from."""
+GROUPS = ("corpus", "language")
+"""Phone error rates are given for each of these too."""
 
 
 def set_statistics(encoder: EmbeddedEncoder, batches: TrainingBatches) -> None:
@@ -51,6 +56,9 @@ def set_statistics(encoder: EmbeddedEncoder, batches: TrainingBatches) -> None:
 def begin_with(model: PhoneRecogniser, folder: Path) -> None:
     """Take over weights and band statistics of an earlier run.
 
+    Outputs of languages that it did not have, or had with other symbols, stay as they are; so does the stem
+    where `encoder.stem_channels` differ.
+
     Raises:
         ConfigError: its encoder has another shape.
         CheckpointError: it cannot be read, or is damaged.
@@ -59,14 +67,24 @@ def begin_with(model: PhoneRecogniser, folder: Path) -> None:
         earlier = load_recogniser(folder)
     except CheckpointError as error:
         raise CheckpointError(f"init: {error}") from error
-    if (earlier.encoder.shape(), earlier.middle) != (model.encoder.shape(), model.middle):
+    before, now = earlier.encoder.shape(), model.encoder.shape()
+    if (before | {"stem_channels": now["stem_channels"]}, earlier.middle) != (now, model.middle):
         raise ConfigError(
             f"init: {folder} holds an encoder of another shape; give the same `encoder` and `middle`"
+            " (`encoder.stem_channels` may differ: then the stem is learnt anew)"
         )
-    wrong = [name for name, tensor in earlier.state_dict().items() if not torch.isfinite(tensor).all()]
+    taken = earlier.state_dict()
+    wrong = [name for name, tensor in taken.items() if not torch.isfinite(tensor).all()]
     if wrong:
         raise CheckpointError(f"init: {folder}: {wrong[0]} is not finite; give the weights of another run")
-    model.load_state_dict(earlier.state_dict())
+    left = [] if before == now else ["encoder.stem."]
+    left += [
+        f"further.{language}."
+        for language, symbols in earlier.inventories.items()
+        if symbols != model.inventories.get(language)
+    ]
+    taken = {name: tensor for name, tensor in taken.items() if not name.startswith(tuple(left))}
+    model.load_state_dict(model.state_dict() | taken)
 
 
 def take_statistics(encoder: EmbeddedEncoder, resumed: Resumed) -> None:
@@ -103,26 +121,35 @@ def pretrain(
             beginning.
         CheckpointError: weights, teacher or checkpoints cannot be read, or a checkpoint not be written.
     """
-    resumed = claim_folder(config, output)
+    config, resumed = earlier_run(config, output)
     rank: int = getattr(rank_zero_only, "rank", 0)  # this process among those of all devices
     lightning.seed_everything(config.seed, workers=True, verbose=False)
-    encoder = EmbeddedEncoder(config.encoder, source="kws pretrain")
-    model = PhoneRecogniser(encoder, config.middle)
-    first_step = 0 if resumed is None else resumed.step
     # what may be missing is looked for before audio is read, which can take an hour
+    read = functools.partial(
+        read_sources,
+        root=root,
+        to_phones=to_phones,
+        outputs=config.outputs,
+        max_left_out=config.max_left_out,
+    )
+    lines = {"train": read(config.train, inventories=config.inventories)}
+    config = replace(config, inventories=lines["train"].inventories)
+    for name, sources in (("dev", config.dev), ("test", config.test)):
+        lines[name] = read(sources, inventories=config.inventories)
+    encoder = EmbeddedEncoder(config.encoder, source="kws pretrain")
+    model = PhoneRecogniser(encoder, config.middle, config.inventories)
+    first_step = 0 if resumed is None else resumed.step
     if config.init is not None and resumed is None:
         begin_with(model, root / config.init)
     teacher = None if config.teacher is None else load_teacher(config.teacher, root)
-    lines = {
-        name: read_sources(sources, root, to_phones, config.max_left_out)
-        for name, sources in (("train", config.train), ("dev", config.dev), ("test", config.test))
-    }
-    train, dev = (lines[name].corpus(name, config.max_left_out) for name in ("train", "dev"))
+    train = lines["train"].corpus("train", config.max_left_out, known_only=True)
+    dev = lines["dev"].corpus("dev", config.max_left_out)
     claim_speech(train, noise_digest, output, resumed is not None, write=rank == 0)
     left_out = {"train": train.left_out, "dev": dev.left_out}
     if resumed:
         take_statistics(encoder, resumed)
     if rank == 0:
+        write_config(output / CONFIG, config)
         write_left_out(output, left_out)
         if resumed:
             keep_earlier_log(output / "log")
@@ -203,12 +230,14 @@ def pretrain(
         return metrics
     # evaluated as saved: weights rounded to half precision
     save_recogniser(output, model, config, metrics)
-    metrics["dev_phone_error_rate"] = phone_error_rate(model, dev)
+    metrics["dev_phone_error_rate"] = phone_error_rate(model, dev, GROUPS)
     if config.test:
         test = lines["test"].corpus("test", config.max_left_out)
         left_out["test"] = test.left_out
         write_left_out(output, left_out)
-        metrics["test_phone_error_rate"] = phone_error_rate(model, test, by=("gender", "age"))
+        by = (*GROUPS, "gender", "age")
+        metrics["test_phone_error_rate"] = phone_error_rate(model, test, by)
+        metrics["test_phone_error_rate_with_ngrams"] = phone_error_rate(model, test, by, ngrams_of(train))
     metrics["left_out"] = {name: len(entries) for name, entries in left_out.items()}
     save_recogniser(output, model, config, metrics)
     if config.words:

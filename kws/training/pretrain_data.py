@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from kws import audio, phones
 from kws.encoders.sources.embedded import HOP_SAMPLES, SUBSAMPLING, EmbeddedEncoder
-from kws.errors import AudioError, ManifestError
+from kws.errors import AudioError, KwsError, ManifestError
 from kws.manifest import Utterance
 from kws.training.pretrain_checks import TAIL_S, LeftOut, fewest_frames, read_speech, refuse_too_many
 
@@ -37,6 +37,7 @@ class CtcBatch(NamedTuple):
         targets: (sum of target lengths,) int64 phone indices, rows one after the other.
         target_lengths: (batch,) int64; 0 where what is said is not known.
         embeddings: (batch, time, dimension) what a teacher says at the end of each encoder frame, or None.
+        outputs: (batch,) int64, which output of the recogniser the targets are of; None: all of the main one.
     """
 
     features: Tensor
@@ -44,6 +45,12 @@ class CtcBatch(NamedTuple):
     targets: Tensor
     target_lengths: Tensor
     embeddings: Tensor | None = None
+    outputs: Tensor | None = None
+
+    def rows_of(self, output: int) -> Tensor:
+        """Return (batch,) bool: the rows that an output of the recogniser is taught by."""
+        outputs = torch.zeros_like(self.lengths) if self.outputs is None else self.outputs
+        return outputs == output
 
 
 class Lessons(NamedTuple):
@@ -82,12 +89,17 @@ class Corpus:
         kept: per utterance, the log-mel of its versions (see :func:`keep_versions`); empty: augmented anew
             each time.
         lessons: what a teacher says of the utterances, or None.
+        outputs: per utterance, which output of the recogniser it teaches; 0 is the main one.
         left_out: lines that cannot be learnt from, in order of length after those that were given.
 
     Args:
         utterances: with ``phones``, but for those that only a teacher's embeddings are learnt from.
         weights: how often each is drawn, relative to the others; None draws all alike.
         versions: how many versions of each are to be kept; None keeps none.
+        languages: language of the output that each teaches, empty for the main one; None: the main one.
+        inventories: phone symbols of each language with an output of its own.
+        known_only: leave out utterances with a phone that such an inventory lacks, which cannot be learnt;
+            else it counts as an error where phones are compared. The main inventory is always held to.
         left_out: lines that were left out before.
         max_left_out: share of the lines that may be left out in all.
     Raises:
@@ -100,35 +112,58 @@ class Corpus:
         weights: list[float] | None = None,
         versions: list[int] | None = None,
         progress: bool = True,
+        *,
+        languages: list[str] | None = None,
+        inventories: dict[str, list[str]] | None = None,
+        known_only: bool = False,
         left_out: Sequence[LeftOut] = (),
         max_left_out: float = 0.5,
     ) -> None:
         self.left_out = list(left_out)
         total = len(utterances) + sum(entry.is_fault for entry in left_out)
+        self.inventories = inventories or {}
+        numbers = {language: number for number, language in enumerate(["", *self.inventories])}
+        outputs = [numbers[language] for language in languages or [""] * len(utterances)]
         targets: dict[int, list[int]] = {}
         for index in np.argsort([utterance.duration_s for utterance in utterances], kind="stable").tolist():
-            entry = utterances[index]
             try:
-                targets[index] = phones.encode(entry.phones or "", str(entry.path))
+                targets[index] = self._encode(utterances[index], outputs[index], known_only)
             except ManifestError as error:
-                self.left_out.append(LeftOut(entry.where or str(entry.path), str(error)))
+                self._leave_out(utterances[index], error)
         refuse_too_many(self.left_out, total, max_left_out)
         read: dict[int, np.ndarray] = {}
         with tqdm(targets, "reading speech", disable=not progress) as bar:
             for index in bar:
-                entry = utterances[index]
                 try:
-                    read[index] = read_speech(entry, targets[index])
+                    read[index] = read_speech(utterances[index], targets[index])
                 except (AudioError, ManifestError) as error:
-                    self.left_out.append(LeftOut(entry.where or str(entry.path), str(error)))
+                    self._leave_out(utterances[index], error)
         refuse_too_many(self.left_out, total, max_left_out)
         self.utterances = [utterances[index] for index in read]
         self.weights = np.asarray([1.0 if weights is None else weights[index] for index in read])
         self.versions = [0 if versions is None else versions[index] for index in read]
         self.kept: list[list[np.ndarray]] = [[] for _ in read]
         self.lessons: Lessons | None = None
+        self.outputs = [outputs[index] for index in read]
         self.targets = [targets[index] for index in read]
         self.audio = list(read.values())
+
+    def _leave_out(self, entry: Utterance, error: KwsError) -> None:
+        self.left_out.append(LeftOut(entry.where or str(entry.path), str(error)))
+
+    def _encode(self, entry: Utterance, output: int, known_only: bool) -> list[int]:
+        said = entry.phones or ""
+        if not output:
+            return phones.encode(said, str(entry.path))
+        language, symbols = list(self.inventories.items())[output - 1]
+        targets = phones.encode_in(symbols, said)
+        if known_only and phones.UNKNOWN in targets:
+            lacking = sorted(set(said.split()) - set(symbols))
+            raise ManifestError(
+                f"{entry.path}: {entry.text!r} has the phones {' '.join(lacking)}, which are not in "
+                f"`inventories.{language}`; mend the text, or add the phones to the recipe"
+            )
+        return targets
 
     @property
     def hours(self) -> float:
@@ -138,20 +173,31 @@ class Corpus:
     def digest(self) -> str:
         """Return a hash of all that batches are made of: samples, phones, names, weights and versions."""
         found = hashlib.sha256()
-        for entry, targets, samples, weight, versions in zip(
-            self.utterances, self.targets, self.audio, self.weights.tolist(), self.versions, strict=True
-        ):
-            content = zlib.crc32(samples.data)
-            found.update(json.dumps([entry.item_id, targets, content, weight, versions]).encode())
+        columns = (
+            self.utterances,
+            self.targets,
+            self.outputs,
+            self.audio,
+            self.weights.tolist(),
+            self.versions,
+        )
+        for entry, targets, output, samples, weight, versions in zip(*columns, strict=True):
+            row = [entry.item_id, targets, output, zlib.crc32(samples.data), weight, versions]
+            found.update(json.dumps(row).encode())
         return found.hexdigest()
 
+    @property
+    def unknown(self) -> list[int]:
+        """Utterances with a phone that the inventory of their output lacks."""
+        return [index for index, targets in enumerate(self.targets) if phones.UNKNOWN in targets]
+
     def sample(self, count: int, seed: int = 0) -> Corpus:
-        """Return so many transcribed utterances, each the likelier the greater its weight, or all of them.
+        """Return so many utterances with phones of the main output, or all, the likelier the more weight.
 
         Raises:
             ManifestError: there is none.
         """
-        told = np.array([bool(targets) for targets in self.targets])
+        told = np.array([bool(t) and not o for t, o in zip(self.targets, self.outputs, strict=True)])
         if not told.any():
             raise ManifestError(
                 "words: no utterance of `train` has a transcript to learn words from; set it to 0"
@@ -160,7 +206,7 @@ class Corpus:
         rng = np.random.default_rng(seed)
         chosen = rng.choice(len(told), size=min(count, int(told.sum())), replace=False, p=chances)
         part = copy.copy(self)
-        for name in ("utterances", "targets", "audio", "versions"):
+        for name in ("utterances", "targets", "outputs", "audio", "versions"):
             setattr(part, name, [getattr(self, name)[index] for index in sorted(chosen)])
         part.weights, part.kept, part.lessons = self.weights[sorted(chosen)], [[] for _ in chosen], None
         return part
@@ -174,8 +220,11 @@ def log_mel(waveform: np.ndarray, encoder: EmbeddedEncoder) -> np.ndarray:
     return features[0].numpy()
 
 
-def collate(rows: list[np.ndarray], targets: list[list[int]], encoder: EmbeddedEncoder) -> CtcBatch:
-    """Pad log-mel rows to the longest with digital silence."""
+def collate(
+    rows: list[np.ndarray], corpus: Corpus, indices: Sequence[int], encoder: EmbeddedEncoder
+) -> CtcBatch:
+    """Pad log-mel rows of utterances to the longest with digital silence, and add what is said in them."""
+    targets = [corpus.targets[index] for index in indices]
     features = encoder.frontend.silence().repeat(len(rows), max(len(row) for row in rows), 1)
     for padded, row in zip(features, rows, strict=True):
         padded[: len(row)] = torch.from_numpy(row)
@@ -184,6 +233,7 @@ def collate(rows: list[np.ndarray], targets: list[list[int]], encoder: EmbeddedE
         torch.tensor([len(row) // SUBSAMPLING for row in rows]),
         torch.tensor([index for target in targets for index in target]),
         torch.tensor([len(target) for target in targets]),
+        outputs=torch.tensor([corpus.outputs[index] for index in indices]) if corpus.inventories else None,
     )
 
 
@@ -276,6 +326,8 @@ class TrainingBatches(IterableDataset[CtcBatch]):
         encoder: whose front end makes the features.
         first_step, num_steps: which batches to give.
         seed: seed of every draw.
+    Raises:
+        ManifestError: an utterance has a phone that the inventory of its output lacks.
     """
 
     def __init__(
@@ -291,6 +343,11 @@ class TrainingBatches(IterableDataset[CtcBatch]):
         seed: int = 0,
         rank: int = 0,
     ) -> None:
+        if corpus.unknown:
+            first = corpus.utterances[corpus.unknown[0]]
+            raise ManifestError(
+                f"{first.path}: has phones that no output gives; read speech to train on with `known_only`"
+            )
         self.corpus, self.batch_s, self.augment, self.ramp_steps = corpus, batch_s, augment, ramp_steps
         self.encoder, self.first_step, self.num_steps, self.seed, self.rank = (
             encoder,
@@ -325,7 +382,7 @@ class TrainingBatches(IterableDataset[CtcBatch]):
                 continue
             augment = None if plain else self.augment
             rows.append(features_of(corpus, index, self.encoder, augment, self.seed, step))
-        batch = collate(rows, [corpus.targets[index] for index in chosen], self.encoder)
+        batch = collate(rows, corpus, chosen, self.encoder)
         return batch if corpus.lessons is None else self._with_lessons(batch, rows, chosen)
 
     def _with_lessons(self, batch: CtcBatch, rows: list[np.ndarray], chosen: list[int]) -> CtcBatch:
@@ -356,9 +413,7 @@ def evaluation_batches(
             stop += 1
         rows = range(start, stop)
         batch = collate(
-            [log_mel(with_tail(corpus.audio[row]), encoder) for row in rows],
-            [corpus.targets[row] for row in rows],
-            encoder,
+            [log_mel(with_tail(corpus.audio[row]), encoder) for row in rows], corpus, rows, encoder
         )
         yield batch, [corpus.utterances[row] for row in rows]
         start = stop

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,37 +13,40 @@ from kws.training.checkpoints import Resumed, newest_checkpoint
 from kws.training.pretrain_checks import LeftOut, described
 from kws.training.pretrain_config import PretrainConfig
 from kws.training.pretrain_data import Corpus
-from kws.weights import CONFIG, write_config, write_json, write_text
+from kws.weights import CONFIG, write_json, write_text
 
 CHECKPOINTS, SPEECH, LEFT_OUT = "checkpoints", "speech.json", "left_out.jsonl"
 """Of a run: its checkpoints; what it is trained on, by hash; the lines of manifests not used, and why."""
 
 
-def claim_folder(config: PretrainConfig, output: Path) -> Resumed | None:
-    """Write the recipe to ``output``, or hold it against the recipe of the run that is there.
+def earlier_run(config: PretrainConfig, output: Path) -> tuple[PretrainConfig, Resumed | None]:
+    """Hold a recipe against that of the run that is in its folder.
 
     Returns:
-        The checkpoint to go on from, or None.
+        The recipe, with the inventories that were collected for that run, and the checkpoint to go on from,
+        or None.
     Raises:
         ConfigError: the folder holds a run of another recipe.
         CheckpointError: its checkpoints are damaged.
     """
     resumed = newest_checkpoint(output / CHECKPOINTS)
-    if resumed and (output / CONFIG).exists():
-        before, now = read_yaml(output / CONFIG), to_dict(config)
-        try:  # what the recipe of an earlier version lacks has its default
-            before = to_dict(load_config(PretrainConfig, before))
-        except ConfigError:
-            pass
-        changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
-        if changed:
-            raise ConfigError(
-                f"{output}: holds a run of a recipe that differs in {', '.join(changed)}; give another "
-                "--output, or the recipe it was started with to go on"
-            )
-    output.mkdir(parents=True, exist_ok=True)
-    write_config(output / CONFIG, config)
-    return resumed
+    if not resumed or not (output / CONFIG).exists():
+        return config, resumed
+    before, now = read_yaml(output / CONFIG), to_dict(config)
+    try:  # what the recipe of an earlier version lacks has its default
+        before = to_dict(load_config(PretrainConfig, before))
+    except ConfigError:
+        pass
+    changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    collected = before.get("inventories", {})
+    if all(collected.get(language) == symbols for language, symbols in config.inventories.items()):
+        changed = [key for key in changed if key != "inventories"]  # the run added others
+    if changed:
+        raise ConfigError(
+            f"{output}: holds a run of a recipe that differs in {', '.join(changed)}; give another "
+            "--output, or the recipe it was started with to go on"
+        )
+    return replace(config, inventories=collected), resumed
 
 
 def claim_speech(corpus: Corpus, noise: str, output: Path, resumed: bool, write: bool = True) -> None:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from kws.errors import AudioError, ConfigError, KwsError, ManifestError
 from kws.manifest import Utterance, read_manifest
 from kws.training.pretrain_checks import LeftOut, described, refuse_too_many, warn
 from kws.training.pretrain_data import Corpus
 
-ToPhones = Callable[[list[str], str, Path | None], Sequence[str | KwsError]]
-"""``to_phones(texts, language, lexicon) -> phones`` of each text, spaces between, or why it has none;
-``data_prep`` has one."""
+logger = logging.getLogger(__name__)
+
+Outputs = Literal["shared", "per_language", "per_language_with_tones"]
+"""One phone inventory, ARPAbet, for all languages; or for each but English one of its own symbols."""
+
+ToPhones = Callable[[list[str], str, Path | None, Outputs], Sequence[str | KwsError]]
+"""``to_phones(texts, language, lexicon, outputs) -> phones`` of each text, spaces between: ARPAbet (shared) or
+in the symbols of the language; the error where a text has none. ``data_prep`` has one."""
 
 NO_PHONES = "no line has phones; give `phones`, or `text` and a `language` in the recipe"
 
@@ -33,7 +40,8 @@ class SourceConfig:
     """Versions of each utterance kept in memory, the recording itself and augmented ones; 0 augments anew at
     every draw, which costs a small machine half of its time."""
     language: str = ""
-    """eSpeak language to read ``text`` in where a line has no ``phones``; empty leaves such lines out."""
+    """eSpeak language to read ``text`` in where a line has no ``phones``; empty leaves such lines out. For an
+    output of its own every ``text`` is read, since ``phones`` are ARPAbet."""
     lexicon: Path | None = None
     """Pronunciations that override eSpeak's, a line ``WORD PH PH PH`` for each word."""
 
@@ -48,6 +56,15 @@ class SourceConfig:
         if self.lexicon is not None and not self.language:
             raise ConfigError(f"{self.manifest}: a lexicon needs `language`, for the words that it lacks")
 
+    def own_output(self, outputs: Outputs) -> str:
+        """Return the language of the output that this source teaches; empty for the main one."""
+        return "" if outputs == "shared" or not self.language or is_english(self.language) else self.language
+
+
+def is_english(language: str) -> bool:
+    """Return whether an eSpeak language code is that of an accent of English."""
+    return language.lower().split("-")[0] == "en"
+
 
 @dataclass
 class Lines:
@@ -56,59 +73,93 @@ class Lines:
     Attributes:
         utterances: the lines that are used.
         weights, versions: of each, from its source.
+        languages: of the output that each teaches; empty for the main one.
+        inventories: phone symbols of these outputs.
         left_out: the other lines.
     """
 
     utterances: list[Utterance] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
     versions: list[int] = field(default_factory=list)
+    languages: list[str] = field(default_factory=list)
+    inventories: dict[str, list[str]] = field(default_factory=dict)
     left_out: list[LeftOut] = field(default_factory=list)
 
-    def corpus(self, what: str = "speech", max_left_out: float = 0.5) -> Corpus:
+    def corpus(self, what: str = "speech", max_left_out: float = 0.5, known_only: bool = False) -> Corpus:
         """Read the audio; what is left out is logged as of ``what``.
 
+        Args:
+            what: such as ``train``.
+            max_left_out: share of the lines that may be left out.
+            known_only: as in :class:`Corpus`; speech to train on needs it.
         Raises:
-            ManifestError: more than ``max_left_out`` of the lines cannot be used.
+            ManifestError: more lines cannot be used.
         """
         found = Corpus(
-            self.utterances, self.weights, self.versions, left_out=self.left_out, max_left_out=max_left_out
+            self.utterances,
+            self.weights,
+            self.versions,
+            languages=self.languages,
+            inventories=self.inventories,
+            known_only=known_only,
+            left_out=self.left_out,
+            max_left_out=max_left_out,
         )
         warn(found.left_out, what)
+        if found.unknown:
+            logger.warning(
+                "%s: %d utterances hold phones that no training text holds", what, len(found.unknown)
+            )
         return found
 
 
 def load_sources(
-    sources: tuple[SourceConfig, ...], root: Path = Path(), to_phones: ToPhones | None = None
+    sources: tuple[SourceConfig, ...],
+    root: Path = Path(),
+    to_phones: ToPhones | None = None,
+    outputs: Outputs = "shared",
+    inventories: dict[str, list[str]] | None = None,
 ) -> Corpus:
     """Read every source below ``root`` into one corpus, as :func:`read_sources` and :class:`Corpus` do."""
-    return read_sources(sources, root, to_phones).corpus()
+    return read_sources(sources, root, to_phones, outputs, inventories).corpus()
 
 
 def read_sources(
     sources: tuple[SourceConfig, ...],
     root: Path = Path(),
     to_phones: ToPhones | None = None,
+    outputs: Outputs = "shared",
+    inventories: dict[str, list[str]] | None = None,
     max_left_out: float = 0.5,
 ) -> Lines:
     """Read the manifest of every source below ``root``, and the phones of its texts.
 
     A line without phones is left out, unless its source has a language to read its text in, or is
-    ``unlabelled``.
+    ``unlabelled``. Each utterance gets the extra fields ``corpus``, the manifest as the source names it, and
+    ``language``: of the source, else of the line, else ``en``, which stands for every accent of English.
 
+    Args:
+        sources: what to read.
+        root: what relative manifest paths start from.
+        to_phones: reads the texts of sources with a ``language``.
+        outputs: which languages have outputs of their own.
+        inventories: phone symbols of these outputs; those of a language that is missing here are collected
+            from the texts.
+        max_left_out: share of the lines that may be left out.
     Raises:
-        ManifestError: a manifest cannot be read, no line of one can be used, or more than ``max_left_out``
-            of all texts cannot be read.
+        ManifestError: a manifest cannot be read, no line of one can be used, or more lines cannot be used.
         ConfigError: a source has a language, and no ``to_phones`` was given.
     """
-    lines = Lines()
+    lines = Lines(inventories=dict(inventories or {}))
     for source in sources:
         unreadable: list[tuple[str, Path, AudioError]] = []
         found = read_manifest(root / source.manifest, source.splits, unreadable)
         left_out = [LeftOut(where, str(error)) for where, _, error in unreadable]
+        own = source.own_output(outputs)
         if source.language:
-            found, unread = _with_phones(found, source, root, to_phones)
+            found, unread = _with_phones(found, source, root, to_phones, outputs if own else "shared")
             left_out += unread
-        usable = [entry for entry in found if entry.phones or source.unlabelled]
+        usable = [_labelled(entry, source) for entry in found if entry.phones or source.unlabelled]
         if not usable:
             why = f"no line can be used; the first: {described(left_out[0])}" if left_out else NO_PHONES
             raise ManifestError(f"{root / source.manifest}: {why}")
@@ -116,10 +167,23 @@ def read_sources(
         lines.utterances += usable
         lines.weights += [source.weight] * len(usable)
         lines.versions += [source.versions] * len(usable)
+        lines.languages += [own] * len(usable)
         lines.left_out += left_out
     faults = sum(entry.is_fault for entry in lines.left_out)
     refuse_too_many(lines.left_out, len(lines.utterances) + faults, max_left_out)
+    for language in sorted(set(lines.languages) - {""} - lines.inventories.keys()):
+        said = (u.phones for u, own in zip(lines.utterances, lines.languages, strict=True) if own == language)
+        lines.inventories[language] = sorted({symbol for text in said if text for symbol in text.split()})
     return lines
+
+
+def _labelled(entry: Utterance, source: SourceConfig) -> Utterance:
+    language = source.language or entry.extra.get("language") or "en"
+    labels = {
+        "corpus": source.manifest.as_posix(),
+        "language": "en" if is_english(language) else language,
+    }
+    return dataclasses.replace(entry, extra=entry.extra | labels)
 
 
 def _untold(entry: Utterance, source: SourceConfig) -> LeftOut:
@@ -131,20 +195,30 @@ def _untold(entry: Utterance, source: SourceConfig) -> LeftOut:
 
 
 def _with_phones(
-    utterances: list[Utterance], source: SourceConfig, root: Path, to_phones: ToPhones | None
+    utterances: list[Utterance],
+    source: SourceConfig,
+    root: Path,
+    to_phones: ToPhones | None,
+    outputs: Outputs,
 ) -> tuple[list[Utterance], list[LeftOut]]:
-    """Read the texts of lines without phones; return the lines, and those whose text cannot be read."""
+    """Read the texts of lines without phones; for an output of its own, ``phones`` of a line do not count.
+
+    Returns:
+        The lines, and those whose text cannot be read.
+    """
     if to_phones is None:
         raise ConfigError(f"{source.manifest}: `language` needs a function that turns texts into phones")
+    if outputs != "shared":
+        utterances = [dataclasses.replace(entry, phones=None) for entry in utterances]
     lexicon = None if source.lexicon is None else root / source.lexicon
-    texts = [entry.text for entry in utterances if entry.text and not entry.phones]
+    texts = [entry.text for entry in utterances if entry.text is not None and not entry.phones]
     try:
-        spoken = iter(to_phones(texts, source.language, lexicon))
+        spoken = iter(to_phones(texts, source.language, lexicon, outputs))
     except KwsError as error:
         raise ManifestError(f"{root / source.manifest}: {error}") from error
     found, left_out = [], []
     for entry in utterances:
-        if not entry.text or entry.phones:
+        if entry.text is None or entry.phones:
             found.append(entry)
             continue
         phones = next(spoken)
@@ -153,6 +227,9 @@ def _with_phones(
         elif phones or source.unlabelled:
             found.append(dataclasses.replace(entry, phones=phones or None))
         else:
-            reason = f"text {entry.text!r} holds nothing to say"
+            reason = (
+                f"{entry.path}: text {entry.text!r} holds nothing to say; write what is said there, or "
+                "remove the line"
+            )
             left_out.append(LeftOut(entry.where, reason, is_fault=False))
     return found, left_out

@@ -147,13 +147,11 @@ def test_what_cannot_be_enrolled_is_named(
 def write_recordings(folder: Path, phrase: str = "computer") -> list[str]:
     """Write what people have in a folder of recordings; return what is said of those that are not used."""
     word = speak(phrase, voices(1, seed=3)[0])
-    long = np.concatenate(
-        [word, *(speak(text, voices(1, seed=3)[0]) for text in carrier_sentences(None, 6, 0))]
-    )
+    others = [speak(text, voices(1, seed=3)[0]) for text in carrier_sentences(None, 6, 0)]
     with_nan = word.copy()
     with_nan[5000] = np.nan
     write_audio(folder / "clipped.wav", np.clip(40 * word, -1, 1))
-    write_audio(folder / "long.wav", np.concatenate([word, *other]))
+    write_audio(folder / "long.wav", np.concatenate([word, *others]))
     write_audio(folder / "nan.wav", with_nan, subtype="FLOAT")
     write_audio(folder / "noise.wav", noise(1.0))
     write_audio(folder / "short.wav", word[:1600])

@@ -68,7 +68,8 @@ LINES: list[tuple[dict[str, Any], str]] = [
     ({"text": " ... "}, "text ' ... ' holds nothing to say"),
     ({"text": "😀"}, "text '😀' holds nothing to say"),
     ({"text": "   "}, "text '   ' holds nothing to say"),
-    ({"text": ""}, "no transcript"),
+    ({"text": ""}, "text '' holds nothing to say; write what is said there, or remove the line"),
+    ({"text": "大 cat"}, "eSpeak's 'en-us' does not read 大; check the language"),
     ({}, "no transcript"),
 ]
 """Transcript of a good file of one second, and what is said of it."""
@@ -304,7 +305,7 @@ def test_ages_that_are_no_numbers_are_groups_of_their_own(tmp_path: Path):
         progress=False,
     )
     rates = phone_error_rate(load_recogniser(tiny_weights(tmp_path / "encoder", TINY)), corpus, by=("age",))
-    assert rates.keys() == {"all", "age=child", "age=adult", "age=thirties", "age=None"}
+    assert rates.keys() == {"all", "age=child", "age=adult", "age=thirties"}
 
 
 def test_words_cannot_be_learnt_without_a_transcript(tmp_path: Path):
