@@ -75,14 +75,14 @@ class Utterance:
 def read_manifest(
     path: str | Path,
     splits: Collection[str] | None = None,
-    unreadable: list[tuple[str, Path, AudioError]] | None = None,
+    unreadable: list[tuple[str, AudioError]] | None = None,
 ) -> list[Utterance]:
     """Read a JSON Lines manifest, in the order of its lines.
 
     Args:
         path: the manifest; relative audio paths start at its folder, or at the folder above it.
         splits: keep only these (``train``, ``dev``, ``test``); None keeps all.
-        unreadable: gets line, file and error where a length is neither given nor can be read; None raises.
+        unreadable: gets the line and the error where a length is neither given nor can be read; None raises.
     Raises:
         AudioError: a length is neither given nor can be read.
         ManifestError: the file is missing, a line is not JSON, has no ``path`` or a value of the wrong kind,
@@ -129,7 +129,7 @@ def read_manifest(
         except AudioError as error:
             if unreadable is None:
                 raise
-            unreadable.append((where, location, error))
+            unreadable.append((where, error))
             continue
         if duration_s <= 0:
             raise ManifestError(

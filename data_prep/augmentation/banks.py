@@ -76,7 +76,7 @@ class NoiseBank:
                 f"noise: none of {len(left_out)} recordings can be read; the first: {left_out[0]}"
             )
         bank = cls(tuple(path for path, _ in read))
-        bank.__dict__["recordings"] = tuple(waveform for _, waveform in read)
+        bank.__dict__["recordings"] = tuple(waveform for _, waveform in read)  # the cached property below
         return bank, left_out
 
     def digest(self) -> str:

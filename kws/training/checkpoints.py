@@ -72,7 +72,7 @@ def newest_checkpoint(folder: Path) -> Resumed | None:
         CheckpointError: there are checkpoints, but none is whole.
         OSError: one is there and cannot be opened.
     """
-    for torn in folder.glob(f".{LAST}.*"):
+    for torn in folder.glob(".*.ckpt.*"):
         torn.unlink(missing_ok=True)
     broken = []
     for path in (folder / LAST, folder / PREVIOUS):

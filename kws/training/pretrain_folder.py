@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,8 @@ def earlier_run(config: PretrainConfig, output: Path) -> tuple[PretrainConfig, R
     if not resumed or not (output / CONFIG).exists():
         return config, resumed
     before, now = read_yaml(output / CONFIG), to_dict(config)
-    try:  # what the recipe of an earlier version lacks has its default
+    with suppress(ConfigError):  # what the recipe of an earlier version lacks has its default
         before = to_dict(load_config(PretrainConfig, before))
-    except ConfigError:
-        pass
     changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
     collected = before.get("inventories", {})
     if all(collected.get(language) == symbols for language, symbols in config.inventories.items()):

@@ -20,8 +20,8 @@ Outputs = Literal["shared", "per_language", "per_language_with_tones"]
 """One phone inventory, ARPAbet, for all languages; or for each but English one of its own symbols."""
 
 ToPhones = Callable[[list[str], str, Path | None, Outputs], Sequence[str | KwsError]]
-"""``to_phones(texts, language, lexicon, outputs) -> phones`` of each text, spaces between: ARPAbet (shared) or
-in the symbols of the language; the error where a text has none. ``data_prep`` has one."""
+"""``to_phones(texts, language, lexicon, outputs) -> phones`` of each text, spaces between, or why it has
+none: ARPAbet (shared) or in the symbols of the language; ``data_prep`` has one."""
 
 NO_PHONES = "no line has phones; give `phones`, or `text` and a `language` in the recipe"
 
@@ -152,9 +152,9 @@ def read_sources(
     """
     lines = Lines(inventories=dict(inventories or {}))
     for source in sources:
-        unreadable: list[tuple[str, Path, AudioError]] = []
+        unreadable: list[tuple[str, AudioError]] = []
         found = read_manifest(root / source.manifest, source.splits, unreadable)
-        left_out = [LeftOut(where, str(error)) for where, _, error in unreadable]
+        left_out = [LeftOut(where, str(error)) for where, error in unreadable]
         own = source.own_output(outputs)
         if source.language:
             found, unread = _with_phones(found, source, root, to_phones, outputs if own else "shared")
@@ -163,7 +163,8 @@ def read_sources(
         if not usable:
             why = f"no line can be used; the first: {described(left_out[0])}" if left_out else NO_PHONES
             raise ManifestError(f"{root / source.manifest}: {why}")
-        left_out += [_untold(entry, source) for entry in found if not (entry.phones or source.unlabelled)]
+        if not source.unlabelled:
+            left_out += [_untold(entry, source, own) for entry in found if not entry.phones]
         lines.utterances += usable
         lines.weights += [source.weight] * len(usable)
         lines.versions += [source.versions] * len(usable)
@@ -186,12 +187,14 @@ def _labelled(entry: Utterance, source: SourceConfig) -> Utterance:
     return dataclasses.replace(entry, extra=entry.extra | labels)
 
 
-def _untold(entry: Utterance, source: SourceConfig) -> LeftOut:
+def _untold(entry: Utterance, source: SourceConfig, own: str) -> LeftOut:
     """Say what a line without phones lacks."""
     if entry.text and entry.text.strip() and not source.language:
         reason = f"a text, but its source has no `language` to read it in ({entry.path})"
-        return LeftOut(entry.where, reason, is_fault=False)
-    return LeftOut(entry.where, f"no transcript ({entry.path}); give `phones` or `text`", is_fault=False)
+    else:
+        needed = "`text`" if own else "`phones` or `text`"
+        reason = f"no transcript ({entry.path}); give {needed}"
+    return LeftOut(entry.where, reason, is_fault=False)
 
 
 def _with_phones(

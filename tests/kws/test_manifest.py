@@ -93,8 +93,8 @@ def test_files_without_a_length_can_be_set_aside(folder: Path):
     manifest = write_manifest(folder / "m.jsonl", [{"path": "gone.wav"}, {"path": "a.wav"}])
     (entry,) = read_manifest(manifest, unreadable=unreadable)
     assert entry.path.name == "a.wav"
-    ((where, path, error),) = unreadable
-    assert where == f"{manifest}:1" and path == folder / "gone.wav" and "no such file" in str(error)
+    ((where, error),) = unreadable
+    assert where == f"{manifest}:1" and f"{folder / 'gone.wav'}: no such file" in str(error)
 
 
 def test_files_that_are_no_manifest_are_named(folder: Path):

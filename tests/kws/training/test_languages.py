@@ -373,6 +373,26 @@ def test_phones_that_training_does_not_hold_are_kept_out_of_it_and_are_errors_el
         lines.corpus(max_left_out=0.1, known_only=True)
 
 
+def test_lines_of_a_further_language_that_cannot_be_read_are_left_out(
+    config: PretrainConfig, folder: Path, tmp_path: Path
+):
+    for name in ("wavs", "english.jsonl"):
+        (tmp_path / name).symlink_to(folder / name)
+    texts = ["你好", "大英雄", " ", None]  # eSpeak does not read the last of the second
+    rows = [
+        {"path": f"wavs/00{n}.wav", "split": "train", "text": text, "phones": "M AA"}
+        for n, text in enumerate(texts)
+    ]
+    write_manifest(tmp_path / "mandarin.jsonl", rows)
+    lines = read_sources(config.train, tmp_path, texts_as_phones, "per_language")
+    assert lines.languages == ["", "", "", "cmn"] and lines.inventories == {"cmn": sorted("n i χ ɑu".split())}
+    found = {left.where.split(":")[1]: left.reason for left in lines.left_out}
+    assert found.keys() == {"2", "3", "4"}
+    assert "'大英雄': eSpeak's 'cmn' does not read 雄" in found["2"]
+    assert "text ' ' holds nothing to say" in found["3"]
+    assert found["4"].endswith("; give `text`")  # phones of a manifest are ARPAbet
+
+
 def test_the_maps_of_words_are_learnt_from_the_main_output(config: PretrainConfig, folder: Path):
     corpus = load_sources(config.train, folder, texts_as_phones, "per_language")
     assert sorted(str(u.phones) for u in corpus.sample(9).utterances) == sorted(ENGLISH)

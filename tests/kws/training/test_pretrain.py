@@ -22,12 +22,13 @@ from kws.cli import main
 from kws.cli.pretrain import pretrain as pretrain_command
 from kws.cli.pretrain import texts_as_phones
 from kws.config import load_config
+from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.sources.embedded import EmbeddedEncoder
 from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.errors import CheckpointError, ConfigError, KwsError, ManifestError
 from kws.manifest import read_manifest
 from kws.training import pretrain as module
-from kws.training.pretrain import pretrain
+from kws.training.pretrain import begin_with, pretrain
 from kws.training.pretrain_config import PretrainConfig
 from kws.training.pretrain_data import (
     TAIL_S,
@@ -42,7 +43,7 @@ from kws.training.pretrain_sources import SourceConfig, load_sources
 from kws.training.pretrain_task import phone_error_rate
 from kws.training.word_space import WordSpaceConfig, make_word_space
 from tests.support.pretraining import TINY, no_change
-from tests.support.training import write_manifest
+from tests.support.training import tiny_weights, write_manifest
 from tests.tolerances import PADDED
 
 
@@ -99,6 +100,26 @@ def test_a_run_begins_with_the_weights_of_an_earlier_one(config: PretrainConfig,
         pretrain(replace(still, encoder=wider), tmp_path / "third", no_change, root=tmp_path)
     with pytest.raises(CheckpointError, match="gone: holds no config.yaml"):
         pretrain(replace(still, init=Path("gone")), tmp_path / "fourth", no_change, root=tmp_path)
+
+
+def test_a_stem_of_another_kind_is_learnt_anew(config: PretrainConfig, tmp_path: Path):
+    earlier = load_recogniser(tiny_weights(tmp_path / "earlier", TINY))
+    shape = replace(TINY, stem_channels=(3, 4))
+    model = PhoneRecogniser(EmbeddedEncoder(shape), earlier.middle)
+    stem = {name: tensor.clone() for name, tensor in model.encoder.stem.state_dict().items()}
+    begin_with(model, tmp_path / "earlier")
+    found, expected = model.state_dict(), earlier.state_dict()
+    for name in found:
+        if name.startswith("encoder.stem."):
+            assert torch.equal(found[name], stem[name.removeprefix("encoder.stem.")]), name
+        else:
+            assert torch.equal(found[name], expected[name]), name
+    again = replace(config, init=tmp_path / "earlier", encoder=shape, steps=1)
+    pretrain(again, tmp_path / "run", no_change)
+    assert load_recogniser(tmp_path / "run").encoder.config == shape
+    wider = PhoneRecogniser(EmbeddedEncoder(replace(shape, dimension=24)), earlier.middle)
+    with pytest.raises(ConfigError, match=r"another shape; .* \(`encoder.stem_channels` may differ"):
+        begin_with(wider, tmp_path / "earlier")
 
 
 def test_a_folder_with_a_run_of_another_recipe_is_refused(config: PretrainConfig, tmp_path: Path):
@@ -311,7 +332,11 @@ def test_texts_are_read_in_the_language_of_the_source(folder: Path, tmp_path: Pa
             {"language": "cmn"},
             r"said\.jsonl: .*: text '大英雄': eSpeak's 'cmn' does not read 雄; check",
         ),
-        ("你好", {"language": "en-us"}, r"said\.jsonl: .*: text '你好': eSpeak's 'en-us' does not read 你 好"),
+        (
+            "你好",
+            {"language": "en-us"},
+            r"said\.jsonl: .*: text '你好': eSpeak's 'en-us' does not read 你 好",
+        ),
         (None, {"language": "en-us"}, r"said\.jsonl: no line has phones; give `phones`, or `text` and"),
         ("the cat", {}, r"said\.jsonl: no line has phones"),
         ("the cat", {"language": "en-us", "lexicon": Path("none.txt")}, r"none\.txt: no such lexicon"),

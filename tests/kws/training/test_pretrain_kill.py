@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from lightning.fabric.plugins.io import TorchCheckpointIO
+from lightning.pytorch.callbacks import EMAWeightAveraging
 from safetensors.torch import load_file
 
 from data_prep.augmentation.spec_augment import SpecAugment
@@ -235,13 +237,21 @@ def test_a_run_goes_on_with_the_same_speech_and_noise_alone(config: PretrainConf
     torch.testing.assert_close(run(recipe, tmp_path / "run"), run(recipe, tmp_path / "whole"), rtol=0, atol=0)
 
 
-def test_a_recipe_that_lacks_a_new_key_goes_on(config: PretrainConfig, tmp_path: Path):
-    killed(config, tmp_path, at_call(CtcTask, "training_step", 3))
-    path = tmp_path / "config.yaml"
-    values = yaml.safe_load(path.read_text("utf-8"))
+def test_a_run_of_an_earlier_version_goes_on(
+    config: PretrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:  # Lightning wrote checkpoints, and averaged band statistics too
+        patch.setattr(module, "WholeCheckpoints", TorchCheckpointIO)
+        patch.setattr(
+            module, "EMAWeightAveraging", lambda decay, use_buffers: EMAWeightAveraging(decay=decay)
+        )
+        killed(config, folder, at_call(CtcTask, "training_step", 3))
+    for name in ("speech.json", "left_out.jsonl"):
+        (folder / name).unlink()
+    values = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
     del values["max_left_out"]
-    path.write_text(yaml.safe_dump(values), "utf-8")
-    (tmp_path / "speech.json").unlink()
-    run(config, tmp_path)
+    (folder / "config.yaml").write_text(yaml.safe_dump(values), "utf-8")
+    torch.testing.assert_close(run(config, folder), run(config, tmp_path / "whole"), rtol=0, atol=0)
     with pytest.raises(ConfigError, match="differs in max_left_out; give another"):
-        run(replace(config, max_left_out=0.1), tmp_path)
+        run(replace(config, max_left_out=0.1), folder)
