@@ -198,7 +198,7 @@ def save(path: str | Path, waveform: np.ndarray, sample_rate_hz: int = SAMPLE_RA
 def atomic_write(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; rename it to ``path`` on success, remove it on failure.
 
-    An ``OSError`` without a file's name, such as that of a full disk, gets the name of ``path``.
+    A system error without a file's name, such as that of a full disk, gets the name of ``path``.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -210,7 +210,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OSError as error:
-        error.filename = error.filename or str(path)
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
         raise
     finally:
         temporary.unlink(missing_ok=True)
