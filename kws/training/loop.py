@@ -31,6 +31,7 @@ from kws.losses import build_loss
 from kws.model import WakeWordModel
 from kws.regularizers import Resources, Step, build_regularizer, check_weights, need_domains, need_transcripts
 from kws.structs import Batch
+from kws.training.checkpoints import WholeCheckpoints, newest_checkpoint
 from kws.training.logs import keep_earlier_log
 from kws.training.scan import hard_windows, score_clips, score_stream
 from kws.training.schedule import scheduled
@@ -318,9 +319,8 @@ def fit(
         target=target,
     )
     folder = output / "checkpoints"
-    last = folder / "last.ckpt"
-    resume = last.exists()
-    signals = _read_checkpoint(last).get("signals") if resume else None
+    resumed = newest_checkpoint(folder)
+    signals = _read_checkpoint(resumed.path).get("signals") if resumed else None
     task = KeywordTask(model, config, data, batches, signals, recogniser)
     best = ModelCheckpoint(folder, "best", monitor="dev_loss", enable_version_counter=False)
     latest = ModelCheckpoint(
@@ -343,13 +343,15 @@ def fit(
             TensorBoardLogger(output, name="tensorboard", version=""),
         ],
         callbacks=callbacks,
+        plugins=[WholeCheckpoints()],
         enable_model_summary=False,
     )
-    if resume:
+    if resumed:
         keep_earlier_log(output / "log")
     # dev is read as a whole, in one validation step
     one_reading: DataLoader[Tensor] = DataLoader([torch.zeros(1)], batch_size=None)  # type: ignore[arg-type]
-    trainer.fit(task, val_dataloaders=one_reading, ckpt_path=str(last) if resume else None, weights_only=True)
+    checkpoint = str(resumed.path) if resumed else None
+    trainer.fit(task, val_dataloaders=one_reading, ckpt_path=checkpoint, weights_only=True)
     if data.held_out and best.best_model_path:
         tensors = _read_checkpoint(best.best_model_path)["state_dict"]
         of_model = {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
@@ -360,7 +362,7 @@ def fit(
     moved = [group for group in task.groups if group.opens <= done]
     return {
         "epochs": trainer.current_epoch,
-        "resumed": resume,
+        "resumed": resumed is not None,
         "early_stop": trainer.current_epoch < config.epochs,
         "moving": [group.name for group in moved],
         "moving_parameters": sum(p.numel() for group in moved for p in group.parameters),
