@@ -37,7 +37,7 @@ class PreparedData:
     noise: Path | None
     """The noise among the negatives that is mixed in (split train), or None."""
     num_recordings: int
-    """Training recordings of the keyword that has the fewest."""
+    """Recordings of the keyword that has the fewest, those that are held out too."""
     notes: tuple[str, ...]
     """Sentences for the person: what was left out, how it was split."""
     target: Path | None = None
@@ -158,7 +158,7 @@ def prepare_training(
         manifests.write(kept, output / "positives.jsonl")
     background = checked["noise"][1] if background else []
     manifests.write([*checked["negatives"][1], *background], output / "negatives.jsonl")
-    trained = [entry.label for entry in kept if entry.split == "train"]
+    labels = [entry.label for entry in kept]
     mixed = [entry for entry in background if entry.split == "train"]
     if mixed:
         manifests.write(mixed, output / "noise.jsonl")
@@ -168,7 +168,7 @@ def prepare_training(
         output / "positives.jsonl" if kept else None,
         output / "negatives.jsonl",
         output / "noise.jsonl" if mixed else None,
-        min(trained.count(keyword) for keyword in keywords),
+        min(labels.count(keyword) for keyword in keywords),
         tuple(notes),
         output / "target.jsonl" if place else None,
     )
