@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from kws import frontend
 from kws.encoders.base import Encoder, EncoderInfo
-from kws.encoders.layers import SeparableBlock, StridedStack
+from kws.encoders.blocks.separable import SeparableBlock
+from kws.encoders.layers import StridedStack
 from kws.errors import ConfigError
 from kws.structs import StreamState
 
