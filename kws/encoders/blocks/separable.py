@@ -5,51 +5,59 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from kws.encoders.blocks.base import ResidualBlock
 from kws.encoders.layers import CausalConv
+from kws.structs import StreamState
 
 
-class SeparableBlock(nn.Module):
+class SeparableBlock(ResidualBlock):
     """Residual causal block: depthwise convolution, layer norm, then a pointwise expansion and projection.
 
     The order is that of ConvNeXt (Liu et al., arXiv:2201.03545), made causal in time; layer norm instead of
-    batch norm keeps a row independent of its batch and a frozen block free of running statistics. In training
-    the whole branch is left out for a row with probability ``drop`` (stochastic depth, Huang et al.,
-    arXiv:1603.09382).
-
-    With ``lookahead`` the residual waits so many frames for the convolution, so output t is about frame
-    ``t - lookahead`` and has seen as many frames after it; no output depends on what comes after t.
+    batch norm keeps a row independent of its batch and a frozen block free of running statistics.
 
     Args:
         features: features per frame.
         kernel: frames that the convolution sees, at least ``lookahead + 1``.
         expansion: width of the inner layer, as a multiple of ``features``.
-        drop: probability in [0, 1).
-        lookahead: frames.
+        drop: see :class:`ResidualBlock`.
+        lookahead: see :class:`ResidualBlock`.
     """
 
     def __init__(
         self, features: int, kernel: int, expansion: int, drop: float = 0.0, lookahead: int = 0
     ) -> None:
-        super().__init__()
+        super().__init__(drop, lookahead)
+        width = self.inner_width(features, expansion)
         self.depthwise = CausalConv(features, features, kernel, groups=features)
         self.norm = nn.LayerNorm(features)
-        self.expand = nn.Linear(features, expansion * features)
-        self.project = nn.Linear(expansion * features, features)
-        self.drop, self.lookahead = drop, lookahead
+        self.expand = nn.Linear(features, width)
+        self.project = nn.Linear(width, features)
+        self.memory_frames = self.depthwise.history
 
-    def initial_state(self, batch: int) -> Tensor:
+    @staticmethod
+    def inner_width(features: int, expansion: int) -> int:
+        """Return the width of the inner layer."""
+        return expansion * features
+
+    def initial_state(self, batch: int) -> StreamState:
         """Return the zero state of the depthwise convolution."""
-        return self.depthwise.initial_state(batch)
+        return [self.depthwise.initial_state(batch)]
 
-    def forward(self, features: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, time, feature) to the same shape."""
+    def forward(self, features: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
+        """See :meth:`ResidualBlock.forward`."""
+        waited, mixed, past = self.convolve(features, state[0])
+        return self.add(waited, self.inner(mixed)), [past]
+
+    def convolve(self, features: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the identity, the convolved and normed frames, and the next state of the convolution."""
         waited = features
         if self.lookahead:
             first = self.depthwise.history - self.lookahead
-            waited = torch.cat([state, features], dim=1)[:, first : -self.lookahead]
-        mixed, state = self.depthwise(features, state)
-        mixed = self.project(torch.relu(self.expand(self.norm(mixed))))
-        if self.training and self.drop:
-            keep = torch.rand(features.shape[0], 1, 1, device=features.device) >= self.drop
-            mixed = mixed * (keep / (1 - self.drop)).to(mixed)
-        return waited + mixed, state
+            waited = torch.cat([past, features], dim=1)[:, first : -self.lookahead]
+        mixed, past = self.depthwise(features, past)
+        return waited, self.norm(mixed), past
+
+    def inner(self, mixed: Tensor) -> Tensor:
+        """Map each frame (batch, time, feature) by itself."""
+        return self.project(torch.relu(self.expand(mixed)))
