@@ -15,7 +15,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from kws.config import config_hash, read_yaml, to_dict
+from kws.config import config_hash, load_config, read_yaml, to_dict
 from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.sources.embedded import SUBSAMPLING, EmbeddedEncoder
 from kws.encoders.sources.embedded_weights import load_recogniser, save_recogniser
@@ -76,7 +76,8 @@ def claim_folder(config: PretrainConfig, output: Path) -> None:
         ConfigError: the folder holds a run of another recipe.
     """
     if (output / "checkpoints" / "last.ckpt").exists() and (output / CONFIG).exists():
-        before, now = read_yaml(output / CONFIG), to_dict(config)
+        stored = load_config(PretrainConfig, read_yaml(output / CONFIG), str(output / CONFIG))
+        before, now = to_dict(stored), to_dict(config)  # keys that are newer than the run have their defaults
         changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
         if changed:
             raise ConfigError(
