@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,7 @@ from kws.structs import StreamState
 
 SUBSAMPLING = 4
 HOP_SAMPLES = SUBSAMPLING * frontend.HOP_SAMPLES  # 640 samples, 40 ms
+BlockKind = Literal["separable", "gated", "squeeze", "attention"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class EmbeddedConfig:
     """Probability that a row skips a block in training (stochastic depth); 0 in eval mode."""
     lookahead: int = 0
     """Blocks, from the first, that wait one frame (40 ms) to see what comes after."""
-    block: Literal["separable", "gated", "squeeze", "attention"] = "separable"
+    block: BlockKind = "separable"
     """Kind of every ``block_every``-th block; the others are separable."""
     block_every: int = 1
     """See ``block``; 2 or more with ``attention``, which has no inner layer of its own."""
@@ -73,6 +74,8 @@ class EmbeddedConfig:
             )
         if self.lookahead and self.kernel < 2:
             raise ConfigError("encoder.kernel: got 1, allowed with encoder.lookahead: 2 or more")
+        if self.block not in get_args(BlockKind):
+            raise ConfigError(f"encoder.block: got {self.block!r}, allowed: {', '.join(get_args(BlockKind))}")
         least = 2 if self.block == "attention" else 1
         if self.block != "separable" and not least <= self.block_every <= self.num_layers:
             raise ConfigError(

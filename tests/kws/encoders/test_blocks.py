@@ -178,6 +178,7 @@ def test_every_nth_block_is_of_the_kind():
             {"block": "attention", "block_every": 5, "attention_heads": 5},
             r"attention_heads: got 5, allowed: divisors of 192 \(dimension\)",
         ),
+        ({"block": "dense"}, "block: got 'dense', allowed: separable, gated, squeeze, attention"),
         ({"attention_left": 0}, "attention_left: got 0, allowed: 1 or more"),
         ({"squeeze_frames": 0}, "squeeze_frames: got 0, allowed: 1 or more"),
     ],
