@@ -96,7 +96,7 @@ def training_manifests(data: Path, work: Path) -> tuple[Path, Path]:
 
 
 def positives_manifest(data: Path, work: Path, keyword: str, count: int | None, seed: int) -> Path:
-    """Write and return the manifest of ``count`` training recordings (None: all), nested."""
+    """Write and return the manifest of ``count`` training recordings (1 or more; None: all), nested."""
     rows = [r for r in rows_of(data, "picovoice_keywords") if r["label"] == keyword and r["split"] == "train"]
     order = stable_rng("benchmark positives", keyword, seed).permutation(len(rows))
     chosen = sorted(order[: count or len(rows)])

@@ -37,6 +37,8 @@ RATES = (0.5, 1.0, 2.0)
 COUNTS = (10, 50, None)
 EXTRA_COUNTS = (25, 100)
 POLICIES = ("head", "early", "late", "all", "scratch")
+WITHOUT_RECORDINGS = ("head", "late")
+"""Policies for no recordings, where synthetic voices alone say the keyword."""
 SEEDS = (0, 1)
 CHOICES = (
     (50, "", tuple(f"model.depth={depth}" for depth in (4, 8, 10))),
@@ -46,6 +48,7 @@ CHOICES = (
     (10, "head", ("synthetic=0", *(f"model.depth={depth}" for depth in (4, 8, 10)))),
     *((count, "", ("confusables=600",)) for count in (50, 10)),
     (50, "", ("synthetic=200",)),
+    (0, "", ("train.augmentation=1.4", "train.batch.synthetic_share=1.0")),
     (50, "scratch", ("train.epochs=32",)),
     (None, "scratch", ("train.epochs=32",)),
 )
@@ -62,6 +65,7 @@ class Cell(NamedTuple):
 
     keyword: str
     count: int | None
+    """Recordings of the keyword; None is all."""
     policy: str
     seed: int
     change: str = ""
@@ -70,15 +74,20 @@ class Cell(NamedTuple):
     @property
     def name(self) -> str:
         """Name in results and folders."""
-        parts = (self.keyword, self.count or "all", self.policy, self.seed, self.change)
+        parts = (self.keyword, shown(self.count), self.policy, self.seed, self.change)
         return "-".join(str(part) for part in parts if part != "")
+
+
+def shown(count: int | None) -> str:
+    """Return a number of recordings as names and tables show it."""
+    return "all" if count is None else str(count)
 
 
 def default_policy(count: int | None) -> str:
     """Return the policy that ``auto`` picks for so many recordings."""
     from kws.transfer import TransferConfig, choose
 
-    return choose(TransferConfig(), count or ALL_RECORDINGS)[0]
+    return choose(TransferConfig(), ALL_RECORDINGS if count is None else count)[0]
 
 
 def cells(with_peer: bool, with_choices: bool = False) -> list[Cell]:
@@ -97,6 +106,7 @@ def cells(with_peer: bool, with_choices: bool = False) -> list[Cell]:
         for p in (default_policy(n), "scratch", *(["peer"] if with_peer else []))
         for k in corpora.KEYWORDS
     ]
+    wanted += [Cell(k, 0, p, s) for s in SEEDS for p in WITHOUT_RECORDINGS for k in corpora.KEYWORDS]
     wanted += [Cell(k, n, p, s) for s in SEEDS for n in COUNTS for p in POLICIES for k in corpora.KEYWORDS]
     wanted += [
         Cell(k, n, p, s)
@@ -112,7 +122,8 @@ def finished(kind: str) -> dict[str, dict]:
     """Return the finished cells of a kind (``keywords``, ``choices``, ``typed``) by name."""
     path = RESULTS / f"{kind}.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return {row["cell"]: row for row in map(json.loads, lines)}
+    rows = [json.loads(line) for line in lines]
+    return {Cell(*(row.get(name, "") for name in Cell._fields)).name: row for row in rows}
 
 
 def detector_scores(
@@ -174,7 +185,11 @@ def run_cell(cell: Cell, data: Path, work: Path, peers: Path | None) -> dict:
     """Train, export and read one cell; returns its row."""
     started = time.monotonic()
     test = corpora.test_audio(data, work, cell.keyword)
-    positives = corpora.positives_manifest(data, work, cell.keyword, cell.count, cell.seed)
+    positives = (
+        []
+        if cell.count == 0
+        else [corpora.positives_manifest(data, work, cell.keyword, cell.count, cell.seed)]
+    )
     negatives, noise = corpora.training_manifests(data, work)
     if cell.policy == "peer":
         from benchmarks import peer
@@ -182,7 +197,7 @@ def run_cell(cell: Cell, data: Path, work: Path, peers: Path | None) -> dict:
         assert peers is not None
         row = read_cell(
             cell,
-            *peer.scores(cell.keyword, cell.seed, positives, negatives, noise, test, work, peers),
+            *peer.scores(cell.keyword, cell.seed, positives[0], negatives, noise, test, work, peers),
             test,
             1,
         )
@@ -200,7 +215,7 @@ def run_cell(cell: Cell, data: Path, work: Path, peers: Path | None) -> dict:
     overrides += [cell.change] if cell.change and not spoken else []
     summary = train(
         [cell.keyword],
-        [positives],
+        positives,
         [negatives],
         run,
         noise=[noise],
@@ -283,7 +298,8 @@ def table(rows: dict[str, dict]) -> Iterator[str]:
     """Yield the lines of a Markdown table of recordings and policies."""
     groups: dict[tuple, list[dict]] = {}
     for row in rows.values():
-        groups.setdefault((row["count"] or math.inf, row["policy"]), []).append(row)
+        count = math.inf if row["count"] is None else row["count"]
+        groups.setdefault((count, row["policy"]), []).append(row)
     any_row = next(iter(rows.values()))
     yield (
         f"Misses in % with exact 95 % intervals, over the keywords and seeds run; negatives "
@@ -293,13 +309,12 @@ def table(rows: dict[str, dict]) -> Iterator[str]:
     heads = [f"{condition}, {rate:g} FA/h" for condition in corpora.CONDITIONS for rate in RATES]
     yield "| recordings | policy | runs | " + " | ".join(heads) + " |"
     yield "|---|---|---|" + "---|" * len(heads)
-    for (count, policy), members in sorted(groups.items()):
+    for (_, policy), members in sorted(groups.items()):
         name = "openWakeWord embedding" if policy == "peer" else policy
         if policy == default_policy(members[0]["count"]):
             name += " (default)"
         values = [misses_with_interval(members, c, rate) for c in corpora.CONDITIONS for rate in RATES]
-        number = "all" if math.isinf(count) else count
-        yield f"| {number} | {name} | {len(members)} | " + " | ".join(values) + " |"
+        yield f"| {shown(members[0]['count'])} | {name} | {len(members)} | " + " | ".join(values) + " |"
 
 
 def choices_table(rows: dict[str, dict], changed: dict[str, dict]) -> Iterator[str]:
@@ -316,7 +331,7 @@ def choices_table(rows: dict[str, dict], changed: dict[str, dict]) -> Iterator[s
         members = [{**rows, **changed}[name] for name in names if name in rows or name in changed]
         if members:
             values = [misses_with_interval(members, c, 1.0) for c in corpora.CONDITIONS]
-            yield f"| {count or 'all'} | {policy} | {change or '–'} | " + " | ".join(values) + " |"
+            yield f"| {shown(count)} | {policy} | {change or '–'} | " + " | ".join(values) + " |"
 
 
 def plot(rows: dict[str, dict], path: Path) -> None:
@@ -333,15 +348,17 @@ def plot(rows: dict[str, dict], path: Path) -> None:
             for row in rows.values():
                 if row["policy"] == policy:
                     missed, clips = row["misses"][condition]["1.0"]
-                    points.setdefault(row["count"] or ALL_RECORDINGS, []).append(100 * missed / clips)
+                    count = ALL_RECORDINGS if row["count"] is None else row["count"]
+                    points.setdefault(count, []).append(100 * missed / clips)
             if points:
                 counts = sorted(points)
                 label = "openWakeWord embedding" if policy == "peer" else policy
                 style = {"peer": {"color": "black", "ls": "--"}, "scratch": {"color": "0.6"}}.get(policy, {})
                 values = [np.mean(points[count]) for count in counts]
                 axis.plot(counts, values, marker="o", label=label, **style)
-        axis.set(title=condition, xlabel="recordings", xscale="log", ylim=(0, None))
-        axis.set_xticks([10, 25, 50, 100, ALL_RECORDINGS], ["10", "25", "50", "100", "all"])
+        axis.set(title=condition, xlabel="recordings", ylim=(0, None))
+        axis.set_xscale("symlog", linthresh=10, linscale=0.5)  # from 0 to 10 linear
+        axis.set_xticks([0, 10, 25, 50, 100, ALL_RECORDINGS], ["0", "10", "25", "50", "100", "all"])
         axis.minorticks_off()
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("misses at 1 false accept per hour (%)")

@@ -4,7 +4,8 @@
 
 Reads up to ``--limit`` utterances of each manifest and split, drawn by seed 0, as they are and with the
 full augmentation of training (rooms, noise, speed, codecs), and prints a Markdown table. What it recognises
-of what it was trained on shows whether training fits or generalisation lacks.
+of what it was trained on shows whether training fits or generalisation lacks. Speech that was not trained on
+is also read with phone 5-grams of the transcripts that were.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from pathlib import Path
 from data_prep import manifests
 from data_prep.augmentation.banks import NoiseBank
 from data_prep.augmentation.chain import default_chain
-from kws import audio
+from kws import audio, phones
 from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.manifest import read_manifest
+from kws.training.phone_ngrams import PhoneNgrams
 from kws.training.pretrain_data import Corpus
 from kws.training.pretrain_task import phone_error_rate
 
@@ -41,27 +43,38 @@ def main() -> None:
     parser.add_argument("work", type=Path, help="folder of the manifests")
     parser.add_argument("--encoder", type=Path, help="output of kws pretrain (default: what ships)")
     parser.add_argument(
-        "--limit", type=int, default=200, help="utterances of each part (default: %(default)s)"
+        "--limit", type=int, default=200, help="utterances of each part, 0 for all (default: %(default)s)"
     )
     arguments = parser.parse_args()
     model = load_recogniser(arguments.encoder) if arguments.encoder else load_recogniser()
     noise = NoiseBank(tuple(entry.path for entry in manifests.read(arguments.work / "noise.jsonl")))
     augment = default_chain(noise, seed=SEED).augment
-    print("| manifest | split | utterances | clean (%) | augmented (%) |\n|---|---|---|---|---|")
-    for manifest, split in PARTS:
-        found = [entry for entry in read_manifest(arguments.work / manifest, (split,)) if entry.phones]
+    parts = {
+        (manifest, split): [e for e in read_manifest(arguments.work / manifest, (split,)) if e.phones]
+        for manifest, split in PARTS
+    }
+    trained = {
+        entry.phones or "" for (_, split), found in parts.items() if split == "train" for entry in found
+    }
+    ngrams = PhoneNgrams([phones.encode(said) for said in sorted(trained)])
+    print("| manifest | split | utterances | clean (%) | with 5-grams (%) | augmented (%) |")
+    print("|---|---|---|---|---|---|")
+    for (manifest, split), found in parts.items():
         random.Random(SEED).shuffle(found)
-        corpus = Corpus(found[: arguments.limit], progress=False)
+        corpus = Corpus(found[: arguments.limit or None], progress=False)
         clean = phone_error_rate(model, corpus)["all"]
+        read = (
+            "–"
+            if split == "train"
+            else f"{100 * phone_error_rate(model, corpus, ngrams=[ngrams])['all']:.1f}"
+        )
         corpus.audio = [
             audio.to_int16(augment(waveform, entry.path.name, SEED, 0))
             for waveform, entry in zip(corpus.audio, corpus.utterances, strict=True)
         ]
         augmented = phone_error_rate(model, corpus)["all"]
-        print(
-            f"| {manifest} | {split} | {len(corpus.audio)} | {100 * clean:.1f} | {100 * augmented:.1f} |",
-            flush=True,
-        )
+        values = (manifest, split, len(corpus.audio), f"{100 * clean:.1f}", read, f"{100 * augmented:.1f}")
+        print("| " + " | ".join(map(str, values)) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -93,6 +93,12 @@ def _model_values(folder: Path) -> dict[str, Any]:
     return values
 
 
+def load_model_config(folder: str | Path) -> ModelConfig:
+    """Load what a trained keyword model is made of; raises as :func:`load_model`."""
+    folder = Path(folder)
+    return load_config(ModelConfig, _model_values(folder)["model"], f"{folder / CONFIG}: model")
+
+
 def load_model(folder: str | Path) -> WakeWordModel:
     """Load a trained keyword model, in eval mode.
 
@@ -104,13 +110,20 @@ def load_model(folder: str | Path) -> WakeWordModel:
     """
     folder = Path(folder)
     values = _model_values(folder)
-    config = load_config(ModelConfig, values["model"], f"{folder / CONFIG}: model")
+    config = load_model_config(folder)
     try:
         encoder = truncate(build_encoder(config.encoder, values["encoder_shape"]), config.depth)
     except ConfigError as error:
         raise ConfigError(f"{folder / CONFIG}: {error}") from error
     dimension = encoder.info.dimension
-    head = build_head(config.head, dimension, len(config.keywords), config.pronunciations, config.readings)
+    head = build_head(
+        config.head,
+        dimension,
+        len(config.keywords),
+        config.pronunciations,
+        config.readings,
+        config.columns,
+    )
     model = WakeWordModel(encoder, head, config.keywords)
     load_strictly(model, read_weights(folder / WEIGHTS), folder / WEIGHTS)
     return model.eval()

@@ -43,7 +43,7 @@ def load_config(cls: type[C], values: Mapping[str, Any], where: str = "config") 
     for key, value in values.items():
         if key not in known:
             near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known)}"
+            hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known) or 'none'}"
             raise ConfigError(f"{where}: unknown key `{key}`; {hint}")
         arguments[key] = _convert(hints[key], value, f"{where}.{key}")
     try:

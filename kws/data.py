@@ -18,11 +18,11 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 from tqdm import tqdm
 
-from kws import audio
+from kws import audio, phones
 from kws.audio import SAMPLE_RATE, seconds_to_samples
 from kws.errors import AudioError, ConfigError
 from kws.manifest import Utterance
-from kws.structs import Batch
+from kws.structs import Batch, Transcribed
 
 Augment = Callable[[np.ndarray, str, int, int], np.ndarray]
 """``augment(waveform, item_id, seed, epoch) -> waveform``; ``data_prep.augmentation`` makes one."""
@@ -172,6 +172,8 @@ class BatchConfig:
     """Share of negatives that are words which sound like a keyword, where there are any."""
     synthetic_share: float = 0.4
     """Share of positives that synthetic voices say, where there are any, and half that of negatives."""
+    transcribed_s: float = 40.0
+    """Seconds of transcribed speech that come with each batch, where a regulariser learns from it."""
 
     def __post_init__(self) -> None:
         if self.window_s < 0.5:
@@ -181,6 +183,8 @@ class BatchConfig:
         for name in ("speech_before", "hard_share", "partial_share", "confusable_share", "synthetic_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"batch.{name}: got {getattr(self, name)}, allowed: 0 to 1")
+        if self.transcribed_s <= 0:
+            raise ConfigError(f"batch.transcribed_s: got {self.transcribed_s}, allowed: above 0")
 
 
 class Synthetic(NamedTuple):
@@ -213,6 +217,46 @@ class _Words:
         return int(rng.choice(np.flatnonzero(self.labels == keyword)))
 
 
+class TranscribedBatches:
+    """Batches of whole transcribed recordings.
+
+    Args:
+        store: recordings, whose manifest lines have ``phones``.
+        batch_s: seconds of audio in each batch, padding not counted; at least one recording is in it.
+        augment: waveform augmentation, or None.
+        seed: seed of every draw.
+    Raises:
+        ManifestError: a phone is unknown.
+    """
+
+    def __init__(
+        self, store: AudioStore, batch_s: float, augment: Augment | None = None, seed: int = 0
+    ) -> None:
+        self.store, self.batch_s, self.augment, self.seed = store, batch_s, augment, seed
+        self.said = [phones.encode(entry.phones or "", str(entry.path)) for entry in store.utterances]
+
+    def batch(self, step: int) -> Transcribed:
+        """Make batch ``step``; silence follows each recording, in which its last phones may be named."""
+        rng = np.random.default_rng((self.seed, 4, step))
+        rows: list[np.ndarray] = []
+        said: list[list[int]] = []
+        for index in rng.permutation(len(self.store)):
+            waveform = np.pad(self.store.waveform(index), (0, seconds_to_samples(LATEST_FIRING_S)))
+            if rows and sum(map(len, rows)) + len(waveform) > seconds_to_samples(self.batch_s):
+                break
+            if self.augment is not None:
+                waveform = self.augment(waveform, f"transcribed {index}", self.seed, step)
+            rows.append(waveform)
+            said.append(self.said[index])
+        longest = max(map(len, rows))
+        return Transcribed(
+            torch.from_numpy(np.stack([_fit(row, longest) for row in rows])),
+            torch.tensor([len(row) for row in rows]),
+            torch.tensor([phone for row in said for phone in row]),
+            torch.tensor([len(row) for row in said]),
+        )
+
+
 class KeywordBatches(IterableDataset[Batch]):
     """Endless training batches of keyword and other windows.
 
@@ -227,6 +271,7 @@ class KeywordBatches(IterableDataset[Batch]):
         seed: seed of every draw.
         confusables: words that sound like a keyword, or None.
         synthetic: synthetic voices, or None.
+        transcribed: recordings with ``phones`` that come along in each batch, or None.
     Attributes:
         hard: end samples, in the joined ``negatives``, of windows that the model takes for a keyword.
         steps: which batches iteration gives.
@@ -245,7 +290,13 @@ class KeywordBatches(IterableDataset[Batch]):
         seed: int = 0,
         confusables: AudioStore | None = None,
         synthetic: Synthetic | None = None,
+        transcribed: AudioStore | None = None,
     ) -> None:
+        self.transcribed = (
+            None
+            if transcribed is None
+            else TranscribedBatches(transcribed, config.transcribed_s, augment, seed)
+        )
         self.confusables, self.negatives, self.config = confusables, negatives, config
         self.words = _Words(positives, labels)
         self.voices = None if synthetic is None else _Words(synthetic.keywords, synthetic.labels)
@@ -291,6 +342,7 @@ class KeywordBatches(IterableDataset[Batch]):
             torch.from_numpy(np.stack(targets)),
             torch.tensor(first),
             torch.tensor(last),
+            None if self.transcribed is None else self.transcribed.batch(step),
         )
 
     def _positive(

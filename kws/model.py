@@ -13,7 +13,7 @@ from kws.encoders.base import Encoder
 from kws.encoders.registry import load_encoder
 from kws.encoders.truncate import truncate
 from kws.errors import AudioError, ConfigError
-from kws.heads import TYPED, Head, available_heads, build_head
+from kws.heads import COLUMNS, TYPED, Head, available_heads, build_head
 from kws.structs import StreamState
 
 
@@ -35,14 +35,22 @@ class ModelConfig:
     """Of each keyword, as ARPAbet phones between spaces; for heads made from typed text."""
     readings: tuple[tuple[int, ...], ...] = ()
     """Phones in each recorded way of each keyword; for head ``phrase`` alone."""
+    columns: tuple[int, ...] = ()
+    """Keywords of each column, in the order of training; for head ``columns`` alone."""
 
     def __post_init__(self) -> None:
         if not self.keywords or any(not keyword.strip() for keyword in self.keywords):
             raise ConfigError("keywords: got none or an empty one; give at least one, such as `computer`")
         if len(set(self.keywords)) < len(self.keywords):
             raise ConfigError(f"keywords: {', '.join(self.keywords)} holds one twice; name each once")
-        if self.head not in available_heads() and not (self.head in TYPED and self.pronunciations):
+        made = (self.head in TYPED and self.pronunciations) or (self.head == COLUMNS and self.columns)
+        if self.head not in available_heads() and not made:
             raise ConfigError(f"head: got {self.head!r}, allowed: {', '.join(available_heads())}")
+        if self.columns and (sum(self.columns) != len(self.keywords) or min(self.columns) < 1):
+            raise ConfigError(
+                f"columns: got {list(self.columns)}, allowed: numbers above 0 that sum to the "
+                f"{len(self.keywords)} keywords"
+            )
         if self.pronunciations and len(self.pronunciations) != len(self.keywords):
             raise ConfigError(
                 f"pronunciations: got {len(self.pronunciations)}, allowed: one list for each of the "
@@ -106,13 +114,18 @@ class WakeWordModel(nn.Module):
         Raises:
             AudioError: a row is shorter than one hop.
         """
+        logits, _, frames = self.walk(waveform, lengths)
+        return logits, frames
+
+    def walk(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what :meth:`forward` does, and between both the encoder's (batch, time, feature)."""
         if int(lengths.min()) < self.hop_samples:
             raise AudioError(
                 f"audio of {int(lengths.min())} samples is shorter than one hop of {self.hop_samples}"
             )
         features, frames = self.encoder(waveform, lengths)
         logits, _ = self.head(features, self.head.initial_state(waveform.shape[0]))
-        return logits, frames
+        return logits, features, frames
 
     @torch.no_grad()
     def scores(self, waveform: Tensor) -> Tensor:
@@ -135,7 +148,10 @@ class WakeWordModel(nn.Module):
                 found.append(logits)
         finally:
             self.train(mode)
-        return torch.sigmoid(torch.cat(found, dim=1).float())[:, : waveform.shape[1] // self.hop_samples]
+        # each keyword by itself: how a sigmoid is rounded depends on the length of what it is taken of
+        columns = torch.cat(found, dim=1).float().unbind(dim=2)
+        scores = torch.stack([torch.sigmoid(column.contiguous()) for column in columns], dim=2)
+        return scores[:, : waveform.shape[1] // self.hop_samples]
 
 
 def build_model(config: ModelConfig, *, pretrained: bool = True) -> WakeWordModel:

@@ -1,4 +1,7 @@
-"""The phone inventory of the embedded recogniser: 39 ARPAbet symbols without stress, and the CTC blank."""
+"""The phone inventory of the embedded recogniser: 39 ARPAbet symbols without stress, and the CTC blank.
+
+Outputs that a recogniser has beside it for other languages have inventories of their own, of any symbols.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,9 @@ PHONES = tuple(
 _INDEX = {phone: index + 1 for index, phone in enumerate(PHONES)}
 NUM_OUTPUTS = len(PHONES) + 1
 
+UNKNOWN = -1
+"""In a reference: a phone that the inventory lacks. No output gives it, so it counts as an error."""
+
 
 def encode(phones: str | Sequence[str], where: str = "phones") -> list[int]:
     """Turn ARPAbet symbols, with or without stress digits, into output indices.
@@ -38,9 +44,18 @@ def encode(phones: str | Sequence[str], where: str = "phones") -> list[int]:
         ) from error
 
 
-def decode(indices: Sequence[int]) -> list[str]:
-    """Turn frame-wise best outputs into phones: repeats merged, blanks dropped."""
+def encode_in(inventory: Sequence[str], phones: str) -> list[int]:
+    """Turn symbols, with spaces between, into indices of the output with an inventory of its own.
+
+    A symbol that it lacks becomes :data:`UNKNOWN`.
+    """
+    index = {symbol: number for number, symbol in enumerate(inventory, start=1)}
+    return [index.get(symbol, UNKNOWN) for symbol in phones.split()]
+
+
+def collapse(indices: Sequence[int]) -> list[int]:
+    """Turn frame-wise best outputs into indices of phones: repeats merged, blanks dropped."""
     merged = [
         index for position, index in enumerate(indices) if position == 0 or index != indices[position - 1]
     ]
-    return [PHONES[index - 1] for index in merged if index != BLANK]
+    return [index for index in merged if index != BLANK]

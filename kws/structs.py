@@ -22,6 +22,22 @@ class EncoderOutput(NamedTuple):
     lengths: Tensor
 
 
+class Transcribed(NamedTuple):
+    """Speech of which it is known what is said.
+
+    Attributes:
+        waveform: (batch, samples) float32 in [-1, 1] at ``SAMPLE_RATE``.
+        lengths: (batch,) int64, valid samples per row.
+        phones: (sum of ``num_phones``,) int64 as of :func:`kws.phones.encode`, rows one after the other.
+        num_phones: (batch,) int64.
+    """
+
+    waveform: Tensor
+    lengths: Tensor
+    phones: Tensor
+    num_phones: Tensor
+
+
 class Batch(NamedTuple):
     """One batch of keyword training data.
 
@@ -31,6 +47,7 @@ class Batch(NamedTuple):
         targets: (batch, keyword) float32, 1 where the keyword is spoken in the row.
         first_frames: (batch,) int64, first frame that may fire for a positive row.
         last_frames: (batch,) int64, last frame that should fire for it.
+        transcribed: other speech for the same step, where a regulariser learns from it.
     """
 
     waveform: Tensor
@@ -38,3 +55,4 @@ class Batch(NamedTuple):
     targets: Tensor
     first_frames: Tensor
     last_frames: Tensor
+    transcribed: Transcribed | None = None

@@ -35,7 +35,7 @@ ROOMS = {
         "kws.phone_attributes",
     ],
     "model": ["kws.frontend", "kws.encoders", "kws.heads", "kws.model", "kws.checkpoint"],
-    "rules": ["kws.transfer", "kws.losses", "kws.regularizers", "kws.enrollment"],
+    "rules": ["kws.transfer", "kws.losses", "kws.regularizers", "kws.balances", "kws.enrollment"],
     "decisions": ["kws.decisions"],
     "streaming": ["kws.streaming"],
     "device": ["kws.detector", "kws.listen", "kws.microphone", "kws.serve", "kws.web"],

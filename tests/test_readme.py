@@ -66,6 +66,18 @@ def test_each_option_named_in_the_text_exists():
     assert named and set(named) <= options(build_parser())
 
 
+def test_the_readme_names_every_policy_and_head_that_there_is():
+    from kws.heads import available_heads
+    from kws.transfer import AUTO, available_policies
+
+    _, _, text = README.partition("- `--policy` says")
+    policies, _, text = text.partition("`--depth`")
+    _, _, text = text.partition("`--head`")
+    heads, _, _ = text.partition(")")
+    assert set(re.findall(r"`(\w+)`", policies)) == {*available_policies(), AUTO}
+    assert set(re.findall(r"`(\w+)`", heads)) == set(available_heads())
+
+
 def test_the_readme_shows_the_main_road():
     assert {"train", "export", "eval", "listen"} <= {words[0] for words in CALLS if len(words) > 1}
 

@@ -81,9 +81,9 @@ def synthesize_corpus(
     Returns:
         Path of the manifest.
     Raises:
-        ConfigError: no texts or no voices.
+        ConfigError: no texts or no voices, or a text without anything to say.
         SynthesisError: a text makes no sound.
-        PronunciationError: a text has a sound that ARPAbet lacks.
+        PronunciationError: a text has letters that its voice does not read, or a sound that ARPAbet lacks.
     """
     if not texts or not voices:
         missing = "texts" if not texts else "voices"
@@ -91,6 +91,11 @@ def synthesize_corpus(
             f"synthesis of {num_utterances} utterances was given no {missing}; pass at least one"
         )
     used = texts[:num_utterances]
+    for index, text in enumerate(used):
+        if not any(map(str.isalnum, text)):
+            raise ConfigError(
+                f"texts[{index}] is {text!r}, which holds nothing to say; write words or remove it"
+            )
     phones_of: dict[tuple[str, str], str] = {}
     for language in sorted({voice.pronunciation for voice in voices}) if phones else ():
         for text, text_phones in zip(used, texts_to_phones(used, language, lexicon), strict=True):

@@ -14,11 +14,12 @@ import functools
 import hashlib
 import re
 import threading
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 
@@ -48,13 +49,30 @@ _INITIALIZE_DONT_EXIT = 0x8000
 _CHARS_UTF8 = 1
 _READ_PHONEMES = 0x100
 _RATE, _PITCH, _RANGE = 1, 3, 4
-_IPA = 2
+_MNEMONICS, _IPA = 0, 2
+_SEPARATED = ord("\t") << 8
+"""Flag: a tab after each phone, beside the spaces between words."""
+
+_TONAL_VOICES = ("sit/", "aav/vi", "tai/")
+"""Voice files of languages whose vowels carry a tone; eSpeak writes it as digits after the vowel."""
+_LANGUAGE_SWITCH = re.compile(r"\(([a-z0-9-]+)\)")
+_STRESS = str.maketrans("", "", "ˈˌ',|")
+"""Marks of stress and word ends, in IPA and in eSpeak's phoneme names."""
 
 _lock = threading.Lock()
 
 
 class SynthesisError(KwsError):
     """A text cannot be turned into speech."""
+
+
+class Segment(NamedTuple):
+    """One phone as eSpeak gives it."""
+
+    ipa: str
+    """Its symbol, a diphthong or affricate in one piece, without stress and tone."""
+    tone: str = ""
+    """Digits of the tone, such as ``51`` for Mandarin's fourth; empty where there is none."""
 
 
 class Speaker(Protocol):
@@ -197,6 +215,52 @@ def phonemes_of_all(texts: Sequence[str], language: str = "en-us") -> list[str]:
         return [library.phonemes(text) for text in texts]
 
 
+def segments_of_all(texts: Sequence[str], language: str) -> list[list[Segment]]:
+    """Return the phones of each text one by one, without stress; words of a foreign voice included.
+
+    In a tonal language the tone comes from eSpeak's own phoneme names: its IPA shows only the first digit,
+    one for two tones of Mandarin.
+
+    Raises:
+        DependencyError, ConfigError: as in :func:`speak`.
+    """
+    with _loaded(_voice_name(language, "")) as library:
+        written = [library.phonemes(text, _IPA | _SEPARATED) for text in texts]
+        tonal = is_tonal(language)
+        named = [library.phonemes(text, _MNEMONICS | _SEPARATED) for text in texts] if tonal else []
+    if not tonal:
+        return [[Segment(symbol) for symbol in _symbols(_LANGUAGE_SWITCH.sub("", ipa))] for ipa in written]
+    own = Path(languages()[language.lower()]).name.split("-")[0].lower()
+    return [_with_tones(ipa, names, own) for ipa, names in zip(written, named, strict=True)]
+
+
+def is_tonal(language: str) -> bool:
+    """Return whether eSpeak marks the tones of a language."""
+    return languages().get(language.lower(), "").startswith(_TONAL_VOICES)
+
+
+def unread_letters(texts: Sequence[str], language: str) -> list[str]:
+    """Return the letters that eSpeak only names, such as "Chinese letter", or leaves to a foreign voice.
+
+    Latin letters are not among them: foreign words are read by the voice of their language.
+    """
+    words = {word for text in texts if not text.isascii() for word in text.split()}
+    letters = sorted({c for word in words for c in word if c.isalpha() and not _is_latin(c)})
+    if not letters or language.lower().split("-")[0] == "en":
+        return letters
+    # Chinese characters that a voice does not know are all named as U+4E06 is, which none knows
+    *readings, named = phonemes_of_all([*letters, "\u4e06"], language)
+    reading = dict(zip(letters, readings, strict=True))
+    unread = {c for c, ipa in reading.items() if _is_han(c) and ipa.startswith(named)}
+    # alone some letters are named by a foreign voice that are read well within a word
+    foreign = {c for c, ipa in reading.items() if _LANGUAGE_SWITCH.search(ipa)}
+    odd = sorted(word for word in words if foreign.intersection(word))
+    for word, ipa in zip(odd, phonemes_of_all(odd, language), strict=True):
+        if _LANGUAGE_SWITCH.search(ipa):
+            unread |= foreign.intersection(word)
+    return sorted(unread)
+
+
 @functools.cache
 def variants() -> tuple[str, ...]:
     """Return the usable voice variants, sorted, without those of ``LEFT_OUT_VARIANTS``."""
@@ -206,15 +270,22 @@ def variants() -> tuple[str, ...]:
 
 @functools.cache
 def languages() -> dict[str, str]:
-    """Return every eSpeak language code with the voice file that speaks it, in sorted order."""
+    """Return every eSpeak language code with the voice file that speaks it, in sorted order.
+
+    A voice whose dictionary is not installed says nothing and is left out.
+    """
     found: dict[str, tuple[int, str]] = {}
     root = _data_path() / "lang"
     for path in sorted(root.rglob("*")):
         if not path.is_file():
             continue
-        for match in re.finditer(
-            r"^language\s+(\S+)(?:\s+(\d+))?", path.read_text(encoding="utf-8"), re.MULTILINE
-        ):
+        text = path.read_text(encoding="utf-8")
+        dictionary = re.search(r"^dictionary\s+(\S+)", text, re.MULTILINE)
+        matches = list(re.finditer(r"^language\s+(\S+)(?:\s+(\d+))?", text, re.MULTILINE))
+        stem = dictionary[1] if dictionary else matches[0][1].split("-")[0]
+        if not (_data_path() / f"{stem}_dict").is_file():
+            continue
+        for match in matches:
             # A lower number is a higher priority; eSpeak's default is 5.
             candidate = (int(match[2] or 5), path.relative_to(root).as_posix())
             found[match[1].lower()] = min(candidate, found.get(match[1].lower(), candidate))
@@ -269,6 +340,33 @@ def voices(
             )
             chosen.setdefault(voice.id, voice)
     return list(chosen.values())[:num]
+
+
+def _is_latin(letter: str) -> bool:
+    return letter.isascii() or unicodedata.name(letter, "").startswith(("LATIN ", "MODIFIER LETTER "))
+
+
+def _is_han(letter: str) -> bool:
+    return unicodedata.name(letter, "").startswith("CJK ")
+
+
+def _symbols(separated: str) -> list[str]:
+    """Cut what eSpeak wrote into phones, without stress marks and pauses."""
+    symbols = (symbol.translate(_STRESS) for symbol in separated.split())
+    return [symbol for symbol in symbols if symbol and not symbol.startswith("_")]
+
+
+def _with_tones(ipa: str, names: str, own: str) -> list[Segment]:
+    """Join IPA and eSpeak's phoneme names of a text; parts of voices other than ``own`` have no tones."""
+    segments, is_own = [], True
+    pairs = zip(*(_symbols(_LANGUAGE_SWITCH.sub(r"\t(\1)\t", text)) for text in (ipa, names)), strict=True)
+    for symbol, name in pairs:
+        if mark := _LANGUAGE_SWITCH.fullmatch(symbol):
+            is_own = mark[1] == own
+            continue
+        tone = re.search(r"(?<=\D)\d+$", name) if is_own else None
+        segments.append(Segment(symbol[:-1], tone[0]) if tone else Segment(symbol))
+    return segments
 
 
 @functools.cache
@@ -374,13 +472,13 @@ class _Library:
         self.handle.espeak_Synchronize()
         return np.concatenate(self._blocks) if self._blocks else np.zeros(0, np.int16)
 
-    def phonemes(self, text: str) -> str:
-        """Return IPA, clause after clause."""
+    def phonemes(self, text: str, mode: int = _IPA) -> str:
+        """Return IPA, or another form, clause after clause."""
         pointer = ctypes.c_char_p(text.encode())
         clauses = []
         while pointer.value is not None:
             clauses.append(
-                self.handle.espeak_TextToPhonemes(ctypes.byref(pointer), _CHARS_UTF8, _IPA).decode().strip()
+                self.handle.espeak_TextToPhonemes(ctypes.byref(pointer), _CHARS_UTF8, mode).decode().strip()
             )
         return " ".join(filter(None, clauses))
 

@@ -1,6 +1,7 @@
 """Pronunciations: text to the 39 ARPAbet phones that encoders, enrolment and confusable phrases work with.
 
 A lexicon answers first; eSpeak NG answers the rest in IPA, which is mapped to ARPAbet by longest match.
+:func:`texts_to_symbols` gives the phones of a language in eSpeak's own symbols instead.
 """
 
 from __future__ import annotations
@@ -48,6 +49,16 @@ _IPA_TO_ARPABET: dict[str, str] = {
 }  # fmt: skip
 _LONGEST = max(map(len, _IPA_TO_ARPABET))
 
+_MANDARIN: dict[str, str] = {
+    # Pinyin b and p are IPA p and ph: what tells them apart is breath, as in English at the start of a word.
+    "p": "b", "ph": "p", "t": "d", "th": "t", "k": "ɡ", "kh": "k", "ts": "dz", "tsh": "ts", "ts.": "dʒ",
+    "ts.h": "tʃ", "tɕ": "dʒ", "tɕh": "tʃ", "s.": "ʃ", "ʐ": "ɹ", "χ": "h", "ai": "aɪ", "ei": "eɪ",
+    "ɑu": "aʊ", "ou": "oʊ", "iɑ": "jɑ", "iɛ": "jɛ", "iou": "joʊ", "ua": "wɑ", "uai": "waɪ", "uei": "weɪ",
+    "uo": "wɔ", "uə": "wə", "yæ": "wɛ", "yɛ": "wɛ", "yi": "wɪ", "yə": "wə", "o-": "ʌ", "onɡ": "ʊŋ",
+    "ər": "ɜː", "i.": "ɜː", "i̪": "ɪ",
+}  # fmt: skip
+"""What eSpeak writes for Mandarin, where the nearest English phones are not those of the table above."""
+
 _STRESS = re.compile("[ˈˌ]")
 _LANGUAGE_SWITCH = re.compile(r"\([a-z0-9-]+\)")
 _IGNORED = frozenset("ː:ˑ‿|-‖.'ʰʲʷˠˤ0123456789")
@@ -87,7 +98,7 @@ def text_to_phones(
     Returns:
         ARPAbet phones without stress; empty if the text holds nothing to say.
     Raises:
-        PronunciationError: eSpeak used a symbol that the table does not know.
+        PronunciationError: a letter that eSpeak does not read, or a symbol of its that the table lacks.
         ConfigError: unknown language.
         DependencyError: espeakng_loader is not installed.
     """
@@ -117,19 +128,75 @@ def texts_to_phones(
     """Return the pronunciation of each text, as :func:`text_to_phones` does, a hundred times faster."""
     pieces_of = [_pieces(text, lexicon or {}) for text in texts]
     unknown = sorted({piece for pieces in pieces_of for piece in pieces if isinstance(piece, str)})
-    spoken = dict(zip(unknown, espeak.phonemes_of_all(unknown, language), strict=True))
-    # Only in English is the tap a kind of T; elsewhere it is an r.
-    tap = "ɾ" if language.lower().split("-")[0] == "en" else "ɹ"
+    spoken = dict(zip(unknown, _ipa_of_all(unknown, language), strict=True))
     results = []
     for text, pieces in zip(texts, pieces_of, strict=True):
         phones: list[str] = []
         for piece in pieces:
             try:
-                phones += ipa_to_phones(spoken[piece].replace("ɾ", tap)) if isinstance(piece, str) else piece
+                phones += ipa_to_phones(spoken[piece]) if isinstance(piece, str) else piece
             except PronunciationError as error:
                 raise PronunciationError(f"text {text.strip()!r}: {error}") from error
         results.append(phones)
     return results
+
+
+def texts_to_symbols(texts: Sequence[str], language: str, tones: bool = False) -> list[list[str]]:
+    """Return the phones of each text in the symbols that eSpeak has for its language.
+
+    Args:
+        texts: any texts; Mandarin in characters, or in pinyin with digits for tones (``ni3 hao3``).
+        language: eSpeak language code.
+        tones: give tones too, as eSpeak's digits after the vowel (``214``); else they are dropped.
+    Returns:
+        IPA symbols without stress; empty for a text that holds nothing to say.
+    Raises:
+        PronunciationError: a letter that eSpeak does not read in this language.
+        ConfigError: unknown language.
+        DependencyError: espeakng_loader is not installed.
+    """
+    _refuse_unread(texts, language)
+    return [
+        [part for segment in said for part in (segment if tones else segment[:1]) if part]
+        for said in espeak.segments_of_all(texts, language)
+    ]
+
+
+def symbols_to_phones(symbols: Sequence[str], language: str) -> list[str]:
+    """Return the ARPAbet phones that are nearest to a language's symbols, which hold no tones.
+
+    Raises:
+        PronunciationError: a symbol is unknown.
+    """
+    return ipa_to_phones(_spelled_alike(symbols, language))
+
+
+def _ipa_of_all(texts: Sequence[str], language: str) -> list[str]:
+    """Return what :func:`ipa_to_phones` shall read for each text: tones are left out."""
+    _refuse_unread(texts, language)
+    if espeak.is_tonal(language):
+        said = espeak.segments_of_all(texts, language)
+        return [_spelled_alike([segment.ipa for segment in segments], language) for segments in said]
+    # Only in English is the tap a kind of T; elsewhere it is an r.
+    tap = "ɾ" if language.lower().split("-")[0] == "en" else "ɹ"
+    return [ipa.replace("ɾ", tap) for ipa in espeak.phonemes_of_all(texts, language)]
+
+
+def _spelled_alike(symbols: Sequence[str], language: str) -> str:
+    """Return a language's symbols in IPA that the table maps to the nearest English phones."""
+    if not espeak.languages()[language.lower()].startswith("sit/cmn"):
+        return " ".join(symbols)
+    ipa = " ".join(_MANDARIN.get(symbol, symbol) for symbol in symbols)
+    return ipa.replace("j j", "j").replace("w w", "w")  # eSpeak writes "you" as j iou
+
+
+def _refuse_unread(texts: Sequence[str], language: str) -> None:
+    if unread := espeak.unread_letters(texts, language):
+        first = next(text for text in texts if set(unread).intersection(text))
+        raise PronunciationError(
+            f"text {first.strip()!r}: eSpeak's {language!r} does not read {' '.join(unread)}; check the "
+            "language, write these words in other letters, or leave out the texts with them"
+        )
 
 
 def _pieces(text: str, lexicon: Mapping[str, Sequence[str]]) -> list[str | list[str]]:

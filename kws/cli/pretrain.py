@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
+    from kws.training.pretrain_sources import Outputs
+
 HELP = "transcribed speech to the embedded encoder"
 
 
@@ -32,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Call :func:`pretrain` and print the phone error rates."""
     metrics = pretrain(arguments.recipe, arguments.output, root=arguments.root, overrides=arguments.set)
-    for name in ("dev_phone_error_rate", "test_phone_error_rate"):
+    for name in ("dev_phone_error_rate", "test_phone_error_rate", "test_phone_error_rate_with_ngrams"):
         for group, rate in metrics.get(name, {}).items():
             print(f"{name} {group}: {100 * rate:.1f} %")
     return 0
@@ -80,13 +82,24 @@ def pretrain(
     return run_recipe(config, output, chain.augment, mask, base, texts_as_phones)
 
 
-def texts_as_phones(texts: list[str], language: str, lexicon: Path | None) -> list[str]:
-    """Return the phones of each text, with spaces between; a lexicon overrides eSpeak.
+def texts_as_phones(
+    texts: list[str], language: str, lexicon: Path | None, outputs: Outputs = "shared"
+) -> list[str]:
+    """Return the phones of each text, with spaces between.
 
+    Args:
+        texts: what was said.
+        language: eSpeak language code.
+        lexicon: ARPAbet pronunciations that override eSpeak's, or None.
+        outputs: ``shared`` gives ARPAbet, the others the symbols of the language.
     Raises:
-        KwsError: unknown language, a sound that ARPAbet lacks, or a lexicon that cannot be read.
+        KwsError: unknown language, a letter that is not read, a sound that ARPAbet lacks, or a lexicon that
+            cannot be read.
     """
-    from data_prep.synthesis.phones import read_lexicon, texts_to_phones
+    from data_prep.synthesis.phones import read_lexicon, texts_to_phones, texts_to_symbols
 
+    if outputs != "shared":
+        symbols = texts_to_symbols(texts, language, tones=outputs == "per_language_with_tones")
+        return [" ".join(said) for said in symbols]
     own = None if lexicon is None else read_lexicon(lexicon)
     return [" ".join(said) for said in texts_to_phones(texts, language, own)]

@@ -11,6 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kws.errors import ConfigError
+
 if TYPE_CHECKING:
     from kws.model import WakeWordModel
     from kws.training.probe import DepthResult
@@ -99,6 +101,8 @@ def probe(
     from kws.training.probe import probe as probe_depths
     from kws.weights import write_json, write_text
 
+    if not positives:
+        raise ConfigError("kws probe: got no --positives; give recordings of each keyword")
     config = ProbeConfig(dev_hours=dev_hours, false_accepts_per_hour=false_accepts_per_hour, seed=seed)
     encoder = load_encoder(encoder_name, weights, pretrained=True)
     cache = cache or output / "cache"

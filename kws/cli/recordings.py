@@ -12,6 +12,7 @@ from data_prep import checks, manifests, report, splits
 from data_prep.config import CheckConfig, SplitConfig
 from data_prep.manifests import Recording
 from kws.errors import DependencyError, KwsError, ManifestError
+from kws.manifest import Utterance, read_manifest
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +20,8 @@ HELD_OUT_FROM = 60
 """With fewer recordings of a keyword none is held out: each is worth more in training than in choosing."""
 KEYWORD_LENGTH_S = (0.15, 30.0)
 """Shortest and longest recording that can be of a keyword alone, in seconds."""
+TRANSCRIBED_LENGTH_S = (0.3, 20.0)
+"""Shortest and longest recording that phones are learnt from, in seconds."""
 DEV_POSITIVES = 0.15
 DEV_NEGATIVES = 0.15
 
@@ -27,8 +30,8 @@ DEV_NEGATIVES = 0.15
 class PreparedData:
     """Manifests of one run, and what the person should know about them."""
 
-    positives: Path
-    """Keyword recordings; ``label`` is the keyword, ``split`` train or dev."""
+    positives: Path | None
+    """Keyword recordings; ``label`` is the keyword, ``split`` train or dev. None where none were given."""
     negatives: Path
     """Speech and noise without any keyword; ``split`` train or dev."""
     noise: Path | None
@@ -105,7 +108,7 @@ def prepare_training(
 
     Args:
         keywords: the phrases.
-        positives: recordings of each, in the same order.
+        positives: recordings of each, in the same order; or none at all.
         negatives: folders, manifests or cuts of speech without any keyword.
         noise: the same of noise.
         output: folder for the manifests and ``report.md``.
@@ -114,13 +117,14 @@ def prepare_training(
     Raises:
         ManifestError: a source cannot be read, or too little is left of it.
     """
-    if len(positives) != len(keywords):
+    if positives and len(positives) != len(keywords):
         raise ManifestError(
-            f"got {len(keywords)} keywords and {len(positives)} --positives; give one for each"
+            f"got {len(keywords)} keywords and {len(positives)} --positives; give one for each, or none "
+            "at all, which leaves it to synthetic voices"
         )
     notes: list[str] = []
     recordings: list[Recording] = []
-    for keyword, source in zip(keywords, positives, strict=True):
+    for keyword, source in zip(keywords, positives, strict=bool(positives)):
         found, said = select_keyword(manifests.read(source), keyword)
         recordings += found
         notes += said
@@ -143,15 +147,17 @@ def prepare_training(
 
     for name, (result, kept) in checked.items():
         report.write(report.build(result, kept, [], {}), output / name)
-    manifests.write(checked["positives"][1], output / "positives.jsonl")
+    kept = checked["positives"][1] if recordings else []
+    if kept:
+        manifests.write(kept, output / "positives.jsonl")
     background = checked["noise"][1] if background else []
     manifests.write([*checked["negatives"][1], *background], output / "negatives.jsonl")
-    trained = [entry.label for entry in checked["positives"][1] if entry.split == "train"]
+    trained = [entry.label for entry in kept if entry.split == "train"]
     mixed = [entry for entry in background if entry.split == "train"]
     if mixed:
         manifests.write(mixed, output / "noise.jsonl")
     return PreparedData(
-        output / "positives.jsonl",
+        output / "positives.jsonl" if kept else None,
         output / "negatives.jsonl",
         output / "noise.jsonl" if mixed else None,
         min(trained.count(keyword) for keyword in keywords),
@@ -209,20 +215,58 @@ def _cut_in_two(recording: Recording) -> list[Recording]:
     return [first, replace(recording, offset_s=offset_s, duration_s=length_s - first_s, split="dev")]
 
 
+def transcribed_speech(negatives: Path, language: str) -> list[Utterance]:
+    """Return the training recordings of a manifest of which the phones are known, or read from their text.
+
+    Args:
+        negatives: the manifest.
+        language: eSpeak language code of the texts.
+    Raises:
+        KwsError: the language is unknown, a text cannot be read in it, or eSpeak NG is not installed.
+    """
+    from data_prep.synthesis.phones import texts_to_phones
+
+    shortest_s, longest_s = TRANSCRIBED_LENGTH_S
+    found = [
+        entry
+        for entry in read_manifest(negatives)
+        if entry.split == "train"
+        and (entry.phones or entry.text)
+        and shortest_s <= entry.duration_s <= longest_s
+    ]
+    texts = [entry.text or "" for entry in found if not entry.phones]
+    spoken = iter(texts_to_phones(texts, "en-us" if language == "en" else language) if texts else ())
+    told = [entry if entry.phones else replace(entry, phones=" ".join(next(spoken))) for entry in found]
+    return [entry for entry in told if entry.phones]
+
+
 @dataclass(frozen=True, slots=True)
 class Synthesis:
     """How many synthetic recordings of each keyword are made, and of what."""
 
     keyword: int | None = None
     """Of the keyword itself; three times as many of other speech come with them. None is
-    :data:`SYNTHETIC_RECORDINGS` where there are fewer than :data:`SYNTHETIC_BELOW` recordings, else 0."""
+    :data:`SYNTHETIC_ALONE` without recordings, :data:`SYNTHETIC_RECORDINGS` beside fewer than
+    :data:`SYNTHETIC_BELOW`, else 0."""
     confusables: int = 0
     """Of words that sound like it."""
     language: str = "en"
     """eSpeak language code of the keywords."""
 
+    def count(self, num_recordings: int) -> int:
+        """Return how many of the keyword are made beside so many recordings."""
+        if self.keyword is not None:
+            return self.keyword
+        if not num_recordings:
+            return SYNTHETIC_ALONE
+        return SYNTHETIC_RECORDINGS if num_recordings < SYNTHETIC_BELOW else 0
+
 
 SYNTHETIC_RECORDINGS, SYNTHETIC_BELOW = 200, 25
+SYNTHETIC_ALONE = 600
+SYNTHETIC_HELD_OUT = 60
+"""Without recordings, so many synthetic ones of each keyword by voices that are not trained on choose the
+weights."""
 SPEECH_PER_KEYWORD = 3
 """Recordings of other speech by synthetic voices for each recording of a keyword."""
 
@@ -237,8 +281,15 @@ class SyntheticRecordings:
     """Other speech by such voices."""
     confusables: tuple[Recording, ...] = ()
     """Words that sound like a keyword."""
+    held_out: tuple[Recording, ...] = ()
+    """Keywords by voices that are not trained on; only where there are no recordings."""
     notes: tuple[str, ...] = ()
-    """Keywords for which something could not be made."""
+    """What was made in place of recordings, and what could not be made."""
+
+    def num_recordings(self, keywords: Sequence[str]) -> int:
+        """Return how many there are to train on of the keyword that has the fewest."""
+        said = [entry.label for entry in self.keywords]
+        return min(said.count(keyword) for keyword in keywords)
 
 
 def synthesize(
@@ -253,62 +304,81 @@ def synthesize(
     """Let synthetic voices speak the keywords, other speech, and words that sound like the keywords.
 
     Half of the keywords and the other speech is said by Flite's voices, which come from recorded speakers:
-    with eSpeak NG's alone more was missed than without any.
+    with eSpeak NG's alone more was missed than without any, so they stand alone only in place of recordings.
 
     Args:
         keywords: the phrases.
         wish: how many of each.
         folder: what is made is kept here and not made again.
-        num_recordings: of the keyword that has the fewest.
+        num_recordings: of the keyword that has the fewest; 0 is none of any.
         seed: of words and voices.
         num_workers: processes.
+    Raises:
+        KwsError: there are no recordings, and synthetic ones cannot be made in their place.
     """
-    from data_prep.synthesis.espeak import stable_hash
+    from data_prep.synthesis.espeak import Split, stable_hash
     from data_prep.synthesis.flite import flite_voices
     from data_prep.synthesis.keyword import synthesize_keyword
 
-    count = wish.keyword
-    if count is None:
-        count = SYNTHETIC_RECORDINGS if num_recordings < SYNTHETIC_BELOW else 0
-    spoken: list[Recording] = []
-    made: dict[str, list[Recording]] = {"speech": [], "confusables": []}
-    notes = []
+    count, alone = wish.count(num_recordings), num_recordings == 0
+    speakers = flite_voices() if wish.language == "en" else []
 
-    def speak(keyword: str, kind: str, positives: int, negatives: int) -> None:
+    def speak(
+        keyword: str, kind: str, positives: int, negatives: int, split: Split = "train"
+    ) -> tuple[list[Recording], list[Recording]]:
+        """Return recordings of the keyword and without it."""
         place = f"{stable_hash(keyword, wish.language, positives, negatives, seed) & 0xFFFFFFFF:08x}"
-        speakers = flite_voices() if wish.language == "en" and positives else []
-        if positives and not speakers:
-            raise DependencyError(
-                "they need Flite, for English; with few recordings less is missed with them: "
-                "`apt install flite`"
-            )
         said, other = synthesize_keyword(
             keyword,
             folder / kind / place,
             positives,
             negatives,
             seed,
-            splits={"train": 1.0},
+            splits={split: 1.0},
             confusable_share=float(kind == "confusables"),
             language=wish.language,
-            speakers=speakers,
+            speakers=speakers if positives else [],
             num_workers=num_workers,
         )
-        spoken.extend(manifests.read(said) if positives else [])
-        made[kind] += manifests.read(other)
+        return manifests.read(said) if positives else [], manifests.read(other) if negatives else []
 
+    spoken: list[Recording] = []
+    speech: list[Recording] = []
+    confusables: list[Recording] = []
+    held_out: list[Recording] = []
+    notes = []
     for keyword in keywords:
-        for kind, without, positives, negatives in (
-            ("speech", "synthetic voices", count, SPEECH_PER_KEYWORD * count),
-            ("confusables", "words that sound like it", 0, wish.confusables),
-        ):
-            try:
-                if negatives:
-                    speak(keyword, kind, positives, negatives)
-            except KwsError as error:
-                notes.append(f"{keyword}: trained without {without}: {error}")
+        try:
+            if count and not alone and not speakers:
+                raise DependencyError(
+                    "they need Flite, for English; with few recordings less is missed with them: "
+                    "`apt install flite`"
+                )
+            if count:
+                said, other = speak(keyword, "speech", count, SPEECH_PER_KEYWORD * count)
+                spoken += said
+                speech += other
+        except KwsError as error:
+            if alone:
+                raise
+            notes.append(f"{keyword}: trained without synthetic voices: {error}")
+        if alone:
+            held_out += speak(keyword, "held-out", SYNTHETIC_HELD_OUT, 0, "dev")[0]
+            voices = "eSpeak NG's and Flite's voices" if speakers else "eSpeak NG's voices alone"
+            hint = "" if speakers or wish.language != "en" else " (`apt install flite` adds better ones)"
+            notes.append(
+                f"{keyword}: no recordings, so {count} synthetic ones take their place, by {voices}{hint}; "
+                "the miss rate shown in training is that of held-out synthetic voices and too low: "
+                "real people are missed more often"
+            )
+        try:
+            if wish.confusables:
+                confusables += speak(keyword, "confusables", 0, wish.confusables)[1]
+        except KwsError as error:
+            notes.append(f"{keyword}: trained without words that sound like it: {error}")
     speech, confusables = (
-        tuple(select_negatives(found, keywords)[0] if found else ())
-        for found in (made["speech"], made["confusables"])
+        select_negatives(found, keywords)[0] if found else [] for found in (speech, confusables)
     )
-    return SyntheticRecordings(tuple(spoken), speech, confusables, tuple(notes))
+    return SyntheticRecordings(
+        tuple(spoken), tuple(speech), tuple(confusables), tuple(held_out), tuple(notes)
+    )

@@ -4,8 +4,11 @@
     kws export RUN
 
 RECORDINGS, SPEECH and NOISE are folders, manifests (JSON Lines or CSV with a `path` column) or Lhotse cuts.
-Several keywords: give --keyword and --positives once for each, in the same order. A run that was stopped goes
-on when the same command is given again.
+Several keywords: give --keyword and --positives once for each, in the same order. Without any --positives,
+synthetic voices alone say the keywords. A run that was stopped goes on when the same command is given again.
+Another keyword later, with the first left as it is to the last bit:
+
+    kws train --add-to RUN --keyword lights --positives RECORDINGS --negatives SPEECH --output RUN2
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kws.cli.known import Known
 from kws.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,8 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--positives",
         action="append",
         type=Path,
-        required=True,
-        help="recordings of the keyword; one for each --keyword",
+        default=[],
+        help="recordings of the keyword; one for each --keyword, or none at all: then synthetic voices alone "
+        "say it",
     )
     add(
         "--negatives",
@@ -62,12 +67,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--output", type=Path, required=True, help="folder of the run")
     add(
+        "--add-to",
+        type=Path,
+        metavar="RUN",
+        help="finished run whose model gets the keyword as well; its own scores and thresholds stay the same",
+    )
+    add(
         "--policy",
-        help="which layers move: head, early, late, all, discriminative, scratch or auto "
-        "(default: auto, by the number of recordings)",
+        choices=Known("kws.transfer", "available_policies"),
+        metavar="NAME",
+        help="which layers move: %(choices)s or auto (default: auto, by the number of recordings)",
     )
     add("--depth", type=int, help="encoder layers to keep (default: 6)")
-    add("--head", help="linear, conv, gru or attention (default: conv)")
+    add(
+        "--head",
+        choices=Known("kws.heads", "available_heads"),
+        metavar="NAME",
+        help="what is stacked on the encoder: %(choices)s (default: conv)",
+    )
     add("--encoder", help="name of the encoder (default: embedded)")
     add("--weights", type=Path, help="local weights of the encoder (default: what ships, or a download)")
     add(
@@ -95,7 +112,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="synthetic recordings of each keyword as further positives, with other speech by like voices "
-        "(default: 200 with fewer than 25 recordings, where less was missed with them, else 0)",
+        "(default: 600 without recordings, 200 beside fewer than 25, as less was missed with them, else 0)",
     )
     add(
         "--confusables",
@@ -135,6 +152,7 @@ def run(arguments: argparse.Namespace) -> int:
         synthetic=arguments.synthetic,
         confusables=arguments.confusables,
         language=arguments.language,
+        add_to=arguments.add_to,
         control=arguments.control,
         overwrite=arguments.overwrite,
     )
@@ -171,6 +189,8 @@ class TrainSummary:
         metrics = self.metrics
         found = [f"note: {note}" for note in self.notes]
         held = "held-out" if metrics["held_out"] else "augmented training"
+        if not metrics["recordings"]:
+            held = "held-out synthetic"
         rate, hours = metrics["false_accepts_per_hour"], metrics["dev_hours"]
         for keyword, threshold in metrics["thresholds"].items():
             misses = 100 * metrics["dev_miss"][keyword]
@@ -195,6 +215,7 @@ def train(
     synthetic: int | None = None,
     confusables: int = 0,
     language: str = "en",
+    add_to: Path | None = None,
     control: bool = False,
     overwrite: bool = False,
 ) -> TrainSummary:
@@ -202,7 +223,7 @@ def train(
 
     Args:
         keywords: the phrases.
-        positives: recordings of each, in the same order.
+        positives: recordings of each, in the same order; or none at all, for synthetic voices alone.
         negatives: speech without any keyword.
         output: folder of the run; a stopped run in it goes on.
         noise: recordings to mix in.
@@ -215,6 +236,8 @@ def train(
             recordings.
         confusables: synthetic recordings, for each keyword, of words that sound like it.
         language: eSpeak language code of the keywords.
+        add_to: finished run whose model gets the keywords as well, in a new column beside what it has; its
+            own scores and thresholds stay the same.
         control: also train from random weights, into ``output/control``, and note what transfer gained.
         overwrite: start anew when ``output`` holds a finished run, or one of other settings.
     Raises:
@@ -222,6 +245,17 @@ def train(
     """
     from kws.cli.recordings import Synthesis
 
+    if not positives and synthetic is not None and synthetic < 1:
+        raise ConfigError(
+            f"got --synthetic {synthetic} and no --positives: nothing would say the keyword; give recordings "
+            "of it, or leave --synthetic out"
+        )
+    if add_to is not None and (control or add_to.absolute() == output.absolute()):
+        raise ConfigError(
+            "--control: not with --add-to, whose borrowed layers stay; leave one out"
+            if control
+            else f"--output {output}: is the run of --add-to, which stays as it is; choose another folder"
+        )
     synthesis = Synthesis(synthetic, confusables, language)
 
     def train_into(folder: Path, *changes: str) -> TrainSummary:
@@ -229,7 +263,7 @@ def train(
             keywords, positives, negatives, folder,
             noise=noise, config=config, overrides=[*overrides, *changes],
             cache=cache or output / "cache", num_workers=num_workers, synthesis=synthesis,
-            overwrite=overwrite,
+            add_to=add_to, overwrite=overwrite,
         )  # fmt: skip
 
     summary = train_into(output)
@@ -253,14 +287,18 @@ def _train_once(
     cache: Path,
     num_workers: int,
     synthesis: Synthesis,
+    add_to: Path | None,
     overwrite: bool,
 ) -> TrainSummary:
     """Train one model; see :func:`train`."""
     from kws.checkpoint import load_model, save_model
-    from kws.cli.recordings import prepare_training, synthesize
+    from kws.cli.earlier import open_earlier
+    from kws.cli.recordings import prepare_training, synthesize, transcribed_speech
     from kws.config import config_hash, load_config, merge, parse_overrides, read_yaml, to_dict
+    from kws.data import AudioStore
     from kws.evaluation.thresholds import choose_operating_point
     from kws.model import ModelConfig, build_model
+    from kws.regularizers import from_scratch, load_phones, need_transcripts
     from kws.training.loop import TrainConfig, fit, read_dev, seed_everything
     from kws.training.provenance import provenance
     from kws.transfer import choose
@@ -271,8 +309,18 @@ def _train_once(
     wish = load_config(RunConfig, values, "config")
     model_config = load_config(ModelConfig, {**wish.model, "keywords": list(keywords)}, "model")
     settings = load_config(TrainConfig, wish.train, "train")
-    sources = [str(path.absolute()) for path in (*positives, *negatives, *noise)]
-    settled = {"model": to_dict(model_config), "train": to_dict(settings), "sources": sources}
+    earlier = None if add_to is None else open_earlier(add_to)
+    if earlier is not None:
+        settings = earlier.settled(keywords, wish.model, wish.train.keys(), settings)
+    given = {"positives": positives, "negatives": negatives, "noise": noise}
+    sources = {name: [str(path.absolute()) for path in paths] for name, paths in given.items()}
+    settled: dict[str, Any] = {
+        "model": to_dict(model_config),
+        "train": to_dict(settings),
+        "sources": sources,
+    }
+    if earlier is not None:
+        settled["add_to"] = earlier.identity()
     identity = config_hash({**settled, "synthesis": to_dict(synthesis)})
     claim_folder(output, identity, overwrite)
     if (output / METRICS).exists():
@@ -280,11 +328,28 @@ def _train_once(
         note = "this run was finished before; add --overwrite to train it anew"
         return TrainSummary(output, (note,), json.loads((output / METRICS).read_text("utf-8")))
 
+    dropped = []
+    if settings.transfer.policy == "scratch":
+        kept = from_scratch(settings.regularizers)
+        dropped = [
+            f"policy scratch: {name} is left out, as there is no source to stay near"
+            for name in settings.regularizers
+            if name not in kept
+        ]
+        settings = replace(settings, regularizers=kept)
+    recogniser = load_phones(settings.regularizers, model_config.encoder, model_config.weights)
     seed_everything(settings.seed)
-    model = build_model(model_config, pretrained=settings.transfer.policy != "scratch")
+    if earlier is not None:
+        model, model_config = earlier.extended(keywords)
+    else:
+        model = build_model(model_config, pretrained=settings.transfer.policy != "scratch")
     prepared = prepare_training(
         keywords, positives, negatives, noise, output / "data", cache=cache, num_workers=num_workers
     )
+    transcribed = []
+    if need_transcripts(settings.regularizers):
+        transcribed = transcribed_speech(prepared.negatives, synthesis.language)
+        need_transcripts(settings.regularizers, len(transcribed))
     fewest = prepared.num_recordings
     spoken = synthesize(
         keywords,
@@ -294,12 +359,15 @@ def _train_once(
         seed=settings.seed,
         num_workers=num_workers,
     )
-    augment = augmentation(prepared, settings.seed)
+    manifests = [prepared.positives, prepared.negatives, write_synthetic(spoken, output / "data")]
+    augment = augmentation(prepared, settings.seed, settings.augmentation)
     data = load_audio(prepared, keywords, cache, num_workers, settings.seed, augment, spoken)
+    if transcribed:
+        data = replace(data, transcribed=AudioStore(transcribed, cache, num_workers, "transcribed speech"))
     policy, reason = choose(settings.transfer, fewest)
     settings = replace(settings, transfer=replace(settings.transfer, policy=policy))
 
-    outcome = fit(model, settings, data, output, augment)
+    outcome = fit(model, settings, data, output, augment, recogniser)
     point, misses, doubts = choose_operating_point(
         read_dev(model, data),
         keywords,
@@ -317,15 +385,21 @@ def _train_once(
         "policy": policy,
         "policy_reason": reason,
         "recordings": fewest,
+        "synthetic_recordings": spoken.num_recordings(keywords),
         "negative_hours": round(data.negatives.hours, 3),
         "wall_s": round(time.monotonic() - started, 1),
         **outcome,
     }
-    origin = provenance(model, [prepared.positives, prepared.negatives], identity)
+    origin = provenance(model, [path for path in manifests if path is not None], identity)
+    moving = f"policy {policy}: {reason}; moved: {', '.join(outcome['moving'])}"
+    notes = [*prepared.notes, *spoken.notes, moving, *dropped, *doubts]
+    if earlier is not None:
+        model, point = earlier.joined(model, point)
+        origin = earlier.origin(origin)
+        notes.append(f"{', '.join(earlier.config.keywords)}: as in {add_to}, thresholds too")
     save_model(
         output, model, model_config, point, training=to_dict(settings), metrics=metrics, provenance=origin
     )
-    notes = [*prepared.notes, *spoken.notes, f"policy {policy}: {reason}", *doubts]
     if outcome["resumed"]:
         notes.append("this run was stopped before and went on from its last checkpoint")
     return TrainSummary(output, tuple(notes), metrics)
@@ -368,8 +442,16 @@ def claim_folder(output: Path, identity: str, overwrite: bool) -> None:
     write_json(marker, {"identity": identity})
 
 
-def augmentation(prepared: PreparedData, seed: int) -> Augment:
-    """Return the default augmentation with the run's own noise."""
+def write_synthetic(spoken: SyntheticRecordings, folder: Path) -> Path | None:
+    """Write the manifest ``synthetic.jsonl`` of what synthetic voices say; None where they say nothing."""
+    from data_prep import manifests
+
+    entries = [*spoken.keywords, *spoken.held_out, *spoken.speech, *spoken.confusables]
+    return manifests.write(entries, folder / "synthetic.jsonl") if entries else None
+
+
+def augmentation(prepared: PreparedData, seed: int, strength: float = 1.0) -> Augment:
+    """Return the default augmentation with the run's own noise, at a strength of 0 (none) to 1.4."""
     from data_prep import manifests
     from data_prep.augmentation.banks import NoiseBank
     from data_prep.augmentation.chain import default_chain
@@ -378,7 +460,7 @@ def augmentation(prepared: PreparedData, seed: int) -> Augment:
     if prepared.noise is not None:
         noise = NoiseBank(tuple(recording.path for recording in manifests.read(prepared.noise)))
         assert noise.recordings  # read once, before worker processes share it
-    return default_chain(noise, seed=seed).augment
+    return default_chain(noise, strength=strength, seed=seed).augment
 
 
 def load_audio(
@@ -390,24 +472,29 @@ def load_audio(
     augment: Augment,
     spoken: SyntheticRecordings,
 ) -> TrainingData:
-    """Read the audio of a run."""
+    """Read the audio of a run; without recordings, synthetic voices take their place."""
     from kws.data import AudioStore, Synthetic
     from kws.manifest import Utterance, read_manifest
     from kws.training.loop import TrainingData
 
-    def read(made: Sequence[Recording], description: str) -> AudioStore:
-        entries = [Utterance(entry.path, entry.duration_s or 0.0) for entry in made]
+    def utterances(made: Sequence[Recording]) -> list[Utterance]:
+        return [Utterance(entry.path, entry.duration_s or 0.0, label=entry.label) for entry in made]
+
+    def read(entries: Sequence[Utterance], description: str) -> AudioStore:
         return AudioStore(entries, cache, num_workers, description)
 
-    recordings, other = read_manifest(prepared.positives), read_manifest(prepared.negatives)
+    def labels_of(entries: Sequence[Utterance]) -> list[int]:
+        return [keywords.index(entry.label or "") for entry in entries]
+
+    other = read_manifest(prepared.negatives)
+    recordings = [] if prepared.positives is None else read_manifest(prepared.positives)
     train = [entry for entry in recordings if entry.split == "train"]
-    labels = [keywords.index(entry.label or "") for entry in train]
     held = [entry for entry in recordings if entry.split == "dev"]
-    positives = AudioStore(train, None, 1, "positives")
-    clips, dev_labels = (
-        [entry.load() for entry in held],
-        [keywords.index(entry.label or "") for entry in held],
-    )
+    voices = utterances(spoken.keywords)
+    if not recordings:
+        train, held, voices = voices, utterances(spoken.held_out), []
+    positives, labels = AudioStore(train, None, 1, "positives"), labels_of(train)
+    clips, dev_labels = [entry.load() for entry in held], labels_of(held)
     lacking = set(labels) - set(dev_labels)
     for label in sorted(lacking):
         own = [index for index, other in enumerate(labels) if other == label][:DEV_COPIED]
@@ -426,10 +513,10 @@ def load_audio(
         dev_negatives=AudioStore(
             [entry for entry in other if entry.split == "dev"], cache, num_workers, "dev negatives"
         ),
-        confusables=read(spoken.confusables, "words alike"),
+        confusables=read(utterances(spoken.confusables), "words alike"),
         synthetic=Synthetic(
-            read(spoken.keywords, "synthetic keywords"),
-            [keywords.index(entry.label or "") for entry in spoken.keywords],
-            read(spoken.speech, "synthetic speech"),
+            read(voices, "synthetic keywords"),
+            labels_of(voices),
+            read(utterances(spoken.speech), "synthetic speech"),
         ),
     )

@@ -54,11 +54,17 @@ class Encoder(nn.Module):
         info: what the encoder declares of itself.
         stem: everything below the first layer that has weights.
         layers: the ordered layers; ``truncate`` keeps the first n, a transfer policy counts them.
+        phone_outputs: number of a layer to what the recogniser that this comes from reads phones from it
+            with, (..., dimension) to (..., 40); no part of the encoder, and empty where there is none.
     """
 
     info: EncoderInfo
     stem: nn.Module
     layers: nn.ModuleList
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.phone_outputs: dict[int, nn.Module] = {}
 
     def shape(self) -> dict[str, Any]:
         """Return plain values from which :func:`~kws.encoders.registry.build_encoder` makes the whole."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kws.encoders.base import Encoder
+from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.sources import embedded_weights, emformer, torchaudio_bundle
 from kws.errors import ConfigError
 
@@ -22,10 +23,14 @@ class EncoderSource:
     """(local weights or None, pretrained) to a whole encoder."""
     build: Callable[[Mapping[str, Any]], Encoder]
     """``Encoder.shape()`` to the same architecture with random weights, without reading any weights."""
+    recogniser: Callable[[Path | None], PhoneRecogniser] | None = None
+    """Local weights or None to the whole encoder with its phone outputs, where it has them."""
 
 
 _SOURCES: dict[str, EncoderSource] = {
-    "embedded": EncoderSource(embedded_weights.load, embedded_weights.build),
+    "embedded": EncoderSource(
+        embedded_weights.load, embedded_weights.build, embedded_weights.load_recogniser
+    ),
     emformer.NAME: EncoderSource(emformer.load, emformer.build),
     **{
         name: EncoderSource(partial(torchaudio_bundle.load, name), partial(torchaudio_bundle.build, name))
@@ -64,6 +69,23 @@ def build_encoder(name: str, shape: Mapping[str, Any]) -> Encoder:
         ConfigError: the name or a key of the shape is unknown.
     """
     return _source(name).build(shape)
+
+
+def load_recogniser(name: str = "embedded", weights: Path | None = None) -> PhoneRecogniser:
+    """Return a whole encoder with the phone outputs that it was pretrained with.
+
+    Args:
+        name: one of :func:`available_encoders`.
+        weights: as for :func:`load_encoder`.
+    Raises:
+        ConfigError: the name is unknown, or the encoder has no phone outputs.
+        CheckpointError: the weights are missing, damaged or of another shape.
+    """
+    load = _source(name).recogniser
+    if load is None:
+        have = ", ".join(sorted(known for known, source in _SOURCES.items() if source.recogniser))
+        raise ConfigError(f"encoder {name!r} has no phone outputs; encoders that have them: {have}")
+    return load(weights)
 
 
 def _source(name: str) -> EncoderSource:

@@ -7,18 +7,23 @@ from collections.abc import Callable, Sequence
 from kws.errors import ConfigError
 from kws.heads.attention import AttentionHead
 from kws.heads.base import Head
+from kws.heads.columns import ColumnsHead, add_column
 from kws.heads.conv import ConvHead
+from kws.heads.cross_stitch import CrossStitchHead
 from kws.heads.gru import GruHead
 from kws.heads.linear import LinearHead
 from kws.heads.phrase import PhraseHead
 from kws.heads.words import SPACES, WordSpaceHead
 
 __all__ = [
+    "COLUMNS",
     "PHRASE",
     "TYPED",
+    "ColumnsHead",
     "Head",
     "PhraseHead",
     "WordSpaceHead",
+    "add_column",
     "available_heads",
     "build_head",
 ]
@@ -27,10 +32,13 @@ PHRASE = "phrase"
 """Name of the head that searches for typed phrases in the recogniser's phones."""
 TYPED = (PHRASE, *SPACES)
 """Heads made from typed phrases: nothing to train, so not among those to choose from."""
+COLUMNS = "columns"
+"""Name of the head with a column for each time that keywords were added."""
 
 _HEADS: dict[str, Callable[[int, int], Head]] = {
     "attention": AttentionHead,
     "conv": ConvHead,
+    "cross_stitch": CrossStitchHead,
     "gru": GruHead,
     "linear": LinearHead,
 }
@@ -47,15 +55,17 @@ def build_head(
     num_keywords: int,
     pronunciations: Sequence[Sequence[str]] = (),
     readings: Sequence[Sequence[int]] = (),
+    columns: Sequence[int] = (),
 ) -> Head:
     """Return a freshly initialised head.
 
     Args:
-        name: one of :func:`available_heads`, or of :data:`TYPED`.
+        name: one of :func:`available_heads`, of :data:`TYPED`, or :data:`COLUMNS`.
         dimension: features per encoder frame.
         num_keywords: outputs per frame.
         pronunciations: of each keyword, for the heads of :data:`TYPED`.
         readings: phones in each recorded way of each keyword, for ``phrase``.
+        columns: keywords of each column, for ``columns``.
     Raises:
         ConfigError: the name is unknown.
     """
@@ -63,6 +73,8 @@ def build_head(
         return PhraseHead(dimension, pronunciations, readings)
     if name in SPACES:
         return WordSpaceHead(dimension, name, pronunciations)
+    if name == COLUMNS:
+        return ColumnsHead(dimension, columns)
     if name not in _HEADS:
         raise ConfigError(f"head: got {name!r}, allowed: {', '.join(available_heads())}")
     return _HEADS[name](dimension, num_keywords)

@@ -16,6 +16,11 @@ class Head(nn.Module):
 
     memory_frames: int = 0
 
+    @property
+    def finished(self) -> tuple[nn.Module, ...]:
+        """Parts that were trained before and never move again."""
+        return ()
+
     def initial_state(self, batch: int) -> StreamState:
         """Return the zero state of a new stream."""
         return []

@@ -38,8 +38,24 @@ class ConvHead(Head):
         """Return the zero states of both convolutions."""
         return [self.first.initial_state(batch), self.second.initial_state(batch)]
 
+    @property
+    def layers(self) -> tuple[CausalConv, CausalConv]:
+        """The convolutions, lower first; a rectifier follows each."""
+        return self.first, self.second
+
+    def enter(self, features: Tensor) -> Tensor:
+        """Map (batch, time, feature) to the (batch, time, channel) that the first convolution takes."""
+        return torch.relu(self.project(self.norm(features)))
+
+    def leave(self, hidden: Tensor) -> Tensor:
+        """Map what follows the last rectifier to logits."""
+        return self.output(self.dropout(hidden))
+
     def forward(self, features: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
         """See :meth:`Head.forward`."""
-        hidden, first = self.first(torch.relu(self.project(self.norm(features))), state[0])
-        hidden, second = self.second(torch.relu(hidden), state[1])
-        return self.output(self.dropout(torch.relu(hidden))), [first, second]
+        hidden, next_state = self.enter(features), []
+        for layer, before in zip(self.layers, state, strict=True):
+            hidden, after = layer(hidden, before)
+            hidden = torch.relu(hidden)
+            next_state.append(after)
+        return self.leave(hidden), next_state

@@ -19,19 +19,23 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from kws.balances import build_balance
 from kws.data import AudioStore, Augment, BatchConfig, KeywordBatches, Synthetic
+from kws.encoders.ctc import PhoneRecogniser
 from kws.errors import ConfigError
 from kws.evaluation.thresholds import DevScores, choose_operating_point
-from kws.losses import max_pooling_loss
+from kws.losses import build_loss
 from kws.model import WakeWordModel
+from kws.regularizers import Resources, Step, build_regularizer, check_weights, need_transcripts
 from kws.structs import Batch
 from kws.training.logs import keep_earlier_log
 from kws.training.scan import hard_windows, score_clips, score_stream
 from kws.training.schedule import scheduled
-from kws.transfer import TransferConfig, apply_policy
+from kws.training.signals import gradient_signals
+from kws.transfer import TransferConfig, apply_policy, open_groups
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +48,19 @@ class TrainConfig:
     """What may move."""
     batch: BatchConfig = field(default_factory=BatchConfig)
     """How windows are drawn."""
+    augmentation: float = 1.0
+    """Strength of the augmentation, 0 (none) to 1.4; see ``data_prep.augmentation.chain.default_chain``."""
+    loss: str = "max_pooling"
+    """Detection loss: see :func:`kws.losses.available_losses`."""
+    loss_options: dict[str, float] = field(default_factory=dict)
+    """Its settings, such as ``{gamma: 2}`` of ``focal``."""
+    regularizers: dict[str, float] = field(default_factory=dict)
+    """Terms beside it and their weights, such as ``{l2_sp: 0.01}``: see :mod:`kws.regularizers`. Those that
+    stay near the source (l2_sp, ewc, feature_matching, distillation) `kws train` leaves out from scratch."""
+    balance: str = "fixed"
+    """How the terms are added: see :func:`kws.balances.available_balances`."""
+    balance_options: dict[str, float] = field(default_factory=dict)
+    """Its settings, such as ``{alpha: 1.5}`` of ``gradnorm``."""
     epochs: int = 8
     """Rounds; after each, dev is read and hard negatives are mined."""
     steps_per_epoch: int = 40
@@ -74,6 +91,9 @@ class TrainConfig:
     """Seed of head, draws and augmentation."""
 
     def __post_init__(self) -> None:
+        build_loss(self.loss, self.loss_options)
+        build_balance(self.balance, {}, self.balance_options)
+        check_weights(self.regularizers)
         for name in (
             "epochs",
             "steps_per_epoch",
@@ -87,6 +107,8 @@ class TrainConfig:
         for name in ("weight_decay", "patience", "mine_hours", "refractory_s", "num_workers"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"train.{name}: got {getattr(self, name)}, allowed: 0 or more")
+        if not 0 <= self.augmentation <= 1.4:
+            raise ConfigError(f"train.augmentation: got {self.augmentation}, allowed: 0 (none) to 1.4")
         if not 0 <= self.warmup < 1:
             raise ConfigError(f"train.warmup: got {self.warmup}, allowed: 0 up to but not including 1")
 
@@ -103,6 +125,7 @@ class TrainingData:
         dev_negatives: speech and noise of other speakers, for thresholds.
         confusables: words that sound like a keyword, or None.
         synthetic: synthetic voices, or None.
+        transcribed: recordings with ``phones`` for regularisers that learn from them, or None.
     """
 
     positives: AudioStore
@@ -114,17 +137,49 @@ class TrainingData:
     dev_negatives: AudioStore
     confusables: AudioStore | None = None
     synthetic: Synthetic | None = None
+    transcribed: AudioStore | None = None
 
 
 class KeywordTask(lightning.LightningModule):
-    """One step and one evaluation of keyword training."""
+    """One step and one evaluation of keyword training.
+
+    Args:
+        model: see :func:`fit`, as ``config`` and ``data``.
+        batches: what is trained on.
+        signals: what a policy was told of the data before a run was stopped; None asks when a policy does.
+        recogniser: see :func:`fit`.
+    """
 
     def __init__(
-        self, model: WakeWordModel, config: TrainConfig, data: TrainingData, batches: KeywordBatches
+        self,
+        model: WakeWordModel,
+        config: TrainConfig,
+        data: TrainingData,
+        batches: KeywordBatches,
+        signals: list[float] | None = None,
+        recogniser: PhoneRecogniser | None = None,
     ) -> None:
         super().__init__()
         self.model, self.config, self.data, self.batches = model, config, data, batches
-        self.groups = apply_policy(model, config.transfer)
+        self.num_steps = config.epochs * config.steps_per_epoch
+        self.loss = build_loss(config.loss, config.loss_options)
+        self.signals = signals
+        self.policy, self.groups = apply_policy(model, config.transfer, self.ask)
+        resources = Resources(batches.batch, recogniser)
+        self.regularizers = nn.ModuleDict(
+            {name: build_regularizer(name, model, resources) for name in config.regularizers}
+        )
+        weights = {"keyword": 1.0, **config.regularizers}
+        self.balance = build_balance(config.balance, weights, config.balance_options)
+
+    def ask(self) -> list[float]:
+        """Return how much each borrowed part has to change by the data, the same in a run that goes on."""
+        self.signals = self.signals or gradient_signals(self.model, self.loss, self.batches)
+        return self.signals
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what the policy was told."""
+        checkpoint["signals"] = self.signals
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of this round, with hard negatives mined by the model as it is now."""
@@ -146,13 +201,20 @@ class KeywordTask(lightning.LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Return the loss of one batch; dropout follows seed and step, so a resumed run goes on alike."""
         torch.manual_seed(self.config.seed * 1_000_003 + self.global_step)
-        logits, _ = self.model(batch.waveform, batch.lengths)
-        loss = max_pooling_loss(logits.float(), batch)
+        progress = self.global_step / self.num_steps
+        moving = open_groups(self.model, self.groups, progress)
+        logits, features, frames = self.model.walk(batch.waveform, batch.lengths)
+        step = Step(batch, features.float(), frames, logits.float(), progress)
+        losses = {"keyword": self.loss(step.logits, batch)}
+        losses |= {name: term(self.model, step) for name, term in self.regularizers.items()}
+        loss = self.balance(losses, moving[-1].parameters if len(moving) > 1 else ())
         if not torch.isfinite(loss):
             raise ConfigError(
                 f"step {self.global_step}: the loss is not finite; lower learning_rate or check the audio"
             )
-        self.log("loss", loss.detach(), prog_bar=True)
+        self.log("loss", losses["keyword"].detach(), prog_bar=True)
+        for name in self.regularizers:
+            self.log(name, losses[name].detach(), prog_bar=True)
         return loss
 
     def validation_step(self, batch: Tensor, index: int) -> None:
@@ -173,8 +235,13 @@ class KeywordTask(lightning.LightningModule):
         """AdamW over the policy's groups, warm-up, then cosine."""
         config = self.config
         groups = [{"params": list(g.parameters), "lr": config.learning_rate * g.rate} for g in self.groups]
+        opens = [group.opens for group in self.groups]
+        for beside, rate in ((self.regularizers, 1.0), (self.balance, self.balance.rate)):
+            if own := [parameter for parameter in beside.parameters() if parameter.requires_grad]:
+                groups.append({"params": own, "lr": config.learning_rate * rate, "weight_decay": 0.0})
+                opens.append(0.0)
         optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
-        return scheduled(optimizer, config.epochs * config.steps_per_epoch, config.warmup)
+        return scheduled(optimizer, self.num_steps, config.warmup, opens)
 
 
 class StopEarly(EarlyStopping):
@@ -206,6 +273,7 @@ def fit(
     data: TrainingData,
     output: Path,
     augment: Augment | None = None,
+    recogniser: PhoneRecogniser | None = None,
 ) -> dict[str, Any]:
     """Train ``model`` in place; called again after a kill, it goes on from the last finished round.
 
@@ -215,9 +283,13 @@ def fit(
         data: audio.
         output: gets ``checkpoints/``, ``log/`` (CSV) and ``tensorboard/``.
         augment: waveform augmentation, ``augment(waveform, item_id, seed, epoch)``.
+        recogniser: the model's source with its phone outputs, for regularisers that need them.
     Returns:
-        Rounds done, and whether training resumed.
+        Rounds done, whether training resumed, and the names of the parts that were moved.
     """
+    transcribed = data.transcribed
+    if not need_transcripts(config.regularizers, 0 if transcribed is None else len(transcribed)):
+        transcribed = None
     batches = KeywordBatches(
         data.positives,
         data.labels,
@@ -229,10 +301,13 @@ def fit(
         seed=config.seed,
         confusables=data.confusables,
         synthetic=data.synthetic,
+        transcribed=transcribed,
     )
-    task = KeywordTask(model, config, data, batches)
     folder = output / "checkpoints"
     last = folder / "last.ckpt"
+    resume = last.exists()
+    signals = _read_checkpoint(last).get("signals") if resume else None
+    task = KeywordTask(model, config, data, batches, signals, recogniser)
     best = ModelCheckpoint(folder, "best", monitor="dev_loss", enable_version_counter=False)
     latest = ModelCheckpoint(
         folder, "last", enable_version_counter=False
@@ -256,18 +331,25 @@ def fit(
         callbacks=callbacks,
         enable_model_summary=False,
     )
-    resume = last.exists()
     if resume:
         keep_earlier_log(output / "log")
     # dev is read as a whole, in one validation step
     one_reading: DataLoader[Tensor] = DataLoader([torch.zeros(1)], batch_size=None)  # type: ignore[arg-type]
     trainer.fit(task, val_dataloaders=one_reading, ckpt_path=str(last) if resume else None, weights_only=True)
     if data.held_out and best.best_model_path:
-        tensors = torch.load(best.best_model_path, weights_only=True, map_location="cpu")["state_dict"]
-        model.load_state_dict({name.removeprefix("model."): tensor for name, tensor in tensors.items()})
+        tensors = _read_checkpoint(best.best_model_path)["state_dict"]
+        of_model = {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
+        model.load_state_dict(of_model)
+    task.policy.finish(model)
     model.eval()
+    done = (trainer.global_step - 1) / task.num_steps
     return {
         "epochs": trainer.current_epoch,
         "resumed": resume,
         "early_stop": trainer.current_epoch < config.epochs,
+        "moving": [group.name for group in task.groups if group.opens <= done],
     }
+
+
+def _read_checkpoint(path: str | Path) -> dict[str, Any]:
+    return torch.load(path, weights_only=True, map_location="cpu")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import functools
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +26,15 @@ from kws.training.logs import StepBar, keep_earlier_log
 from kws.training.pretrain_config import PretrainConfig
 from kws.training.pretrain_data import Augment, TrainingBatches, evaluation_batches, keep_versions
 from kws.training.pretrain_sources import ToPhones, load_sources
-from kws.training.pretrain_task import CtcTask, Mask, phone_error_rate
+from kws.training.pretrain_task import CtcTask, Mask, ngrams_of, phone_error_rate
 from kws.training.teachers import keep_lessons
 from kws.training.word_space import make_word_space
 from kws.weights import CONFIG, write_config
 
 STATISTICS_UTTERANCES = 300
 """Utterances that the mean and deviation of each mel band are taken from."""
+GROUPS = ("corpus", "language")
+"""Phone error rates are given for each of these too."""
 
 
 def set_statistics(encoder: EmbeddedEncoder, batches: TrainingBatches) -> None:
@@ -50,6 +54,8 @@ def set_statistics(encoder: EmbeddedEncoder, batches: TrainingBatches) -> None:
 def begin_with(model: PhoneRecogniser, folder: Path) -> None:
     """Take over weights and band statistics of an earlier run.
 
+    Outputs of languages that it did not have, or had with other symbols, stay as they are.
+
     Raises:
         ConfigError: its encoder has another shape.
         CheckpointError: it cannot be read.
@@ -59,7 +65,11 @@ def begin_with(model: PhoneRecogniser, folder: Path) -> None:
         raise ConfigError(
             f"init: {folder} holds an encoder of another shape; give the same `encoder` and `middle`"
         )
-    model.load_state_dict(earlier.state_dict())
+    taken = earlier.state_dict()
+    for language, symbols in earlier.inventories.items():
+        if symbols != model.inventories.get(language):
+            taken = {name: t for name, t in taken.items() if not name.startswith(f"further.{language}.")}
+    model.load_state_dict(model.state_dict() | taken)
 
 
 def load_statistics(encoder: EmbeddedEncoder, checkpoint: Path) -> None:
@@ -69,9 +79,11 @@ def load_statistics(encoder: EmbeddedEncoder, checkpoint: Path) -> None:
         getattr(encoder.frontend, name).copy_(tensors[f"model.encoder.frontend.{name}"])
 
 
-def claim_folder(config: PretrainConfig, output: Path) -> None:
+def claim_folder(config: PretrainConfig, output: Path) -> PretrainConfig:
     """Write the recipe to ``output``, or hold it against the recipe of the run that is there.
 
+    Returns:
+        the recipe, with the inventories that were collected for that run.
     Raises:
         ConfigError: the folder holds a run of another recipe.
     """
@@ -79,13 +91,18 @@ def claim_folder(config: PretrainConfig, output: Path) -> None:
         stored = load_config(PretrainConfig, read_yaml(output / CONFIG), str(output / CONFIG))
         before, now = to_dict(stored), to_dict(config)  # keys that are newer than the run have their defaults
         changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+        collected = before.get("inventories", {})
+        if all(collected.get(language) == symbols for language, symbols in config.inventories.items()):
+            changed = [key for key in changed if key != "inventories"]  # the run added others
         if changed:
             raise ConfigError(
                 f"{output}: holds a run of a recipe that differs in {', '.join(changed)}; give another "
                 "--output, or the recipe it was started with to go on"
             )
+        config = replace(config, inventories=collected)
     output.mkdir(parents=True, exist_ok=True)
     write_config(output / CONFIG, config)
+    return config
 
 
 def pretrain(
@@ -111,12 +128,15 @@ def pretrain(
     Raises:
         ConfigError: the folder holds a run of another recipe, or the loss was not finite.
     """
-    claim_folder(config, output)
+    config = claim_folder(config, output)
     rank: int = getattr(rank_zero_only, "rank", 0)  # this process among those of all devices
     lightning.seed_everything(config.seed, workers=True, verbose=False)
-    train, dev = (load_sources(sources, root, to_phones) for sources in (config.train, config.dev))
+    read = functools.partial(load_sources, root=root, to_phones=to_phones, outputs=config.outputs)
+    train = read(config.train, inventories=config.inventories)
+    config = claim_folder(replace(config, inventories=train.inventories), output)
+    dev = read(config.dev, inventories=config.inventories)
     encoder = EmbeddedEncoder(config.encoder, source="kws pretrain")
-    model = PhoneRecogniser(encoder, config.middle)
+    model = PhoneRecogniser(encoder, config.middle, config.inventories)
     last = output / "checkpoints" / "last.ckpt"
     first_step = (
         int(torch.load(last, weights_only=True, map_location="cpu")["global_step"]) if last.exists() else 0
@@ -203,9 +223,11 @@ def pretrain(
     save_recogniser(output, model, config, metrics)
     if config.words:
         make_word_space(model, train.sample(config.words), output)
-    metrics["dev_phone_error_rate"] = phone_error_rate(model, dev)
+    metrics["dev_phone_error_rate"] = phone_error_rate(model, dev, GROUPS)
     if config.test:
-        test = load_sources(config.test, root, to_phones)
-        metrics["test_phone_error_rate"] = phone_error_rate(model, test, by=("gender", "age"))
+        test = read(config.test, inventories=config.inventories)
+        by = (*GROUPS, "gender", "age")
+        metrics["test_phone_error_rate"] = phone_error_rate(model, test, by)
+        metrics["test_phone_error_rate_with_ngrams"] = phone_error_rate(model, test, by, ngrams_of(train))
     save_recogniser(output, model, config, metrics)
     return metrics

@@ -8,7 +8,7 @@ from typing import Literal
 
 from kws.encoders.sources.embedded import EmbeddedConfig
 from kws.errors import ConfigError
-from kws.training.pretrain_sources import SourceConfig
+from kws.training.pretrain_sources import Outputs, SourceConfig
 from kws.training.teachers import TeacherConfig
 
 
@@ -28,8 +28,17 @@ class PretrainConfig:
     """Output of an earlier run, of the same encoder, whose weights are the start; None starts at random."""
     teacher: TeacherConfig | None = None
     """A better informed model whose embeddings are learnt beside phones; None: phones alone."""
+    consistency: float = 0.0
+    """Weight of the agreement of two masked copies of each utterance, whose phones may be unknown, so that a
+    step hears ``2 * batch_s``; 0: one copy. Needs ``spec_augment``."""
     encoder: EmbeddedConfig = field(default_factory=EmbeddedConfig)
     """Shape of the encoder."""
+    outputs: Outputs = "shared"
+    """``shared``: one phone inventory, ARPAbet, for all speech. ``per_language``: sources of a `language`
+    other than English teach an output of their own, in eSpeak's symbols of that language without tones;
+    ``per_language_with_tones`` keeps tones, as symbols after the vowel."""
+    inventories: dict[str, list[str]] = field(default_factory=dict)
+    """Phone symbols of each such output; one that is missing is collected from the training texts."""
     middle: int = 5
     """Layers below the middle CTC output."""
     middle_weight: float = 0.3
@@ -74,13 +83,21 @@ class PretrainConfig:
             raise ConfigError("train and dev: got none, give at least one manifest for each")
         if any(source.unlabelled for source in self.dev + self.test):
             raise ConfigError("dev and test: `unlabelled` has no phone error rate; leave it out there")
-        if self.teacher is None and any(source.unlabelled for source in self.train):
-            raise ConfigError("train: an `unlabelled` source needs a `teacher` to learn from")
+        learnt = self.teacher is not None or self.consistency
+        if not learnt and any(source.unlabelled for source in self.train):
+            raise ConfigError(
+                "train: an `unlabelled` source needs a `teacher` or `consistency` to learn from"
+            )
+        if self.consistency < 0 or (self.consistency and not self.spec_augment):
+            raise ConfigError(
+                f"consistency: got {self.consistency:g}, allowed: 0 or more, above 0 with `spec_augment`"
+            )
         if self.teacher is not None and self.teacher.layer > self.encoder.num_layers:
             raise ConfigError(
                 f"teacher.layer: got {self.teacher.layer}, allowed: 1 to {self.encoder.num_layers} "
                 "(encoder.num_layers)"
             )
+        self._check_outputs()
         if self.devices < 0:
             raise ConfigError(f"devices: got {self.devices}, allowed: 0 or more")
         for name in ("steps", "batch_s", "learning_rate", "matrix_rate", "evaluate_every"):
@@ -90,3 +107,36 @@ class PretrainConfig:
             raise ConfigError(
                 f"middle: got {self.middle}, allowed: 1 to {self.encoder.num_layers} (encoder.num_layers)"
             )
+
+    def _check_outputs(self) -> None:
+        """Refuse outputs of languages that cannot be trained, read or evaluated."""
+        own = {source.own_output(self.outputs) for source in self.train}
+        if self.outputs != "shared" and own == {""}:
+            raise ConfigError(
+                f"outputs: got {self.outputs}, but no source of train names a `language` other than English; "
+                "name it there, or set outputs to shared"
+            )
+        if "" not in own:
+            raise ConfigError(
+                f"train: with outputs {self.outputs} no source teaches the main output, which everything but "
+                "pretraining reads; add speech in English, or set outputs to shared"
+            )
+        for source in self.train + self.dev + self.test:
+            language = source.own_output(self.outputs)
+            if language not in own:
+                raise ConfigError(
+                    f"{source.manifest}: language {language!r} has no output, allowed: "
+                    f"{', '.join(sorted(own - {''}))} and English; add a source of it to train"
+                )
+            if language and source.lexicon is not None:
+                raise ConfigError(
+                    f"{source.manifest}: a lexicon holds ARPAbet, which the output of {language!r} does not "
+                    "have; leave the lexicon out, or set outputs to shared"
+                )
+        for language, symbols in self.inventories.items():
+            if language not in own - {""}:
+                raise ConfigError(f"inventories: {language!r} has no output; remove it, or name it in train")
+            if not symbols or len(set(symbols)) < len(symbols) or any(not s or " " in s for s in symbols):
+                raise ConfigError(
+                    f"inventories.{language}: expected different symbols without spaces, got {symbols!r}"
+                )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from kws import audio, phones
 from kws.encoders.sources.embedded import SUBSAMPLING, EmbeddedEncoder
+from kws.errors import ManifestError
 from kws.manifest import Utterance
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class CtcBatch(NamedTuple):
         targets: (sum of target lengths,) int64 phone indices, rows one after the other.
         target_lengths: (batch,) int64; 0 where what is said is not known.
         embeddings: (batch, time, dimension) what a teacher says at the end of each encoder frame, or None.
+        outputs: (batch,) int64, which output of the recogniser the targets are of; None: all of the main one.
     """
 
     features: Tensor
@@ -44,6 +46,12 @@ class CtcBatch(NamedTuple):
     targets: Tensor
     target_lengths: Tensor
     embeddings: Tensor | None = None
+    outputs: Tensor | None = None
+
+    def rows_of(self, output: int) -> Tensor:
+        """Return (batch,) bool: the rows that an output of the recogniser is taught by."""
+        outputs = torch.zeros_like(self.lengths) if self.outputs is None else self.outputs
+        return outputs == output
 
 
 class Lessons(NamedTuple):
@@ -82,13 +90,16 @@ class Corpus:
         kept: per utterance, the log-mel of its versions (see :func:`keep_versions`); empty: augmented anew
             each time.
         lessons: what a teacher says of the utterances, or None.
+        outputs: per utterance, which output of the recogniser it teaches; 0 is the main one.
 
     Args:
         utterances: with ``phones``, but for those that only a teacher's embeddings are learnt from.
         weights: how often each is drawn, relative to the others; None draws all alike.
         versions: how many versions of each are to be kept; None keeps none.
+        languages: language of the output that each teaches, empty for the main one; None: the main one.
+        inventories: phone symbols of each language with an output of its own.
     Raises:
-        ManifestError: an utterance has unknown phones.
+        ManifestError: an utterance of the main output has unknown phones.
         AudioError: a file cannot be read.
     """
 
@@ -98,6 +109,9 @@ class Corpus:
         weights: list[float] | None = None,
         versions: list[int] | None = None,
         progress: bool = True,
+        *,
+        languages: list[str] | None = None,
+        inventories: dict[str, list[str]] | None = None,
     ) -> None:
         order = np.argsort([utterance.duration_s for utterance in utterances], kind="stable")
         self.utterances = [utterances[index] for index in order]
@@ -105,7 +119,16 @@ class Corpus:
         self.versions = [0 if versions is None else versions[index] for index in order]
         self.kept: list[list[np.ndarray]] = [[] for _ in order]
         self.lessons: Lessons | None = None
-        self.targets = [phones.encode(entry.phones or "", str(entry.path)) for entry in self.utterances]
+        self.inventories = inventories or {}
+        numbers = {language: number for number, language in enumerate(["", *self.inventories])}
+        self.outputs = [0 if languages is None else numbers[languages[index]] for index in order]
+        symbols = list(self.inventories.values())
+        self.targets = [
+            phones.encode_in(symbols[output - 1], entry.phones or "")
+            if output
+            else phones.encode(entry.phones or "", str(entry.path))
+            for entry, output in zip(self.utterances, self.outputs, strict=True)
+        ]
         self.audio = [
             audio.to_int16(entry.load())
             for entry in tqdm(self.utterances, "reading speech", disable=not progress)
@@ -116,14 +139,19 @@ class Corpus:
         """Hours of audio, each utterance counted once."""
         return sum(len(samples) for samples in self.audio) / audio.SAMPLE_RATE / 3600
 
+    @property
+    def unknown(self) -> list[int]:
+        """Utterances with a phone that the inventory of their output lacks."""
+        return [index for index, targets in enumerate(self.targets) if phones.UNKNOWN in targets]
+
     def sample(self, count: int, seed: int = 0) -> Corpus:
-        """Return so many transcribed utterances, each the likelier the greater its weight, or all of them."""
-        told = np.array([bool(targets) for targets in self.targets])
+        """Return so many utterances with phones of the main output, or all, the likelier the more weight."""
+        told = np.array([bool(t) and not o for t, o in zip(self.targets, self.outputs, strict=True)])
         chances = self.weights * told / (self.weights * told).sum()
         rng = np.random.default_rng(seed)
         chosen = rng.choice(len(told), size=min(count, int(told.sum())), replace=False, p=chances)
         part = copy.copy(self)
-        for name in ("utterances", "targets", "audio", "versions"):
+        for name in ("utterances", "targets", "outputs", "audio", "versions"):
             setattr(part, name, [getattr(self, name)[index] for index in sorted(chosen)])
         part.weights, part.kept, part.lessons = self.weights[sorted(chosen)], [[] for _ in chosen], None
         return part
@@ -137,8 +165,11 @@ def log_mel(waveform: np.ndarray, encoder: EmbeddedEncoder) -> np.ndarray:
     return features[0].numpy()
 
 
-def collate(rows: list[np.ndarray], targets: list[list[int]], encoder: EmbeddedEncoder) -> CtcBatch:
-    """Pad log-mel rows to the longest with digital silence."""
+def collate(
+    rows: list[np.ndarray], corpus: Corpus, indices: Sequence[int], encoder: EmbeddedEncoder
+) -> CtcBatch:
+    """Pad log-mel rows of utterances to the longest with digital silence, and add what is said in them."""
+    targets = [corpus.targets[index] for index in indices]
     features = encoder.frontend.silence().repeat(len(rows), max(len(row) for row in rows), 1)
     for padded, row in zip(features, rows, strict=True):
         padded[: len(row)] = torch.from_numpy(row)
@@ -147,6 +178,7 @@ def collate(rows: list[np.ndarray], targets: list[list[int]], encoder: EmbeddedE
         torch.tensor([len(row) // SUBSAMPLING for row in rows]),
         torch.tensor([index for target in targets for index in target]),
         torch.tensor([len(target) for target in targets]),
+        outputs=torch.tensor([corpus.outputs[index] for index in indices]) if corpus.inventories else None,
     )
 
 
@@ -223,6 +255,8 @@ class TrainingBatches(IterableDataset[CtcBatch]):
         encoder: whose front end makes the features.
         first_step, num_steps: which batches to give.
         seed: seed of every draw.
+    Raises:
+        ManifestError: an utterance has a phone that the inventory of its output lacks.
     """
 
     def __init__(
@@ -238,6 +272,15 @@ class TrainingBatches(IterableDataset[CtcBatch]):
         seed: int = 0,
         rank: int = 0,
     ) -> None:
+        if corpus.unknown:
+            first = corpus.utterances[corpus.unknown[0]]
+            language = list(corpus.inventories)[corpus.outputs[corpus.unknown[0]] - 1]
+            lacking = sorted(set((first.phones or "").split()) - set(corpus.inventories[language]))
+            raise ManifestError(
+                f"{first.path}: {first.text!r} has the phones {' '.join(lacking)}, which are not in "
+                f"`inventories.{language}`; give the transcripts that the run was started with, or add the "
+                "phones to the recipe"
+            )
         self.corpus, self.batch_s, self.augment, self.ramp_steps = corpus, batch_s, augment, ramp_steps
         self.encoder, self.first_step, self.num_steps, self.seed, self.rank = (
             encoder,
@@ -274,7 +317,7 @@ class TrainingBatches(IterableDataset[CtcBatch]):
             if self.augment is not None and not plain:
                 waveform = self.augment(waveform, corpus.utterances[index].item_id, self.seed, step)
             rows.append(log_mel(waveform, self.encoder))
-        batch = collate(rows, [corpus.targets[index] for index in chosen], self.encoder)
+        batch = collate(rows, corpus, chosen, self.encoder)
         return batch if corpus.lessons is None else self._with_lessons(batch, rows, chosen)
 
     def _with_lessons(self, batch: CtcBatch, rows: list[np.ndarray], chosen: list[int]) -> CtcBatch:
@@ -305,9 +348,7 @@ def evaluation_batches(
             stop += 1
         rows = range(start, stop)
         batch = collate(
-            [log_mel(with_tail(corpus.audio[row]), encoder) for row in rows],
-            [corpus.targets[row] for row in rows],
-            encoder,
+            [log_mel(with_tail(corpus.audio[row]), encoder) for row in rows], corpus, rows, encoder
         )
         yield batch, [corpus.utterances[row] for row in rows]
         start = stop

@@ -1,12 +1,13 @@
 """A step and an evaluation of pretraining: CTC on phones, a teacher's embeddings, the phone error rate.
 
-Source of the loss: connectionist temporal classification, Graves et al., ICML 2006.
+Source of the loss: connectionist temporal classification, Graves et al., ICML 2006; of the agreement of two
+masked copies: CR-CTC, Yao et al., arXiv:2410.05101.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import lightning
 import torch
@@ -19,6 +20,7 @@ from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.sources.embedded import SUBSAMPLING
 from kws.errors import ConfigError
 from kws.training.optimizers import muon_and_adamw
+from kws.training.phone_ngrams import PhoneNgrams, search
 from kws.training.pretrain_config import PretrainConfig
 from kws.training.pretrain_data import Corpus, CtcBatch, evaluation_batches
 from kws.training.schedule import scheduled
@@ -46,15 +48,22 @@ class CtcTask(lightning.LightningModule):
         self._edits: dict[str, list[int]] = defaultdict(lambda: [0, 0])
 
     def training_step(self, batch: CtcBatch, index: int) -> Tensor:
-        """CTC on the last layer, the weighted one on the middle layer, and the teacher's embeddings."""
+        """CTC on the last and the middle layer, the teacher's embeddings, the agreement of masked copies."""
+        if self.config.consistency:
+            batch = twice(batch)
         features = batch.features
         # masks and dropped blocks follow seed and step, so that a resumed run goes on alike
         generator = torch.manual_seed((self.config.seed + self.global_rank) * 1_000_003 + self.global_step)
         if self.mask is not None and self.global_step >= self.config.ramp * self.config.steps:
             features = self.mask(features, SUBSAMPLING * batch.lengths, generator)
         hidden = self.model.hidden(features)
-        losses = [self.ctc(logits, batch) for logits in self.model.logits(hidden)]
+        outputs = [self.model.logits(hidden, output) for output in range(1 + len(self.model.inventories))]
+        losses = over_outputs(self.ctc, outputs, batch)
         loss = losses[0] + self.config.middle_weight * losses[1]
+        if self.config.consistency:
+            apart = over_outputs(self.disagreement, outputs, batch)
+            loss = loss + self.config.consistency * (apart[0] + self.config.middle_weight * apart[1])
+            self.log("apart", apart[0].detach(), prog_bar=True)
         if self.config.teacher is not None:
             lesson = self.lesson_error(hidden[self.config.teacher.layer - 1], batch)
             loss = loss + self.config.teacher.weight * lesson
@@ -66,17 +75,26 @@ class CtcTask(lightning.LightningModule):
         self.log("loss", losses[0].detach(), prog_bar=True)
         return loss
 
-    def ctc(self, logits: Tensor, batch: CtcBatch) -> Tensor:
-        """Return the CTC loss of the rows whose phones are known."""
+    def ctc(self, logits: Tensor, batch: CtcBatch, output: int = 0) -> Tensor:
+        """Return the CTC loss of an output on its rows, times their share of the rows with known phones."""
         told = batch.target_lengths > 0
-        if not told.any():
+        rows = told & batch.rows_of(output)
+        if not rows.any():
             return 0 * logits.float().sum()
-        return self.loss(
-            logits[told].float().log_softmax(2).transpose(0, 1),
-            batch.targets,
-            batch.lengths[told],
-            batch.target_lengths[told],
+        mean = self.loss(
+            logits[rows].float().log_softmax(2).transpose(0, 1),
+            batch.targets[rows.repeat_interleave(batch.target_lengths)],
+            batch.lengths[rows],
+            batch.target_lengths[rows],
         )
+        return mean * (rows.sum() / told.sum())
+
+    def disagreement(self, logits: Tensor, batch: CtcBatch, output: int = 0) -> Tensor:
+        """Return how far the two copies of an output's rows are apart, times their share of all rows."""
+        rows = batch.rows_of(output)
+        if not rows.any():
+            return 0 * logits.float().sum()
+        return disagreement(logits[rows], batch.lengths[rows]) * rows.float().mean()
 
     def lesson_error(self, features: Tensor, batch: CtcBatch) -> Tensor:
         """Return the mean squared error of the teacher's embeddings, read from a layer's valid frames."""
@@ -112,45 +130,123 @@ class CtcTask(lightning.LightningModule):
         return scheduled(optimizer, self.config.steps, self.config.warmup)
 
 
-@torch.no_grad()
-def count_edits(
-    model: PhoneRecogniser, batch: CtcBatch
-) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Return (edits, reference length) per row, for the last and the middle output, by greedy decoding."""
-    references = [
-        [phones.PHONES[index - 1] for index in row.tolist()]
-        for row in batch.targets.split(batch.target_lengths.tolist())
+def over_outputs(
+    measure: Callable[[Tensor, CtcBatch, int], Tensor], outputs: list[tuple[Tensor, Tensor]], batch: CtcBatch
+) -> list[Tensor]:
+    """Return a measure of the last and of the middle layer, each the sum over the outputs with their rows."""
+    return [
+        torch.stack([measure(logits[place], batch, output) for output, logits in enumerate(outputs)]).sum()
+        for place in (0, 1)
     ]
-    counted = []
-    for logits in model(batch.features):
-        best = logits.argmax(2)
-        rows = [
-            phones.decode(row[:count].tolist())
-            for row, count in zip(best, batch.lengths.tolist(), strict=True)
-        ]
-        counted.append([(int(edit_distance(r, h)), len(r)) for r, h in zip(references, rows, strict=True)])
-    return counted[0], counted[1]
 
 
-def phone_error_rate(model: PhoneRecogniser, corpus: Corpus, by: Iterable[str] = ()) -> dict[str, float]:
+def twice(batch: CtcBatch) -> CtcBatch:
+    """Return a batch with each row twice, the copies in the second half."""
+    doubled = {
+        name: torch.cat([tensor, tensor]) for name, tensor in batch._asdict().items() if tensor is not None
+    }
+    return batch._replace(**doubled)
+
+
+def disagreement(logits: Tensor, lengths: Tensor) -> Tensor:
+    """Return how far the two halves of a batch are apart: both Kullback-Leibler divergences, mean per frame.
+
+    Each half learns from the other as it stands: no gradient flows to what it is compared with.
+
+    Args:
+        logits: (2 * batch, time, phone); row ``batch + i`` is the same utterance as row i.
+        lengths: (2 * batch,) int64, valid frames per row.
+    Source: consistency regularisation, Yao et al., arXiv:2410.05101, equation 5.
+    """
+    told = logits.float().log_softmax(2)
+    other = torch.cat(told.chunk(2)[::-1]).detach()
+    divergence = (other.exp() * (other - told)).sum(2)  # (2 * batch, time)
+    valid = torch.arange(logits.shape[1], device=logits.device) < lengths[:, None]
+    return divergence[valid].mean()
+
+
+@torch.no_grad()
+def recognise(
+    model: PhoneRecogniser, batch: CtcBatch, ngrams: Sequence[PhoneNgrams] = ()
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Return the phones heard in each row, by the last and by the middle layer, as indices of its output.
+
+    Args:
+        model: the recogniser.
+        batch: transcribed speech; it says which output reads a row.
+        ngrams: a language model of each output, which the last layer is read with; none takes the best phone
+            of each frame.
+    """
+    hidden = model.hidden(batch.features)
+    outputs = [0] * len(batch.lengths) if batch.outputs is None else batch.outputs.tolist()
+    told = {
+        output: [logits.float().log_softmax(2).cpu() for logits in model.logits(hidden, output)]
+        for output in set(outputs)
+    }
+    heard: tuple[list[list[int]], list[list[int]]] = [], []
+    for row, (output, length) in enumerate(zip(outputs, batch.lengths.tolist(), strict=True)):
+        last, middle = (frames[row, :length] for frames in told[output])
+        best = phones.collapse(last.argmax(1).tolist())
+        heard[0].append(search(last, ngrams[output]) if ngrams else best)
+        heard[1].append(phones.collapse(middle.argmax(1).tolist()))
+    return heard
+
+
+def count_edits(
+    model: PhoneRecogniser, batch: CtcBatch, ngrams: Sequence[PhoneNgrams] = ()
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Return (edits, reference length) per row, for the last and the middle output.
+
+    Args:
+        model: the recogniser.
+        batch: transcribed speech.
+        ngrams: as in :func:`recognise`.
+    """
+    references = [row.tolist() for row in batch.targets.split(batch.target_lengths.tolist())]
+    last, middle = (
+        [(int(edit_distance(r, h)), len(r)) for r, h in zip(references, heard, strict=True)]
+        for heard in recognise(model, batch, ngrams)
+    )
+    return last, middle
+
+
+def ngrams_of(corpus: Corpus) -> list[PhoneNgrams]:
+    """Return a language model of what a corpus says, for each output of the recogniser."""
+    sizes = [phones.NUM_OUTPUTS - 1, *map(len, corpus.inventories.values())]
+    return [
+        PhoneNgrams(
+            (said for said, own in zip(corpus.targets, corpus.outputs, strict=True) if own == output),
+            num_phones=size,
+        )
+        for output, size in enumerate(sizes)
+    ]
+
+
+def phone_error_rate(
+    model: PhoneRecogniser, corpus: Corpus, by: Iterable[str] = (), ngrams: Sequence[PhoneNgrams] = ()
+) -> dict[str, float]:
     """Phone error rate of a corpus, whole and by the values of manifest fields.
 
     Args:
         model: the recogniser; put into eval mode.
         corpus: transcribed speech.
-        by: names of extra manifest fields, such as ``gender``; ``age`` is grouped into child (below 16) and
-            adult.
+        by: names of extra fields, such as ``gender``, or the ``corpus`` and ``language`` that
+            :func:`kws.training.pretrain_sources.load_sources` adds; ``age`` is grouped into child (below 16)
+            and adult. An utterance without the field is in no group of it.
+        ngrams: as in :func:`recognise`.
     Returns:
         ``{"all": 0.3, "gender=f": 0.28, ...}``.
     """
     model.eval()
     totals: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for batch, utterances in evaluation_batches(corpus, 120.0, model.encoder):
-        for (edits, length), utterance in zip(count_edits(model, batch)[0], utterances, strict=True):
+        for (edits, length), utterance in zip(count_edits(model, batch, ngrams)[0], utterances, strict=True):
             groups = ["all"]
             for name in by:
                 value = utterance.extra.get(name)
-                if name == "age" and value is not None:
+                if value is None:
+                    continue
+                if name == "age":
                     value = "child" if value < 16 else "adult"
                 groups.append(f"{name}={value}")
             for group in groups:

@@ -8,8 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from kws.losses import NEGATIVE_FRAMES, POSITIVE_FRAMES, max_pooling_loss
+from kws.errors import ConfigError
+from kws.losses import available_losses, build_loss
+from kws.losses.max_pooling import NEGATIVE_FRAMES, POSITIVE_FRAMES, max_pooling_loss
 from kws.structs import Batch
+from kws.training.loop import TrainConfig
 
 
 def batch(targets: list[list[float]], first: list[int], last: list[int]) -> Batch:
@@ -97,3 +100,71 @@ def test_a_span_beyond_the_frames_gives_no_nan():
     loss.backward()
     assert float(loss.detach()) == pytest.approx(0.5 * mean([alarm(1.0), alarm(2.0)]), rel=1e-6)
     assert torch.isfinite(logits.grad).all()
+
+
+ROWS = [[0.4, 0.1, 3.0, 2.0, 1.0, -4.0, -4.0, 5.0, 6.0], [0.5, -1.0, 2.0, 0.0, -3.0, 1.5, 0.2, -0.7, 0.9]]
+
+
+def test_every_loss_is_built_by_name_and_is_a_scalar_with_a_gradient():
+    for name in available_losses():
+        logits = torch.tensor(ROWS)[:, :, None].requires_grad_()
+        loss = build_loss(name)(logits, batch([[1.0], [0.0]], [2, 0], [6, 0]))
+        loss.backward()
+        assert loss.shape == () and float(loss.detach()) > 0 and logits.grad.abs().sum() > 0
+
+
+def test_focal_loss_with_gamma_0_is_max_pooling_to_the_last_bit():
+    found = []
+    for loss in (build_loss("focal", {"gamma": 0}), build_loss("max_pooling")):
+        logits = torch.tensor(ROWS)[:, :, None].requires_grad_()
+        value = loss(logits, batch([[1.0], [0.0]], [2, 0], [6, 0]))
+        value.backward()
+        found.append((value.detach(), logits.grad))
+    assert torch.equal(found[0][0], found[1][0]) and torch.equal(found[0][1], found[1][1])
+
+
+def test_focal_loss_by_hand():
+    """(1 - p) ** 2 * -log(p), derivative (1 - p) ** 2 (2 p log(p) + p - 1): Lin et al., appendix B."""
+
+    def focal(cost: float) -> float:
+        right = math.exp(-cost)
+        return (1 - right) ** 2 * cost
+
+    def slope(logit: float) -> float:
+        """Of a frame that should fire, by its logit."""
+        right = 1 / (1 + math.exp(-logit))
+        return (1 - right) ** 2 * (2 * right * math.log(right) + right - 1)
+
+    logits = torch.tensor(ROWS)[:, :, None].requires_grad_()
+    loss = build_loss("focal")(logits, batch([[1.0], [0.0]], [2, 0], [6, 0]))
+    loss.backward()
+    hit = mean([focal(miss(value)) for value in (3.0, 2.0, 1.0)])
+    early = mean([focal(alarm(value)) for value in (0.4, 0.1)])
+    wrong = mean([focal(alarm(value)) for value in sorted(ROWS[1])[1:]])
+    assert float(loss.detach()) == pytest.approx(hit + 0.5 * early + wrong, rel=1e-5)
+    expected = [[-0.5 * slope(-0.4) / 2, -0.5 * slope(-0.1) / 2, *(slope(v) / 3 for v in (3.0, 2.0, 1.0))]]
+    expected[0] += [0.0] * 4
+    expected.append([0.0 if value == -3.0 else -slope(-value) / 8 for value in ROWS[1]])
+    torch.testing.assert_close(logits.grad[:, :, 0], torch.tensor(expected), atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+def test_focal_loss_is_finite_for_any_logit(gamma: float):
+    logits = torch.tensor([[-200.0, 200.0, 0.0], [200.0, -200.0, 0.0]])[:, :, None].requires_grad_()
+    loss = build_loss("focal", {"gamma": gamma})(logits, batch([[1.0], [0.0]], [0, 0], [0, 0]))
+    loss.backward()
+    assert torch.isfinite(loss) and torch.isfinite(logits.grad).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("hinge", {}, "train.loss: got 'hinge', allowed: focal, max_pooling"),
+        ("focal", {"gama": 1}, "train.loss_options: unknown key `gama`; did you mean `gamma`"),
+        ("focal", {"gamma": -1}, r"train.loss_options.gamma: got -1.0, allowed: 0 or more"),
+        ("max_pooling", {"gamma": 1}, "train.loss_options: unknown key `gamma`; known keys: none"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(name: str, options: dict, message: str):
+    with pytest.raises(ConfigError, match=message):
+        TrainConfig(loss=name, loss_options=options)

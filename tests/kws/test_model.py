@@ -54,7 +54,10 @@ def test_the_state_is_the_encoders_then_the_heads():
         ({"keywords": ()}, "keywords: got none or an empty one"),
         ({"keywords": ("a", " ")}, "keywords: got none or an empty one"),
         ({"keywords": ("a", "b", "a")}, "a, b, a holds one twice"),
-        ({"keywords": ("a",), "head": "hed"}, "head: got 'hed', allowed: attention, conv, gru, linear"),
+        (
+            {"keywords": ("a",), "head": "hed"},
+            "head: got 'hed', allowed: attention, conv, cross_stitch, gru, linear",
+        ),
     ],
 )
 def test_settings_out_of_range_are_refused(values: dict[str, object], message: str):

@@ -20,6 +20,12 @@ def test_an_unknown_symbol_is_named_with_its_file():
 
 def test_decoding_merges_repeats_and_drops_blanks():
     k, ae, t = phones.encode("K AE T")
-    assert phones.decode([0, k, k, 0, ae, ae, t, 0, 0]) == ["K", "AE", "T"]
-    assert phones.decode([k, 0, k, k]) == ["K", "K"]  # a blank keeps two apart
-    assert phones.decode([]) == phones.decode([0, 0]) == []
+    assert phones.collapse([0, k, k, 0, ae, ae, t, 0, 0]) == [k, ae, t]
+    assert phones.collapse([k, 0, k, k]) == [k, k]  # a blank keeps two apart
+    assert phones.collapse([]) == phones.collapse([0, 0]) == []
+
+
+def test_an_inventory_of_its_own_keeps_digits_and_marks_what_it_lacks():
+    assert phones.encode_in(["51", "n", "i"], "n i 51 i") == [2, 3, 1, 3]
+    assert phones.encode_in(["n", "i"], "n i 51") == [1, 2, phones.UNKNOWN]
+    assert phones.encode_in(["n"], "") == []

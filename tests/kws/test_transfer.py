@@ -10,14 +10,23 @@ from torch import nn
 
 from kws.errors import ConfigError
 from kws.model import ModelConfig, WakeWordModel, build_model
-from kws.transfer import POLICIES, TransferConfig, apply_policy, choose
+from kws.transfer import TransferConfig, apply_policy, available_policies, choose, open_groups
+from kws.transfer.base import ParameterGroup, Policy
 from tests.support.training import tiny_model, tiny_weights
 
-APPLIED = [policy for policy in POLICIES if policy != "auto"]
+APPLIED = available_policies()
+MATRICES = ("expand.weight", "project.weight")
+"""What moves of a layer under ``adapters``."""
+
+
+def apply(model: WakeWordModel, config: TransferConfig) -> tuple[Policy, list[ParameterGroup]]:
+    """Apply a policy; the data pull most at the stem, then at the odd layers, the lower the more."""
+    signals = [1.0] + [0.5 / n if n % 2 else 0.0 for n in range(1, len(model.encoder.layers) + 1)]
+    return apply_policy(model, config, lambda: signals)
 
 
 def groups_of(policy: str, num_layers: int = 2, depth: int = 4, **config: float) -> dict[str, float]:
-    groups = apply_policy(tiny_model(depth=depth), TransferConfig(policy, num_layers, **config))
+    _, groups = apply(tiny_model(depth=depth), TransferConfig(policy, num_layers, **config))
     return {group.name: group.rate for group in groups}
 
 
@@ -33,6 +42,9 @@ def layers(*numbers: int) -> list[str]:
         ("late", {"head": 1.0, **dict.fromkeys(layers(3, 4), 0.3)}),
         ("all", {"head": 1.0, **dict.fromkeys(["stem", *layers(1, 2, 3, 4)], 0.3)}),
         ("scratch", {"head": 1.0, **dict.fromkeys(["stem", *layers(1, 2, 3, 4)], 1.0)}),
+        ("gradual", {"head": 1.0, **dict.fromkeys(["stem", *layers(1, 2, 3, 4)], 0.3)}),
+        ("surgical", {"head": 1.0, "stem": 0.3, "layer 1": 0.3}),
+        ("adapters", {"head": 1.0, **dict.fromkeys(layers(1, 2, 3, 4), 1.0)}),
         (
             "discriminative",
             {
@@ -52,13 +64,28 @@ def test_each_policy_moves_its_layers_at_its_rates(policy: str, expected: dict[s
     assert found == pytest.approx(expected)
 
 
-def test_more_layers_than_there_are_is_all_of_them():
-    assert groups_of("early", 9, depth=2) == groups_of("all", depth=2)
+@pytest.mark.parametrize(
+    ("num_layers", "early", "late", "surgical"),
+    [
+        (1, ["stem", *layers(1)], layers(4), ["stem"]),
+        (2, ["stem", *layers(1, 2)], layers(3, 4), ["stem", *layers(1)]),
+        (3, ["stem", *layers(1, 2, 3)], layers(2, 3, 4), ["stem", *layers(1, 3)]),
+        (4, ["stem", *layers(1, 2, 3, 4)], layers(1, 2, 3, 4), ["stem", *layers(1, 2, 3)]),
+        (5, *[["stem", *layers(1, 2, 3, 4)]] * 3),
+        (9, *[["stem", *layers(1, 2, 3, 4)]] * 3),
+    ],
+)
+def test_so_many_layers_move_as_are_asked_for(
+    num_layers: int, early: list[str], late: list[str], surgical: list[str]
+):
+    for policy, parts in (("early", early), ("late", late), ("surgical", surgical)):
+        assert groups_of(policy, num_layers, depth=4) == {"head": 1.0, **dict.fromkeys(parts, 0.3)}
 
 
 def steps(model: WakeWordModel, config: TransferConfig, count: int = 3) -> None:
-    """Really train: AdamW with weight decay, in train mode."""
-    groups = apply_policy(model, config)
+    """Really train: AdamW with weight decay, in train mode; gradual unfreezing is long over."""
+    policy, groups = apply(model, config)
+    open_groups(model, groups, 0.9)
     optimizer = torch.optim.AdamW(
         [{"params": list(group.parameters), "lr": 0.01 * group.rate} for group in groups], weight_decay=0.1
     )
@@ -69,6 +96,7 @@ def steps(model: WakeWordModel, config: TransferConfig, count: int = 3) -> None:
         logits, _ = model(waveform, torch.tensor([6400, 6400]))
         logits.square().mean().backward()
         optimizer.step()
+    policy.finish(model)
 
 
 @pytest.mark.parametrize("policy", APPLIED)
@@ -77,31 +105,27 @@ def test_frozen_weights_stay_bit_identical_and_every_other_one_moves(policy: str
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     moving = groups_of(policy)
     steps(model, TransferConfig(policy, 2))
-    changed, still = set(), set()
+    assert model.state_dict().keys() == before.keys()
     for name, tensor in model.state_dict().items():
-        part = "head" if name.startswith("head") else "stem" if "stem" in name else "front end"
-        if name.startswith("encoder.layers."):
+        part = name.split(".")[1 if name.startswith("encoder") else 0]  # head, stem, frontend or layers
+        if part == "layers":
             part = f"layer {int(name.split('.')[2]) + 1}"
-        (still if torch.equal(tensor, before[name]) else changed).add((part, name))
-    assert {part for part, _ in changed} == set(moving)
-    assert {part for part, _ in still}.isdisjoint(moving)
-    assert {name for part, name in still if part == "front end"} == {
-        "encoder.frontend.mean",
-        "encoder.frontend.scale",
-    }
+        moves = part in moving and (policy != "adapters" or part == "head" or name.endswith(MATRICES))
+        assert torch.equal(tensor, before[name]) is not moves, name
 
 
 @pytest.mark.parametrize("policy", APPLIED)
 def test_frozen_parts_stay_in_eval_mode_and_take_no_gradient(policy: str):
     model = tiny_model(depth=4)
-    apply_policy(model, TransferConfig(policy, 2))
+    apply(model, TransferConfig(policy, 2))
     moving = groups_of(policy)
     model.train()
     parts: dict[str, nn.Module] = {"head": model.head, "stem": model.encoder.stem}
     parts |= {f"layer {number}": layer for number, layer in enumerate(model.encoder.layers, start=1)}
     for name, part in parts.items():
         assert {module.training for module in part.modules()} == {name in moving}
-        assert {parameter.requires_grad for parameter in part.parameters()} == {name in moving}
+        beside = {False} if policy == "adapters" and name in layers(1, 2, 3, 4) else set()  # the weights
+        assert {parameter.requires_grad for parameter in part.parameters()} == {name in moving} | beside
     model.eval()
     assert not any(module.training for module in model.modules())
 
@@ -109,9 +133,7 @@ def test_frozen_parts_stay_in_eval_mode_and_take_no_gradient(policy: str):
 def test_every_parameter_that_moves_is_in_one_group():
     for policy in APPLIED:
         model = tiny_model(depth=4)
-        grouped = [
-            id(p) for group in apply_policy(model, TransferConfig(policy, 2)) for p in group.parameters
-        ]
+        grouped = [id(p) for group in apply(model, TransferConfig(policy, 2))[1] for p in group.parameters]
         moving = [id(p) for p in model.parameters() if p.requires_grad]
         assert len(set(grouped)) == len(grouped) and set(grouped) == set(moving)
 
@@ -128,6 +150,10 @@ def test_auto_goes_by_the_number_of_recordings_and_says_why():
     config = TransferConfig("auto", 2, auto_late_from=20)
     few, some = (choose(config, count) for count in (19, 20))
     assert few[0] == "head" and "19 recordings are fewer than 20: the borrowed layers stay" in few[1]
+    assert choose(config, 0) == (
+        "head",
+        "no recordings are fewer than 20: the borrowed layers stay (RESULTS.md)",
+    )
     assert some[0] == "late" and "20 recordings: the last 2 layers move" in some[1]
     assert [choose(TransferConfig(), count)[0] for count in (9, 10)] == ["head", "late"]
     assert choose(TransferConfig("all"), 3) == ("all", "asked for")
@@ -140,11 +166,15 @@ def test_auto_goes_by_the_number_of_recordings_and_says_why():
     [
         (
             {"policy": "some"},
-            "policy: got 'some', allowed: head, early, late, all, discriminative, scratch, auto",
+            "policy: got 'some', allowed: head, early, late, all, .*scratch, auto",
         ),
         ({"num_layers": 0}, "transfer.num_layers: got 0, allowed: 1 or more"),
-        ({"encoder_rate": 0.0}, "above 0, at most 1"),
-        ({"decay": 1.1}, "above 0, at most 1"),
+        ({"adapter_rank": 0}, "transfer.adapter_rank: got 0, allowed: 1 or more"),
+        ({"encoder_rate": 0.0}, "transfer.encoder_rate: got 0.0, allowed: above 0, at most 1"),
+        ({"decay": 1.1}, "transfer.decay: got 1.1, allowed: above 0, at most 1"),
+        ({"adapter_rate": 2.0}, "transfer.adapter_rate: got 2.0, allowed: above 0, at most 1"),
+        ({"thaw": 1.0}, "transfer.thaw: got 1.0, allowed: above 0, below 1"),
+        ({"adapter_alpha": 0.0}, "transfer.adapter_alpha: got 0.0, allowed: above 0"),
     ],
 )
 def test_settings_out_of_range_are_refused(values: dict[str, float], message: str):

@@ -112,7 +112,7 @@ def train_words(
     output: Path,
     *more: str,
     keywords: Sequence[str] = ("tone",),
-    positives: Sequence[Path] = (),
+    positives: Sequence[Path] | None = (),
     negatives: Path | None = None,
 ) -> list[str]:
     """Return the words of a `kws train` that takes a second.
@@ -122,14 +122,15 @@ def train_words(
         output: folder of the run.
         more: further words; a later ``--set`` wins.
         keywords: what to train.
-        positives: recordings of each; empty takes the folders of their names.
+        positives: recordings of each; empty takes the folders of their names, None gives none at all.
         negatives: None takes ``speech``.
     """
     words = ["train", "--output", str(output), "--negatives", str(negatives or recordings / "speech")]
     words += ["--synthetic", "0"]
     for index, keyword in enumerate(keywords):
-        source = positives[index] if positives else recordings / keyword
-        words += ["--keyword", keyword, "--positives", str(source)]
+        words += ["--keyword", keyword]
+        if positives is not None:
+            words += ["--positives", str(positives[index] if positives else recordings / keyword)]
     words += ["--weights", str(recordings / "encoder"), "--depth", "2", "--workers", "1"]
     for setting in SHORT:
         words += ["--set", setting]

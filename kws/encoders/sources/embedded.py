@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-import torch
 from torch import Tensor, nn
 
 from kws import frontend
@@ -22,7 +21,7 @@ from kws.encoders.blocks.base import ResidualBlock
 from kws.encoders.blocks.gated import GatedBlock
 from kws.encoders.blocks.separable import SeparableBlock
 from kws.encoders.blocks.squeeze import SqueezeBlock
-from kws.encoders.layers import StridedStack
+from kws.encoders.stems import Conv2dStem, StackedStem
 from kws.errors import ConfigError
 from kws.structs import StreamState
 
@@ -48,6 +47,9 @@ class EmbeddedConfig:
     as many weights."""
     drop: float = 0.1
     """Probability that a row skips a block in training (stochastic depth); 0 in eval mode."""
+    stem_channels: tuple[int, ...] = ()
+    """Filters of the two steps of a stem that convolves over time and mel bands; empty: each step is one
+    matrix product over stacked frames."""
     lookahead: int = 0
     """Blocks, from the first, that wait one frame (40 ms) to see what comes after."""
     block: BlockKind = "separable"
@@ -66,6 +68,14 @@ class EmbeddedConfig:
         for name in (*counts, "block_every", "attention_heads", "attention_left"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"encoder.{name}: got {getattr(self, name)}, allowed: 1 or more")
+        if self.stem_channels and (len(self.stem_channels) != 2 or min(self.stem_channels) < 1):
+            raise ConfigError(
+                f"encoder.stem_channels: got {list(self.stem_channels)}, allowed: two numbers above 0 or none"
+            )
+        if self.stem_channels and self.num_mels % 4:
+            raise ConfigError(
+                f"encoder.num_mels: got {self.num_mels}, allowed with encoder.stem_channels: multiples of 4"
+            )
         if not 0 <= self.drop < 1:
             raise ConfigError(f"encoder.drop: got {self.drop}, allowed: 0 up to but not including 1")
         if not 0 <= self.lookahead <= self.num_layers:
@@ -87,27 +97,6 @@ class EmbeddedConfig:
                 f"encoder.attention_heads: got {self.attention_heads}, allowed: divisors of "
                 f"{self.dimension} (dimension)"
             )
-
-
-class Stem(nn.Module):
-    """10 ms log-mel frames to 40 ms frames, in two causal steps of stride 2."""
-
-    def __init__(self, num_mels: int, dimension: int) -> None:
-        super().__init__()
-        self.first = StridedStack(num_mels, dimension, 2)
-        self.first_norm = nn.LayerNorm(dimension)
-        self.second = StridedStack(dimension, dimension, 2)
-        self.second_norm = nn.LayerNorm(dimension)
-
-    def initial_state(self, batch: int) -> StreamState:
-        """Return the zero states of both steps."""
-        return [self.first.initial_state(batch), self.second.initial_state(batch)]
-
-    def forward(self, features: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
-        """(batch, 4 * n, mel) to (batch, n, dimension)."""
-        features, first = self.first(features, state[0])
-        features, second = self.second(torch.relu(self.first_norm(features)), state[1])
-        return self.second_norm(features), [first, second]
 
 
 def build_block(config: EmbeddedConfig, number: int) -> ResidualBlock:
@@ -133,7 +122,7 @@ class EmbeddedEncoder(Encoder):
         licence: licence of the weights.
     """
 
-    stem: Stem
+    stem: StackedStem | Conv2dStem
 
     def __init__(
         self, config: EmbeddedConfig, *, source: str = "random weights", licence: str = "Apache-2.0"
@@ -141,7 +130,11 @@ class EmbeddedEncoder(Encoder):
         super().__init__()
         self.config = config
         self.frontend = frontend.LogMel(config.num_mels)
-        self.stem = Stem(config.num_mels, config.dimension)
+        self.stem = (
+            Conv2dStem(config.num_mels, config.dimension, config.stem_channels)
+            if config.stem_channels
+            else StackedStem(config.num_mels, config.dimension)
+        )
         self.layers = nn.ModuleList(build_block(config, number) for number in range(config.num_layers))
         self.source, self.licence = source, licence
         self.info = self.describe()

@@ -47,17 +47,36 @@ def load_recogniser(folder: str | Path | None = None) -> PhoneRecogniser:
         raise CheckpointError(f"{folder}: holds no {CONFIG}; give the output folder of `kws pretrain`")
     values = read_yaml(folder / CONFIG)
     config = load_config(EmbeddedConfig, values.get("encoder", {}), f"{folder / CONFIG}: encoder")
-    model = PhoneRecogniser(
-        EmbeddedEncoder(config, source="kws pretrain, phone CTC"), values.get("middle", 1)
-    )
+    encoder = EmbeddedEncoder(config, source="kws pretrain, phone CTC")
+    inventories = _inventories(values.get("inventories") or {}, folder / CONFIG)
+    model = PhoneRecogniser(encoder, values.get("middle", 1), inventories)
     load_strictly(model, read_weights(folder / WEIGHTS), folder / WEIGHTS)
     return model.eval()
 
 
+def _inventories(values: Any, path: Path) -> dict[str, list[str]]:
+    if isinstance(values, dict) and all(
+        isinstance(symbols, list) and all(isinstance(symbol, str) for symbol in symbols)
+        for symbols in values.values()
+    ):
+        return values
+    raise CheckpointError(
+        f"{path}: inventories: expected a list of phone symbols for each language, got {values!r}; "
+        "restore the file, or pretrain again"
+    )
+
+
 def load(folder: Path | None, pretrained: bool) -> EmbeddedEncoder:
     """Loader of the registry; without ``pretrained`` only shape and band statistics are kept."""
-    encoder = load_recogniser(folder).encoder
-    return encoder if pretrained else encoder.with_random_weights()
+    recogniser = load_recogniser(folder)
+    encoder = recogniser.encoder
+    if not pretrained:
+        return encoder.with_random_weights()
+    encoder.phone_outputs = {
+        recogniser.middle: recogniser.middle_output,
+        encoder.info.num_layers: recogniser.output,
+    }
+    return encoder
 
 
 def build(shape: Mapping[str, Any]) -> EmbeddedEncoder:

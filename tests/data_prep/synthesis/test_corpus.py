@@ -7,6 +7,8 @@ import pytest
 
 from data_prep import manifests
 from data_prep.synthesis import corpus, espeak
+from data_prep.synthesis.mandarin import WORDS
+from data_prep.synthesis.phones import PronunciationError, text_to_phones
 from kws import audio
 from kws.errors import ConfigError
 
@@ -85,6 +87,22 @@ def test_opus_and_no_phones(tmp_path):
     assert np.abs(audio.load(recording.path)).max() > 0.1
 
 
+def test_a_mandarin_corpus_has_many_voices_and_no_voice_in_two_splits(tmp_path):
+    speakers = {}
+    for split in ("train", "test"):
+        texts = corpus.random_texts(WORDS, 6, 2, min_words=2, max_words=3)
+        voices = espeak.voices(6, 2, accents=("cmn",), split=split)
+        recordings = manifests.read(corpus.synthesize_corpus(tmp_path, texts, 6, voices, 2, split))
+        assert [recording.text for recording in recordings] == texts
+        assert {recording.language for recording in recordings} == {"cmn"}
+        for recording in recordings:
+            assert recording.phones == " ".join(text_to_phones(recording.text, "cmn"))
+            assert np.abs(audio.load(recording.path)).max() > 0.05
+        speakers[split] = {recording.speaker.split("-")[0] for recording in recordings}
+        assert len(speakers[split]) > 2
+    assert not speakers["train"] & speakers["test"]
+
+
 def test_random_texts_use_every_word_equally():
     words = [f"w{index}" for index in range(50)]
     texts = corpus.random_texts(words, 200, 5, min_words=2, max_words=6)
@@ -102,5 +120,13 @@ def test_errors():
         corpus.synthesize_corpus("unused", [], 3, espeak.voices(1), 0, "train")
     with pytest.raises(ConfigError, match="given no voices"):
         corpus.synthesize_corpus("unused", TEXTS, 3, [], 0, "train")
+    with pytest.raises(
+        ConfigError, match=r"texts\[1\] is ' \.\.\.', which holds nothing to say; write words"
+    ):
+        corpus.synthesize_corpus("unused", ["thank you", " ..."], 3, espeak.voices(1), 0, "train")
+    with pytest.raises(PronunciationError, match="'en-us' does not read 你 好"):
+        corpus.synthesize_corpus("unused", ["你好"], 3, espeak.voices(1), 0, "train")
+    with pytest.raises(ConfigError, match="language 'tlh' is unknown to eSpeak NG"):
+        espeak.voices(3, accents=("tlh",))
     with pytest.raises(ConfigError, match="random texts from 0 words"):
         corpus.random_texts([], 3, 0)

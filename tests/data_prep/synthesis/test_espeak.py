@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -78,6 +79,61 @@ def test_phonemes_in_ipa():
         espeak.phonemes("one"),
         f"{espeak.phonemes('two')} {espeak.phonemes('three')}",
     ]
+
+
+def test_phones_come_one_by_one_without_stress():
+    assert espeak.segments_of_all(["Zeit, Pfund"], "de")[0] == [
+        espeak.Segment(symbol) for symbol in "ts aɪ t pf ʊ n t".split()
+    ]
+    weekend = espeak.segments_of_all(["le weekend"], "fr")[0]  # the English voice reads the second word
+    assert [segment.ipa for segment in weekend] == "l ə- w iː k ɛ n d".split()
+
+
+@pytest.mark.parametrize(
+    ("characters", "tones"), [("妈麻马骂", ["55", "35", "214", "51"]), ("我的", ["214", "11"])]
+)
+def test_the_five_tones_of_mandarin_are_told_apart(characters: str, tones: list[str]):
+    said = espeak.segments_of_all([" ".join(characters)], "cmn")[0]
+    assert [segment.tone for segment in said if segment.tone] == tones
+    assert not any(character.isdigit() for segment in said for character in segment.ipa)
+
+
+def test_what_a_foreign_voice_reads_has_no_tones():
+    said = espeak.segments_of_all(["better 好"], "cmn")[0]
+    assert [segment.ipa + segment.tone for segment in said] == "b ɛ t ə χ ɑu214".split()
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "unread"),
+    [
+        ("英雄 喝咖啡 café", "cmn", "雄"),  # eSpeak has no -iong, and says "k sh eng two"
+        ("好 丆 好", "cmn", "丆"),
+        ("你好 Жук", "cmn", "Жку"),
+        ("你 naïve", "en-gb", "你"),
+        ("Größe 你", "de", "你"),
+        ("こんにちは漢字", "ja", "字漢"),
+        ("コーヒー", "ja", ""),  # alone, the long mark is read by a foreign voice
+        ("кафе café", "ru", ""),
+    ],
+)
+def test_letters_that_a_voice_does_not_read_are_found(text: str, language: str, unread: str):
+    assert espeak.unread_letters(["plain", text], language) == sorted(unread)
+
+
+@pytest.mark.parametrize("language", ["cmn", "yue", "vi", "de", "hi", "ar", "ja"])
+def test_variants_speak_every_language_each_in_its_own_way(language: str):
+    voices = espeak.voices(4, 3, accents=(language,), split="test")
+    assert {voice.language for voice in voices} == {language}
+    said = [espeak.speak("1 2 3", replace(voice, speed_wpm=160, pitch=50)) for voice in voices]
+    assert all(np.abs(waveform).max() > 0.05 for waveform in said)
+    assert len({waveform.tobytes() for waveform in said}) == 4
+
+
+def test_voices_without_a_dictionary_say_nothing_and_are_not_offered():
+    assert {"cmn", "yue", "en-us", "de"} <= set(espeak.languages())
+    assert "fo" not in espeak.languages()
+    with pytest.raises(ConfigError, match="language 'fo' is unknown to eSpeak NG"):
+        espeak.speak("halló", Voice("fo"))
 
 
 def test_voices_are_stable_distinct_and_extendable():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from data_prep.synthesis import phones
+from data_prep.synthesis import espeak, phones
+from data_prep.synthesis.mandarin import WORDS
 from data_prep.synthesis.phones import PronunciationError, text_to_phones
-from kws.errors import ManifestError
+from kws.errors import ConfigError, ManifestError
 
 HAND_WRITTEN = {
     "hey computer": "HH EY K AH M P Y UW T ER",
@@ -60,6 +61,65 @@ def test_text_without_words_has_no_phones():
 def test_the_tap_is_t_in_english_and_r_in_spanish():
     assert text_to_phones("city") == "S IH T IY".split()
     assert text_to_phones("pero", "es") == "P EH R OW".split()
+
+
+MANDARIN = {
+    "你好": "N IY HH AW",
+    "爸爸怕": "B AA B AA P AA",  # pinyin ba, ba, pa
+    "知道": "JH ER D AW",
+    "吃茶": "CH ER CH AA",
+    "学习": "SH W EH SH IY",
+    "人": "R AH N",  # second tone, which eSpeak's IPA writes like the vowel of "bird"
+    "朋友": "P AH NG Y OW",
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), MANDARIN.items())
+def test_mandarin_gets_the_nearest_english_phones_and_no_tones(text, expected):
+    assert text_to_phones(text, "cmn") == expected.split()
+    symbols = phones.texts_to_symbols([text], "cmn")[0]
+    assert phones.symbols_to_phones(symbols, "cmn") == expected.split()
+
+
+def test_tones_of_other_languages_are_no_phones():
+    assert text_to_phones("bốn", "vi") == ["B", "OW", "N"]
+
+
+def test_symbols_are_those_of_the_language():
+    assert phones.texts_to_symbols(["你好", "...", "中国"], "cmn") == [
+        ["n", "i", "χ", "ɑu"],
+        [],
+        ["ts.", "onɡ", "k", "uo"],
+    ]
+    with_tones = phones.texts_to_symbols(["中国"], "cmn", tones=True)
+    assert with_tones == [["ts.", "onɡ", "55", "k", "uo", "35"]]
+    assert phones.texts_to_symbols(["schöne Grüße"], "de") == ["ʃ øː n ə ɡ ɾ yː s ə".split()]
+
+
+@pytest.mark.parametrize("read", [phones.texts_to_phones, phones.texts_to_symbols])
+def test_texts_with_letters_that_are_not_read_are_named(read):
+    with pytest.raises(
+        PronunciationError, match=r"text '大英雄': eSpeak's 'cmn' does not read 雄; check the l"
+    ):
+        read(["你好", " 大英雄 "], "cmn")
+    with pytest.raises(PronunciationError, match=r"text '你好': eSpeak's 'en-us' does not read 你 好"):
+        read(["hello", "你好"], "en-us")
+    with pytest.raises(ConfigError, match="language 'fo' is unknown"):
+        read(["halló"], "fo")
+
+
+def test_every_word_of_the_mandarin_list_is_read_one_syllable_for_each_character():
+    for word, said in zip(WORDS, espeak.segments_of_all(WORDS, "cmn"), strict=True):
+        assert sum(bool(segment.tone) for segment in said) == len(word), word
+    assert len(set(WORDS)) == len(WORDS) > 600
+
+
+def test_the_mandarin_list_holds_every_common_sound():
+    listed = {symbol for said in phones.texts_to_symbols(WORDS, "cmn", tones=True) for symbol in said}
+    initials = "p ph m f t th n l k kh χ tɕ tɕh ɕ ts. ts.h s. ʐ ts tsh s".split()
+    finals = "i. i̪ ɑ o o- ai ei ɑu ou ər i iɑ iɛ iou u ua uo uai uei y yɛ onɡ".split()
+    with_nasal = "a ə ŋ n uə yæ yə yi j w".split()
+    assert listed == {*initials, *finals, *with_nasal, "55", "35", "214", "51", "11"}
 
 
 def test_lexicon_overrides_single_words(tmp_path):

@@ -35,9 +35,9 @@ def test_help_states_defaults_that_hold(capsys: pytest.CaptureFixture[str]):
     model, config = ModelConfig(("computer",)), TrainConfig()
     for start, value in (
         ("encoder layers to keep", model.depth),
-        ("or attention", model.head),
+        ("stacked on the encoder: attention, conv, cross_stitch, gru, linear", model.head),
         ("name of the encoder", model.encoder),
-        ("discriminative, scratch or auto", f"{config.transfer.policy}, by the number of recordings"),
+        ("scratch or auto", f"{config.transfer.policy}, by the number of recordings"),
         ("per hour of audio", config.false_accepts_per_hour),
         ("draws and augmentation", config.seed),
     ):

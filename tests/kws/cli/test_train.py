@@ -16,23 +16,42 @@ import pytest
 import torch
 import yaml
 
+from data_prep import manifests
+from data_prep.manifests import Recording
 from data_prep.synthesis import espeak, flite
 from data_prep.synthesis import keyword as keyword_synthesis
-from kws import Detector
+from kws import Detector, checkpoint
 from kws.checkpoint import load_model, load_operating_point
 from kws.cli import main, train
+from kws.cli import recordings as cli_recordings
 from kws.cli.recordings import (
     Synthesis,
     SyntheticRecordings,
     select_keyword,
     select_negatives,
     synthesize,
+    transcribed_speech,
     words_of,
 )
 from kws.cli.train import gain_note, load_audio
+from kws.data import BatchConfig, KeywordBatches, active_span
+from kws.encoders.registry import load_encoder
+from kws.encoders.sources.embedded_weights import load_recogniser
+from kws.errors import ConfigError
+from kws.heads import available_heads
 from kws.training import loop
 from kws.training.loop import fit
-from tests.support.training import noise, spoken, tiny_weights, train_words, write_manifest, write_wavs
+from kws.transfer import available_policies
+from kws.weights import read_weights
+from tests.support.training import (
+    noise,
+    spoken,
+    tiny_model,
+    tiny_weights,
+    train_words,
+    write_manifest,
+    write_wavs,
+)
 from tests.tolerances import ONNX
 
 REPOSITORY = Path(__file__).parents[3]
@@ -66,7 +85,7 @@ def test_a_run_holds_model_thresholds_metrics_and_origin(finished: Path):
     metrics = read_json(finished / "metrics.json")
     assert metrics["thresholds"] == point.thresholds and set(point.thresholds) == {"tone", "other"}
     assert (metrics["policy"], metrics["recordings"], metrics["epochs"]) == ("head", 6, 1)
-    assert metrics["held_out"] is metrics["resumed"] is False
+    assert metrics["held_out"] is metrics["resumed"] is False and metrics["moving"] == ["head"]
     origin = read_json(finished / "provenance.json")
     for name in ("positives.jsonl", "negatives.jsonl"):
         data = (finished / "data" / name).read_bytes()
@@ -96,6 +115,64 @@ def test_the_exported_run_scores_like_the_trained_model(finished: Path, tmp_path
     waveform = np.concatenate([noise(1.0), spoken(), spoken(400)])[:38_400]
     expected = load_model(finished).scores(torch.from_numpy(waveform)[None])[0].numpy()
     np.testing.assert_allclose(detector.scores(waveform), expected, atol=ONNX, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("policy", "more", "moving"),
+    [
+        # three parts open at 23, 47 and 70 %, the last of two steps is at 50 %
+        ("gradual", ("direction=up", "thaw=0.7"), ["head", "stem", "layer 1"]),
+        ("surgical", ("num_layers=3",), ["head", "stem", "layer 1", "layer 2"]),
+        ("adapters", ("adapter_rank=2",), ["head", "layer 1", "layer 2"]),
+    ],
+)
+def test_each_way_to_transfer_leaves_a_plain_model_and_says_what_it_moved(
+    recordings: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    policy: str,
+    more: tuple[str, ...],
+    moving: list[str],
+):
+    from safetensors import safe_open
+
+    run = tmp_path / "run"
+    settings = [word for key in more for word in ("--set", f"train.transfer.{key}")]
+    assert main(train_words(recordings, run, "--policy", policy, *settings)) == 0
+    assert f"note: policy {policy}: asked for; moved: {', '.join(moving)}" in capsys.readouterr().out
+    metrics = read_json(run / "metrics.json")
+    assert (metrics["policy"], metrics["moving"]) == (policy, moving)
+    with safe_open(run / "weights.safetensors", "pt") as file:
+        assert set(file.keys()) == set(tiny_model(depth=2).state_dict())
+    source = load_recogniser(recordings / "encoder").encoder
+    for number, layer in enumerate(load_model(run).encoder.layers):
+        kept = torch.equal(layer.expand.weight, source.layers[number].expand.weight)
+        assert kept is (f"layer {number + 1}" not in moving)
+
+
+@pytest.mark.slow
+def test_a_model_with_merged_adapters_is_exported(recordings: Path, tmp_path: Path):
+    from export.to_onnx import export
+
+    run, waveform = tmp_path / "run", np.concatenate([noise(1.0), spoken()])[:25_600]
+    assert main(train_words(recordings, run, "--policy", "adapters")) == 0
+    found = Detector(export(run, tmp_path / "model.onnx")).scores(waveform)
+    expected = load_model(run).scores(torch.from_numpy(waveform)[None])[0].numpy()
+    np.testing.assert_allclose(found, expected, atol=ONNX, rtol=0)
+
+
+def test_help_names_every_policy_and_head_without_torch_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def shown() -> str:
+        with pytest.raises(SystemExit):
+            main(["train", "--help"])
+        return " ".join(capsys.readouterr().out.split())
+
+    assert f"which layers move: {', '.join(available_policies())} or auto" in shown()
+    assert f"stacked on the encoder: {', '.join(available_heads())} (default: conv)" in shown()
+    monkeypatch.setitem(sys.modules, "kws.transfer", None)
+    assert 'which layers move: those that `pip install "kws[train]"` brings or auto' in shown()
 
 
 def test_a_finished_run_is_not_trained_again_unless_asked(
@@ -159,7 +236,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(
         (["--depth", "99"], "depth: got 99, allowed: 1 to 4 for encoder 'embedded'"),
         (["--depth", "0"], "depth: got 0, allowed: 1 to 4"),
         (["--encoder", "embeded"], "encoder: got 'embeded', nearest known: embedded"),
-        (["--head", "hed"], "head: got 'hed', allowed: attention, conv, gru, linear"),
+        (["--head", "hed"], "head: got 'hed', allowed: attention, conv, cross_stitch, gru, linear"),
         (["--weights", "gone"], "gone: holds no config.yaml; give the output folder of `kws pretrain`"),
         (["--config", "gone.yaml"], "gone.yaml: cannot be read (No such file or directory); check the path"),
         (["--set", "train.nonsense=1"], "train: unknown key `nonsense`; known keys: transfer, batch"),
@@ -174,7 +251,13 @@ def test_a_folder_that_holds_something_else_is_left_alone(
         (["--set", "train.precision=8"], "train.precision: got 8, allowed: bf16-mixed, 32-true"),
         (["--set", "train.learning_rate=.nan"], "train.learning_rate: expected a finite number, got nan"),
         (["--set", "epochs"], "--set epochs: expected key=value"),
-        (["--keyword", "b"], "got 2 keywords and 1 --positives; give one for each"),
+        (["--set", "train.regularizers.ewc=0"], "train.regularizers.ewc: got 0, allowed: a weight above 0"),
+        (
+            ["--encoder", "wavlm_base", "--set", "train.regularizers.distillation=1"],
+            "train.regularizers.distillation: encoder 'wavlm_base' has no phone outputs; encoders that have "
+            "them: embedded; or take `feature_matching`, which needs none",
+        ),
+        (["--keyword", "b"], "got 2 keywords and 1 --positives; give one for each, or none at all"),
         (["--keyword", "tone", "--positives", "x"], "keywords: tone, tone holds one twice; name each once"),
         (["--negatives", "gone"], "gone: no such file or folder; give a folder of recordings, a manifest"),
     ],
@@ -200,7 +283,7 @@ def test_wrong_usage_ends_with_code_2_and_a_message_and_spoils_nothing(
 def test_options_are_refused_before_anything_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as caught:
         main(["train", "--keyword", "a", "--output", str(tmp_path / "run")])
-    assert caught.value.code == 2 and "--positives, --negatives" in capsys.readouterr().err
+    assert caught.value.code == 2 and "are required: --negatives\n" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
@@ -335,6 +418,36 @@ def test_the_control_run_is_trained_from_scratch_and_compared(
     assert all(not torch.equal(own[name], control[name]) for name in own if own[name].ndim > 1)
 
 
+@pytest.mark.parametrize("name", ["feature_matching", "distillation", "ewc"])
+def test_a_run_can_stay_near_its_source_and_its_control_has_none(
+    name: str, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    def layer(run: Path) -> torch.Tensor:
+        return load_model(run).encoder.layers[1].expand.weight.detach()
+
+    def trained(run: Path, *more: str) -> Path:
+        assert main(train_words(recordings, run, "--policy", "late", "--set", "train.epochs=2", *more)) == 0
+        return run
+
+    free = trained(tmp_path / "free")
+    capsys.readouterr()
+    held = trained(tmp_path / "held", "--set", f"train.regularizers.{name}=100", "--control")
+    printed = capsys.readouterr().out
+    source = load_encoder(weights=recordings / "encoder").layers[1].expand.weight
+    assert (layer(held) - layer(free)).abs().max() > 0 and (layer(held) - source).abs().max() > 0
+
+    settings, control = (
+        yaml.safe_load((run / "config.yaml").read_text("utf-8")) for run in (held, held / "control")
+    )
+    assert settings["training"]["regularizers"] == {name: 100}
+    assert control["training"]["regularizers"] == {}
+    note = f"note: policy scratch: {name} is left out, as there is no source to stay near"
+    assert note not in printed  # the control is a run of its own, with its own notes
+    words = train_words(recordings, tmp_path / "scratch", "--policy", "scratch")
+    assert main([*words, "--set", f"train.regularizers.{name}=100"]) == 0
+    assert note in capsys.readouterr().out
+
+
 def test_a_transfer_that_gains_nothing_is_warned_of():
     assert gain_note("a", 0.1, 0.3) == "a: misses on dev 10.0 %, from scratch 30.0 %"
     assert "WARNING: transfer gained nothing here" in gain_note("a", 0.3, 0.3)
@@ -379,6 +492,48 @@ def test_sources_without_anything_to_train_on_are_named(
     )
 
 
+def test_which_negatives_are_transcribed_and_how_they_are_said(tmp_path: Path):
+    rows = [
+        {"phones": "K AE1 T", "text": "never read", "split": "train"},
+        {"text": "Fish!", "split": "train"},
+        {"text": "...", "split": "train"},
+        {"split": "train"},
+        {"text": "Fish!", "split": "dev"},
+        {"text": "Fish!", "split": "train", "duration_s": 21.0},
+    ]
+    rows = [{"path": f"{number}.wav", "duration_s": 1.0, **row} for number, row in enumerate(rows)]
+    found = transcribed_speech(write_manifest(tmp_path / "n.jsonl", rows), "en")
+    assert [(entry.path.name, entry.phones) for entry in found] == [
+        ("0.wav", "K AE1 T"),
+        ("1.wav", "F IH SH"),
+    ]
+    none = write_manifest(tmp_path / "none.jsonl", rows[3:4])
+    assert transcribed_speech(none, "no such language, which nothing asks for") == []
+
+
+def test_phones_are_learnt_beside_the_keyword_from_negatives_that_are_transcribed(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    speech = sorted((recordings / "speech").iterdir())
+    wish = ("--policy", "late", "--set", "train.regularizers.phones=0.3", "--set", "train.balance=gradnorm")
+    assert main(train_words(recordings, tmp_path / "refused", *wish)) == 2
+    assert "regularizers.phones: learns from transcribed speech, and no training negative has `phones`" in (
+        capsys.readouterr().err
+    )
+    fitted = []
+    monkeypatch.setattr(loop, "fit", lambda *given: fitted.append(given[2]) or fit(*given))
+    rows = [{"path": path, "phones": "AA B" if index % 2 else None} for index, path in enumerate(speech)]
+    told = write_manifest(tmp_path / "told.jsonl", rows)
+    run = tmp_path / "run"
+    assert main(train_words(recordings, run, *wish, negatives=told)) == 0
+    store = fitted[0].transcribed
+    assert 2 <= len(store) <= 3 and {entry.phones for entry in store.utterances} == {"AA B"}
+    training = yaml.safe_load((run / "config.yaml").read_text("utf-8"))["training"]
+    assert training["regularizers"] == {"phones": 0.3} and training["balance"] == "gradnorm"
+    weights = read_weights(run / "weights.safetensors")
+    assert not any("phones" in name or "multipliers" in name for name in weights)
+
+
 def test_synthetic_voices_say_the_keyword_other_speech_and_words_that_sound_like_it(
     recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
@@ -416,7 +571,133 @@ def test_synthetic_voices_say_the_keyword_other_speech_and_words_that_sound_like
     assert "note: tone: trained without synthetic voices: they need Flite, for English" in shown
 
 
-@pytest.mark.parametrize(("wanted", "num_recordings", "count"), [(None, 24, 200), (None, 25, 0), (7, 99, 7)])
+def of_voice_variant(entry: Recording) -> str:
+    """Return who speaks, without accent, speed and pitch; or Flite's voice."""
+    return (entry.speaker or "").partition("+")[2].rsplit("-s", 1)[0] or entry.speaker or ""
+
+
+def test_without_recordings_synthetic_voices_alone_are_trained_on_and_others_held_out(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    fitted = []
+    monkeypatch.setattr(loop, "fit", lambda *given: fitted.append(given[2]) or fit(*given))
+    monkeypatch.setattr(cli_recordings, "SYNTHETIC_HELD_OUT", 3)
+    monkeypatch.setattr(flite, "flite_voices", lambda: espeak.voices(3, seed=5, split="train"))
+    run = tmp_path / "run"
+    words = train_words(
+        recordings, run, "--policy", "auto", "--synthetic", "4", keywords=("tone", "other"), positives=None
+    )
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert "note: other: no recordings, so 4 synthetic ones take their place, by eSpeak NG's and Fli" in shown
+    assert "is that of held-out synthetic voices and too low" in shown
+    assert "note: policy head: no recordings are fewer than 10" in shown
+    assert "% of the held-out synthetic recordings there" in shown
+
+    (data,) = fitted
+    assert data.labels == [0] * 4 + [1] * 4 and len(data.positives) == 8
+    assert data.dev_labels == [0] * 3 + [1] * 3 and len(data.dev_positives) == 6 and data.held_out
+    assert len(data.synthetic.keywords) == 0 and len(data.synthetic.speech) == 24
+    batches = KeywordBatches(
+        data.positives, data.labels, data.negatives, BatchConfig(window_s=0.5), num_keywords=2,
+        hop_samples=640, synthetic=data.synthetic,
+    )  # fmt: skip
+    longest = max(stop - start for start, stop in map(active_span, map(data.positives.waveform, range(8))))
+    assert batches.window_samples > longest and batches.words.spans  # so that parts of words are negatives
+    assert batches.batch(0).targets.sum(0).tolist() == [6, 6]
+
+    made = manifests.read(run / "data" / "synthetic.jsonl")
+    of_split = {
+        split: {of_voice_variant(entry) for entry in made if entry.split == split}
+        for split in ("train", "dev")
+    }
+    assert len(made) == 8 + 6 + 24 and not of_split["train"] & of_split["dev"]
+    assert [entry.label for entry in made if entry.split == "dev"] == ["tone"] * 3 + ["other"] * 3
+    metrics, origin = read_json(run / "metrics.json"), read_json(run / "provenance.json")
+    assert (metrics["recordings"], metrics["synthetic_recordings"], metrics["policy"]) == (0, 4, "head")
+    assert set(origin["manifests"]) == {"negatives.jsonl", "synthetic.jsonl"}
+    assert not (run / "data" / "positives.jsonl").exists()
+
+
+@pytest.fixture
+def few_voices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two held-out recordings of a keyword, and no Flite."""
+    monkeypatch.setattr(cli_recordings, "SYNTHETIC_HELD_OUT", 2)
+    monkeypatch.setattr(flite, "flite_voices", list)
+
+
+@pytest.mark.usefixtures("few_voices")
+def test_a_stopped_run_without_recordings_goes_on(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object, **__: object) -> None:
+        raise OSError("no space left")
+
+    run = tmp_path / "run"
+    words = train_words(recordings, run, "--synthetic", "3", positives=None)
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "save_model", full)
+        assert main(words) == 2
+    assert (run / "checkpoints" / "last.ckpt").exists() and not (run / "metrics.json").exists()
+    capsys.readouterr()
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert "by eSpeak NG's voices alone (`apt install flite` adds better ones)" in shown
+    assert "note: this run was stopped before and went on from its last checkpoint" in shown
+    assert main(words) == 0
+    again = capsys.readouterr().out
+    assert "this run was finished before" in again and "% of the held-out synthetic recordings" in again
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("few_voices")
+def test_a_run_without_recordings_is_exported_and_evaluated(recordings: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    assert main(train_words(recordings, run, "--synthetic", "3", positives=None)) == 0
+    assert main(["export", str(run)]) == 0
+    assert Detector(run / "model.onnx").thresholds == pytest.approx(load_operating_point(run).thresholds)
+    positives, negatives = (str(recordings / name) for name in ("tone", "speech"))
+    assert main(["eval", str(run), "--positives", positives, "--negatives", negatives]) == 0
+
+
+def test_a_folder_of_recordings_given_as_speech_is_another_run(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    claimed = []
+
+    def claim(output: Path, identity: str, overwrite: bool) -> None:
+        claimed.append(identity)
+        raise ConfigError("enough")
+
+    monkeypatch.setattr(train, "claim_folder", claim)
+    tone, speech = recordings / "tone", recordings / "speech"
+    for positives, negatives, noises in (
+        ([tone], [speech], []),
+        ([], [tone, speech], []),
+        ([], [tone], [speech]),
+    ):
+        with pytest.raises(ConfigError, match="enough"):
+            train.train(["tone"], positives, negatives, tmp_path / "run", noise=noises)
+    assert len(set(claimed)) == 3
+
+
+def test_without_recordings_something_must_say_the_keyword(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run = tmp_path / "run"
+    assert main(train_words(recordings, run, positives=None)) == 2
+    assert "got --synthetic 0 and no --positives: nothing would say the keyword; give recordings of it" in (
+        capsys.readouterr().err
+    )
+    assert not run.exists()
+    words = train_words(recordings, run, "--synthetic", "2", "--language", "xx", positives=None)
+    assert main(words) == 2 and "language 'xx' is unknown to eSpeak NG" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("wanted", "num_recordings", "count"),
+    [(None, 0, 600), (None, 1, 200), (None, 24, 200), (None, 25, 0), (7, 99, 7), (7, 0, 7)],
+)
 def test_few_recordings_get_synthetic_ones_beside_them(
     wanted: int | None, num_recordings: int, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -435,8 +716,9 @@ def test_few_recordings_get_synthetic_ones_beside_them(
     spoken = synthesize(
         ["tone"], Synthesis(wanted), tmp_path, num_recordings=num_recordings, seed=0, num_workers=1
     )
-    assert asked == ([("tone", count, 3 * count)] if count else [])
-    assert len(spoken.keywords) == bool(count) and not spoken.notes
+    assert asked[:1] == ([("tone", count, 3 * count)] if count else [])
+    assert asked[1:] == ([] if num_recordings else [("tone", 60, 0)])
+    assert len(spoken.keywords) == bool(count) and len(spoken.notes) == (num_recordings == 0)
 
 
 def test_which_recordings_are_of_the_keyword():

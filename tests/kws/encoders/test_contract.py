@@ -252,7 +252,7 @@ def test_trains_every_weight_it_keeps(name: str):
 def test_a_policy_holds_the_stem_and_layers_of_a_borrowed_encoder():
     encoder = truncate(tiny_encoder("hubert_base"), 3)
     model = WakeWordModel(encoder, build_head("linear", encoder.info.dimension, 1), ["computer"])
-    groups = apply_policy(model, TransferConfig(policy="early", num_layers=1))
+    _, groups = apply_policy(model, TransferConfig(policy="early", num_layers=1))
     assert [group.name for group in groups] == ["head", "stem", "layer 1"]
     still = {key for key, parameter in model.named_parameters() if not parameter.requires_grad}
     above = ("encoder.layers.1", "encoder.layers.2")

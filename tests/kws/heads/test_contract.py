@@ -8,17 +8,17 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from kws.errors import ConfigError
-from kws.heads import Head, available_heads, build_head
+from kws.heads import COLUMNS, Head, available_heads, build_head
 from kws.heads.attention import AttentionHead
 from kws.structs import StreamState
 from tests.tolerances import CPU_REFACTOR, PADDED, STREAMING
 
 DIMENSION, KEYWORDS, FRAMES = 12, 3, 120
-HEADS = available_heads()
+HEADS = [*available_heads(), COLUMNS]
 
 
 def make_head(name: str) -> Head:
-    head = build_head(name, DIMENSION, KEYWORDS).eval()
+    head = build_head(name, DIMENSION, KEYWORDS, columns=(1, KEYWORDS - 1)).eval()
     for parameter in head.parameters():  # biases and position weights too, so that none is hidden by its zero
         parameter.data += 0.1 * torch.randn_like(parameter)
     return head
@@ -129,5 +129,7 @@ def test_attention_looks_at_no_frame_before_the_start():
 
 
 def test_an_unknown_head_names_those_that_are_there():
-    with pytest.raises(ConfigError, match="head: got 'transformer', allowed: attention, conv, gru, linear"):
+    with pytest.raises(
+        ConfigError, match="head: got 'transformer', allowed: attention, conv, cross_stitch, gru, linear"
+    ):
         build_head("transformer", DIMENSION, 1)

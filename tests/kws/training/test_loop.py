@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,8 +15,10 @@ from kws.data import AudioStore, Augment, BatchConfig
 from kws.errors import ConfigError
 from kws.evaluation.thresholds import DevScores
 from kws.model import WakeWordModel
-from kws.training.loop import TrainConfig, TrainingData, fit, read_dev
+from kws.regularizers import build_regularizer
+from kws.training.loop import KeywordTask, TrainConfig, TrainingData, fit, read_dev, seed_everything
 from kws.transfer import TransferConfig
+from tests.support.steps import recogniser_of, resources_of, step_of
 from tests.support.training import noise, spoken, tiny_model, tone, write_utterances
 
 CONFIG = TrainConfig(
@@ -76,26 +80,138 @@ def test_learns_to_tell_a_tone_from_noise(data: TrainingData, tmp_path: Path):
     after = read_dev(model, data)
     assert after.loss() < 0.3 * before.loss()
     assert min(clip.max() for clip in after.positives) > 2 * after.negatives.max()
-    assert outcome == {"epochs": 4, "resumed": False, "early_stop": False}
+    moving = ["head", "stem", "layer 1", "layer 2", "layer 3"]
+    assert outcome == {"epochs": 4, "resumed": False, "early_stop": False, "moving": moving}
     assert not model.training
     assert (tmp_path / "log" / "metrics.csv").read_text("utf-8").count("\n") >= 5
     assert list((tmp_path / "tensorboard").iterdir())
 
 
-def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(data: TrainingData, tmp_path: Path):
-    whole, stopped = tiny_model(), tiny_model()
-    fit(whole, CONFIG, data, tmp_path / "whole", no_change)
+@pytest.mark.parametrize(
+    "transfer",
+    [
+        CONFIG.transfer,
+        TransferConfig("gradual", thaw=0.8),  # parts open before and after it is stopped
+        TransferConfig("gradual", direction="up", thaw=0.8),
+        TransferConfig("surgical", num_layers=2),
+        TransferConfig("adapters", adapter_rank=2),
+    ],
+    ids=lambda transfer: f"{transfer.policy} {transfer.direction}",
+)
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(
+    data: TrainingData, tmp_path: Path, transfer: TransferConfig
+):
+    config, whole, stopped = replace(CONFIG, transfer=transfer), tiny_model(), tiny_model()
+    first = fit(whole, config, data, tmp_path / "whole", no_change)
+    torch.manual_seed(20)
     with pytest.raises(RuntimeError, match="the power went out"):
-        fit(stopped, CONFIG, data, tmp_path / "stopped", cut_at(5))  # in the middle of the second round
+        fit(stopped, config, data, tmp_path / "stopped", cut_at(5))  # in the middle of the second round
     assert not same(weights(stopped), weights(whole))
     resumed = tiny_model(seed=9)  # its random start must not matter
-    outcome = fit(resumed, CONFIG, data, tmp_path / "stopped", no_change)
-    assert outcome == {"epochs": 3, "resumed": True, "early_stop": False}
+    outcome = fit(resumed, config, data, tmp_path / "stopped", no_change)
+    assert outcome == {**first, "resumed": True} and outcome["epochs"] == 3
+    assert weights(whole).keys() == weights(tiny_model()).keys()
     assert same(weights(resumed), weights(whole))
     assert {path.name for path in (tmp_path / "stopped" / "log").iterdir()} >= {
         "metrics-1.csv",
         "metrics.csv",
     }
+
+
+@pytest.fixture(scope="module")
+def free(data: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> WakeWordModel:
+    """Two rounds with the keyword loss alone."""
+    model = tiny_model()
+    fit(model, replace(CONFIG, epochs=2), data, tmp_path_factory.mktemp("free"), no_change)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("name", "weight"), [("l2_sp", 1.0), ("feature_matching", 10.0), ("distillation", 100.0), ("ewc", 1e4)]
+)
+def test_a_term_beside_the_loss_holds_the_model_back_and_a_resumed_run_knows_its_source(
+    data: TrainingData, free: WakeWordModel, tmp_path: Path, name: str, weight: float
+):
+    start, config = tiny_model().eval(), replace(CONFIG, epochs=2, regularizers={name: weight})
+    term = build_regularizer(name, start, resources_of(start))
+
+    def distance(model: WakeWordModel) -> float:
+        return term(model, step_of(model)).item()
+
+    def train(model: WakeWordModel, folder: str, augment: Augment = no_change) -> WakeWordModel:
+        fit(model, config, data, tmp_path / folder, augment, recogniser_of(model))
+        return model
+
+    held, stopped, resumed = tiny_model(), tiny_model(), tiny_model(seed=9)
+    train(held, "held")
+    assert distance(held) < 0.5 * distance(free)
+    with pytest.raises(RuntimeError, match="the power went out"):
+        train(stopped, "stopped", cut_at(5))
+    train(resumed, "stopped")
+    assert same(weights(resumed), weights(held))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"loss": "focal", "loss_options": {"gamma": 1}},
+        {"regularizers": {"phones": 0.5}},
+        {"regularizers": {"phones": 0.5}, "balance": "uncertainty"},
+        {"regularizers": {"phones": 0.5}, "balance": "gradnorm", "balance_options": {"rate": 0.1}},
+    ],
+    ids=["focal", "phones", "uncertainty", "gradnorm"],
+)
+def test_a_choice_changes_the_weights_and_a_resumed_run_goes_on_with_its_state(
+    changes: dict, data: TrainingData, tmp_path: Path
+):
+    short = replace(CONFIG, epochs=2, steps_per_epoch=2)
+    config, data = replace(short, **changes), replace(data, transcribed=transcribed(data))
+    before = replace(config, balance="fixed", balance_options={}) if "balance" in changes else short
+    plain, whole, stopped, resumed = tiny_model(), tiny_model(), tiny_model(), tiny_model(seed=9)
+    for model, settings in ((plain, before), (whole, config)):
+        seed_everything(0)  # a new phone output is drawn
+        fit(model, settings, data, tmp_path / ("whole" if model is whole else "plain"), no_change)
+    assert not same(weights(plain), weights(whole))
+    seed_everything(0)
+    with pytest.raises(RuntimeError, match="the power went out"):
+        fit(stopped, config, data, tmp_path / "stopped", cut_at(3))
+    fit(resumed, config, data, tmp_path / "stopped", no_change)
+    assert same(weights(resumed), weights(whole))
+    states = [
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for name in ("whole", "stopped")
+    ]
+    assert same(*states), "phone output, log-variances and multipliers too"
+
+
+def transcribed(data: TrainingData) -> AudioStore:
+    """Take tones and noise for transcribed speech."""
+    store = AudioStore(data.positives.utterances, None, 1)
+    store.utterances = [replace(utterance, phones="AA B") for utterance in store.utterances]
+    return store
+
+
+def test_phones_are_learnt_beside_the_keyword(data: TrainingData, tmp_path: Path):
+    config = replace(CONFIG, regularizers={"phones": 1.0}, epochs=4, steps_per_epoch=10)
+    before = read_dev(tiny_model(), data)
+    model = tiny_model()
+    fit(model, config, replace(data, transcribed=transcribed(data)), tmp_path, no_change)
+    assert read_dev(model, data).loss() < 0.5 * before.loss()
+    rows = list(csv.DictReader((tmp_path / "log" / "metrics.csv").open(encoding="utf-8")))
+    costs = [float(row["phones"]) for row in rows if row["phones"]]
+    assert costs[-1] < 0.5 * costs[0]
+
+
+def test_a_term_that_needs_transcripts_is_refused_without_any(data: TrainingData, tmp_path: Path):
+    config = replace(CONFIG, regularizers={"phones": 1.0})
+    with pytest.raises(ConfigError, match="regularizers.phones: learns from transcribed speech"):
+        fit(tiny_model(), config, data, tmp_path)
+
+
+def test_gradnorm_under_a_policy_that_moves_no_borrowed_layer_is_refused(data: TrainingData, tmp_path: Path):
+    config = replace(CONFIG, transfer=TransferConfig("head"), regularizers={"l2_sp": 1.0}, balance="gradnorm")
+    with pytest.raises(ConfigError, match="train.balance gradnorm: no borrowed layer moves"):
+        fit(tiny_model(), config, data, tmp_path)
 
 
 def test_a_run_that_was_stopped_after_training_is_not_trained_further(data: TrainingData, tmp_path: Path):
@@ -135,6 +251,83 @@ def test_frozen_layers_are_bit_identical_after_training(data: TrainingData, tmp_
         assert torch.equal(tensor, before[name]) is not moves, name
 
 
+def recorded(
+    model: WakeWordModel, config: TrainConfig, data: TrainingData, output: Path, patch: pytest.MonkeyPatch
+) -> list[tuple[dict[str, torch.Tensor], dict[str, float]]]:
+    """Train and return, after each step, weights and the steps that AdamW has made of each parameter."""
+    steps: list[tuple[dict[str, torch.Tensor], dict[str, float]]] = []
+
+    def after_step(task: KeywordTask, *_: object) -> None:
+        state = task.optimizers().optimizer.state
+        counts = {name: float(state[p]["step"]) for name, p in model.named_parameters() if p in state}
+        steps.append((weights(model), counts))
+
+    patch.setattr(KeywordTask, "on_train_batch_end", after_step)
+    fit(model, config, data, output, no_change)
+    return steps
+
+
+@pytest.mark.parametrize("direction", ["down", "up"])
+def test_a_part_is_frozen_until_it_opens_and_starts_gently_without_old_moments(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, direction: Literal["down", "up"]
+):
+    order = ["encoder.stem.", *(f"encoder.layers.{number}." for number in range(3))]
+    opens = dict(zip(order if direction == "up" else order[::-1], (2, 4, 6, 8), strict=True))
+    transfer = TransferConfig("gradual", direction=direction, thaw=0.6)  # 12 steps: 1.8, 3.6, 5.4, 7.2
+    config = replace(CONFIG, transfer=transfer, steps_per_epoch=4, warmup=0.25, weight_decay=0.0)
+    start = weights(tiny_model())
+    steps = recorded(tiny_model(), config, data, tmp_path / "gradual", monkeypatch)
+    assert len(steps) == 12
+    for number, (found, counts) in enumerate(steps):
+        before = steps[number - 1][0] if number else start
+        for name in found:
+            opening = next((step for part, step in opens.items() if name.startswith(part)), 0)
+            waits = number < opening or "frontend" in name
+            assert torch.equal(found[name], start[name]) is waits, (number, name)
+            assert torch.equal(found[name], before[name]) is waits, (number, name)
+            assert counts.get(name, 0.0) == (0 if waits else number + 1 - opening)
+
+    # AdamW's first step is as long as its rate; of 12 steps the rate rises over 3 from where a part opens
+    first = next(part for part, step in opens.items() if step == 2)
+    moved = max(float((steps[2][0][n] - start[n]).abs().max()) for n in start if n.startswith(first))
+    assert moved == pytest.approx(0.01 * 1.0 * 0.3 * (2 + 1 - 1.8) / 3, rel=1e-3)
+
+    alone = recorded(
+        tiny_model(), replace(config, transfer=TransferConfig("head")), data, tmp_path / "head", monkeypatch
+    )
+    for number in (0, 1):  # before any part opens it is the policy `head`, clipping of gradients included
+        assert same(steps[number][0], alone[number][0])
+    assert not same(steps[2][0], alone[2][0])
+
+
+def test_a_run_that_stops_early_says_only_what_it_moved(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    losses = iter([0.5, 0.7, 0.9])
+    monkeypatch.setattr(DevScores, "loss", lambda self: next(losses))
+    transfer = TransferConfig("gradual", thaw=0.8)  # 8 steps, of which 3 are made: from 1.6, 3.2, 4.8, 6.4 on
+    config = replace(CONFIG, transfer=transfer, epochs=8, steps_per_epoch=1, patience=2)
+    assert fit(tiny_model(), config, data, tmp_path)["moving"] == ["head", "layer 3"]
+
+
+def test_surgical_moves_the_parts_that_the_data_pull_at_most_and_keeps_to_them(
+    data: TrainingData, tmp_path: Path
+):
+    model, names = tiny_model(), ["stem", "layer 1", "layer 2", "layer 3"]
+    start, config = weights(model), replace(CONFIG, transfer=TransferConfig("surgical", num_layers=2))
+    moving = fit(model, config, data, tmp_path / "one", no_change)["moving"]
+    told = torch.load(tmp_path / "one" / "checkpoints" / "last.ckpt", weights_only=True)["signals"]
+    largest = sorted(names, key=lambda name: told[names.index(name)])[2:]
+    assert moving == ["head", *sorted(largest, key=names.index)]
+    modules = {"stem": "encoder.stem.", **{f"layer {n}": f"encoder.layers.{n - 1}." for n in (1, 2, 3)}}
+    for name, tensor in weights(model).items():
+        for part, prefix in modules.items():
+            if name.startswith(prefix):
+                assert torch.equal(tensor, start[name]) is (part not in moving), name
+    other = fit(tiny_model(seed=9), config, data, tmp_path / "other", no_change)["moving"]
+    assert other != moving  # so the run that goes on in the test above has kept what it was told
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(data: TrainingData, tmp_path: Path):
     def broken(waveform: np.ndarray, item_id: str, seed: int, epoch: int) -> np.ndarray:
         return np.full_like(waveform, np.nan) if epoch == 2 else waveform
@@ -150,11 +343,8 @@ def test_stops_early_and_takes_the_best_round_with_held_out_recordings_only(
     monkeypatch.setattr(DevScores, "loss", lambda self: next(losses))
     config = replace(CONFIG, epochs=4, steps_per_epoch=1, patience=2)
     model = tiny_model()
-    assert fit(model, config, data, tmp_path / "held_out") == {
-        "epochs": 3,
-        "resumed": False,
-        "early_stop": True,
-    }
+    outcome = fit(model, config, data, tmp_path / "held_out")
+    assert (outcome["epochs"], outcome["resumed"], outcome["early_stop"]) == (3, False, True)
     for name, expected in (("best", True), ("last", False)):
         stored = torch.load(tmp_path / "held_out" / "checkpoints" / f"{name}.ckpt", weights_only=True)
         found = {key.removeprefix("model."): tensor for key, tensor in stored["state_dict"].items()}

@@ -274,7 +274,7 @@ def test_teachers_that_cannot_be_are_refused(values: dict, message: str):
 
 
 def test_recipes_whose_teacher_does_not_fit_are_refused(recipe: PretrainConfig):
-    with pytest.raises(ConfigError, match="an `unlabelled` source needs a `teacher`"):
+    with pytest.raises(ConfigError, match="an `unlabelled` source needs a `teacher` or `consistency`"):
         replace(recipe, teacher=None)
     with pytest.raises(ConfigError, match="teacher.layer: got 3, allowed: 1 to 2"):
         replace(recipe, teacher=TeacherConfig("embedded", layer=3))

@@ -1,0 +1,52 @@
+"""A training step of a tiny model, as losses and regularisers see it."""
+
+from __future__ import annotations
+
+import torch
+
+from kws.encoders.ctc import PhoneRecogniser
+from kws.encoders.sources.embedded import EmbeddedEncoder
+from kws.model import WakeWordModel
+from kws.regularizers import Resources, Step
+from kws.structs import Batch, Transcribed
+from tests.support.training import TINY
+
+
+def batch_of(rows: int = 4, samples: int = 12_800, keywords: int = 1, seed: int = 0) -> Batch:
+    """Return noise; keyword 0 in every second row, from the middle to the end, and two transcribed rows."""
+    generator = torch.Generator().manual_seed(seed)
+    targets = torch.zeros(rows, keywords)
+    targets[::2, 0] = 1.0
+    frames = samples // 640
+    return Batch(
+        0.1 * torch.randn(rows, samples, generator=generator),
+        torch.full((rows,), samples),
+        targets,
+        torch.full((rows,), frames // 2),
+        torch.full((rows,), frames - 1),
+        Transcribed(
+            0.1 * torch.randn(2, 12_800, generator=generator),
+            torch.tensor([12_800, 9_600]),
+            torch.tensor([3, 1, 4, 1, 5]),
+            torch.tensor([3, 2]),
+        ),
+    )
+
+
+def step_of(model: WakeWordModel, batch: Batch | None = None, progress: float = 0.5) -> Step:
+    """Return what one forward pass of a model gives."""
+    batch = batch or batch_of(keywords=len(model.keywords))
+    logits, features, frames = model.walk(batch.waveform, batch.lengths)
+    return Step(batch, features, frames, logits, progress)
+
+
+def recogniser_of(model: WakeWordModel, seed: int = 3) -> PhoneRecogniser:
+    """Return a recogniser of :data:`TINY` whose first layers are the model's; global random state is kept."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return PhoneRecogniser(EmbeddedEncoder(TINY), 1).with_first_layers(model.encoder).eval()
+
+
+def resources_of(model: WakeWordModel) -> Resources:
+    """Return what any regulariser may ask for."""
+    return Resources(lambda step: batch_of(keywords=len(model.keywords), seed=step), recogniser_of(model))
