@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
-from safetensors import safe_open
+import yaml
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from kws.checkpoint import load_model
+from kws.config import read_yaml
 from kws.encoders.blocks.attention import AttentionBlock
 from kws.encoders.blocks.base import ResidualBlock
 from kws.encoders.blocks.gated import GatedBlock
@@ -17,10 +22,17 @@ from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
 from kws.encoders.sources.embedded_weights import ASSETS, load_recogniser
 from kws.errors import ConfigError
 from kws.weights import WEIGHTS
-from tests.support.encoders import TINY_BLOCKS, TINY_EMBEDDED, tiny_encoder
+from tests.support.encoders import TINY_BLOCKS, TINY_EMBEDDED, tiny_encoder, voice
+from tests.support.runs import write_run
 from tests.tolerances import CPU_REFACTOR, STREAMING
 
 FEATURES, FRAMES = 12, 40
+PARTS = [
+    f"{part}.{kind}"
+    for part in ("depthwise.conv", "norm", "expand", "project")
+    for kind in ("weight", "bias")
+]
+"""Tensors of a separable block."""
 
 
 def make(kind: str, lookahead: int = 0) -> ResidualBlock:
@@ -189,16 +201,42 @@ def test_shapes_that_cannot_be_are_refused(values: dict[str, object], message: s
 
 
 def test_what_ships_is_as_it_was():
-    encoder = load_recogniser().encoder
-    assert {type(layer) for layer in encoder.layers} == {SeparableBlock}
-    with safe_open(ASSETS / WEIGHTS, framework="pt") as stored:
-        names = {name for name in stored.keys() if name.startswith("encoder.layers.9.")}  # noqa: SIM118
-    parts = ("depthwise.conv", "norm", "expand", "project")
-    assert names == {f"encoder.layers.9.{part}.{kind}" for part in parts for kind in ("weight", "bias")}
+    encoder, stored = load_recogniser().encoder, load_file(ASSETS / WEIGHTS)
+    kept = {f"encoder.{name}": tensor for name, tensor in encoder.state_dict().items()}
+    assert kept.keys() == {name for name in stored if name.startswith("encoder.")}
+    assert all(torch.equal(tensor, stored[name]) for name, tensor in kept.items())
     shapes = [tuple(tensor.shape) for tensor in encoder.initial_state(1)]
     assert shapes == [(1, 240), (1, 2, 64), (1, 2, 192), *[(1, 8, 192)] * 10]
     # 3 and 2 * 3 frames of 10 ms of the stem, 8 of 40 ms per block, and a window of 25 ms
     assert encoder.info.receptive_field_samples == (9 + 10 * 8 * 4) * 160 + 400
+    # the blocks, the first four of which wait a frame, written out
+    features = torch.randn(1, 80, 64)
+    expected, _ = encoder.stem(features, encoder.stem.initial_state(1))
+    for number in range(10):
+        weights = {name: stored[f"encoder.layers.{number}.{name}"].float() for name in PARTS}
+        padded = nn.functional.pad(expected, (0, 0, 8, 0))
+        kernel, bias = weights["depthwise.conv.weight"], weights["depthwise.conv.bias"]
+        mixed = nn.functional.conv1d(padded.transpose(1, 2), kernel, bias, groups=192).transpose(1, 2)
+        normed = nn.functional.layer_norm(mixed, (192,), weights["norm.weight"], weights["norm.bias"])
+        inner = nn.functional.linear(normed, weights["expand.weight"], weights["expand.bias"]).relu()
+        waited = padded[:, 7:-1] if number < 4 else expected
+        expected = waited + nn.functional.linear(inner, weights["project.weight"], weights["project.bias"])
+    found, _ = encoder.encode(features, encoder.initial_state(1)[1:])
+    assert_close(found, expected, rtol=0, atol=CPU_REFACTOR)
+
+
+def test_a_checkpoint_that_is_older_than_the_kinds_of_blocks_scores_as_it_did(tmp_path: Path):
+    run = write_run(tmp_path / "run")
+    waveform = voice(16_000)[None]
+    expected = load_model(run).scores(waveform)
+    values = read_yaml(run / "config.yaml")
+    shape = values["encoder_shape"]
+    newer = [key for key in shape if key.startswith(("block", "squeeze", "attention", "stem"))]
+    assert len(newer) == 6
+    for key in newer:
+        del shape[key]
+    (run / "config.yaml").write_text(yaml.safe_dump(values), "utf-8")
+    assert torch.equal(load_model(run).scores(waveform), expected)
 
 
 @pytest.mark.parametrize("block", TINY_BLOCKS)
