@@ -183,28 +183,28 @@ def default_detector(path: Path) -> Path:
 
 
 def cpu_ms_per_push(
-    models: Sequence[str | Path], seconds: float = 4.0, rounds: int = 20, threads: int = 1
+    contenders: Sequence[Contender], seconds: float = 4.0, rounds: int = 20, threads: int = 1
 ) -> list[list[float]]:
-    """Time small differences between exported models: processor time of a push of 80 ms, in milliseconds.
+    """Time small differences: processor time of a push of 80 ms, in milliseconds.
 
-    Every round opens each file anew and starts with the next one. Where its weights come to lie in memory
-    makes a model some percent faster or slower for as long as it is open: the same file twice, opened once
-    each, differed by 7 %.
+    Every round opens each contender anew and starts with the next one. Where its weights come to lie in
+    memory makes a model some percent faster or slower for as long as it is open: the same file twice, opened
+    once each, differed by 7 %.
 
     Args:
-        models: exported files.
-        seconds: audio per round and model.
+        contenders: what is timed.
+        seconds: audio per round and contender.
         rounds: how often each is timed.
         threads: of onnxruntime.
     Returns:
-        For each model its times, in the order of the rounds; their ratio within a round is what carries over
-        to another machine.
+        For each contender its times, in the order of the rounds; their ratio within a round is what carries
+        over to another machine.
     """
     chunks = _chunks(seconds)
-    found: list[list[float]] = [[] for _ in models]
+    found: list[list[float]] = [[] for _ in contenders]
     for number in range(rounds):
-        for index in np.roll(range(len(models)), -number):
-            push = Detector(models[index], num_threads=threads).process
+        for index in np.roll(range(len(contenders)), -number):
+            push = contenders[index].open(threads)
             for chunk in chunks[:WARM_UP_PUSHES]:
                 push(chunk)
             cpu_s, _ = _time_pushes(push, chunks)

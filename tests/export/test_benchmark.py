@@ -147,9 +147,9 @@ def test_small_differences_are_timed_on_files_opened_anew_each_round(monkeypatch
     opened = []
 
     class Busy:
-        def __init__(self, path: str, num_threads: int) -> None:
-            opened.append((path, num_threads))
-            self.seconds = {"fast": 0.001, "slow": 0.003}[path]
+        def __init__(self, path: Path, num_threads: int) -> None:
+            opened.append((path.name, num_threads))
+            self.seconds = {"fast": 0.001, "slow": 0.003}[path.name]
 
         def process(self, chunk: np.ndarray) -> None:
             end = time.process_time() + self.seconds
@@ -157,7 +157,8 @@ def test_small_differences_are_timed_on_files_opened_anew_each_round(monkeypatch
                 pass
 
     monkeypatch.setattr(benchmark, "Detector", Busy)
-    fast, slow = benchmark.cpu_ms_per_push(["fast", "slow"], seconds=0.8, rounds=3)
+    contenders = [benchmark.Contender("kws", Path(name)) for name in ("fast", "slow")]
+    fast, slow = benchmark.cpu_ms_per_push(contenders, seconds=0.8, rounds=3)
     assert opened == [(name, 1) for name in ("fast", "slow", "slow", "fast", "fast", "slow")]
     assert [len(fast), len(slow)] == [3, 3]
     assert all(1 <= time_ms < 2 for time_ms in fast) and all(3 <= time_ms < 4 for time_ms in slow)
