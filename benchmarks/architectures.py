@@ -46,7 +46,7 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     "attention": (
         "attention, every fourth",
         {
-            "encoder": {"block": "attention", "block_every": 4, "dimension": 184, "num_layers": 8},
+            "encoder": {"block": "attention", "block_every": 4, "dimension": 176, "num_layers": 8},
             "middle": 4,
         },
     ),
@@ -154,7 +154,7 @@ def options() -> argparse.ArgumentParser:
     """Return the parser."""
     arguments = parser(__doc__, steps=3000)
     arguments.add_argument("--cost", action="store_true", help="only time the shapes")
-    arguments.add_argument("--rounds", type=int, default=20, help="of timing (default: %(default)s)")
+    arguments.add_argument("--rounds", type=int, default=50, help="of timing (default: %(default)s)")
     arguments.add_argument(
         "--openwakeword", type=Path, help="with --cost: folder of openWakeWord's files, timed beside"
     )

@@ -183,7 +183,7 @@ def default_detector(path: Path) -> Path:
 
 
 def cpu_ms_per_push(
-    contenders: Sequence[Contender], seconds: float = 4.0, rounds: int = 20, threads: int = 1
+    contenders: Sequence[Contender], seconds: float = 2.0, rounds: int = 50, threads: int = 1
 ) -> list[list[float]]:
     """Time small differences: processor time of a push of 80 ms, in milliseconds.
 

@@ -37,7 +37,7 @@ def rows_of(results: Path, kind: str) -> list[dict[str, Any]]:
 def test_every_shape_is_as_small_as_allowed_and_hears_as_far_ahead_as_what_ships(name: str):
     shipped = load_recogniser().encoder
     encoder = EmbeddedEncoder(encoder_config(name))
-    assert 0.75 * num_parameters(shipped) < num_parameters(encoder) <= 2_000_000
+    assert num_parameters(encoder) <= 2_000_000
     assert encoder.info.lookahead_samples == shipped.info.lookahead_samples == 0.16 * 16_000
     assert encoder.info.num_layers > architectures.MODEL.depth == 6
     assert encoder.config.block == ("separable" if name == "stem2d" else name)

@@ -75,7 +75,7 @@ class AttentionBlock(ResidualBlock):
         """Return (batch, head, time, left + time): minus slope times distance, or minus infinity."""
         key = torch.arange(self.left + time, device=heard.device)
         back = torch.arange(time, device=heard.device)[:, None] + self.left - key  # (time, left + time)
+        unheard = (key < self.left - heard)[:, None]  # (batch, 1, left + time)
+        outside = (back < 0) | (back > self.left) | unheard  # (batch, time, left + time)
         distance = (back - self.lookahead).abs()  # the frame that is asked for has waited
-        window = torch.where((back >= 0) & (back <= self.left), -self.slopes * distance, -torch.inf)
-        real = key >= self.left - heard  # (batch, left + time)
-        return torch.where(real[:, None, None], window, -torch.inf)
+        return (-self.slopes * distance).masked_fill(outside[:, None], -torch.inf)
