@@ -48,7 +48,7 @@ CHOICES = (
     (10, "head", ("synthetic=0", *(f"model.depth={depth}" for depth in (4, 8, 10)))),
     *((count, "", ("confusables=600",)) for count in (50, 10)),
     (50, "", ("synthetic=200",)),
-    (0, "", ("train.augmentation=1.4", "train.batch.synthetic_share=1.0")),
+    (0, "", ("train.batch.synthetic_share=0.4", "train.augmentation=1.4")),
     (50, "scratch", ("train.epochs=32",)),
     (None, "scratch", ("train.epochs=32",)),
 )

@@ -196,7 +196,10 @@ def save(path: str | Path, waveform: np.ndarray, sample_rate_hz: int = SAMPLE_RA
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; rename it to ``path`` on success, remove it on failure."""
+    """Give a temporary path beside ``path``; rename it to ``path`` on success, remove it on failure.
+
+    A system error without a file's name, such as that of a full disk, gets the name of ``path``.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -206,5 +209,9 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         yield temporary
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ import difflib
 import hashlib
 import json
 import math
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -83,7 +84,12 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
     if kind is Any:
         return value
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ConfigError(f"{where}: expected {kind.__name__}, got {value!r}")
+        hint = ""
+        if kind is str and isinstance(value, bool):
+            hint = "; YAML takes no, yes, on and off for a truth value: put it in quotes"
+        elif kind is float and re.fullmatch(r"[-+]?[\d.]+e[-+]?\d+", str(value), re.IGNORECASE):
+            hint = "; YAML takes 1e-3 for text: write 1.0e-3"
+        raise ConfigError(f"{where}: expected {kind.__name__}, got {value!r}{hint}")
     return value
 
 

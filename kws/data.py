@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 from tqdm import tqdm
 
@@ -22,7 +23,7 @@ from kws import audio, phones
 from kws.audio import SAMPLE_RATE, seconds_to_samples
 from kws.errors import AudioError, ConfigError
 from kws.manifest import Utterance
-from kws.structs import Batch, Transcribed
+from kws.structs import Batch, Domains, Transcribed
 
 Augment = Callable[[np.ndarray, str, int, int], np.ndarray]
 """``augment(waveform, item_id, seed, epoch) -> waveform``; ``data_prep.augmentation`` makes one."""
@@ -42,6 +43,8 @@ LONG_S = 120.0
 """A recording from this length on is decoded in pieces: ten hours as float32 would not fit."""
 DRAWN_SHARE = 1.15
 """Windows are drawn this much longer than they are used: a speed change may shorten them."""
+SYNTHETIC_SHARE = 0.4
+"""Of the positives, beside recordings."""
 
 
 class AudioStore:
@@ -170,19 +173,24 @@ class BatchConfig:
     """Share of negatives that are the first or last part of a keyword recording alone."""
     confusable_share: float = 0.15
     """Share of negatives that are words which sound like a keyword, where there are any."""
-    synthetic_share: float = 0.4
-    """Share of positives that synthetic voices say, where there are any, and half that of negatives."""
+    synthetic_share: float | None = None
+    """Share of positives that synthetic voices say, where there are any, and half that of negatives; None is
+    0.4 beside recordings, and 1 where all positives are synthetic (RESULTS.md)."""
     transcribed_s: float = 40.0
     """Seconds of transcribed speech that come with each batch, where a regulariser learns from it."""
+    num_target: int = 12
+    """Windows of the target domain that come with each batch, where a regulariser compares domains."""
 
     def __post_init__(self) -> None:
         if self.window_s < 0.5:
             raise ConfigError(f"batch.window_s: got {self.window_s}, allowed: 0.5 or more")
-        if self.num_positives < 1 or self.num_negatives < 1:
-            raise ConfigError("batch.num_positives and batch.num_negatives: allowed: 1 or more")
+        for name in ("num_positives", "num_negatives", "num_target"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"batch.{name}: got {getattr(self, name)}, allowed: 1 or more")
         for name in ("speech_before", "hard_share", "partial_share", "confusable_share", "synthetic_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"batch.{name}: got {getattr(self, name)}, allowed: 0 to 1")
+            share = getattr(self, name)
+            if share is not None and not 0 <= share <= 1:
+                raise ConfigError(f"batch.{name}: got {share}, allowed: 0 to 1")
         if self.transcribed_s <= 0:
             raise ConfigError(f"batch.transcribed_s: got {self.transcribed_s}, allowed: above 0")
 
@@ -191,7 +199,8 @@ class Synthetic(NamedTuple):
     """Synthetic voices beside the recordings of a keyword.
 
     Attributes:
-        keywords, labels: recordings of keywords and the keyword index of each.
+        keywords, labels: recordings of keywords and the keyword index of each; none where the positives
+            themselves are synthetic.
         speech: other speech of such voices, so that the voice itself tells nothing.
     """
 
@@ -272,6 +281,8 @@ class KeywordBatches(IterableDataset[Batch]):
         confusables: words that sound like a keyword, or None.
         synthetic: synthetic voices, or None.
         transcribed: recordings with ``phones`` that come along in each batch, or None.
+        target: audio of another domain that comes along in each batch, or None. The source domain is all
+            audio without a keyword, or that of synthetic voices where ``target`` is ``negatives``.
     Attributes:
         hard: end samples, in the joined ``negatives``, of windows that the model takes for a keyword.
         steps: which batches iteration gives.
@@ -291,16 +302,21 @@ class KeywordBatches(IterableDataset[Batch]):
         confusables: AudioStore | None = None,
         synthetic: Synthetic | None = None,
         transcribed: AudioStore | None = None,
+        target: AudioStore | None = None,
     ) -> None:
         self.transcribed = (
             None
             if transcribed is None
             else TranscribedBatches(transcribed, config.transcribed_s, augment, seed)
         )
-        self.confusables, self.negatives, self.config = confusables, negatives, config
+        self.confusables, self.negatives, self.target, self.config = confusables, negatives, target, config
         self.words = _Words(positives, labels)
         self.voices = None if synthetic is None else _Words(synthetic.keywords, synthetic.labels)
         self.voices_speech = None if synthetic is None else synthetic.speech
+        share = config.synthetic_share
+        if share is None:
+            share = SYNTHETIC_SHARE if self.voices and self.voices.spans else 1.0
+        self.synthetic_share = share
         self.num_keywords, self.hop_samples, self.augment, self.seed = (
             num_keywords,
             hop_samples,
@@ -330,20 +346,35 @@ class KeywordBatches(IterableDataset[Batch]):
         keywords = rng.permutation(np.resize(np.arange(self.num_keywords), config.num_positives))
         for keyword in keywords:
             words, name = self.words, "positive"
-            if self.voices and keyword in self.voices.labels and rng.random() < config.synthetic_share:
+            if self.voices and keyword in self.voices.labels and rng.random() < self.synthetic_share:
                 words, name = self.voices, "synthetic"
             index = words.draw(keyword, rng)
             rows.append(self._positive(words.waveform(index), f"{name} {index}", int(keyword), step, rng))
         rows += [self._negative(step, number, rng) for number in range(config.num_negatives)]
-        waveforms, targets, first, last = zip(*rows, strict=True)
+        waveforms, targets, first, last, synthetic = zip(*rows, strict=True)
+        said = torch.from_numpy(np.stack(targets))
         return Batch(
             torch.from_numpy(np.stack(waveforms)),
             torch.full((len(rows),), self.window_samples),
-            torch.from_numpy(np.stack(targets)),
+            said,
             torch.tensor(first),
             torch.tensor(last),
             None if self.transcribed is None else self.transcribed.batch(step),
+            None if self.target is None else self._domains(self.target, step, said, torch.tensor(synthetic)),
         )
+
+    def _domains(self, target: AudioStore, step: int, said: Tensor, synthetic: Tensor) -> Domains:
+        """Draw target audio; rows with a keyword are of neither domain, or it would tell them apart."""
+        rng = np.random.default_rng((self.seed, 5, step))
+        windows = []
+        for number in range(self.config.num_target):
+            window, _ = self._augmented(self._drawn(target, rng), f"target {number}", step, rng)
+            windows.append(window)
+        source = said.sum(dim=1) == 0
+        if target is self.negatives:
+            source &= synthetic
+        lengths = torch.full((len(windows),), self.window_samples)
+        return Domains(source, torch.from_numpy(np.stack(windows)), lengths)
 
     def _positive(
         self, word: np.ndarray, name: str, keyword: int, step: int, rng: np.random.Generator
@@ -361,21 +392,21 @@ class KeywordBatches(IterableDataset[Batch]):
         targets = np.zeros(self.num_keywords, np.float32)
         targets[keyword] = 1.0
         last = min(self.window_samples - 1, ends[1] + seconds_to_samples(LATEST_FIRING_S))
-        return window, targets, max(0, ends[0]) // self.hop_samples, last // self.hop_samples
+        return window, targets, max(0, ends[0]) // self.hop_samples, last // self.hop_samples, False
 
     def _negative(self, step: int, number: int, rng: np.random.Generator) -> tuple:
         """Draw a window without a keyword: part of one, a word like it, another voice, a hard one, or any."""
-        kind, config = rng.random(), self.config
+        kind, config, synthetic = rng.random(), self.config, False
         partial = config.partial_share if self.words.spans else 0.0
         confusable = config.confusable_share if self.confusables else 0.0
         if kind < partial:
             window = self._partial(rng)
         elif self.confusables and kind < partial + confusable:
             word = self.confusables.waveform(int(rng.integers(len(self.confusables))))
-            window = self._placed(word, rng)
-        elif self.voices_speech and rng.random() < config.synthetic_share / 2:
+            window, synthetic = self._placed(word, rng), True
+        elif self.voices_speech and rng.random() < self.synthetic_share / 2:
             speech = self.voices_speech.waveform(int(rng.integers(len(self.voices_speech))))
-            window = self._placed(speech, rng)
+            window, synthetic = self._placed(speech, rng), True
         elif len(self.hard) and kind < partial + confusable + config.hard_share:
             after = int(rng.integers(0, self.window_samples // 2))
             start = int(rng.choice(self.hard)) - self.drawn_samples + after
@@ -383,7 +414,7 @@ class KeywordBatches(IterableDataset[Batch]):
         else:
             window = self._other_audio(rng)
         window, _ = self._augmented(window, f"negative {number}", step, rng)
-        return window, np.zeros(self.num_keywords, np.float32), 0, 0
+        return window, np.zeros(self.num_keywords, np.float32), 0, 0, synthetic
 
     def _partial(self, rng: np.random.Generator) -> np.ndarray:
         """Put at most half of a keyword recording at a random place in room tone."""
@@ -404,8 +435,12 @@ class KeywordBatches(IterableDataset[Batch]):
 
     def _other_audio(self, rng: np.random.Generator) -> np.ndarray:
         """Draw a window of any negative audio."""
-        start = int(rng.integers(0, max(1, len(self.negatives.samples) - self.drawn_samples)))
-        return _fit(self.negatives.window(start, self.drawn_samples), self.drawn_samples)
+        return self._drawn(self.negatives, rng)
+
+    def _drawn(self, store: AudioStore, rng: np.random.Generator) -> np.ndarray:
+        """Draw a window of any audio of a store."""
+        start = int(rng.integers(0, max(1, len(store.samples) - self.drawn_samples)))
+        return _fit(store.window(start, self.drawn_samples), self.drawn_samples)
 
     def _augmented(
         self, window: np.ndarray, name: str, step: int, rng: np.random.Generator, places: tuple[int, ...] = ()

@@ -6,6 +6,7 @@ recogniser heard them, are in the package.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,9 +32,11 @@ STEPS = 15
 """How far a phone is behind the likeliest is kept in so many steps: half a byte."""
 ROWS = 32
 """Background is searched in so many pieces at once."""
-FEWEST_HEARD = 0.5
-"""A recording in which less than this share of the typed phones is heard is not used."""
+FEWEST_HEARD, MOST_HEARD = 0.5, 2.5
+"""A recording in which fewer phones are heard than this share of the typed ones, or more, is not used."""
 TAIL_S = 0.4
+HIGH_THRESHOLD = 0.9
+"""Above it, other speech comes so near to a phrase that only a nearly perfect reading fires."""
 FEW_PHONES = 6
 """A phrase with fewer phones is part of many other words."""
 
@@ -61,8 +64,7 @@ def phrase_model(
     recogniser = load_recogniser(weights)
     heard: list[list[Tensor]] = [[] for _ in phrases]
     for found, clips, spoken in zip(heard, recordings, pronunciations, strict=False):
-        fewest = FEWEST_HEARD * min(len(phones.split()) for phones in spoken)
-        found += [way for way in (reading(recogniser, clip) for clip in clips) if len(way) >= fewest]
+        found += [way for way in (reading(recogniser, clip) for clip in clips) if is_like(way, spoken)]
     config = ModelConfig(
         keywords=tuple(phrases),
         weights=weights,
@@ -124,9 +126,40 @@ def _check_phrases(phrases: Sequence[str], pronunciations: Sequence[Sequence[str
     for phrase, spoken in zip(phrases, pronunciations, strict=True):
         if not spoken or min(len(phones.split()) for phones in spoken) < 2:
             raise ConfigError(
-                f"{phrase}: {'one phone' if spoken else 'nothing to say'}, which cannot be told from other "
-                "speech; type a longer phrase"
+                f"phrase {phrase!r}: {'one phone' if spoken else 'nothing to say'}, which cannot be told "
+                "from other speech; type a longer phrase"
             )
+
+
+def said_alike(phrases: Sequence[str], pronunciations: Sequence[Sequence[str]]) -> list[str]:
+    """Say which phrases are easily taken for each other.
+
+    Args:
+        phrases: what is listened for.
+        pronunciations: of each phrase, the usual one first.
+    Raises:
+        ConfigError: two phrases are said in the same way, so that both would fire.
+    """
+    notes = []
+    for (one, said_one), (other, said_other) in itertools.permutations(
+        zip(phrases, pronunciations, strict=True), 2
+    ):
+        if said_one[0] == said_other[0]:
+            raise ConfigError(
+                f"{one!r} and {other!r} are both said {said_one[0]}, and both would fire; give one of them"
+            )
+        shared = [phones for phones in said_one if phones in said_other]
+        if shared and phrases.index(one) < phrases.index(other):
+            notes.append(f"{one} and {other}: are said alike in some accents ({shared[0]}); both fire then")
+        elif not shared and f" {said_one[0]} " in f" {said_other[0]} ":
+            notes.append(f"{one}: is a part of {other!r} and fires in it, too")
+    return notes
+
+
+def is_like(way: Tensor, pronunciations: Sequence[str]) -> bool:
+    """Return whether about as many phones were heard in a recording as a phrase has."""
+    lengths = [len(phones.split()) for phones in pronunciations]
+    return FEWEST_HEARD * min(lengths) <= len(way) <= MOST_HEARD * max(lengths)
 
 
 def reading(recogniser: PhoneRecogniser, waveform: np.ndarray) -> Tensor:
@@ -187,12 +220,24 @@ def background_scores(head: PhraseHead, background: Tensor) -> Tensor:
     return torch.sigmoid(logits).flatten(0, 1)
 
 
-def doubts(phrase: str, pronunciations: Sequence[str]) -> list[str]:
-    """Say why a phrase makes a poor wake word, if it does."""
+def doubts(phrase: str, pronunciations: Sequence[str], threshold: float) -> list[str]:
+    """Say why a phrase makes a poor wake word, if it does.
+
+    Args:
+        phrase: what is listened for.
+        pronunciations: of it.
+        threshold: score at which it fires.
+    """
+    found = []
     num_phones = min(len(phones.split()) for phones in pronunciations)
-    if num_phones >= FEW_PHONES:
-        return []
-    return [
-        f"{phrase}: {num_phones} phones are few and part of many other words; with {FEW_PHONES} or more it "
-        "misses less at the same false accepts"
-    ]
+    if num_phones < FEW_PHONES:
+        found.append(
+            f"{phrase}: {num_phones} phones are few and part of many other words; with {FEW_PHONES} or more "
+            "it misses less at the same false accepts"
+        )
+    if threshold > HIGH_THRESHOLD:
+        found.append(
+            f"{phrase}: its phones are common: other speech comes so near to it that only a nearly perfect "
+            f"reading fires (threshold {threshold:.3f}); rarer sounds, a longer phrase or --recordings help"
+        )
+    return found

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,7 @@ class Utterance:
         text, label, speaker, split, phones: as in the manifest; None where unknown.
         offset_s: where in the file it starts.
         extra: every other field of the line.
+        where: manifest and line, for messages.
     """
 
     path: Path
@@ -41,6 +43,7 @@ class Utterance:
     phones: str | None = None
     offset_s: float = 0.0
     extra: dict[str, Any] = field(default_factory=dict)
+    where: str = field(default="", compare=False)
 
     @property
     def item_id(self) -> str:
@@ -69,14 +72,21 @@ class Utterance:
             raise AudioError(f"{self.path}: holds no samples; record it again or remove it from the manifest")
 
 
-def read_manifest(path: str | Path, splits: Collection[str] | None = None) -> list[Utterance]:
+def read_manifest(
+    path: str | Path,
+    splits: Collection[str] | None = None,
+    unreadable: list[tuple[str, AudioError]] | None = None,
+) -> list[Utterance]:
     """Read a JSON Lines manifest, in the order of its lines.
 
     Args:
         path: the manifest; relative audio paths start at its folder, or at the folder above it.
         splits: keep only these (``train``, ``dev``, ``test``); None keeps all.
+        unreadable: gets the line and the error where a length is neither given nor can be read; None raises.
     Raises:
-        ManifestError: the file is missing, a line is not JSON or has no ``path``, or nothing is left.
+        AudioError: a length is neither given nor can be read.
+        ManifestError: the file is missing, a line is not JSON, has no ``path`` or a value of the wrong kind,
+            or nothing is left.
     """
     path = Path(path)
     try:
@@ -93,27 +103,60 @@ def read_manifest(path: str | Path, splits: Collection[str] | None = None) -> li
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
+        where = f"{path}:{number}"
         try:
             row = json.loads(line)
             stored = Path(row["path"])
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise ManifestError(
-                f"{path}:{number}: expected a JSON object with a `path` ({error}); mend the line"
+                f"{where}: expected a JSON object with a `path` ({error}); mend the line"
             ) from error
+        if not row["path"].strip():
+            raise ManifestError(f"{where}: `path` is empty; give the audio file, or remove the line")
         if splits is not None and row.get("split") not in splits:
             continue
         location = path.parent / stored
         if not location.exists() and (path.parent.parent / stored).exists():
             location = path.parent.parent / stored
-        known = {name: row.get(name) for name in _KNOWN}
+        known = {name: _text(row, name, where) for name in _KNOWN}
         extra = {
             key: value for key, value in row.items() if key not in (*_KNOWN, "path", "duration_s", "offset_s")
         }
-        duration_s = row.get("duration_s") or audio.duration_s(location)
+        offset_s = _seconds(row, "offset_s", where)
+        duration_s = _seconds(row, "duration_s", where)
+        try:
+            duration_s = duration_s or audio.duration_s(location) - offset_s
+        except AudioError as error:
+            if unreadable is None:
+                raise
+            unreadable.append((where, error))
+            continue
+        if duration_s <= 0:
+            raise ManifestError(
+                f"{where}: `offset_s` {offset_s:g} is behind the end of {location}; mend the line"
+            )
         utterances.append(
-            Utterance(location, duration_s, **known, offset_s=row.get("offset_s") or 0.0, extra=extra)
+            Utterance(location, duration_s, **known, offset_s=offset_s, extra=extra, where=where)
         )
-    if not utterances:
+    if not utterances and not unreadable:
         wanted = f" with split {' or '.join(sorted(splits))}" if splits else ""
         raise ManifestError(f"{path}: holds no recordings{wanted}; check the file, or run `kws prep` again")
     return utterances
+
+
+def _text(row: dict[str, Any], name: str, where: str) -> str | None:
+    """Return a field that is text; a number counts as its digits."""
+    value = row.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, (bool, dict, list)):
+        raise ManifestError(f"{where}: `{name}` is {value!r}, expected text; mend the line")
+    return str(value)
+
+
+def _seconds(row: dict[str, Any], name: str, where: str) -> float:
+    """Return a length or a place in seconds; 0 where there is none."""
+    value = row.get(name) or 0.0
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        raise ManifestError(f"{where}: `{name}` is {value!r}, expected seconds, 0 or more; mend the line")
+    return float(value)

@@ -38,6 +38,20 @@ class Transcribed(NamedTuple):
     num_phones: Tensor
 
 
+class Domains(NamedTuple):
+    """Audio of two domains, such as synthetic and real voices, neither of which holds a keyword.
+
+    Attributes:
+        source: (batch,) bool, rows of the batch that are of the source domain.
+        waveform: (windows, samples) float32 in [-1, 1] at ``SAMPLE_RATE``, of the target domain.
+        lengths: (windows,) int64, valid samples per window.
+    """
+
+    source: Tensor
+    waveform: Tensor
+    lengths: Tensor
+
+
 class Batch(NamedTuple):
     """One batch of keyword training data.
 
@@ -48,6 +62,7 @@ class Batch(NamedTuple):
         first_frames: (batch,) int64, first frame that may fire for a positive row.
         last_frames: (batch,) int64, last frame that should fire for it.
         transcribed: other speech for the same step, where a regulariser learns from it.
+        domains: rows and other audio that a regulariser compares.
     """
 
     waveform: Tensor
@@ -56,3 +71,4 @@ class Batch(NamedTuple):
     first_frames: Tensor
     last_frames: Tensor
     transcribed: Transcribed | None = None
+    domains: Domains | None = None

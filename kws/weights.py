@@ -20,9 +20,20 @@ WEIGHTS, CONFIG, METRICS = "weights.safetensors", "config.yaml", "metrics.json"
 
 
 def write_weights(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write tensors as safetensors, under a temporary name first."""
-    with audio.atomic_write(path) as temporary:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
+    """Write tensors as safetensors, under a temporary name first.
+
+    Raises:
+        CheckpointError: they cannot be written, such as to a full disk; what was there is whole.
+    """
+    try:
+        with audio.atomic_write(path) as temporary:
+            plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+            save_file(plain, temporary)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{path}: cannot be written ({error}); free space, or make the folder writable, and give the "
+            "same command again"
+        ) from error
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from kws import audio
-from kws.errors import ConfigError
+from kws.errors import AudioError, ConfigError
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,37 @@ class NoiseBank:
         if not paths:
             raise ConfigError(f"{folder}: holds no audio file to use as noise; check the path")
         return cls(tuple(paths), max_length_s)
+
+    @classmethod
+    def of_readable(cls, paths: Iterable[Path]) -> tuple[NoiseBank, list[str]]:
+        """Read recordings now, and leave out those that cannot be read.
+
+        Returns:
+            The bank, and what is wrong with each file that is left out.
+        Raises:
+            ConfigError: none can be read.
+        """
+        read: list[tuple[Path, np.ndarray]] = []
+        left_out = []
+        for path in paths:
+            try:
+                read.append((path, audio.load(path)))
+            except AudioError as error:
+                left_out.append(str(error))
+        if not read:
+            raise ConfigError(
+                f"noise: none of {len(left_out)} recordings can be read; the first: {left_out[0]}"
+            )
+        bank = cls(tuple(path for path, _ in read))
+        bank.__dict__["recordings"] = tuple(waveform for _, waveform in read)  # the cached property below
+        return bank, left_out
+
+    def digest(self) -> str:
+        """Return a hash of the samples, in order."""
+        content = hashlib.sha256()
+        for waveform in self.recordings:
+            content.update(zlib.crc32(waveform.data).to_bytes(4, "big"))
+        return content.hexdigest()
 
     @cached_property
     def recordings(self) -> tuple[np.ndarray, ...]:

@@ -212,7 +212,7 @@ def _make(utterance: Utterance) -> Recording:
     if utterance.path.is_file():
         duration_s = audio.duration_s(utterance.path)
     else:
-        waveform = utterance.voice.speak(utterance.spoken or utterance.text)
+        waveform = utterance.voice.speak(espeak.sayable(utterance.spoken or utterance.text))
         waveform = trim_silence(waveform, np.random.default_rng(utterance.seed))
         audio.save(utterance.path, waveform)
         duration_s = audio.samples_to_seconds(len(waveform))

@@ -43,6 +43,9 @@ SPEED_RANGE_WPM = (110, 240)
 PITCH_RANGE = (15, 85)
 PITCH_VARIATION_RANGE = (25, 80)
 
+FIRST_PICTURE = "\u2190"
+"""Symbols from the arrows on are pictures; those before, such as the degree sign, are read out."""
+
 # Constants of speak_lib.h.
 _OUTPUT_SYNCHRONOUS = 2
 _INITIALIZE_DONT_EXIT = 0x8000
@@ -166,6 +169,21 @@ def stable_hash(*parts: object) -> int:
     return int.from_bytes(digest[:8], "big")
 
 
+def sayable(text: str) -> str:
+    """Return a text with a space for everything that nobody says: emoji, other pictures, control characters.
+
+    ESpeak would read their names out (``grinning face``), or end the text there.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(" " if _is_picture(character) else character for character in text)
+
+
+def _is_picture(character: str) -> bool:
+    kind = unicodedata.category(character)
+    return kind in ("Cc", "Cs", "Cn") or (kind in ("So", "Sk") and character >= FIRST_PICTURE)
+
+
 def speak(text: str, voice: Voice) -> np.ndarray:
     """Say a text.
 
@@ -180,7 +198,7 @@ def speak(text: str, voice: Voice) -> np.ndarray:
         SynthesisError: the text makes no sound (empty, only punctuation).
     """
     voice_name = _voice_name(voice.accent, voice.variant)
-    encoded = text.encode() + b"\0"
+    encoded = sayable(text).encode() + b"\0"
     with _loaded(voice_name) as library:
         for parameter, value in (
             (_RATE, voice.speed_wpm),
@@ -474,7 +492,7 @@ class _Library:
 
     def phonemes(self, text: str, mode: int = _IPA) -> str:
         """Return IPA, or another form, clause after clause."""
-        pointer = ctypes.c_char_p(text.encode())
+        pointer = ctypes.c_char_p(sayable(text).encode())
         clauses = []
         while pointer.value is not None:
             clauses.append(

@@ -286,15 +286,21 @@ def read_lexicon(path: str | Path) -> dict[str, list[str]]:
     Returns:
         Upper-case word to ARPAbet phones without stress.
     Raises:
-        ManifestError: the file is missing, a line holds no phones, or a symbol is not ARPAbet.
+        ManifestError: the file is missing or no text, a line holds no phones, or a symbol is not ARPAbet.
     """
     path = Path(path)
     if not path.is_file():
         raise ManifestError(
             f"{path}: no such lexicon; give a text file with a line `WORD PH PH PH` for each word"
         )
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ManifestError(
+            f"{path}: is no text in UTF-8 ({error.reason}); save it again as UTF-8"
+        ) from error
     lexicon: dict[str, list[str]] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         if not line.strip() or line.startswith(("#", ";;;")):
             continue
         word, *phones = line.split()

@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        0 done, 1 a check failed, 2 bad usage or input.
+        0 done, 1 a check failed, 2 bad usage or input, 130 and 143 stopped by Ctrl+C and SIGTERM.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     command = next((word for word in argv if word in COMMANDS), None)
@@ -89,6 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         extra = "tts" if error.name == "espeakng_loader" else "train"
         print(f'kws {arguments.command}: needs {error.name}: pip install "kws[{extra}]"', file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"kws {arguments.command}: stopped", file=sys.stderr)
-        return 130
+    except (KeyboardInterrupt, SystemExit) as error:  # Lightning makes an exit of both Ctrl+C and SIGTERM
+        print(f"\nkws {arguments.command}: stopped", file=sys.stderr)
+        by_hand = isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt)
+        return 130 if by_hand else 143

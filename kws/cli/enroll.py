@@ -152,7 +152,7 @@ def enroll(
     from kws.checkpoint import save_model
     from kws.cli.train import claim_folder
     from kws.config import config_hash, to_dict
-    from kws.enrollment import BACKGROUND, doubts, phrase_model, word_space_model
+    from kws.enrollment import BACKGROUND, doubts, phrase_model, said_alike, word_space_model
     from kws.errors import ConfigError
     from kws.evaluation.thresholds import DevScores, choose_operating_point
     from kws.training.provenance import provenance
@@ -169,13 +169,16 @@ def enroll(
         model, config = phrase_model(phrases, spoken, weights=weights)
     else:
         model, config = word_space_model(phrases, spoken, way, weights)
+    notes = said_alike(phrases, spoken)
     sources = [str(path.absolute()) for path in (*recordings, *negatives)]
     identity = config_hash({"model": to_dict(config), "rate": false_accepts_per_hour, "sources": sources})
     claim_folder(output, identity, overwrite)
-    clips = [
-        _clips(phrase, source, output / "data" / f"recordings-{number}.jsonl")
-        for number, (phrase, source) in enumerate(zip(phrases, recordings, strict=False))
-    ]
+    clips = []
+    for number, (phrase, said, source) in enumerate(zip(phrases, spoken, recordings, strict=False)):
+        listed = output / "data" / f"recordings-{number}.jsonl"
+        found, said_of_them = _clips(phrase, said, source, listed, weights)
+        clips.append(found)
+        notes += said_of_them
     if clips:
         model, config = phrase_model(phrases, spoken, [versions(entry) for entry in clips], weights)
     scores, hours = _background(model, negatives, output, num_workers)
@@ -203,7 +206,8 @@ def enroll(
         metrics=metrics,
         provenance=provenance(model, manifests, identity),
     )
-    notes = [note for phrase, said in zip(phrases, spoken, strict=True) for note in doubts(phrase, said)]
+    for phrase, said in zip(phrases, spoken, strict=True):
+        notes += doubts(phrase, said, point.thresholds[phrase])
     for phrase, entry, ways in zip(phrases, clips, config.readings, strict=False):
         notes.append(f"{phrase}: listens for {len(ways)} versions of {len(entry)} recordings as well")
     return Enrolled(
@@ -211,19 +215,44 @@ def enroll(
     )
 
 
-def _clips(phrase: str, source: Path, listed: Path) -> list[np.ndarray]:
-    """Return the spoken part of each usable recording of a phrase."""
+def _clips(
+    phrase: str, spoken: Sequence[str], source: Path, listed: Path, weights: Path | None
+) -> tuple[list[np.ndarray], list[str]]:
+    """Return the spoken part of each usable recording of a phrase, and why others are not used."""
     from data_prep import checks, manifests
     from data_prep.config import CheckConfig
     from kws.cli.recordings import KEYWORD_LENGTH_S, select_keyword
     from kws.data import active_span
+    from kws.encoders.sources.embedded_weights import load_recogniser
+    from kws.enrollment import is_like, reading
+    from kws.errors import ManifestError
     from kws.manifest import read_manifest
 
-    found, _ = select_keyword(manifests.read(source), phrase)
+    found, notes = select_keyword(manifests.read(source), phrase)
     usable = checks.check_all(found, CheckConfig(*KEYWORD_LENGTH_S), num_workers=1)
+    notes += [
+        f"{phrase}: not used: {check.rejection.message}" for check in usable.left_out if check.rejection
+    ]
     manifests.write(usable.kept, listed)
-    waveforms = [entry.load() for entry in read_manifest(listed)]
-    return [waveform[slice(*active_span(waveform))] for waveform in waveforms]
+    recogniser = load_recogniser(weights)
+    clips = []
+    for entry in read_manifest(listed):
+        waveform = entry.load()
+        clip = waveform[slice(*active_span(waveform))]
+        heard = reading(recogniser, clip)
+        if is_like(heard, spoken):
+            clips.append(clip)
+            continue
+        notes.append(
+            f"{phrase}: not used: {entry.path}: {len(heard)} phones are heard in it, the phrase has "
+            f"{len(spoken[0].split())}; record the phrase alone"
+        )
+    if not clips:
+        raise ManifestError(
+            f"{phrase}: none of {len(found)} recordings in {source} can be used; give others, or none: "
+            f"{notes[-1]}"
+        )
+    return clips, notes
 
 
 def versions(clips: Sequence[np.ndarray]) -> list[np.ndarray]:

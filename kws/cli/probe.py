@@ -97,14 +97,19 @@ def probe(
     from kws.cli.recordings import SyntheticRecordings, prepare_training
     from kws.cli.train import augmentation, load_audio
     from kws.encoders.registry import load_encoder
+    from kws.model import ModelConfig
     from kws.training.probe import ProbeConfig, recommend
     from kws.training.probe import probe as probe_depths
     from kws.weights import write_json, write_text
 
+    ModelConfig(tuple(keywords))  # refuses those that are empty or named twice
     if not positives:
         raise ConfigError("kws probe: got no --positives; give recordings of each keyword")
     config = ProbeConfig(dev_hours=dev_hours, false_accepts_per_hour=false_accepts_per_hour, seed=seed)
     encoder = load_encoder(encoder_name, weights, pretrained=True)
+    wrong = [depth for depth in depths if not 1 <= depth <= encoder.info.num_layers]
+    if wrong:  # before anything is read
+        raise ConfigError(f"--depths: got {wrong[0]}, allowed: 1 to {encoder.info.num_layers}")
     cache = cache or output / "cache"
     prepared = prepare_training(
         keywords, positives, negatives, noise, output / "data", cache=cache, num_workers=num_workers

@@ -40,6 +40,8 @@ class PreparedData:
     """Training recordings of the keyword that has the fewest."""
     notes: tuple[str, ...]
     """Sentences for the person: what was left out, how it was split."""
+    target: Path | None = None
+    """Recordings without labels of where the detector will be used, or None."""
 
 
 def words_of(text: str | None) -> str:
@@ -101,6 +103,7 @@ def prepare_training(
     noise: Sequence[Path],
     output: Path,
     *,
+    target: Sequence[Path] = (),
     cache: Path,
     num_workers: int = 2,
 ) -> PreparedData:
@@ -112,6 +115,7 @@ def prepare_training(
         negatives: folders, manifests or cuts of speech without any keyword.
         noise: the same of noise.
         output: folder for the manifests and ``report.md``.
+        target: the same of where the detector will be used; labels are not read.
         cache: folder that keeps measurements, so that no file is read twice.
         num_workers: threads that read audio.
     Raises:
@@ -131,9 +135,11 @@ def prepare_training(
     other, said = select_negatives(manifests.read_all(negatives), keywords)
     notes += said
     background = [entry for entry in manifests.read_all(noise) if entry.split != "test"]
+    place = [entry for entry in manifests.read_all(target) if entry.split != "test"]
 
     checked = {}
-    for name, entries in (("positives", recordings), ("negatives", other), ("noise", background)):
+    given = {"positives": recordings, "negatives": other, "noise": background, "target": place}
+    for name, entries in given.items():
         if not entries:
             continue
         limits = CheckConfig(*KEYWORD_LENGTH_S) if name == "positives" else CheckConfig()
@@ -156,12 +162,15 @@ def prepare_training(
     mixed = [entry for entry in background if entry.split == "train"]
     if mixed:
         manifests.write(mixed, output / "noise.jsonl")
+    if place:
+        manifests.write(checked["target"][1], output / "target.jsonl")
     return PreparedData(
         output / "positives.jsonl" if kept else None,
         output / "negatives.jsonl",
         output / "noise.jsonl" if mixed else None,
         min(trained.count(keyword) for keyword in keywords),
         tuple(notes),
+        output / "target.jsonl" if place else None,
     )
 
 
@@ -183,7 +192,9 @@ def _check_enough(
 
 
 def _split(name: str, kept: list[Recording], keywords: Sequence[str], notes: list[str]) -> list[Recording]:
-    """Share recordings out between train and dev."""
+    """Share recordings out between train and dev; those of the target domain are all trained on."""
+    if name == "target":
+        return [replace(entry, split="train") for entry in kept]
     present: tuple[str, ...] = ()
     if name == "positives":
         counts = {keyword: sum(entry.label == keyword for entry in kept) for keyword in keywords}

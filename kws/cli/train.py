@@ -65,6 +65,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="noise to mix in and to ignore; may be repeated",
     )
+    add(
+        "--target-audio",
+        action="append",
+        type=Path,
+        default=[],
+        help="recordings without labels of where the detector will be used, which the regularisers dann and "
+        "mmd bring near; may be repeated (default: real speech beside synthetic voices)",
+    )
     add("--output", type=Path, required=True, help="folder of the run")
     add(
         "--add-to",
@@ -145,6 +153,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.negatives,
         arguments.output,
         noise=arguments.noise,
+        target_audio=arguments.target_audio,
         config=arguments.config,
         overrides=[*arguments.set, *chosen],
         cache=arguments.cache,
@@ -208,6 +217,7 @@ def train(
     output: Path,
     *,
     noise: Sequence[Path] = (),
+    target_audio: Sequence[Path] = (),
     config: Path | None = None,
     overrides: Sequence[str] = (),
     cache: Path | None = None,
@@ -227,6 +237,8 @@ def train(
         negatives: speech without any keyword.
         output: folder of the run; a stopped run in it goes on.
         noise: recordings to mix in.
+        target_audio: recordings without labels of where the detector will be used, for the regularisers that
+            compare domains.
         config: YAML with ``model`` (:class:`kws.model.ModelConfig`) and ``train``
             (:class:`kws.training.loop.TrainConfig`).
         overrides: ``key=value`` changes, such as ``train.transfer.policy=all``.
@@ -261,7 +273,7 @@ def train(
     def train_into(folder: Path, *changes: str) -> TrainSummary:
         return _train_once(
             keywords, positives, negatives, folder,
-            noise=noise, config=config, overrides=[*overrides, *changes],
+            noise=noise, target_audio=target_audio, config=config, overrides=[*overrides, *changes],
             cache=cache or output / "cache", num_workers=num_workers, synthesis=synthesis,
             add_to=add_to, overwrite=overwrite,
         )  # fmt: skip
@@ -282,6 +294,7 @@ def _train_once(
     output: Path,
     *,
     noise: Sequence[Path],
+    target_audio: Sequence[Path],
     config: Path | None,
     overrides: Sequence[str],
     cache: Path,
@@ -298,7 +311,7 @@ def _train_once(
     from kws.data import AudioStore
     from kws.evaluation.thresholds import choose_operating_point
     from kws.model import ModelConfig, build_model
-    from kws.regularizers import from_scratch, load_phones, need_transcripts
+    from kws.regularizers import from_scratch, load_phones, need_domains, need_transcripts
     from kws.training.loop import TrainConfig, fit, read_dev, seed_everything
     from kws.training.provenance import provenance
     from kws.transfer import choose
@@ -313,6 +326,8 @@ def _train_once(
     if earlier is not None:
         settings = earlier.settled(keywords, wish.model, wish.train.keys(), settings)
     given = {"positives": positives, "negatives": negatives, "noise": noise}
+    if target_audio:
+        given["target"] = target_audio
     sources = {name: [str(path.absolute()) for path in paths] for name, paths in given.items()}
     settled: dict[str, Any] = {
         "model": to_dict(model_config),
@@ -321,6 +336,10 @@ def _train_once(
     }
     if earlier is not None:
         settled["add_to"] = earlier.identity()
+    if target_audio and not need_domains(settings.regularizers):
+        raise ConfigError(
+            "--target-audio: nothing compares it; add `--set train.regularizers.dann=0.1`, or leave it out"
+        )
     identity = config_hash({**settled, "synthesis": to_dict(synthesis)})
     claim_folder(output, identity, overwrite)
     if (output / METRICS).exists():
@@ -344,8 +363,9 @@ def _train_once(
     else:
         model = build_model(model_config, pretrained=settings.transfer.policy != "scratch")
     prepared = prepare_training(
-        keywords, positives, negatives, noise, output / "data", cache=cache, num_workers=num_workers
-    )
+        keywords, positives, negatives, noise, output / "data",
+        target=target_audio, cache=cache, num_workers=num_workers,
+    )  # fmt: skip
     transcribed = []
     if need_transcripts(settings.regularizers):
         transcribed = transcribed_speech(prepared.negatives, synthesis.language)
@@ -510,6 +530,7 @@ def load_audio(
         dev_positives=clips,
         dev_labels=dev_labels,
         held_out=not lacking,
+        target=None if prepared.target is None else read(read_manifest(prepared.target), "target audio"),
         dev_negatives=AudioStore(
             [entry for entry in other if entry.split == "dev"], cache, num_workers, "dev negatives"
         ),

@@ -175,7 +175,7 @@ def choose_threshold(
     Raises:
         ConfigError: the target or the hours are not above 0.
     """
-    if not target_per_hour > 0:
+    if not 0 < target_per_hour < math.inf:
         raise ConfigError(f"false accepts per hour: got {target_per_hour}, expected above 0, such as 0.5")
     hourly_rate(0, hours)  # checks the hours
     allowed = math.floor(target_per_hour * hours + 1e-9)

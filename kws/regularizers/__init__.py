@@ -12,10 +12,12 @@ from kws.encoders.registry import load_recogniser
 from kws.errors import ConfigError
 from kws.model import WakeWordModel
 from kws.regularizers.base import Regularizer, Resources, Step
+from kws.regularizers.dann import DANN
 from kws.regularizers.distillation import Distillation
 from kws.regularizers.ewc import EWC
 from kws.regularizers.feature_matching import FeatureMatching
 from kws.regularizers.l2_sp import L2SP
+from kws.regularizers.mmd import MMD
 from kws.regularizers.phones import Phones
 
 __all__ = [
@@ -27,14 +29,17 @@ __all__ = [
     "check_weights",
     "from_scratch",
     "load_phones",
+    "need_domains",
     "need_transcripts",
 ]
 
 _REGULARIZERS: dict[str, type[Regularizer]] = {
+    "dann": DANN,
     "distillation": Distillation,
     "ewc": EWC,
     "feature_matching": FeatureMatching,
     "l2_sp": L2SP,
+    "mmd": MMD,
     "phones": Phones,
 }
 
@@ -137,5 +142,23 @@ def need_transcripts(names: Iterable[str], num_transcribed: int | None = None) -
         raise ConfigError(
             f"train.regularizers.{needing[0]}: learns from transcribed speech, and no training negative has "
             "`phones` or `text`; give --negatives a manifest with either, or leave it out"
+        )
+    return bool(needing)
+
+
+def need_domains(names: Iterable[str], has_two: bool | None = None) -> bool:
+    """Return whether one of the regularisers compares two domains.
+
+    Args:
+        names: of regularisers.
+        has_two: whether there is audio of two domains; None where not known yet.
+    Raises:
+        ConfigError: one does, and there is audio of one domain alone.
+    """
+    needing = [name for name in names if _REGULARIZERS[name].needs_domains]
+    if needing and has_two is False:
+        raise ConfigError(
+            f"train.regularizers.{needing[0]}: compares synthetic voices with real ones, and there are no "
+            "synthetic ones; add --synthetic 200, or give recordings of another place as --target-audio"
         )
     return bool(needing)

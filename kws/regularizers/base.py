@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from kws.encoders.ctc import PhoneRecogniser
+from kws.errors import ConfigError
 from kws.model import WakeWordModel
 from kws.structs import Batch
 
@@ -72,6 +73,19 @@ class Frozen(nn.Module, Generic[M]):
         return self
 
 
+def need_moving(model: WakeWordModel, name: str) -> None:
+    """Refuse a model of whose encoder nothing moves.
+
+    Raises:
+        ConfigError: no borrowed layer moves; it names the regulariser ``name``.
+    """
+    if not any(parameter.requires_grad for parameter in model.encoder.parameters()):
+        raise ConfigError(
+            f"train.regularizers.{name}: no borrowed layer moves, so it would change nothing; choose a "
+            f"policy that moves some, such as `--policy late`, or leave `{name}` out"
+        )
+
+
 class Regularizer(nn.Module):
     """A term that is added to the keyword loss with a weight.
 
@@ -88,6 +102,8 @@ class Regularizer(nn.Module):
     """True: it needs :attr:`Resources.recogniser`."""
     needs_transcripts: ClassVar[bool] = False
     """True: it learns from ``step.batch.transcribed``, which is None otherwise."""
+    needs_domains: ClassVar[bool] = False
+    """True: it compares the two domains of ``step.batch.domains``, which is None otherwise."""
 
     def __init__(self, model: WakeWordModel) -> None:
         super().__init__()

@@ -7,10 +7,9 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from kws.errors import ConfigError
 from kws.model import WakeWordModel
 from kws.phones import BLANK, NUM_OUTPUTS
-from kws.regularizers.base import Regularizer, Step
+from kws.regularizers.base import Regularizer, Step, need_moving
 
 
 class Phones(Regularizer):
@@ -30,11 +29,7 @@ class Phones(Regularizer):
 
     def __init__(self, model: WakeWordModel) -> None:
         super().__init__(model)
-        if not any(parameter.requires_grad for parameter in model.encoder.parameters()):
-            raise ConfigError(
-                "train.regularizers.phones: no borrowed layer moves, so none can be kept to phones; choose a "
-                "policy that moves some, such as `--policy late`, or leave `phones` out"
-            )
+        need_moving(model, "phones")
         info, known = model.encoder.info, model.encoder.phone_outputs
         if known:
             nearest = min(known, key=lambda layer: (abs(layer - info.num_layers), layer))

@@ -29,8 +29,9 @@ from kws.errors import ConfigError
 from kws.evaluation.thresholds import DevScores, choose_operating_point
 from kws.losses import build_loss
 from kws.model import WakeWordModel
-from kws.regularizers import Resources, Step, build_regularizer, check_weights, need_transcripts
+from kws.regularizers import Resources, Step, build_regularizer, check_weights, need_domains, need_transcripts
 from kws.structs import Batch
+from kws.training.checkpoints import WholeCheckpoints, newest_checkpoint
 from kws.training.logs import keep_earlier_log
 from kws.training.scan import hard_windows, score_clips, score_stream
 from kws.training.schedule import scheduled
@@ -126,6 +127,8 @@ class TrainingData:
         confusables: words that sound like a keyword, or None.
         synthetic: synthetic voices, or None.
         transcribed: recordings with ``phones`` for regularisers that learn from them, or None.
+        target: recordings of another domain, such as the room of the device, or None: where domains are
+            compared, they then are synthetic and real voices.
     """
 
     positives: AudioStore
@@ -138,6 +141,13 @@ class TrainingData:
     confusables: AudioStore | None = None
     synthetic: Synthetic | None = None
     transcribed: AudioStore | None = None
+    target: AudioStore | None = None
+
+    @property
+    def has_two_domains(self) -> bool:
+        """Whether there is audio without keywords of two domains."""
+        synthetic = self.synthetic is not None and len(self.synthetic.speech) > 0
+        return synthetic or bool(self.confusables) or self.target is not None
 
 
 class KeywordTask(lightning.LightningModule):
@@ -290,6 +300,9 @@ def fit(
     transcribed = data.transcribed
     if not need_transcripts(config.regularizers, 0 if transcribed is None else len(transcribed)):
         transcribed = None
+    target = None
+    if need_domains(config.regularizers, data.has_two_domains):
+        target = data.negatives if data.target is None else data.target
     batches = KeywordBatches(
         data.positives,
         data.labels,
@@ -302,11 +315,11 @@ def fit(
         confusables=data.confusables,
         synthetic=data.synthetic,
         transcribed=transcribed,
+        target=target,
     )
     folder = output / "checkpoints"
-    last = folder / "last.ckpt"
-    resume = last.exists()
-    signals = _read_checkpoint(last).get("signals") if resume else None
+    resumed = newest_checkpoint(folder)
+    signals = _read_checkpoint(resumed.path).get("signals") if resumed else None
     task = KeywordTask(model, config, data, batches, signals, recogniser)
     best = ModelCheckpoint(folder, "best", monitor="dev_loss", enable_version_counter=False)
     latest = ModelCheckpoint(
@@ -329,13 +342,15 @@ def fit(
             TensorBoardLogger(output, name="tensorboard", version=""),
         ],
         callbacks=callbacks,
+        plugins=[WholeCheckpoints()],
         enable_model_summary=False,
     )
-    if resume:
+    if resumed:
         keep_earlier_log(output / "log")
     # dev is read as a whole, in one validation step
     one_reading: DataLoader[Tensor] = DataLoader([torch.zeros(1)], batch_size=None)  # type: ignore[arg-type]
-    trainer.fit(task, val_dataloaders=one_reading, ckpt_path=str(last) if resume else None, weights_only=True)
+    checkpoint = str(resumed.path) if resumed else None
+    trainer.fit(task, val_dataloaders=one_reading, ckpt_path=checkpoint, weights_only=True)
     if data.held_out and best.best_model_path:
         tensors = _read_checkpoint(best.best_model_path)["state_dict"]
         of_model = {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
@@ -345,7 +360,7 @@ def fit(
     done = (trainer.global_step - 1) / task.num_steps
     return {
         "epochs": trainer.current_epoch,
-        "resumed": resume,
+        "resumed": resumed is not None,
         "early_stop": trainer.current_epoch < config.epochs,
         "moving": [group.name for group in task.groups if group.opens <= done],
     }

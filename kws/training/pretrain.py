@@ -17,17 +17,19 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from kws.config import config_hash, load_config, read_yaml, to_dict
+from kws.config import config_hash
 from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.sources.embedded import SUBSAMPLING, EmbeddedEncoder
 from kws.encoders.sources.embedded_weights import load_recogniser, save_recogniser
-from kws.errors import ConfigError
+from kws.errors import CheckpointError, ConfigError
+from kws.training.checkpoints import Resumed, WholeCheckpoints
 from kws.training.logs import StepBar, keep_earlier_log
 from kws.training.pretrain_config import PretrainConfig
 from kws.training.pretrain_data import Augment, TrainingBatches, evaluation_batches, keep_versions
-from kws.training.pretrain_sources import ToPhones, load_sources
+from kws.training.pretrain_folder import CHECKPOINTS, claim_speech, earlier_run, write_left_out
+from kws.training.pretrain_sources import ToPhones, read_sources
 from kws.training.pretrain_task import CtcTask, Mask, ngrams_of, phone_error_rate
-from kws.training.teachers import keep_lessons
+from kws.training.teachers import keep_lessons, load_teacher
 from kws.training.word_space import make_word_space
 from kws.weights import CONFIG, write_config
 
@@ -54,55 +56,41 @@ def set_statistics(encoder: EmbeddedEncoder, batches: TrainingBatches) -> None:
 def begin_with(model: PhoneRecogniser, folder: Path) -> None:
     """Take over weights and band statistics of an earlier run.
 
-    Outputs of languages that it did not have, or had with other symbols, stay as they are.
+    Outputs of languages that it did not have, or had with other symbols, stay as they are; so does the stem
+    where `encoder.stem_channels` differ.
 
     Raises:
         ConfigError: its encoder has another shape.
-        CheckpointError: it cannot be read.
+        CheckpointError: it cannot be read, or is damaged.
     """
-    earlier = load_recogniser(folder)
-    if (earlier.encoder.shape(), earlier.middle) != (model.encoder.shape(), model.middle):
+    try:
+        earlier = load_recogniser(folder)
+    except CheckpointError as error:
+        raise CheckpointError(f"init: {error}") from error
+    before, now = earlier.encoder.shape(), model.encoder.shape()
+    if (before | {"stem_channels": now["stem_channels"]}, earlier.middle) != (now, model.middle):
         raise ConfigError(
             f"init: {folder} holds an encoder of another shape; give the same `encoder` and `middle`"
+            " (`encoder.stem_channels` may differ: then the stem is learnt anew)"
         )
     taken = earlier.state_dict()
-    for language, symbols in earlier.inventories.items():
-        if symbols != model.inventories.get(language):
-            taken = {name: t for name, t in taken.items() if not name.startswith(f"further.{language}.")}
+    wrong = [name for name, tensor in taken.items() if not torch.isfinite(tensor).all()]
+    if wrong:
+        raise CheckpointError(f"init: {folder}: {wrong[0]} is not finite; give the weights of another run")
+    left = [] if before == now else ["encoder.stem."]
+    left += [
+        f"further.{language}."
+        for language, symbols in earlier.inventories.items()
+        if symbols != model.inventories.get(language)
+    ]
+    taken = {name: tensor for name, tensor in taken.items() if not name.startswith(tuple(left))}
     model.load_state_dict(model.state_dict() | taken)
 
 
-def load_statistics(encoder: EmbeddedEncoder, checkpoint: Path) -> None:
+def take_statistics(encoder: EmbeddedEncoder, resumed: Resumed) -> None:
     """Take the front end's mean and scale from a checkpoint, before the loader's processes copy them."""
-    tensors = torch.load(checkpoint, weights_only=True, map_location="cpu")["state_dict"]
     for name in ("mean", "scale"):
-        getattr(encoder.frontend, name).copy_(tensors[f"model.encoder.frontend.{name}"])
-
-
-def claim_folder(config: PretrainConfig, output: Path) -> PretrainConfig:
-    """Write the recipe to ``output``, or hold it against the recipe of the run that is there.
-
-    Returns:
-        the recipe, with the inventories that were collected for that run.
-    Raises:
-        ConfigError: the folder holds a run of another recipe.
-    """
-    if (output / "checkpoints" / "last.ckpt").exists() and (output / CONFIG).exists():
-        stored = load_config(PretrainConfig, read_yaml(output / CONFIG), str(output / CONFIG))
-        before, now = to_dict(stored), to_dict(config)  # keys that are newer than the run have their defaults
-        changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
-        collected = before.get("inventories", {})
-        if all(collected.get(language) == symbols for language, symbols in config.inventories.items()):
-            changed = [key for key in changed if key != "inventories"]  # the run added others
-        if changed:
-            raise ConfigError(
-                f"{output}: holds a run of a recipe that differs in {', '.join(changed)}; give another "
-                "--output, or the recipe it was started with to go on"
-            )
-        config = replace(config, inventories=collected)
-    output.mkdir(parents=True, exist_ok=True)
-    write_config(output / CONFIG, config)
-    return config
+        getattr(encoder.frontend, name).copy_(resumed.current[f"model.encoder.frontend.{name}"])
 
 
 def pretrain(
@@ -112,6 +100,7 @@ def pretrain(
     mask: Mask | None = None,
     root: Path = Path(),
     to_phones: ToPhones | None = None,
+    noise_digest: str = "",
 ) -> dict[str, Any]:
     """Train the phone recogniser of a recipe; called again after a kill, it goes on from its last checkpoint.
 
@@ -122,28 +111,47 @@ def pretrain(
         mask: masking of log-mel, ``mask(features, lengths, generator)``.
         root: what relative manifest paths start from.
         to_phones: reads the texts of sources with a ``language``.
+        noise_digest: changes with the noise that ``augment`` mixes in; a run goes on with the same alone.
     Returns:
         metrics: hours, steps, phone error rates; also written to ``metrics.json``. With several devices, each
         further process returns without phone error rates.
     Raises:
         ConfigError: the folder holds a run of another recipe, or the loss was not finite.
+        ManifestError: a manifest or too much of the speech cannot be used, or it is not that of the run's
+            beginning.
+        CheckpointError: weights, teacher or checkpoints cannot be read, or a checkpoint not be written.
     """
-    config = claim_folder(config, output)
+    config, resumed = earlier_run(config, output)
     rank: int = getattr(rank_zero_only, "rank", 0)  # this process among those of all devices
     lightning.seed_everything(config.seed, workers=True, verbose=False)
-    read = functools.partial(load_sources, root=root, to_phones=to_phones, outputs=config.outputs)
-    train = read(config.train, inventories=config.inventories)
-    config = claim_folder(replace(config, inventories=train.inventories), output)
-    dev = read(config.dev, inventories=config.inventories)
+    # what may be missing is looked for before audio is read, which can take an hour
+    read = functools.partial(
+        read_sources,
+        root=root,
+        to_phones=to_phones,
+        outputs=config.outputs,
+        max_left_out=config.max_left_out,
+    )
+    lines = {"train": read(config.train, inventories=config.inventories)}
+    config = replace(config, inventories=lines["train"].inventories)
+    for name, sources in (("dev", config.dev), ("test", config.test)):
+        lines[name] = read(sources, inventories=config.inventories)
     encoder = EmbeddedEncoder(config.encoder, source="kws pretrain")
     model = PhoneRecogniser(encoder, config.middle, config.inventories)
-    last = output / "checkpoints" / "last.ckpt"
-    first_step = (
-        int(torch.load(last, weights_only=True, map_location="cpu")["global_step"]) if last.exists() else 0
-    )
-    if first_step:
-        load_statistics(encoder, last)
-        if rank == 0:
+    first_step = 0 if resumed is None else resumed.step
+    if config.init is not None and resumed is None:
+        begin_with(model, root / config.init)
+    teacher = None if config.teacher is None else load_teacher(config.teacher, root)
+    train = lines["train"].corpus("train", config.max_left_out, known_only=True)
+    dev = lines["dev"].corpus("dev", config.max_left_out)
+    claim_speech(train, noise_digest, output, resumed is not None, write=rank == 0)
+    left_out = {"train": train.left_out, "dev": dev.left_out}
+    if resumed:
+        take_statistics(encoder, resumed)
+    if rank == 0:
+        write_config(output / CONFIG, config)
+        write_left_out(output, left_out)
+        if resumed:
             keep_earlier_log(output / "log")
     batches = TrainingBatches(
         train,
@@ -155,9 +163,7 @@ def pretrain(
         first_step=first_step,
         seed=config.seed,
     )
-    if not first_step and config.init is not None:
-        begin_with(model, root / config.init)
-    elif not first_step:
+    if config.init is None and resumed is None:
         set_statistics(encoder, batches)
     batches.rank = rank  # from here on, so that every process has the same statistics
     batches.encoder = copy.deepcopy(encoder)  # its front end stays on the processor when the model moves
@@ -170,7 +176,7 @@ def pretrain(
         batches, batch_size=None, num_workers=num_workers, prefetch_factor=8 if num_workers else None
     )
     if config.teacher is not None:
-        keep_lessons(train, config.teacher, output / "teacher", root)
+        keep_lessons(train, config.teacher, output / "teacher", root, teacher=teacher)
     dev_batches = [batch for batch, _ in evaluation_batches(dev, 120.0, encoder)]
     dimension = 0 if train.lessons is None else train.lessons.embeddings[0].shape[1]
     task = CtcTask(model, config, mask, dimension)
@@ -189,14 +195,17 @@ def pretrain(
         logger=CSVLogger(output, name="log", version=""),
         callbacks=[
             ModelCheckpoint(
-                output / "checkpoints",
+                output / CHECKPOINTS,
                 save_last=True,
                 every_n_train_steps=config.evaluate_every,
                 save_top_k=0,
+                enable_version_counter=False,  # a folder that was moved has one last checkpoint, too
             ),
-            EMAWeightAveraging(decay=config.ema_decay),
+            # not of the band statistics, which an average rounds: a resumed run would not go on alike
+            EMAWeightAveraging(decay=config.ema_decay, use_buffers=False),
             StepBar(refresh_rate=20),
         ],
+        plugins=[WholeCheckpoints()],
         enable_model_summary=False,
     )
     if first_step < config.steps:
@@ -204,11 +213,11 @@ def pretrain(
             task,
             loader,
             DataLoader(dev_batches, batch_size=None),  # type: ignore[arg-type]
-            ckpt_path=str(last) if first_step else None,
+            ckpt_path=str(resumed.path) if resumed else None,
             weights_only=True,
         )
-    else:  # stopped after its last step: what the checkpoint holds are the averaged weights
-        task.load_state_dict(torch.load(last, weights_only=True, map_location="cpu")["state_dict"])
+    elif resumed:  # stopped after its last step: what the checkpoint holds are the averaged weights
+        task.load_state_dict(resumed.tensors)
     metrics = {
         "steps": config.steps,
         "train_hours": round(train.hours, 3),
@@ -221,13 +230,16 @@ def pretrain(
         return metrics
     # evaluated as saved: weights rounded to half precision
     save_recogniser(output, model, config, metrics)
-    if config.words:
-        make_word_space(model, train.sample(config.words), output)
     metrics["dev_phone_error_rate"] = phone_error_rate(model, dev, GROUPS)
     if config.test:
-        test = read(config.test, inventories=config.inventories)
+        test = lines["test"].corpus("test", config.max_left_out)
+        left_out["test"] = test.left_out
+        write_left_out(output, left_out)
         by = (*GROUPS, "gender", "age")
         metrics["test_phone_error_rate"] = phone_error_rate(model, test, by)
         metrics["test_phone_error_rate_with_ngrams"] = phone_error_rate(model, test, by, ngrams_of(train))
+    metrics["left_out"] = {name: len(entries) for name, entries in left_out.items()}
     save_recogniser(output, model, config, metrics)
+    if config.words:
+        make_word_space(model, train.sample(config.words), output)
     return metrics

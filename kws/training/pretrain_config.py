@@ -22,10 +22,13 @@ class PretrainConfig:
     """Real speech of other speakers: the phone error rate that the curve shows."""
     test: tuple[SourceConfig, ...] = ()
     """Read once, at the end, for the model card."""
+    max_left_out: float = 0.5
+    """Largest share of the lines of train, dev or test that may be left out, their text or audio unusable."""
     noise: Path | None = None
     """Manifest or folder of noise recordings to mix in."""
     init: Path | None = None
-    """Output of an earlier run, of the same encoder, whose weights are the start; None starts at random."""
+    """Output of an earlier run, of the same encoder but perhaps its stem, whose weights are the start; None
+    starts at random."""
     teacher: TeacherConfig | None = None
     """A better informed model whose embeddings are learnt beside phones; None: phones alone."""
     consistency: float = 0.0
@@ -98,8 +101,12 @@ class PretrainConfig:
                 "(encoder.num_layers)"
             )
         self._check_outputs()
-        if self.devices < 0:
-            raise ConfigError(f"devices: got {self.devices}, allowed: 0 or more")
+        for name in ("devices", "num_workers", "words", "seed", "weight_decay", "middle_weight"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name}: got {getattr(self, name)}, allowed: 0 or more")
+        for name in ("max_left_out", "ramp", "warmup", "ema_decay"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name}: got {getattr(self, name)}, allowed: 0 to 1")
         for name in ("steps", "batch_s", "learning_rate", "matrix_rate", "evaluate_every"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name}: got {getattr(self, name)}, allowed: above 0")

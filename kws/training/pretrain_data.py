@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
-import logging
+import hashlib
+import json
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -14,17 +16,14 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_in
 from tqdm import tqdm
 
 from kws import audio, phones
-from kws.encoders.sources.embedded import SUBSAMPLING, EmbeddedEncoder
-from kws.errors import ManifestError
+from kws.encoders.sources.embedded import HOP_SAMPLES, SUBSAMPLING, EmbeddedEncoder
+from kws.errors import AudioError, KwsError, ManifestError
 from kws.manifest import Utterance
-
-logger = logging.getLogger(__name__)
+from kws.training.pretrain_checks import TAIL_S, LeftOut, fewest_frames, read_speech, refuse_too_many
 
 Augment = Callable[..., np.ndarray]
 """``augment(waveform, item_id, seed, epoch) -> waveform``; ``data_prep.augmentation`` makes one."""
 
-TAIL_S = 0.36
-"""Silence after each utterance: a causal recogniser names a phone some frames after it was spoken."""
 NEIGHBOURS = 256
 """A batch is drawn from this many utterances of like length around a random one."""
 
@@ -91,6 +90,7 @@ class Corpus:
             each time.
         lessons: what a teacher says of the utterances, or None.
         outputs: per utterance, which output of the recogniser it teaches; 0 is the main one.
+        left_out: lines that cannot be learnt from, in order of length after those that were given.
 
     Args:
         utterances: with ``phones``, but for those that only a teacher's embeddings are learnt from.
@@ -98,9 +98,12 @@ class Corpus:
         versions: how many versions of each are to be kept; None keeps none.
         languages: language of the output that each teaches, empty for the main one; None: the main one.
         inventories: phone symbols of each language with an output of its own.
+        known_only: leave out utterances with a phone that such an inventory lacks, which cannot be learnt;
+            else it counts as an error where phones are compared. The main inventory is always held to.
+        left_out: lines that were left out before.
+        max_left_out: share of the lines that may be left out in all.
     Raises:
-        ManifestError: an utterance of the main output has unknown phones.
-        AudioError: a file cannot be read.
+        ManifestError: more lines have unknown phones, more phones than frames, or unusable audio.
     """
 
     def __init__(
@@ -112,32 +115,76 @@ class Corpus:
         *,
         languages: list[str] | None = None,
         inventories: dict[str, list[str]] | None = None,
+        known_only: bool = False,
+        left_out: Sequence[LeftOut] = (),
+        max_left_out: float = 0.5,
     ) -> None:
-        order = np.argsort([utterance.duration_s for utterance in utterances], kind="stable")
-        self.utterances = [utterances[index] for index in order]
-        self.weights = np.asarray([1.0 if weights is None else weights[index] for index in order])
-        self.versions = [0 if versions is None else versions[index] for index in order]
-        self.kept: list[list[np.ndarray]] = [[] for _ in order]
-        self.lessons: Lessons | None = None
+        self.left_out = list(left_out)
+        total = len(utterances) + sum(entry.is_fault for entry in left_out)
         self.inventories = inventories or {}
         numbers = {language: number for number, language in enumerate(["", *self.inventories])}
-        self.outputs = [0 if languages is None else numbers[languages[index]] for index in order]
-        symbols = list(self.inventories.values())
-        self.targets = [
-            phones.encode_in(symbols[output - 1], entry.phones or "")
-            if output
-            else phones.encode(entry.phones or "", str(entry.path))
-            for entry, output in zip(self.utterances, self.outputs, strict=True)
-        ]
-        self.audio = [
-            audio.to_int16(entry.load())
-            for entry in tqdm(self.utterances, "reading speech", disable=not progress)
-        ]
+        outputs = [numbers[language] for language in languages or [""] * len(utterances)]
+        targets: dict[int, list[int]] = {}
+        for index in np.argsort([utterance.duration_s for utterance in utterances], kind="stable").tolist():
+            try:
+                targets[index] = self._encode(utterances[index], outputs[index], known_only)
+            except ManifestError as error:
+                self._leave_out(utterances[index], error)
+        refuse_too_many(self.left_out, total, max_left_out)
+        read: dict[int, np.ndarray] = {}
+        with tqdm(targets, "reading speech", disable=not progress) as bar:
+            for index in bar:
+                try:
+                    read[index] = read_speech(utterances[index], targets[index])
+                except (AudioError, ManifestError) as error:
+                    self._leave_out(utterances[index], error)
+        refuse_too_many(self.left_out, total, max_left_out)
+        self.utterances = [utterances[index] for index in read]
+        self.weights = np.asarray([1.0 if weights is None else weights[index] for index in read])
+        self.versions = [0 if versions is None else versions[index] for index in read]
+        self.kept: list[list[np.ndarray]] = [[] for _ in read]
+        self.lessons: Lessons | None = None
+        self.outputs = [outputs[index] for index in read]
+        self.targets = [targets[index] for index in read]
+        self.audio = list(read.values())
+
+    def _leave_out(self, entry: Utterance, error: KwsError) -> None:
+        self.left_out.append(LeftOut(entry.where or str(entry.path), str(error)))
+
+    def _encode(self, entry: Utterance, output: int, known_only: bool) -> list[int]:
+        said = entry.phones or ""
+        if not output:
+            return phones.encode(said, str(entry.path))
+        language, symbols = list(self.inventories.items())[output - 1]
+        targets = phones.encode_in(symbols, said)
+        if known_only and phones.UNKNOWN in targets:
+            lacking = sorted(set(said.split()) - set(symbols))
+            raise ManifestError(
+                f"{entry.path}: {entry.text!r} has the phones {' '.join(lacking)}, which are not in "
+                f"`inventories.{language}`; mend the text, or add the phones to the recipe"
+            )
+        return targets
 
     @property
     def hours(self) -> float:
         """Hours of audio, each utterance counted once."""
         return sum(len(samples) for samples in self.audio) / audio.SAMPLE_RATE / 3600
+
+    def digest(self) -> str:
+        """Return a hash of all that batches are made of: samples, phones, names, weights and versions."""
+        found = hashlib.sha256()
+        columns = (
+            self.utterances,
+            self.targets,
+            self.outputs,
+            self.audio,
+            self.weights.tolist(),
+            self.versions,
+        )
+        for entry, targets, output, samples, weight, versions in zip(*columns, strict=True):
+            row = [entry.item_id, targets, output, zlib.crc32(samples.data), weight, versions]
+            found.update(json.dumps(row).encode())
+        return found.hexdigest()
 
     @property
     def unknown(self) -> list[int]:
@@ -145,8 +192,16 @@ class Corpus:
         return [index for index, targets in enumerate(self.targets) if phones.UNKNOWN in targets]
 
     def sample(self, count: int, seed: int = 0) -> Corpus:
-        """Return so many utterances with phones of the main output, or all, the likelier the more weight."""
+        """Return so many utterances with phones of the main output, or all, the likelier the more weight.
+
+        Raises:
+            ManifestError: there is none.
+        """
         told = np.array([bool(t) and not o for t, o in zip(self.targets, self.outputs, strict=True)])
+        if not told.any():
+            raise ManifestError(
+                "words: no utterance of `train` has a transcript to learn words from; set it to 0"
+            )
         chances = self.weights * told / (self.weights * told).sum()
         rng = np.random.default_rng(seed)
         chosen = rng.choice(len(told), size=min(count, int(told.sum())), replace=False, p=chances)
@@ -187,6 +242,23 @@ def with_tail(samples: np.ndarray) -> np.ndarray:
     return np.pad(audio.to_float32(samples), (0, audio.seconds_to_samples(TAIL_S)))
 
 
+def features_of(
+    corpus: Corpus,
+    index: int,
+    encoder: EmbeddedEncoder,
+    augment: Augment | None = None,
+    seed: int = 0,
+    epoch: int = 0,
+) -> np.ndarray:
+    """Return the log-mel of an utterance, augmented unless that leaves fewer frames than its phones need."""
+    waveform = with_tail(corpus.audio[index])
+    if augment is not None:
+        changed = augment(waveform, corpus.utterances[index].item_id, seed, epoch)
+        if len(changed) // HOP_SAMPLES >= fewest_frames(corpus.targets[index]):
+            waveform = changed
+    return log_mel(waveform, encoder)
+
+
 class _Versions(Dataset[Tensor]):
     """Log-mel of (utterance, version): version 0 is the recording itself, the others are augmented."""
 
@@ -200,10 +272,9 @@ class _Versions(Dataset[Tensor]):
     def __getitem__(self, number: int) -> Tensor:
         torch.set_num_threads(1)
         index, version = self.wanted[number]
-        waveform = with_tail(self.corpus.audio[index])
-        if version and self.augment is not None:
-            waveform = self.augment(waveform, self.corpus.utterances[index].item_id, self.seed, version)
-        return torch.from_numpy(log_mel(waveform, self.encoder)).half()
+        augment = self.augment if version else None
+        features = features_of(self.corpus, index, self.encoder, augment, self.seed, version)
+        return torch.from_numpy(features).half()
 
 
 def keep_versions(
@@ -274,12 +345,8 @@ class TrainingBatches(IterableDataset[CtcBatch]):
     ) -> None:
         if corpus.unknown:
             first = corpus.utterances[corpus.unknown[0]]
-            language = list(corpus.inventories)[corpus.outputs[corpus.unknown[0]] - 1]
-            lacking = sorted(set((first.phones or "").split()) - set(corpus.inventories[language]))
             raise ManifestError(
-                f"{first.path}: {first.text!r} has the phones {' '.join(lacking)}, which are not in "
-                f"`inventories.{language}`; give the transcripts that the run was started with, or add the "
-                "phones to the recipe"
+                f"{first.path}: has phones that no output gives; read speech to train on with `known_only`"
             )
         self.corpus, self.batch_s, self.augment, self.ramp_steps = corpus, batch_s, augment, ramp_steps
         self.encoder, self.first_step, self.num_steps, self.seed, self.rank = (
@@ -313,10 +380,8 @@ class TrainingBatches(IterableDataset[CtcBatch]):
             if corpus.kept[index]:
                 rows.append(corpus.kept[index][0 if plain else rng.integers(len(corpus.kept[index]))])
                 continue
-            waveform = with_tail(corpus.audio[index])
-            if self.augment is not None and not plain:
-                waveform = self.augment(waveform, corpus.utterances[index].item_id, self.seed, step)
-            rows.append(log_mel(waveform, self.encoder))
+            augment = None if plain else self.augment
+            rows.append(features_of(corpus, index, self.encoder, augment, self.seed, step))
         batch = collate(rows, corpus, chosen, self.encoder)
         return batch if corpus.lessons is None else self._with_lessons(batch, rows, chosen)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from kws.errors import ConfigError, KwsError, ManifestError
+from kws.errors import AudioError, ConfigError, KwsError, ManifestError
 from kws.manifest import Utterance, read_manifest
+from kws.training.pretrain_checks import LeftOut, described, refuse_too_many, warn
 from kws.training.pretrain_data import Corpus
 
 logger = logging.getLogger(__name__)
@@ -18,9 +19,11 @@ logger = logging.getLogger(__name__)
 Outputs = Literal["shared", "per_language", "per_language_with_tones"]
 """One phone inventory, ARPAbet, for all languages; or for each but English one of its own symbols."""
 
-ToPhones = Callable[[list[str], str, Path | None, Outputs], list[str]]
-"""``to_phones(texts, language, lexicon, outputs) -> phones`` of each text, spaces between: ARPAbet (shared)
-or in the symbols of the language; ``data_prep`` has one."""
+ToPhones = Callable[[list[str], str, Path | None, Outputs], Sequence[str | KwsError]]
+"""``to_phones(texts, language, lexicon, outputs) -> phones`` of each text, spaces between, or why it has
+none: ARPAbet (shared) or in the symbols of the language; ``data_prep`` has one."""
+
+NO_PHONES = "no line has phones; give `phones`, or `text` and a `language` in the recipe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,53 @@ def is_english(language: str) -> bool:
     return language.lower().split("-")[0] == "en"
 
 
+@dataclass
+class Lines:
+    """What the manifests of a recipe hold, before any audio is read.
+
+    Attributes:
+        utterances: the lines that are used.
+        weights, versions: of each, from its source.
+        languages: of the output that each teaches; empty for the main one.
+        inventories: phone symbols of these outputs.
+        left_out: the other lines.
+    """
+
+    utterances: list[Utterance] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+    versions: list[int] = field(default_factory=list)
+    languages: list[str] = field(default_factory=list)
+    inventories: dict[str, list[str]] = field(default_factory=dict)
+    left_out: list[LeftOut] = field(default_factory=list)
+
+    def corpus(self, what: str = "speech", max_left_out: float = 0.5, known_only: bool = False) -> Corpus:
+        """Read the audio; what is left out is logged as of ``what``.
+
+        Args:
+            what: such as ``train``.
+            max_left_out: share of the lines that may be left out.
+            known_only: as in :class:`Corpus`; speech to train on needs it.
+        Raises:
+            ManifestError: more lines cannot be used.
+        """
+        found = Corpus(
+            self.utterances,
+            self.weights,
+            self.versions,
+            languages=self.languages,
+            inventories=self.inventories,
+            known_only=known_only,
+            left_out=self.left_out,
+            max_left_out=max_left_out,
+        )
+        warn(found.left_out, what)
+        if found.unknown:
+            logger.warning(
+                "%s: %d utterances hold phones that no training text holds", what, len(found.unknown)
+            )
+        return found
+
+
 def load_sources(
     sources: tuple[SourceConfig, ...],
     root: Path = Path(),
@@ -70,7 +120,19 @@ def load_sources(
     outputs: Outputs = "shared",
     inventories: dict[str, list[str]] | None = None,
 ) -> Corpus:
-    """Read every source below ``root`` into one corpus.
+    """Read every source below ``root`` into one corpus, as :func:`read_sources` and :class:`Corpus` do."""
+    return read_sources(sources, root, to_phones, outputs, inventories).corpus()
+
+
+def read_sources(
+    sources: tuple[SourceConfig, ...],
+    root: Path = Path(),
+    to_phones: ToPhones | None = None,
+    outputs: Outputs = "shared",
+    inventories: dict[str, list[str]] | None = None,
+    max_left_out: float = 0.5,
+) -> Lines:
+    """Read the manifest of every source below ``root``, and the phones of its texts.
 
     A line without phones is left out, unless its source has a language to read its text in, or is
     ``unlabelled``. Each utterance gets the extra fields ``corpus``, the manifest as the source names it, and
@@ -83,35 +145,37 @@ def load_sources(
         outputs: which languages have outputs of their own.
         inventories: phone symbols of these outputs; those of a language that is missing here are collected
             from the texts.
+        max_left_out: share of the lines that may be left out.
     Raises:
-        ManifestError: a manifest or a text cannot be read, or no line of a manifest can be used.
+        ManifestError: a manifest cannot be read, no line of one can be used, or more lines cannot be used.
         ConfigError: a source has a language, and no ``to_phones`` was given.
     """
-    utterances, weights, versions, languages = [], [], [], []
+    lines = Lines(inventories=dict(inventories or {}))
     for source in sources:
-        found = read_manifest(root / source.manifest, source.splits)
+        unreadable: list[tuple[str, AudioError]] = []
+        found = read_manifest(root / source.manifest, source.splits, unreadable)
+        left_out = [LeftOut(where, str(error)) for where, error in unreadable]
+        own = source.own_output(outputs)
         if source.language:
-            found = _with_phones(found, source, root, to_phones, outputs)
+            found, unread = _with_phones(found, source, root, to_phones, outputs if own else "shared")
+            left_out += unread
         usable = [_labelled(entry, source) for entry in found if entry.phones or source.unlabelled]
         if not usable:
-            raise ManifestError(
-                f"{root / source.manifest}: no line has phones; give `phones`, or `text` and a `language` "
-                "in the recipe"
-            )
-        told = sum(entry.phones is not None for entry in usable)
-        logger.info("%s: %d of %d utterances have phones", source.manifest, told, len(found))
-        utterances += usable
-        weights += [source.weight] * len(usable)
-        versions += [source.versions] * len(usable)
-        languages += [source.own_output(outputs)] * len(usable)
-    known = dict(inventories or {})
-    for language in sorted(set(languages) - {""} - known.keys()):
-        said = (u.phones for u, own in zip(utterances, languages, strict=True) if own == language)
-        known[language] = sorted({symbol for phones in said if phones for symbol in phones.split()})
-    corpus = Corpus(utterances, weights, versions, languages=languages, inventories=known)
-    if corpus.unknown:
-        logger.warning("%d utterances hold phones that no training text holds", len(corpus.unknown))
-    return corpus
+            why = f"no line can be used; the first: {described(left_out[0])}" if left_out else NO_PHONES
+            raise ManifestError(f"{root / source.manifest}: {why}")
+        if not source.unlabelled:
+            left_out += [_untold(entry, source, own) for entry in found if not entry.phones]
+        lines.utterances += usable
+        lines.weights += [source.weight] * len(usable)
+        lines.versions += [source.versions] * len(usable)
+        lines.languages += [own] * len(usable)
+        lines.left_out += left_out
+    faults = sum(entry.is_fault for entry in lines.left_out)
+    refuse_too_many(lines.left_out, len(lines.utterances) + faults, max_left_out)
+    for language in sorted(set(lines.languages) - {""} - lines.inventories.keys()):
+        said = (u.phones for u, own in zip(lines.utterances, lines.languages, strict=True) if own == language)
+        lines.inventories[language] = sorted({symbol for text in said if text for symbol in text.split()})
+    return lines
 
 
 def _labelled(entry: Utterance, source: SourceConfig) -> Utterance:
@@ -123,34 +187,52 @@ def _labelled(entry: Utterance, source: SourceConfig) -> Utterance:
     return dataclasses.replace(entry, extra=entry.extra | labels)
 
 
+def _untold(entry: Utterance, source: SourceConfig, own: str) -> LeftOut:
+    """Say what a line without phones lacks."""
+    if entry.text and entry.text.strip() and not source.language:
+        reason = f"a text, but its source has no `language` to read it in ({entry.path})"
+    else:
+        needed = "`text`" if own else "`phones` or `text`"
+        reason = f"no transcript ({entry.path}); give {needed}"
+    return LeftOut(entry.where, reason, is_fault=False)
+
+
 def _with_phones(
     utterances: list[Utterance],
     source: SourceConfig,
     root: Path,
     to_phones: ToPhones | None,
     outputs: Outputs,
-) -> list[Utterance]:
-    """Read the texts of a source; for an output of its own, ``phones`` of the manifest do not count."""
+) -> tuple[list[Utterance], list[LeftOut]]:
+    """Read the texts of lines without phones; for an output of its own, ``phones`` of a line do not count.
+
+    Returns:
+        The lines, and those whose text cannot be read.
+    """
     if to_phones is None:
         raise ConfigError(f"{source.manifest}: `language` needs a function that turns texts into phones")
-    own = bool(source.own_output(outputs))
-    if own:
+    if outputs != "shared":
         utterances = [dataclasses.replace(entry, phones=None) for entry in utterances]
     lexicon = None if source.lexicon is None else root / source.lexicon
     texts = [entry.text for entry in utterances if entry.text is not None and not entry.phones]
     try:
-        spoken = iter(to_phones(texts, source.language, lexicon, outputs if own else "shared"))
+        spoken = iter(to_phones(texts, source.language, lexicon, outputs))
     except KwsError as error:
         raise ManifestError(f"{root / source.manifest}: {error}") from error
-    read = []
+    found, left_out = [], []
     for entry in utterances:
-        if entry.text is not None and not entry.phones:
-            phones = next(spoken)
-            if not phones and not source.unlabelled:
-                raise ManifestError(
-                    f"{root / source.manifest}: {entry.path}: text {entry.text!r} holds nothing to say; "
-                    "write what is said there, or remove the line"
-                )
-            entry = dataclasses.replace(entry, phones=phones or None)
-        read.append(entry)
-    return read
+        if entry.text is None or entry.phones:
+            found.append(entry)
+            continue
+        phones = next(spoken)
+        if isinstance(phones, KwsError):
+            left_out.append(LeftOut(entry.where, str(phones)))
+        elif phones or source.unlabelled:
+            found.append(dataclasses.replace(entry, phones=phones or None))
+        else:
+            reason = (
+                f"{entry.path}: text {entry.text!r} holds nothing to say; write what is said there, or "
+                "remove the line"
+            )
+            left_out.append(LeftOut(entry.where, reason, is_fault=False))
+    return found, left_out

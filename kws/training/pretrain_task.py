@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import lightning
 import torch
@@ -41,7 +42,8 @@ class CtcTask(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.model, self.config, self.mask = model, config, mask
-        self.loss = nn.CTCLoss(blank=phones.BLANK, zero_infinity=True)
+        # every row has frames enough for its phones, so that no loss is infinite
+        self.loss = nn.CTCLoss(blank=phones.BLANK)
         if teacher_dimension:
             dimension = model.encoder.info.dimension
             self.lesson = nn.Sequential(nn.LayerNorm(dimension), nn.Linear(dimension, teacher_dimension))
@@ -231,7 +233,7 @@ def phone_error_rate(
         model: the recogniser; put into eval mode.
         corpus: transcribed speech.
         by: names of extra fields, such as ``gender``, or the ``corpus`` and ``language`` that
-            :func:`kws.training.pretrain_sources.load_sources` adds; ``age`` is grouped into child (below 16)
+            :func:`kws.training.pretrain_sources.read_sources` adds; ``age`` is grouped into child (below 16)
             and adult. An utterance without the field is in no group of it.
         ngrams: as in :func:`recognise`.
     Returns:
@@ -247,9 +249,17 @@ def phone_error_rate(
                 if value is None:
                     continue
                 if name == "age":
-                    value = "child" if value < 16 else "adult"
+                    value = _age_group(value)
                 groups.append(f"{name}={value}")
             for group in groups:
                 totals[group][0] += edits
                 totals[group][1] += length
     return {group: edits / max(length, 1) for group, (edits, length) in sorted(totals.items())}
+
+
+def _age_group(age: Any) -> Any:
+    """Return ``child`` or ``adult``, or what a manifest says where that is no number."""
+    try:
+        return "child" if float(age) < 16 else "adult"
+    except (TypeError, ValueError):
+        return age

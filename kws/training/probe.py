@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -50,7 +51,7 @@ class ProbeConfig:
 
     def __post_init__(self) -> None:
         for name in ("num_batches", "steps", "learning_rate", "dev_hours", "false_accepts_per_hour"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"probe.{name}: got {getattr(self, name)}, allowed: above 0")
 
 

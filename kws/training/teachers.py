@@ -8,6 +8,7 @@ Chang et al., arXiv:2110.01900.
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from tqdm import tqdm
 from kws.audio import atomic_write, to_int16
 from kws.encoders.registry import available_encoders, load_encoder
 from kws.encoders.truncate import truncate
-from kws.errors import CheckpointError, ConfigError
+from kws.errors import CheckpointError, ConfigError, KwsError
 from kws.training.pretrain_data import Corpus, Lessons, with_tail
 
 SPEECH_EMBEDDING = "speech_embedding"
@@ -157,15 +158,24 @@ def load_teacher(config: TeacherConfig, root: Path = Path()) -> Teacher:
 
     Raises:
         CheckpointError: its files are missing or damaged.
+        ConfigError: its depth is out of range.
     """
     path = None if config.path is None else root / config.path
-    if config.source == SPEECH_EMBEDDING and path is not None:
-        return SpeechEmbedding(path)
-    return EncoderTeacher(config.source, path, config.depth)
+    try:
+        if config.source == SPEECH_EMBEDDING and path is not None:
+            return SpeechEmbedding(path)
+        return EncoderTeacher(config.source, path, config.depth)
+    except KwsError as error:
+        raise type(error)(f"teacher: {error}") from error
 
 
 def keep_lessons(
-    corpus: Corpus, config: TeacherConfig, folder: Path, root: Path = Path(), progress: bool = True
+    corpus: Corpus,
+    config: TeacherConfig,
+    folder: Path,
+    root: Path = Path(),
+    progress: bool = True,
+    teacher: Teacher | None = None,
 ) -> None:
     """Let the teacher hear every recording of a corpus once, and keep what it says of it.
 
@@ -178,13 +188,15 @@ def keep_lessons(
         folder: where the embeddings are kept.
         root: what a relative ``config.path`` starts from.
         progress: show a bar.
+        teacher: where it is loaded already.
     Raises:
         CheckpointError: the teacher's files are missing or damaged.
     """
-    teacher = load_teacher(config, root)
+    teacher = teacher or load_teacher(config, root)
+    weights = None if config.path is None else _content(root / config.path)
     found: list[np.ndarray] = []
     with tqdm(total=len(corpus.audio), desc="hearing the teacher", disable=not progress) as bar:
-        for embeddings in _shards(corpus, config, teacher, folder):
+        for embeddings in _shards(corpus, [config.source, config.depth, weights], teacher, folder):
             found += embeddings
             bar.update(len(embeddings))
     joined = np.concatenate([row[:: max(1, len(found) // 2000)] for row in found]).astype(np.float32)
@@ -195,23 +207,35 @@ def keep_lessons(
     )
 
 
-def _shards(
-    corpus: Corpus, config: TeacherConfig, teacher: Teacher, folder: Path
-) -> Iterator[list[np.ndarray]]:
+def _content(path: Path) -> int:
+    """Return a checksum of a file, or of the files in a folder that hold weights."""
+    files = [path] if path.is_file() else sorted(path.glob("*.onnx")) + sorted(path.glob("*.safetensors"))
+    content = 0
+    for file in files:
+        content = zlib.crc32(file.read_bytes(), content)
+    return content
+
+
+def _shards(corpus: Corpus, identity: list, teacher: Teacher, folder: Path) -> Iterator[list[np.ndarray]]:
     """Yield the embeddings of ``SHARD`` recordings after the other, from their file where it is good."""
     for start in range(0, len(corpus.audio), SHARD):
         rows = range(start, min(start + SHARD, len(corpus.audio)))
         path = folder / f"{start // SHARD:05d}.npz"
         about = json.dumps(
             [
-                config.source,
-                config.depth,
+                *identity,
                 *((corpus.utterances[row].item_id, len(corpus.audio[row])) for row in rows),
             ]
         )
         kept = _read_shard(path, about)
         if kept is None:
             kept = [teacher.embed(with_tail(corpus.audio[row])).astype(np.float16) for row in rows]
+            wrong = [row for row, values in zip(rows, kept, strict=True) if not np.isfinite(values).all()]
+            if wrong:
+                raise CheckpointError(
+                    f"teacher: gives values that are not finite for {corpus.utterances[wrong[0]].path}; its "
+                    "weights are damaged, give others"
+                )
             with atomic_write(path) as temporary, temporary.open("wb") as file:
                 np.savez(
                     file,

@@ -81,7 +81,7 @@ def align(recogniser: PhoneRecogniser, corpus: Corpus, progress: bool = True) ->
 
     Args:
         recogniser: in eval mode.
-        corpus: transcribed speech; utterances that are too short for what is said in them are left out.
+        corpus: speech; utterances without a transcript are left out.
         progress: show a bar.
     Raises:
         ManifestError: nothing is left.
@@ -90,26 +90,28 @@ def align(recogniser: PhoneRecogniser, corpus: Corpus, progress: bool = True) ->
     depth = min(DEPTH, len(recogniser.encoder.layers))
     rows = zip(corpus.utterances, corpus.audio, corpus.targets, strict=True)
     for utterance, samples, targets in tqdm(rows, "aligning", len(corpus.audio), disable=not progress):
+        if not targets:
+            continue
         features = torch.from_numpy(log_mel(with_tail(samples), recogniser.encoder)[None])
         hidden = recogniser.hidden(features)
         scores = torch.log_softmax(recogniser.logits(hidden)[0], dim=-1)
-        repeats = sum(left == right for left, right in zip(targets, targets[1:], strict=False))
-        if not targets or scores.shape[1] < len(targets) + repeats:
-            continue
         path = forced_align(scores, torch.tensor([targets], dtype=torch.int32))[0][0].numpy()
         after = np.append(path[1:], -1)
         ends = np.flatnonzero((path > 0) & (path != after))
         said = [PHONES[index - 1] for index in targets]
         found.append(Aligned(hidden[depth - 1][0].half(), ends, said, _words(utterance.extra, said)))
     if not found:
-        raise ManifestError("word space: no utterance has phones and is long enough for them; give others")
+        raise ManifestError("word space: no utterance has phones; give transcribed speech, or words: 0")
     return found
 
 
 def _words(extra: dict, said: Sequence[str]) -> list[tuple[int, int]]:
     """Return first phone and number of phones of each word; nothing where the words are not the whole."""
+    words = extra.get("word_phones")
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        return []
     found, first = [], 0
-    for word in extra.get("word_phones") or ():
+    for word in words:
         length = len(word.split())
         found.append((first, length))
         first += length

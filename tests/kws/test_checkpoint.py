@@ -137,6 +137,6 @@ def test_a_folder_that_is_no_run_is_named(tmp_path: Path, run: Path):
 def test_a_write_that_fails_leaves_the_earlier_run(run: Path, monkeypatch: pytest.MonkeyPatch):
     before = {path.name: path.read_bytes() for path in run.iterdir()}
     monkeypatch.setattr("kws.weights.save_file", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(CheckpointError, match=r"weights.safetensors: cannot be written \(disk full\); free"):
         write_run(run, keywords=("other",))
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before

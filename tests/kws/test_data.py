@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from kws import audio
@@ -53,6 +54,7 @@ def batches(
     confusables: AudioStore | None = None,
     synthetic: Synthetic | None = None,
     transcribed: AudioStore | None = None,
+    target: AudioStore | None = None,
     **config: float,
 ) -> KeywordBatches:
     return KeywordBatches(
@@ -67,6 +69,7 @@ def batches(
         confusables=confusables,
         synthetic=synthetic,
         transcribed=transcribed,
+        target=target,
     )
 
 
@@ -147,6 +150,50 @@ def test_transcribed_recordings_depend_on_seed_and_step_and_change_nothing_else(
     assert without.transcribed is None and torch.equal(found.waveform, without.waveform)
 
 
+def of_domains(target: AudioStore | None = None) -> KeywordBatches:
+    """Negatives at level 0.1, synthetic speech at 0.2, words alike at 0.3, and a target or the negatives."""
+    level = [store_of(np.full(80_000, 0.1 * number, np.float32)) for number in (1, 2, 3)]
+    synthetic = Synthetic(store_of(spoken()), [0], level[1])
+    given = {"synthetic": synthetic, "confusables": level[2], "num_negatives": 24, "num_target": 5}
+    return batches(store_of(spoken()), level[0], target=target or level[0], **given)
+
+
+def level_of(row: Tensor) -> int:
+    """Return which of the stores of :func:`of_domains` a window was drawn from; 0 for part of a keyword."""
+    tenths = 10 * float(row.abs().median())
+    return round(tenths) if abs(tenths - round(tenths)) < 0.01 else 0
+
+
+def test_synthetic_rows_without_a_keyword_are_the_source_domain_and_real_audio_the_target():
+    for step in range(3):
+        found = of_domains().batch(step)
+        domains = found.domains
+        assert domains is not None
+        levels = [level_of(row) for row in found.waveform]
+        assert domains.source.tolist() == [
+            level in (2, 3) and not said for level, said in zip(levels, found.targets[:, 0], strict=True)
+        ]
+        assert {2, 3} <= set(levels) and domains.source.sum() < 24
+        assert domains.waveform.shape == (5, found.waveform.shape[1])
+        assert [level_of(row) for row in domains.waveform] == [1] * 5
+        assert domains.lengths.tolist() == [found.waveform.shape[1]] * 5
+
+
+def test_with_target_audio_every_row_without_a_keyword_is_the_source_domain():
+    target = store_of(np.full(80_000, 0.6, np.float32))
+    found = of_domains(target).batch(1)
+    assert found.domains is not None
+    assert torch.equal(found.domains.source, found.targets[:, 0] == 0)
+    assert [level_of(row) for row in found.domains.waveform] == [6] * 5
+
+
+def test_target_audio_changes_no_other_row():
+    given = store_of(spoken()), store_of(noise(5))
+    with_it = batches(*given, target=store_of(noise(4))).batch(4)
+    without = batches(*given).batch(4)
+    assert without.domains is None and torch.equal(with_it.waveform, without.waveform)
+
+
 def test_a_transcribed_recording_is_augmented_and_longer_than_the_batch_it_stands_alone():
     def augment(waveform: np.ndarray, item_id: str, seed: int, epoch: int) -> np.ndarray:
         return waveform[::2] if item_id.startswith("transcribed") else waveform
@@ -165,7 +212,7 @@ def test_a_transcribed_recording_is_augmented_and_longer_than_the_batch_it_stand
 
 def test_shapes_targets_and_balance_of_keywords():
     made = batches(store_of(spoken(), spoken(500), spoken(2000)), store_of(noise(5)), labels=[0, 1, 1])
-    waveform, lengths, targets, first, last, _ = made.batch(0)
+    waveform, lengths, targets, first, last, *_ = made.batch(0)
     assert waveform.shape == (12, made.window_samples) and made.window_samples % HOP_SAMPLES == 0
     assert waveform.dtype == torch.float32 and lengths.tolist() == [made.window_samples] * 12
     assert targets[:6].sum(0).tolist() == [3, 3] and targets[6:].sum() == 0
@@ -316,6 +363,23 @@ def test_synthetic_voices_are_drawn_by_their_share():
     assert 8 <= int(other[80:].sum()) <= 26 and not other[:80].any()  # a fifth of 80
 
 
+@pytest.mark.parametrize(
+    ("beside", "wished", "low", "high"),
+    [(True, None, 60, 100), (False, None, 170, 230), (False, 0.4, 60, 100)],
+)
+def test_where_all_positives_are_synthetic_half_of_the_negatives_are_too(
+    beside: bool, wished: float | None, low: int, high: int
+):
+    said = store_of(*([noise(0.4, level=0.1)] if beside else []))
+    made = batches(
+        store_of(spoken()), store_of(noise(30)), num_positives=1, num_negatives=400, partial_share=0.0,
+        synthetic=Synthetic(said, [0] * beside, store_of(np.full(6_000, -MARK, np.float32))),
+        **{} if wished is None else {"synthetic_share": wished},
+    )  # fmt: skip
+    # 0.2 of 400 beside recordings or where asked for, else 0.5
+    assert low <= int((made.batch(0).waveform[1:] < -0.85).any(dim=1).sum()) <= high
+
+
 def test_without_synthetic_voices_nothing_is_drawn_for_them():
     empty = Synthetic(store_of(), [], store_of())
     given = store_of(spoken()), store_of(noise(30))
@@ -345,8 +409,9 @@ def test_augmentation_sees_a_new_name_for_each_row_and_the_step():
     ("key", "value", "message"),
     [
         ("window_s", 0.4, "batch.window_s: got 0.4, allowed: 0.5 or more"),
-        ("num_negatives", 0, "allowed: 1 or more"),
+        ("num_negatives", 0, "batch.num_negatives: got 0, allowed: 1 or more"),
         ("hard_share", 1.5, "batch.hard_share: got 1.5, allowed: 0 to 1"),
+        ("synthetic_share", -0.1, "batch.synthetic_share: got -0.1, allowed: 0 to 1"),
     ],
 )
 def test_settings_out_of_range_are_refused(key: str, value: float, message: str):

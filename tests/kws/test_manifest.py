@@ -61,6 +61,42 @@ def test_a_bad_line_is_named(folder: Path, line: str):
         read_manifest(folder / "m.jsonl")
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"path": " "}, "`path` is empty; give the audio file"),
+        ({"duration_s": "1"}, "`duration_s` is '1', expected seconds, 0 or more; mend the line"),
+        ({"duration_s": -1}, "`duration_s` is -1"),
+        ({"duration_s": float("nan")}, "`duration_s` is nan"),
+        ({"duration_s": True}, "`duration_s` is True"),
+        ({"offset_s": "x"}, "`offset_s` is 'x'"),
+        ({"offset_s": 9}, "`offset_s` 9 is behind the end of .*a.wav"),
+        ({"phones": ["K"]}, r"`phones` is \['K'\], expected text"),
+        ({"text": {"en": "x"}}, "`text` is {'en': 'x'}, expected text"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named(folder: Path, values: dict, message: str):
+    rows = [{"path": "a.wav"}, {"path": "a.wav", **values}]
+    with pytest.raises(ManifestError, match=rf"m\.jsonl:2: {message}"):
+        read_manifest(write_manifest(folder / "m.jsonl", rows))
+
+
+def test_numbers_in_the_place_of_text_are_text(folder: Path):
+    row = {"path": "a.wav", "text": 42, "speaker": 7, "offset_s": 1}
+    (entry,) = read_manifest(write_manifest(folder / "m.jsonl", [row]))
+    assert (entry.text, entry.speaker, entry.duration_s) == ("42", "7", 2.0)  # to the end of the file
+    assert entry.where == f"{folder / 'm.jsonl'}:1"
+
+
+def test_files_without_a_length_can_be_set_aside(folder: Path):
+    unreadable: list = []
+    manifest = write_manifest(folder / "m.jsonl", [{"path": "gone.wav"}, {"path": "a.wav"}])
+    (entry,) = read_manifest(manifest, unreadable=unreadable)
+    assert entry.path.name == "a.wav"
+    ((where, error),) = unreadable
+    assert where == f"{manifest}:1" and f"{folder / 'gone.wav'}: no such file" in str(error)
+
+
 def test_files_that_are_no_manifest_are_named(folder: Path):
     with pytest.raises(ManifestError, match=r"gone\.jsonl: cannot be read \(No such file"):
         read_manifest(folder / "gone.jsonl")

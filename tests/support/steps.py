@@ -8,12 +8,12 @@ from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.sources.embedded import EmbeddedEncoder
 from kws.model import WakeWordModel
 from kws.regularizers import Resources, Step
-from kws.structs import Batch, Transcribed
+from kws.structs import Batch, Domains, Transcribed
 from tests.support.training import TINY
 
 
 def batch_of(rows: int = 4, samples: int = 12_800, keywords: int = 1, seed: int = 0) -> Batch:
-    """Return noise; keyword 0 in every second row, from the middle to the end, and two transcribed rows."""
+    """Return noise; keyword 0 in every second row, from the middle to the end; and all other audio."""
     generator = torch.Generator().manual_seed(seed)
     targets = torch.zeros(rows, keywords)
     targets[::2, 0] = 1.0
@@ -29,6 +29,11 @@ def batch_of(rows: int = 4, samples: int = 12_800, keywords: int = 1, seed: int 
             torch.tensor([12_800, 9_600]),
             torch.tensor([3, 1, 4, 1, 5]),
             torch.tensor([3, 2]),
+        ),
+        Domains(
+            torch.arange(rows) % 2 == 1,
+            0.1 * torch.randn(3, 6400, generator=generator),
+            torch.tensor([6400, 6400, 3200]),
         ),
     )
 

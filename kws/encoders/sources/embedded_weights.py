@@ -46,7 +46,11 @@ def load_recogniser(folder: str | Path | None = None) -> PhoneRecogniser:
     if not (folder / CONFIG).is_file():
         raise CheckpointError(f"{folder}: holds no {CONFIG}; give the output folder of `kws pretrain`")
     values = read_yaml(folder / CONFIG)
-    config = load_config(EmbeddedConfig, values.get("encoder", {}), f"{folder / CONFIG}: encoder")
+    if "encoder" not in values:
+        raise CheckpointError(
+            f"{folder / CONFIG}: is not of a recogniser; give the output folder of `kws pretrain`"
+        )
+    config = load_config(EmbeddedConfig, values["encoder"], f"{folder / CONFIG}: encoder")
     encoder = EmbeddedEncoder(config, source="kws pretrain, phone CTC")
     inventories = _inventories(values.get("inventories") or {}, folder / CONFIG)
     model = PhoneRecogniser(encoder, values.get("middle", 1), inventories)

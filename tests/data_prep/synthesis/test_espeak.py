@@ -51,6 +51,13 @@ def test_each_property_of_a_voice_is_heard(other):
     assert len(base) != len(changed) or np.abs(base[:length] - changed[:length]).max() > 0.05
 
 
+def test_what_nobody_says_is_not_heard():
+    voice = espeak.Voice()
+    plain = espeak.speak("hey   you", voice)
+    for text in ("hey 😀 you", "hey \x00 you", "hey \ud83d you"):
+        np.testing.assert_array_equal(espeak.speak(text, voice), plain)
+
+
 def test_speed_is_in_the_right_direction():
     slow, fast = (espeak.speak("one two three four five", Voice(speed_wpm=rate)) for rate in (110, 240))
     assert len(slow) > 1.6 * len(fast)

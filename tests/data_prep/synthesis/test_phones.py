@@ -58,6 +58,14 @@ def test_text_without_words_has_no_phones():
     assert text_to_phones("... ?!") == []
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("hey 😀 you", "hey you"), ("hey\x00 you", "hey you"), ("hey \ud83d you", "hey you"), ("♪ 👩‍💻 ⚡️", "")],
+)
+def test_what_nobody_says_is_not_said(text, said):
+    assert text_to_phones(text) == text_to_phones(said)
+
+
 def test_the_tap_is_t_in_english_and_r_in_spanish():
     assert text_to_phones("city") == "S IH T IY".split()
     assert text_to_phones("pero", "es") == "P EH R OW".split()
@@ -137,6 +145,9 @@ def test_lexicon_errors_name_the_line(tmp_path):
         phones.read_lexicon(path)
     path.write_text("LONELY\n", encoding="utf-8")
     with pytest.raises(ManifestError, match=r"lexicon.txt:1: word 'LONELY' has no phones"):
+        phones.read_lexicon(path)
+    path.write_bytes("É EY\n".encode("latin-1"))
+    with pytest.raises(ManifestError, match=r"lexicon.txt: is no text in UTF-8 .*; save it again"):
         phones.read_lexicon(path)
     with pytest.raises(ManifestError, match="no such lexicon"):
         phones.read_lexicon(tmp_path / "none.txt")

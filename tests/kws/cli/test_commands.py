@@ -67,6 +67,7 @@ def test_an_unknown_command_or_option_is_refused(capsys: pytest.CaptureFixture[s
         (PermissionError(13, "Permission denied", "/a"), 2, "a file cannot be read or written: [Errno 13]"),
         (ModuleNotFoundError("x", name="lhotse"), 2, 'needs lhotse: pip install "kws[train]"'),
         (KeyboardInterrupt(), 130, "kws prep: stopped"),
+        (SystemExit(1), 143, "kws prep: stopped"),
     ],
 )
 def test_what_stops_a_command_is_said_without_a_traceback(
@@ -82,6 +83,20 @@ def test_what_stops_a_command_is_said_without_a_traceback(
     monkeypatch.setattr("kws.cli.prep.run", fail)
     assert main(["prep", "a", "--output", "b"]) == code
     assert printed in capsys.readouterr().err
+
+
+def test_ctrl_c_within_training_is_told_from_an_order_to_stop(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def fail(arguments: object) -> int:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            sys.exit(1)  # as Lightning does
+
+    monkeypatch.setattr("kws.cli.prep.run", fail)
+    assert main(["prep", "a", "--output", "b"]) == 130
+    assert "kws prep: stopped" in capsys.readouterr().err
 
 
 def test_an_error_of_the_program_is_not_hidden(monkeypatch: pytest.MonkeyPatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +12,21 @@ import torch
 import yaml
 
 from data_prep.synthesis.espeak import speak, voices
+from data_prep.synthesis.phrases import carrier_sentences
 from kws import Detector
 from kws.checkpoint import load_model, load_operating_point
+from kws.cli import enroll as enroll_module
 from kws.cli import main
 from kws.encoders.sources.embedded_weights import load_recogniser
-from kws.enrollment import BACKGROUND, pack_background, phrase_model, read_background
-from kws.errors import CheckpointError
+from kws.enrollment import BACKGROUND, pack_background, phrase_model, read_background, said_alike
+from kws.errors import CheckpointError, ConfigError
 from kws.heads.phrase import WORST_FRAME
 from kws.heads.words import SPACES
 from kws.manifest import Utterance
 from kws.training.pretrain_data import Corpus
 from kws.training.word_space import WordSpaceConfig, make_word_space
 from kws.weights import write_weights
+from tests.support.recordings import write_audio
 from tests.support.training import noise, spoken, tiny_weights, write_wavs
 from tests.tolerances import ONNX
 
@@ -118,8 +122,12 @@ def test_other_ways_to_find_a_typed_phrase(way: str, tmp_path: Path, capsys: pyt
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["a"], "a: one phone, which cannot be told from other speech; type a longer phrase"),
-        (["?!"], "?!: nothing to say, which cannot be told from other speech"),
+        (["a"], "phrase 'a': one phone, which cannot be told from other speech; type a longer phrase"),
+        (["?!"], "phrase '?!': nothing to say, which cannot be told from other speech"),
+        ([""], "phrase '': nothing to say"),
+        ([" \n"], "phrase ' \\n': nothing to say"),
+        (["hey you", "😀"], "phrase '😀': nothing to say"),
+        (["hey you", "Hey, you!"], "'hey you' and 'Hey, you!' are both said HH EY Y UW, and both would fire"),
         (["hey you", "hey you"], "keywords: hey you, hey you holds one twice; name each once"),
         (["hey you", "--language", "xx"], "'xx'"),
         (["hey you", "--lexicon", "gone.txt"], "gone.txt: no such lexicon"),
@@ -134,6 +142,78 @@ def test_what_cannot_be_enrolled_is_named(
     printed = capsys.readouterr().err
     assert message in printed and printed.startswith("kws enroll: ") and "Traceback" not in printed
     assert not (tmp_path / "run" / "model.onnx").exists()
+
+
+def write_recordings(folder: Path, phrase: str = "computer") -> list[str]:
+    """Write what people have in a folder of recordings; return what is said of those that are not used."""
+    word = speak(phrase, voices(1, seed=3)[0])
+    others = [speak(text, voices(1, seed=3)[0]) for text in carrier_sentences(None, 6, 0)]
+    with_nan = word.copy()
+    with_nan[5000] = np.nan
+    write_audio(folder / "clipped.wav", np.clip(40 * word, -1, 1))
+    write_audio(folder / "long.wav", np.concatenate([word, *others]))
+    write_audio(folder / "nan.wav", with_nan, subtype="FLOAT")
+    write_audio(folder / "noise.wav", noise(1.0))
+    write_audio(folder / "short.wav", word[:1600])
+    write_audio(folder / "silent.wav", np.zeros(16_000, np.float32))
+    return [
+        "clipped.wav: .* of the samples at full scale; lower the gain",
+        "long.wav: [0-9]+ phones are heard in it, the phrase has 8; record the phrase alone",
+        "nan.wav: holds NaN or infinite samples",
+        "noise.wav: [0-9]+ phones are heard in it, the phrase has 8",
+        "short.wav: 0.1000 s long, at least 0.15 s is needed",
+        "silent.wav: silent .*; check the microphone",
+    ]
+
+
+def test_recordings_that_cannot_be_used_are_named(tmp_path: Path):
+    messages = write_recordings(tmp_path)
+    write_wavs(tmp_path / "good", [speak("computer", voice) for voice in voices(7, seed=1)])
+    clips, notes = enroll_module._clips(
+        "computer", ["K AH M P Y UW T ER"], tmp_path, tmp_path / "list.jsonl", None
+    )
+    assert 4 <= len(clips) <= 7 and len(clips) + len(notes) == 13
+    for message in messages:
+        assert any(re.search(f"^computer: not used: .*{message}", note) for note in notes), message
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ((), "recordings: holds no audio files; put recordings there"),
+        (("nan", "silent", "short"), "all 3 recordings cannot be used"),
+        (
+            ("noise",),
+            "computer: none of 1 recordings in .*recordings can be used; give others, or none: .*noise",
+        ),
+    ],
+)
+def test_recordings_of_nothing_end_with_a_message(
+    names: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    folder, run = tmp_path / "recordings", tmp_path / "run"
+    folder.mkdir()
+    write_recordings(folder)
+    for path in folder.iterdir():
+        if path.stem not in names:
+            path.unlink()
+    assert main(["enroll", "computer", "--recordings", str(folder), "--output", str(run)]) == 2
+    printed = capsys.readouterr().err
+    assert re.search(f"^kws enroll: .*{message}", printed, re.MULTILINE) and "Traceback" not in printed
+    assert not (run / "model.onnx").exists()
+
+
+def test_phrases_that_are_easily_taken_for_each_other_are_named():
+    with pytest.raises(
+        ConfigError, match="'two' and 'too' are both said T UW, and both would fire; give one"
+    ):
+        said_alike(["two", "six", "too"], [["T UW"], ["S IH K S"], ["T UW"]])
+    spoken = [["K AA R D", "K AA D"], ["K AA D"], ["K AA R D IH N AH L"], ["S IH K S"]]
+    assert said_alike(["card", "cod", "cardinal", "six"], spoken) == [
+        "card and cod: are said alike in some accents (K AA D); both fire then",
+        "card: is a part of 'cardinal' and fires in it, too",
+    ]
+    assert said_alike(["hey you", "jarvis"], [["HH EY Y UW"], ["JH AA R V IH S"]]) == []
 
 
 def test_packed_background_keeps_what_the_head_reads(tmp_path: Path):

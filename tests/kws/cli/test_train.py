@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -246,6 +247,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(
         (["--set", "trian.epochs=1"], "config: unknown key `trian`; did you mean `train`?"),
         (["--set", "train=5"], "config.train: expected keys and values, got 5"),
         (["--set", "train.epochs=many"], "train.epochs: expected int, got 'many'"),
+        (["--set", "train.augmentation=2"], "train.augmentation: got 2.0, allowed: 0 (none) to 1.4"),
         (["--set", "train.epochs=0"], "train.epochs: got 0, allowed: above 0"),
         (["--set", "train.epochs=["], "--set train.epochs=[: the value is not valid YAML"),
         (["--set", "train.precision=8"], "train.precision: got 8, allowed: bf16-mixed, 32-true"),
@@ -534,6 +536,32 @@ def test_phones_are_learnt_beside_the_keyword_from_negatives_that_are_transcribe
     assert not any("phones" in name or "multipliers" in name for name in weights)
 
 
+def test_target_audio_without_labels_is_brought_near(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "place").mkdir()
+    write_wavs(tmp_path / "place", (noise(1.5, seed=seed) for seed in range(3)))
+    wish = ("--policy", "late", "--set", "train.regularizers.dann=0.1")
+    heard = ("--target-audio", str(tmp_path / "place"))
+    assert main(train_words(recordings, tmp_path / "refused", *wish, "--synthetic", "0")) == 2
+    assert "regularizers.dann: compares synthetic voices with real ones, and there are no synthetic ones" in (
+        capsys.readouterr().err
+    )
+    assert main(train_words(recordings, tmp_path / "refused", *heard)) == 2
+    assert "--target-audio: nothing compares it; add `--set train.regularizers.dann" in (
+        capsys.readouterr().err
+    )
+    fitted = []
+    monkeypatch.setattr(loop, "fit", lambda *given: fitted.append(given[2]) or fit(*given))
+    run = tmp_path / "run"
+    assert main(train_words(recordings, run, *wish, *heard, "--synthetic", "0")) == 0
+    assert len(fitted[0].target) == 3 and fitted[0].target.hours == pytest.approx(4.5 / 3600)
+    assert "--target-audio" not in capsys.readouterr().err
+    assert not any("classifier" in name for name in read_weights(run / "weights.safetensors"))
+    entries = rows(run / "data" / "target.jsonl")
+    assert len(entries) == 3 and {entry["split"] for entry in entries} == {"train"}
+
+
 def test_synthetic_voices_say_the_keyword_other_speech_and_words_that_sound_like_it(
     recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
@@ -658,6 +686,22 @@ def test_a_run_without_recordings_is_exported_and_evaluated(recordings: Path, tm
     assert Detector(run / "model.onnx").thresholds == pytest.approx(load_operating_point(run).thresholds)
     positives, negatives = (str(recordings / name) for name in ("tone", "speech"))
     assert main(["eval", str(run), "--positives", positives, "--negatives", negatives]) == 0
+
+
+def test_augmentation_has_the_strength_that_is_asked_for(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def changes(*given: Any) -> None:
+        waveform = noise(2.0)
+        found.append(sum(not np.array_equal(given[4](waveform, "a", 0, n), waveform) for n in range(5)))
+        raise ConfigError("enough")
+
+    found: list[int] = []
+    monkeypatch.setattr(loop, "fit", changes)
+    for strength in ("0", "1"):
+        words = train_words(recordings, tmp_path / strength, "--set", f"train.augmentation={strength}")
+        assert main(words) == 2
+    assert found == [0, 5]
 
 
 def test_a_folder_of_recordings_given_as_speech_is_another_run(

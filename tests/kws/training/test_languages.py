@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -32,7 +33,7 @@ from kws.training import pretrain as module
 from kws.training.pretrain import pretrain
 from kws.training.pretrain_config import PretrainConfig
 from kws.training.pretrain_data import Corpus, CtcBatch, TrainingBatches
-from kws.training.pretrain_sources import SourceConfig, load_sources
+from kws.training.pretrain_sources import SourceConfig, load_sources, read_sources
 from kws.training.pretrain_task import (
     CtcTask,
     disagreement,
@@ -358,10 +359,38 @@ def test_phones_that_training_does_not_hold_are_kept_out_of_it_and_are_errors_el
     corpus = load_sources(config.dev, folder, texts_as_phones, "per_language", inventories)
     assert "1 utterances hold phones that no training text holds" in caplog.text
     assert [targets.count(phones.UNKNOWN) for targets in corpus.targets].count(1) == 1
-    with pytest.raises(
-        ManifestError, match=r"\d\.wav: '喝茶' has the phones o-, which are not in `inventories"
-    ):
+    with pytest.raises(ManifestError, match=r"\d\.wav: has phones that no output gives; read speech to tr"):
         TrainingBatches(corpus, batch_s=1.0, augment=None, encoder=EmbeddedEncoder(TINY), num_steps=1)
+    lines = read_sources(config.train, folder, texts_as_phones, "per_language", inventories)
+    train = lines.corpus(known_only=True)
+    assert train.unknown == [] and len(train.audio) == 5
+    (left,) = train.left_out
+    assert left.where == f"{folder / 'mandarin.jsonl'}:3" and left.is_fault
+    assert re.search(
+        r"\d\.wav: '喝茶' has the phones o-, which are not in `inventories.cmn`; mend", left.reason
+    )
+    with pytest.raises(ManifestError, match=r"1 of 6 lines cannot be used .*:3: .*'喝茶' has the phones o-"):
+        lines.corpus(max_left_out=0.1, known_only=True)
+
+
+def test_lines_of_a_further_language_that_cannot_be_read_are_left_out(
+    config: PretrainConfig, folder: Path, tmp_path: Path
+):
+    for name in ("wavs", "english.jsonl"):
+        (tmp_path / name).symlink_to(folder / name)
+    texts = ["你好", "大英雄", " ", None]  # eSpeak does not read the last of the second
+    rows = [
+        {"path": f"wavs/00{n}.wav", "split": "train", "text": text, "phones": "M AA"}
+        for n, text in enumerate(texts)
+    ]
+    write_manifest(tmp_path / "mandarin.jsonl", rows)
+    lines = read_sources(config.train, tmp_path, texts_as_phones, "per_language")
+    assert lines.languages == ["", "", "", "cmn"] and lines.inventories == {"cmn": sorted("n i χ ɑu".split())}
+    found = {left.where.split(":")[1]: left.reason for left in lines.left_out}
+    assert found.keys() == {"2", "3", "4"}
+    assert "'大英雄': eSpeak's 'cmn' does not read 雄" in found["2"]
+    assert "text ' ' holds nothing to say" in found["3"]
+    assert found["4"].endswith("; give `text`")  # phones of a manifest are ARPAbet
 
 
 def test_the_maps_of_words_are_learnt_from_the_main_output(config: PretrainConfig, folder: Path):

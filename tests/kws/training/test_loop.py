@@ -214,6 +214,18 @@ def test_gradnorm_under_a_policy_that_moves_no_borrowed_layer_is_refused(data: T
         fit(tiny_model(), config, data, tmp_path)
 
 
+def test_a_damaged_checkpoint_leaves_the_one_before_with_its_signals(data: TrainingData, tmp_path: Path):
+    whole, resumed = tiny_model(), tiny_model(seed=9)
+    config = replace(CONFIG, transfer=TransferConfig("surgical", num_layers=2))
+    fit(whole, config, data, tmp_path / "whole", no_change)
+    with pytest.raises(RuntimeError, match="the power went out"):
+        fit(tiny_model(), config, data, tmp_path / "stopped", cut_at(8))  # in the third round
+    last = tmp_path / "stopped" / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:1000])
+    assert fit(resumed, config, data, tmp_path / "stopped", no_change)["resumed"]
+    assert same(weights(resumed), weights(whole))
+
+
 def test_a_run_that_was_stopped_after_training_is_not_trained_further(data: TrainingData, tmp_path: Path):
     done, again = tiny_model(), tiny_model(seed=9)
     fit(done, CONFIG, data, tmp_path, no_change)

@@ -23,12 +23,13 @@ from kws.cli import main
 from kws.cli.pretrain import pretrain as pretrain_command
 from kws.cli.pretrain import texts_as_phones
 from kws.config import load_config, read_yaml
-from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
+from kws.encoders.ctc import PhoneRecogniser
+from kws.encoders.sources.embedded import EmbeddedEncoder
 from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.errors import CheckpointError, ConfigError, KwsError, ManifestError
 from kws.manifest import read_manifest
 from kws.training import pretrain as module
-from kws.training.pretrain import pretrain
+from kws.training.pretrain import begin_with, pretrain
 from kws.training.pretrain_config import PretrainConfig
 from kws.training.pretrain_data import (
     TAIL_S,
@@ -43,54 +44,9 @@ from kws.training.pretrain_sources import SourceConfig, load_sources
 from kws.training.pretrain_task import phone_error_rate
 from kws.training.word_space import WordSpaceConfig, make_word_space
 from tests.support.encoders import TINY_BLOCKS
-from tests.support.training import noise, tone, write_manifest, write_wavs
+from tests.support.pretraining import TINY, no_change
+from tests.support.training import tiny_weights, write_manifest
 from tests.tolerances import PADDED
-
-TINY = EmbeddedConfig(num_mels=8, dimension=12, num_layers=2, kernel=3, drop=0.3)
-TEXTS = ["K AE T", "D AO G", "T AY M", "K AE", "AH"]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``speech.jsonl``: five short files with phones; the last two are of split dev."""
-    folder = tmp_path_factory.mktemp("speech")
-    lengths = [0.5, 0.7, 0.9, 0.6, 0.4]
-    waveforms = [tone(s, 300 + 100 * n) + noise(s, n, 0.01) for n, s in enumerate(lengths)]
-    rows = []
-    for index, path in enumerate(write_wavs(folder / "wavs", waveforms)):
-        rows.append({"path": path.relative_to(folder), "phones": TEXTS[index], "duration_s": lengths[index]})
-        rows[-1] |= {
-            "split": "train" if index < 3 else "dev",
-            "gender": "fm"[index % 2],
-            "age": 10 + 5 * index,
-        }
-    write_manifest(folder / "speech.jsonl", [*rows, {"path": "wavs/000.wav", "split": "train"}])
-    return folder
-
-
-@pytest.fixture
-def config(folder: Path, monkeypatch: pytest.MonkeyPatch) -> PretrainConfig:
-    """Four steps with every random part switched on."""
-    monkeypatch.setattr(module, "STATISTICS_UTTERANCES", 1)
-    manifest = folder / "speech.jsonl"
-    return PretrainConfig(
-        train=(SourceConfig(manifest),),
-        dev=(SourceConfig(manifest, ("dev",)),),
-        test=(SourceConfig(manifest, ("dev",)),),
-        encoder=TINY,
-        middle=1,
-        steps=4,
-        batch_s=2.0,
-        ramp=0.0,
-        evaluate_every=2,
-        num_workers=0,
-        precision="32-true",
-        ema_decay=0.5,
-    )
-
-
-def no_change(waveform: np.ndarray, item_id: str, seed: int, epoch: int) -> np.ndarray:
-    return waveform
 
 
 def cut(waveform: np.ndarray, item_id: str, seed: int, epoch: int) -> np.ndarray:
@@ -177,6 +133,26 @@ def test_a_run_begins_with_the_weights_of_an_earlier_one(config: PretrainConfig,
         pretrain(replace(still, encoder=wider), tmp_path / "third", no_change, root=tmp_path)
     with pytest.raises(CheckpointError, match="gone: holds no config.yaml"):
         pretrain(replace(still, init=Path("gone")), tmp_path / "fourth", no_change, root=tmp_path)
+
+
+def test_a_stem_of_another_kind_is_learnt_anew(config: PretrainConfig, tmp_path: Path):
+    earlier = load_recogniser(tiny_weights(tmp_path / "earlier", TINY))
+    shape = replace(TINY, stem_channels=(3, 4))
+    model = PhoneRecogniser(EmbeddedEncoder(shape), earlier.middle)
+    stem = {name: tensor.clone() for name, tensor in model.encoder.stem.state_dict().items()}
+    begin_with(model, tmp_path / "earlier")
+    found, expected = model.state_dict(), earlier.state_dict()
+    for name in found:
+        if name.startswith("encoder.stem."):
+            assert torch.equal(found[name], stem[name.removeprefix("encoder.stem.")]), name
+        else:
+            assert torch.equal(found[name], expected[name]), name
+    again = replace(config, init=tmp_path / "earlier", encoder=shape, steps=1)
+    pretrain(again, tmp_path / "run", no_change)
+    assert load_recogniser(tmp_path / "run").encoder.config == shape
+    wider = PhoneRecogniser(EmbeddedEncoder(replace(shape, dimension=24)), earlier.middle)
+    with pytest.raises(ConfigError, match=r"another shape; .* \(`encoder.stem_channels` may differ"):
+        begin_with(wider, tmp_path / "earlier")
 
 
 def test_a_folder_with_a_run_of_another_recipe_is_refused(config: PretrainConfig, tmp_path: Path):
@@ -324,6 +300,11 @@ def test_the_phone_error_rate_is_edits_over_reference_phones(folder: Path):
         ({"encoder": {"kernl": 3}}, "encoder: unknown key `kernl`; did you mean `kernel`"),
         ({"encoder": {"drop": 1.0}}, "encoder.drop: got 1.0"),
         ({"encoder": {"lookahead": 99}}, r"encoder.lookahead: got 99, allowed: 0 to 10"),
+        ({"num_workers": -1}, "num_workers: got -1, allowed: 0 or more"),
+        ({"seed": -1}, "seed: got -1, allowed: 0 or more"),
+        ({"ema_decay": 1.5}, "ema_decay: got 1.5, allowed: 0 to 1"),
+        ({"warmup": -0.1}, "warmup: got -0.1, allowed: 0 to 1"),
+        ({"max_left_out": 2.0}, "max_left_out: got 2.0, allowed: 0 to 1"),
         ({"train": [{"manifest": "a.jsonl", "versions": -1}]}, "a.jsonl: versions -1 must be 0 or more"),
     ],
 )
@@ -382,9 +363,13 @@ def test_texts_are_read_in_the_language_of_the_source(folder: Path, tmp_path: Pa
         (
             "大英雄",
             {"language": "cmn"},
-            r"said\.jsonl: text '大英雄': eSpeak's 'cmn' does not read 雄; check",
+            r"said\.jsonl: .*: text '大英雄': eSpeak's 'cmn' does not read 雄; check",
         ),
-        ("你好", {"language": "en-us"}, r"said\.jsonl: text '你好': eSpeak's 'en-us' does not read 你 好"),
+        (
+            "你好",
+            {"language": "en-us"},
+            r"said\.jsonl: .*: text '你好': eSpeak's 'en-us' does not read 你 好",
+        ),
         (None, {"language": "en-us"}, r"said\.jsonl: no line has phones; give `phones`, or `text` and"),
         ("the cat", {}, r"said\.jsonl: no line has phones"),
         ("the cat", {"language": "en-us", "lexicon": Path("none.txt")}, r"none\.txt: no such lexicon"),
