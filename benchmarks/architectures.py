@@ -23,11 +23,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that the file can be called by its path
 
-from benchmarks.short_runs import RECIPE, keep, parser, percent, read, run, table  # noqa: E402
+from benchmarks.short_runs import keep, parser, percent, read, run, short_recipe, table  # noqa: E402
 from export.benchmark import Contender, cpu_ms_per_push  # noqa: E402
 from export.to_onnx import export_model  # noqa: E402
 from kws.checkpoint import OperatingPoint  # noqa: E402
-from kws.config import load_config, merge, read_yaml  # noqa: E402
+from kws.config import load_config  # noqa: E402
 from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder  # noqa: E402
 from kws.encoders.truncate import num_parameters, truncate  # noqa: E402
 from kws.heads import build_head  # noqa: E402
@@ -37,7 +37,7 @@ PLAIN = "separable"
 """The shape that the others are held against."""
 SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     PLAIN: ("separable", {}),
-    "stem2d": ("separable on a 2-D stem", {"encoder": {"stem_channels": [24, 32]}}),
+    "stacked": ("separable on a stem of stacked frames", {"encoder": {"stem_channels": []}}),
     "gated": ("gated", {"encoder": {"block": "gated"}}),
     "squeeze": (
         "squeeze, every second",
@@ -64,8 +64,7 @@ ERRORS = ("steps", "test PER (%)", "male", "female", "dev PER (%)")
 
 def encoder_config(name: str) -> EmbeddedConfig:
     """Return the encoder's part of a shape's recipe."""
-    values = merge(read_yaml(RECIPE), SHAPES[name][1])
-    return load_config(EmbeddedConfig, values["encoder"], f"{name}: encoder")
+    return load_config(EmbeddedConfig, short_recipe(SHAPES[name][1], 1)["encoder"], f"{name}: encoder")
 
 
 def measure(names: Sequence[str], rounds: int, openwakeword: Path | None) -> Iterator[dict[str, Any]]:
