@@ -10,10 +10,13 @@ is not repeated. Rows lie in ``benchmarks/results/ingredients.jsonl``. Prints a 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.short_runs import SPEECH, keep, parser, percent, read, run, table
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that the file can be called by its path
+
+from benchmarks.short_runs import SPEECH, keep, parser, percent, read, run, table  # noqa: E402
 
 REAL = [SPEECH["real"], SPEECH["ljspeech"]]
 SYNTHETIC = [SPEECH["espeak"], SPEECH["flite"]]

@@ -18,7 +18,8 @@ class EncoderInfo:
     Attributes:
         name: registry name, such as ``embedded``.
         hop_samples: samples between output frames; frame t ends at sample ``(t + 1) * hop_samples``.
-        receptive_field_samples: samples that one output frame depends on.
+        receptive_field_samples: samples that one output frame depends on; with a running mean, which never
+            ends, those whose weight in it is not negligible.
         lookahead_samples: samples that frame t may depend on after the sound it is about (0: causal); an
             encoder that waits gives that sound's frame so much later.
         dimension: features per output frame.

@@ -143,6 +143,27 @@ def test_counts_processor_time_per_hour_and_time_on_the_clock_per_push(
     assert cost.real_time_factor >= 0.1
 
 
+def test_small_differences_are_timed_on_files_opened_anew_each_round(monkeypatch: pytest.MonkeyPatch):
+    opened = []
+
+    class Busy:
+        def __init__(self, path: Path, num_threads: int) -> None:
+            opened.append((path.name, num_threads))
+            self.seconds = {"fast": 0.001, "slow": 0.003}[path.name]
+
+        def process(self, chunk: np.ndarray) -> None:
+            end = time.process_time() + self.seconds
+            while time.process_time() < end:
+                pass
+
+    monkeypatch.setattr(benchmark, "Detector", Busy)
+    contenders = [benchmark.Contender("kws", Path(name)) for name in ("fast", "slow")]
+    fast, slow = benchmark.cpu_ms_per_push(contenders, seconds=0.8, rounds=3)
+    assert opened == [(name, 1) for name in ("fast", "slow", "slow", "fast", "fast", "slow")]
+    assert [len(fast), len(slow)] == [3, 3]
+    assert all(1 <= time_ms < 2 for time_ms in fast) and all(3 <= time_ms < 4 for time_ms in slow)
+
+
 def test_the_signal_is_no_silence():
     chunks = np.stack(benchmark._chunks(4.0))
     assert chunks.shape == (50, 1280)

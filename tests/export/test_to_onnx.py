@@ -22,7 +22,7 @@ from kws.errors import CheckpointError, ConfigError, ExportMismatch
 from kws.heads import available_heads
 from kws.model import ModelConfig, WakeWordModel, build_model
 from tests.export.conftest import DEFAULT_SEED, Exported, Tamper
-from tests.support.encoders import tiny_shape
+from tests.support.encoders import TINY_BLOCKS, tiny_shape
 from tests.support.runs import write_run
 from tests.tolerances import ONNX, STREAMING
 
@@ -195,6 +195,16 @@ def test_a_keyword_without_threshold_is_named(tmp_path: Path):
     (run / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     with pytest.raises(CheckpointError, match="thresholds has none for lumen"):
         to_onnx.export(run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", TINY_BLOCKS)
+def test_every_kind_of_block_scores_as_torch_in_any_chunking(tmp_path: Path, block: str):
+    path = to_onnx.export(write_run(tmp_path / "run", shape=tiny_shape(f"embedded {block}"), depth=3))
+    assert_hears_as_torch(path, load_model(path.parent))
+    at_once, detector = Detector(path).scores(WAVEFORM), Detector(path)
+    pushed = [detector.scores(piece) for piece in np.split(WAVEFORM, range(1280, len(WAVEFORM), 1280))]
+    np.testing.assert_allclose(np.concatenate(pushed), at_once, atol=STREAMING, rtol=0)
 
 
 @pytest.mark.slow

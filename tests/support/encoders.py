@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kws.audio import SAMPLE_RATE
 from kws.encoders.base import Encoder
-from kws.encoders.registry import build_encoder
+from kws.encoders.registry import available_encoders, build_encoder
 
 TINY_EMBEDDED: dict[str, Any] = {
     "num_mels": 8,
@@ -19,6 +19,12 @@ TINY_EMBEDDED: dict[str, Any] = {
     "kernel": 3,
     "lookahead": 2,
 }
+TINY_BLOCKS: dict[str, dict[str, Any]] = {
+    "gated": {},
+    "squeeze": {"squeeze_frames": 4},
+    "attention": {"block_every": 2, "attention_heads": 2, "attention_left": 5},
+}
+"""The embedded encoder's other kinds of blocks, with memories that end within a test."""
 TINY_EMFORMER: dict[str, Any] = {
     "time_reduction_input_dim": 8,
     "transformer_num_heads": 2,
@@ -37,18 +43,31 @@ TINY_BUNDLE: dict[str, Any] = {
 }
 
 
+def kinds_of_encoders() -> list[str]:
+    """Return the registered names, and ``embedded`` with each other kind of block, as ``embedded gated``."""
+    return [*available_encoders(), *(f"embedded {block}" for block in TINY_BLOCKS)]
+
+
+def registered(kind: str) -> str:
+    """Return the registered name of one of :func:`kinds_of_encoders`."""
+    return kind.split()[0]
+
+
 def tiny_shape(name: str) -> dict[str, Any]:
-    """Return an ``Encoder.shape()`` of the registered kind with its sizes alone made small."""
+    """Return an ``Encoder.shape()`` of a kind with its sizes alone made small."""
     if name == "embedded":
         return TINY_EMBEDDED
+    if name.startswith("embedded "):
+        block = name.removeprefix("embedded ")
+        return {**TINY_EMBEDDED, "block": block, **TINY_BLOCKS[block]}
     return {"bundle": name, "params": TINY_EMFORMER if name.startswith("emformer") else TINY_BUNDLE}
 
 
 def tiny_encoder(name: str = "embedded", seed: int = 0) -> Encoder:
-    """Return a small encoder of a registered kind with random weights, in eval mode; global state is kept."""
+    """Return a small encoder of a kind with random weights, in eval mode; global state is kept."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        encoder = build_encoder(name, tiny_shape(name)).eval()
+        encoder = build_encoder(registered(name), tiny_shape(name)).eval()
     if name.startswith(
         "emformer"
     ):  # its band statistics are a second file; these bring a voice to about 0 to 3

@@ -1,7 +1,11 @@
-"""What every registered encoder promises: shapes, cuts, streams, padding, look-ahead, and helpful errors."""
+"""What every registered encoder, and every kind of block of the embedded one, promises.
+
+Shapes, cuts, streams, padding, look-ahead, memory, and helpful errors.
+"""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import onnxruntime
@@ -17,13 +21,13 @@ from kws.errors import ConfigError
 from kws.heads import build_head
 from kws.model import WakeWordModel
 from kws.transfer import TransferConfig, apply_policy
-from tests.support.encoders import tiny_encoder, tiny_shape, voice
+from tests.support.encoders import TINY_BLOCKS, kinds_of_encoders, registered, tiny_encoder, tiny_shape, voice
 from tests.tolerances import CPU_REFACTOR, ONNX, PADDED, STREAMING
 
 PIECES = 12
 PADDED_BOUND = {"emformer_rnnt_base_librispeech": 2e-4}
 """Where ``PADDED`` is not met: in the Emformer's mel bands a quiet band shows the rounding of a loud one."""
-every_encoder = pytest.mark.parametrize("name", available_encoders())
+every_encoder = pytest.mark.parametrize("name", kinds_of_encoders())
 
 
 def stream(encoder: Encoder, waveform: Tensor, pieces: list[int]) -> Tensor:
@@ -49,7 +53,7 @@ def _no_grad():
 def test_gives_one_frame_per_hop(name: str):
     encoder = tiny_encoder(name)
     info = encoder.info
-    assert info.name == name
+    assert info.name == registered(name)
     assert info.num_layers == len(encoder.layers) == 3
     lengths = torch.tensor([7 * info.hop_samples + 5, 3 * info.hop_samples])
     features, frames = encoder(voice(int(lengths[0])).repeat(2, 1), lengths)
@@ -100,7 +104,9 @@ def test_gives_after_a_cut_what_that_layer_gave_before(name: str):
 @every_encoder
 @pytest.mark.parametrize("depth", [0, 4, -1])
 def test_refuses_a_depth_it_does_not_have(name: str, depth: int):
-    with pytest.raises(ConfigError, match=rf"depth: got {depth}, allowed: 1 to 3 for encoder '{name}'"):
+    with pytest.raises(
+        ConfigError, match=rf"depth: got {depth}, allowed: 1 to 3 for encoder '{registered(name)}'"
+    ):
         truncate(tiny_encoder(name), depth)
 
 
@@ -170,9 +176,30 @@ def test_sees_no_further_ahead_than_it_says(name: str):
     assert len(changed) >= 2
 
 
+@pytest.mark.parametrize("name", [n for n in kinds_of_encoders() if n.startswith(("embedded", "emformer"))])
+def test_depends_on_no_more_of_the_past_than_it_says(name: str):
+    encoder = tiny_encoder(name)
+    info, past = encoder.info, 6 * step(encoder)
+    pieces = math.ceil((past + info.receptive_field_samples) / step(encoder)) + 2
+    waveform = voice(pieces * step(encoder))[None]
+    other = waveform.clone()
+    other[:, :past] = voice(past, 5)
+    before, after = (stream(encoder, wave, [step(encoder)] * pieces) for wave in (waveform, other))
+    difference = (before - after).abs().amax(dim=(0, 2))
+    free = (
+        math.ceil((past + info.receptive_field_samples) / info.hop_samples) - 1
+    )  # its field starts after it
+    assert difference[: past // info.hop_samples].max() > 1e-2
+    assert difference[free:].max() <= PADDED_BOUND.get(name, STREAMING)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["embedded", "emformer_rnnt_base_librispeech", "wav2vec2_base", "hubert_large", "wavlm_base"]
+    "name",
+    [
+        *("embedded", *(f"embedded {block}" for block in TINY_BLOCKS)),
+        *("emformer_rnnt_base_librispeech", "wav2vec2_base", "hubert_large", "wavlm_base"),
+    ],
 )
 def test_streams_alike_as_an_onnx_graph(name: str, tmp_path: Path):
     encoder = truncate(tiny_encoder(name), 2).requires_grad_(False)
@@ -205,7 +232,7 @@ def test_streams_alike_as_an_onnx_graph(name: str, tmp_path: Path):
 def test_is_rebuilt_from_its_shape_and_weights(name: str):
     cut = truncate(tiny_encoder(name), 2)
     shape = yaml.safe_load(yaml.safe_dump(cut.shape()))
-    again = truncate(build_encoder(name, shape), 2).eval()
+    again = truncate(build_encoder(registered(name), shape), 2).eval()
     waveform, lengths = voice(8000)[None], torch.tensor([8000])
     assert not torch.equal(again(waveform, lengths).features, cut(waveform, lengths).features)
     again.load_state_dict(cut.state_dict())

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -21,7 +22,7 @@ from kws import audio, phones
 from kws.cli import main
 from kws.cli.pretrain import pretrain as pretrain_command
 from kws.cli.pretrain import texts_as_phones
-from kws.config import load_config
+from kws.config import load_config, read_yaml
 from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.sources.embedded import EmbeddedEncoder
 from kws.encoders.sources.embedded_weights import load_recogniser
@@ -42,6 +43,7 @@ from kws.training.pretrain_data import (
 from kws.training.pretrain_sources import SourceConfig, load_sources
 from kws.training.pretrain_task import phone_error_rate
 from kws.training.word_space import WordSpaceConfig, make_word_space
+from tests.support.encoders import TINY_BLOCKS
 from tests.support.pretraining import TINY, no_change
 from tests.support.training import tiny_weights, write_manifest
 from tests.tolerances import PADDED
@@ -75,6 +77,37 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
     encoder = load_recogniser(tmp_path / "whole").encoder
     assert encoder.config == TINY
     assert float(encoder.frontend.mean.abs().max()) > 1  # band statistics of the speech, not zeros
+
+
+def test_a_run_that_is_older_than_a_key_goes_on(config: PretrainConfig, tmp_path: Path):
+    pretrain(config, tmp_path / "whole", no_change)
+    with pytest.raises(RuntimeError, match="the power went out"):
+        pretrain(config, tmp_path / "old", cut)
+    recipe = tmp_path / "old" / "config.yaml"
+    stored = read_yaml(recipe)
+    first_keys = ("num_mels", "dimension", "num_layers", "kernel", "expansion", "drop")
+    stored["encoder"] = {key: stored["encoder"][key] for key in first_keys}
+    del stored["words"], stored["consistency"], stored["outputs"], stored["inventories"]
+    recipe.write_text(yaml.safe_dump(stored), "utf-8")
+    assert pretrain(config, tmp_path / "old", no_change)["steps"] == 4
+    assert read_yaml(recipe)["encoder"]["block"] == "separable"
+    whole, old = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "old"))
+    assert whole.keys() == old.keys() and all(torch.equal(whole[name], old[name]) for name in whole)
+
+
+@pytest.mark.parametrize("block", TINY_BLOCKS)
+def test_every_kind_of_block_is_trained_in_half_precision_and_read_again(
+    config: PretrainConfig, tmp_path: Path, block: str
+):
+    encoder = replace(TINY, block=block, lookahead=1, **TINY_BLOCKS[block])
+    metrics = pretrain(
+        replace(config, encoder=encoder, precision="bf16-mixed", steps=2), tmp_path, no_change, SpecAugment()
+    )
+    trained = load_recogniser(tmp_path)
+    assert trained.encoder.config == encoder
+    rate = phone_error_rate(trained, load_sources(config.dev))["all"]
+    assert rate == metrics["dev_phone_error_rate"]["all"]
+    assert all(tensor.isfinite().all() for tensor in trained.state_dict().values())
 
 
 def test_a_run_that_was_stopped_after_its_last_step_saves_the_same_weights(
