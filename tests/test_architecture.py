@@ -41,6 +41,7 @@ ROOMS = {
     "device": ["kws.detector", "kws.listen", "kws.microphone", "kws.serve", "kws.web"],
     "evaluation": ["kws.data", "kws.evaluation"],
     "training": ["kws.training"],
+    "pretraining": ["kws.pretraining"],
     "recipes": ["kws.recipes"],
     "command": ["kws.cli", "kws.__main__"],
     "data_prep": ["data_prep"],
@@ -58,6 +59,16 @@ DOORS = {
     "device": {"kws.errors", "kws.audio", "decisions", "device"},
     "evaluation": {"facade", "ground", "model", "rules", "decisions", "streaming", "device", "evaluation"},
     "training": {"facade", "ground", "model", "rules", "decisions", "evaluation", "training"},
+    "pretraining": {
+        "facade",
+        "ground",
+        "model",
+        "rules",
+        "decisions",
+        "evaluation",
+        "training",
+        "pretraining",
+    },
     "recipes": set(),
     "command": set(ROOMS),
     "data_prep": {"kws.errors", "kws.audio", "kws.config", "data_prep"},
@@ -79,7 +90,7 @@ DEVICE_PACKAGES = {"numpy", "onnxruntime", "soundfile"}
 """What `pip install kws` brings: all that importing a device module or starting the command line may load."""
 
 ONLY_IN = {
-    "lightning": ("kws.training",),
+    "lightning": ("kws.training", "kws.pretraining"),
     "lhotse": ("kws.data", "data_prep"),
     "sounddevice": ("kws.microphone",),
 }
