@@ -19,9 +19,9 @@ from typing import Any
 from kws.checkpoint import PROVENANCE
 from kws.cli.pretrain import texts_as_phones
 from kws.config import read_yaml
-from kws.training.forgetting import Forgetting, measure_forgetting
-from kws.training.pretrain_data import Corpus
-from kws.training.pretrain_sources import SourceConfig, load_sources
+from kws.pretraining.corpus import Corpus
+from kws.pretraining.forgetting import Forgetting, measure_forgetting
+from kws.pretraining.sources import SourceConfig, load_sources
 from kws.weights import CONFIG
 
 RESULTS = Path(__file__).parent / "results" / "forgetting.jsonl"

@@ -37,10 +37,11 @@ from kws.config import load_config, read_yaml  # noqa: E402
 from kws.encoders.ctc import PhoneRecogniser  # noqa: E402
 from kws.encoders.sources.embedded_weights import load_recogniser  # noqa: E402
 from kws.manifest import read_manifest  # noqa: E402
-from kws.training.pretrain_config import PretrainConfig  # noqa: E402
-from kws.training.pretrain_data import Corpus, evaluation_batches  # noqa: E402
-from kws.training.pretrain_sources import SourceConfig, load_sources  # noqa: E402
-from kws.training.pretrain_task import count_edits, recognise  # noqa: E402
+from kws.pretraining.batches import evaluation_batches  # noqa: E402
+from kws.pretraining.config import PretrainConfig  # noqa: E402
+from kws.pretraining.corpus import Corpus  # noqa: E402
+from kws.pretraining.sources import SourceConfig, load_sources  # noqa: E402
+from kws.pretraining.task import count_edits, recognise  # noqa: E402
 
 KIND = "languages"
 """Name of the file of results."""

@@ -20,9 +20,9 @@ from data_prep.augmentation.chain import default_chain
 from kws import audio, phones
 from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.manifest import read_manifest
-from kws.training.phone_ngrams import PhoneNgrams
-from kws.training.pretrain_data import Corpus
-from kws.training.pretrain_task import phone_error_rate
+from kws.pretraining.corpus import Corpus
+from kws.pretraining.phone_ngrams import PhoneNgrams
+from kws.pretraining.task import phone_error_rate
 
 SEED = 0
 PARTS = (

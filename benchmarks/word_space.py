@@ -12,8 +12,8 @@ import argparse
 from pathlib import Path
 
 from kws.encoders.sources.embedded_weights import ASSETS, load_recogniser
-from kws.training.pretrain_sources import SourceConfig, load_sources
-from kws.training.word_space import make_word_space
+from kws.pretraining.sources import SourceConfig, load_sources
+from kws.pretraining.word_space import make_word_space
 
 UTTERANCES = 4000
 SOURCES = (

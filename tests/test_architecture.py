@@ -42,6 +42,7 @@ ROOMS = {
     "evaluation": ["kws.data", "kws.evaluation"],
     "study": ["kws.study"],
     "training": ["kws.training"],
+    "pretraining": ["kws.pretraining"],
     "recipes": ["kws.recipes"],
     "command": ["kws.cli", "kws.__main__"],
     "data_prep": ["data_prep"],
@@ -60,6 +61,16 @@ DOORS = {
     "evaluation": {"facade", "ground", "model", "rules", "decisions", "streaming", "device", "evaluation"},
     "study": {"facade", "ground", "rules", "decisions", "device", "evaluation", "study"},
     "training": {"facade", "ground", "model", "rules", "decisions", "evaluation", "training"},
+    "pretraining": {
+        "facade",
+        "ground",
+        "model",
+        "rules",
+        "decisions",
+        "evaluation",
+        "training",
+        "pretraining",
+    },
     "recipes": set(),
     "command": set(ROOMS),
     "data_prep": {"kws.errors", "kws.audio", "kws.config", "data_prep"},
@@ -81,7 +92,7 @@ DEVICE_PACKAGES = {"numpy", "onnxruntime", "soundfile"}
 """What `pip install kws` brings: all that importing a device module or starting the command line may load."""
 
 ONLY_IN = {
-    "lightning": ("kws.training",),
+    "lightning": ("kws.training", "kws.pretraining"),
     "lhotse": ("kws.data", "data_prep"),
     "sounddevice": ("kws.microphone",),
 }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from kws.errors import KwsError
-    from kws.training.pretrain_sources import Outputs
+    from kws.pretraining.sources import Outputs
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def pretrain(
     """Run a recipe with the default augmentation.
 
     Args:
-        recipe: YAML of :class:`kws.training.pretrain_config.PretrainConfig`.
+        recipe: YAML of :class:`kws.pretraining.config.PretrainConfig`.
         output: folder for the result.
         root: what relative manifest paths start from; None is the recipe's folder.
         overrides: ``key=value`` changes of the recipe.
@@ -67,9 +67,9 @@ def pretrain(
     from data_prep.augmentation.spec_augment import SpecAugment
     from data_prep.augmentation.warp import WarpFrequency
     from kws.config import load_config, merge, parse_overrides, read_yaml
-    from kws.training.pretrain import pretrain as run_recipe
-    from kws.training.pretrain_config import PretrainConfig
-    from kws.training.pretrain_task import Mask
+    from kws.pretraining.config import PretrainConfig
+    from kws.pretraining.loop import pretrain as run_recipe
+    from kws.pretraining.task import Mask
 
     base = root or recipe.parent
     values = merge(read_yaml(recipe), parse_overrides(overrides or []))

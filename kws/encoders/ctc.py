@@ -1,6 +1,6 @@
 """The recogniser that is pretrained: the embedded encoder with phone outputs on two layers.
 
-Used by :mod:`kws.training.pretrain`; transfer keeps the encoder and drops the outputs.
+Used by :mod:`kws.pretraining.loop`; transfer keeps the encoder and drops the outputs.
 """
 
 from __future__ import annotations

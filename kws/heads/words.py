@@ -1,7 +1,8 @@
 """Heads ``attributes`` and ``words``: typed phrases as places in a space of words, without any training.
 
 A window of speech as long as the phrase is mapped into the space of :mod:`kws.phone_attributes`; its score is
-how near it lies to the phrase. The maps are learnt once, for a recogniser (:mod:`kws.training.word_space`).
+how near it lies to the phrase. The maps are learnt once, for a recogniser:
+:mod:`kws.pretraining.word_space`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Checkpoints that a kill or a full disk leaves whole: written aside, put in place, the one before kept.
 
 Lightning writes into the system's temporary folder and moves the file, which on another disk is a copy that a
-kill can cut short. Used by :mod:`kws.training.pretrain` and :mod:`kws.training.loop`.
+kill can cut short. Used by :mod:`kws.pretraining.loop` and :mod:`kws.training.loop`.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from kws.config import load_config, read_yaml, to_dict
 from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
 from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.encoders.truncate import num_parameters
-from kws.training.pretrain_config import PretrainConfig
+from kws.pretraining.config import PretrainConfig
 
 RATES = {"all": 0.25, "gender=male": 0.3, "gender=female": 0.2}
 

@@ -11,7 +11,7 @@ import pytest
 
 from kws.config import config_hash, load_config, merge, parse_overrides, read_yaml, to_dict
 from kws.errors import ConfigError
-from kws.training.pretrain_config import PretrainConfig
+from kws.pretraining.config import PretrainConfig
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from kws.encoders.sources.embedded import EmbeddedConfig
-from kws.training.pretrain_config import PretrainConfig
-from kws.training.pretrain_sources import SourceConfig
+from kws.pretraining.config import PretrainConfig
+from kws.pretraining.sources import SourceConfig
 from tests.support.training import noise, tone, write_manifest, write_wavs
 
 TINY = EmbeddedConfig(num_mels=8, dimension=12, num_layers=2, kernel=3, drop=0.3)

@@ -20,8 +20,8 @@ from kws.encoders.truncate import truncate
 from kws.heads import build_head
 from kws.manifest import Utterance
 from kws.model import WakeWordModel
-from kws.training.pretrain_config import PretrainConfig
-from kws.training.pretrain_sources import SourceConfig
+from kws.pretraining.config import PretrainConfig
+from kws.pretraining.sources import SourceConfig
 
 TINY = EmbeddedConfig(num_mels=16, dimension=16, num_layers=4, kernel=3)
 

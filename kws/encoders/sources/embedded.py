@@ -1,7 +1,7 @@
 """The encoder in the wheel: log-mel, 4x subsampling, causal blocks (DESIGN §5).
 
 What ships is stacked from separable convolution blocks; :mod:`kws.encoders.blocks` has other kinds.
-Pretrained with phone CTC by :mod:`kws.training.pretrain`; its weights and model card lie in
+Pretrained with phone CTC by :mod:`kws.pretraining.loop`; its weights and model card lie in
 ``kws/assets/embedded``.
 """
 

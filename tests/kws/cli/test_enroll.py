@@ -23,8 +23,8 @@ from kws.errors import CheckpointError, ConfigError
 from kws.heads.phrase import WORST_FRAME
 from kws.heads.words import SPACES
 from kws.manifest import Utterance
-from kws.training.pretrain_data import Corpus
-from kws.training.word_space import WordSpaceConfig, make_word_space
+from kws.pretraining.corpus import Corpus
+from kws.pretraining.word_space import WordSpaceConfig, make_word_space
 from kws.weights import write_weights
 from tests.support.recordings import write_audio
 from tests.support.training import noise, spoken, tiny_weights, write_wavs

@@ -11,8 +11,8 @@ from typing import Literal
 
 from kws.errors import AudioError, ConfigError, KwsError, ManifestError
 from kws.manifest import Utterance, read_manifest
-from kws.training.pretrain_checks import LeftOut, described, refuse_too_many, warn
-from kws.training.pretrain_data import Corpus
+from kws.pretraining.checks import LeftOut, described, refuse_too_many, warn
+from kws.pretraining.corpus import Corpus
 
 logger = logging.getLogger(__name__)
 

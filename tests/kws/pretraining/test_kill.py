@@ -25,14 +25,14 @@ from kws import weights
 from kws.encoders.sources import embedded_weights
 from kws.errors import CheckpointError, ConfigError, ManifestError
 from kws.manifest import Utterance
-from kws.training import pretrain as module
-from kws.training import pretrain_data, teachers
+from kws.pretraining import corpus, teachers
+from kws.pretraining import loop as module
+from kws.pretraining.config import PretrainConfig
+from kws.pretraining.loop import pretrain
+from kws.pretraining.sources import SourceConfig
+from kws.pretraining.task import CtcTask
+from kws.pretraining.teachers import EncoderTeacher, TeacherConfig
 from kws.training.checkpoints import newest_checkpoint
-from kws.training.pretrain import pretrain
-from kws.training.pretrain_config import PretrainConfig
-from kws.training.pretrain_sources import SourceConfig
-from kws.training.pretrain_task import CtcTask
-from kws.training.teachers import EncoderTeacher, TeacherConfig
 from tests.support.pretraining import write_speech
 
 
@@ -125,7 +125,7 @@ def write_half_weights(tensors: Any, path: Path) -> None:
 
 
 QUICK: dict[str, tuple[Callable[[], None], int]] = {
-    "augmenting": (at_call(pretrain_data, "log_mel", 5), 0),
+    "augmenting": (at_call(corpus, "log_mel", 5), 0),
     "writing the second checkpoint": (at_call(torch, "save", 2, write_half), 2),
     "setting the second checkpoint aside": (at_call(os, "replace", 2, os.rename, "previous.ckpt"), 4),
     "writing the weights": (at_call(weights, "save_file", 1, write_half_weights), 6),

@@ -10,10 +10,10 @@ from typing import Any
 
 from kws.config import load_config, read_yaml, to_dict
 from kws.errors import ConfigError, ManifestError
+from kws.pretraining.checks import LeftOut, described
+from kws.pretraining.config import PretrainConfig
+from kws.pretraining.corpus import Corpus
 from kws.training.checkpoints import Resumed, newest_checkpoint
-from kws.training.pretrain_checks import LeftOut, described
-from kws.training.pretrain_config import PretrainConfig
-from kws.training.pretrain_data import Corpus
 from kws.weights import CONFIG, write_json, write_text
 
 CHECKPOINTS, SPEECH, LEFT_OUT = "checkpoints", "speech.json", "left_out.jsonl"

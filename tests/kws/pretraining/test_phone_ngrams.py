@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from kws.phones import NUM_OUTPUTS
-from kws.training.phone_ngrams import PhoneNgrams, search
+from kws.pretraining.phone_ngrams import PhoneNgrams, search
 
 
 def test_witten_bell_by_hand():

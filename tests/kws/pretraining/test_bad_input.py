@@ -23,14 +23,15 @@ from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.errors import CheckpointError, ConfigError, KwsError, ManifestError
 from kws.manifest import Utterance
 from kws.phones import encode
-from kws.training import pretrain as module
-from kws.training.pretrain import begin_with, pretrain
-from kws.training.pretrain_checks import fewest_frames
-from kws.training.pretrain_config import PretrainConfig
-from kws.training.pretrain_data import Corpus, TrainingBatches, keep_versions
-from kws.training.pretrain_sources import SourceConfig, load_sources, read_sources
-from kws.training.pretrain_task import phone_error_rate
-from kws.training.teachers import EncoderTeacher, TeacherConfig
+from kws.pretraining import loop as module
+from kws.pretraining.batches import TrainingBatches
+from kws.pretraining.checks import fewest_frames
+from kws.pretraining.config import PretrainConfig
+from kws.pretraining.corpus import Corpus, keep_versions
+from kws.pretraining.loop import begin_with, pretrain
+from kws.pretraining.sources import SourceConfig, load_sources, read_sources
+from kws.pretraining.task import phone_error_rate
+from kws.pretraining.teachers import EncoderTeacher, TeacherConfig
 from tests.support.pretraining import TINY, no_change, write_speech
 from tests.support.recordings import write_audio
 from tests.support.training import noise, tiny_weights, tone, write_manifest, write_wavs

@@ -29,12 +29,13 @@ from kws.encoders.sources.embedded_weights import load_recogniser, save_recognis
 from kws.enrollment import phrase_model
 from kws.errors import CheckpointError, ConfigError, ManifestError
 from kws.manifest import Utterance
-from kws.training import pretrain as module
-from kws.training.pretrain import pretrain
-from kws.training.pretrain_config import PretrainConfig
-from kws.training.pretrain_data import Corpus, CtcBatch, TrainingBatches
-from kws.training.pretrain_sources import SourceConfig, load_sources, read_sources
-from kws.training.pretrain_task import (
+from kws.pretraining import loop as module
+from kws.pretraining.batches import CtcBatch, TrainingBatches
+from kws.pretraining.config import PretrainConfig
+from kws.pretraining.corpus import Corpus
+from kws.pretraining.loop import pretrain
+from kws.pretraining.sources import SourceConfig, load_sources, read_sources
+from kws.pretraining.task import (
     CtcTask,
     disagreement,
     ngrams_of,

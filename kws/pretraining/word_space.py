@@ -23,7 +23,7 @@ from kws.errors import ManifestError
 from kws.heads.words import DEPTH, KNOWN_WORDS, WORDS, AttributeSpace, WordSpace, window_frames
 from kws.phone_attributes import embed, segment_means
 from kws.phones import PHONES
-from kws.training.pretrain_data import Corpus, log_mel, with_tail
+from kws.pretraining.corpus import Corpus, log_mel, with_tail
 from kws.weights import write_weights
 
 

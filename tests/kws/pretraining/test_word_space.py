@@ -16,8 +16,8 @@ from kws.errors import ManifestError
 from kws.heads.words import KNOWN_WORDS, window_frames
 from kws.manifest import Utterance
 from kws.phone_attributes import SEGMENTS, embed, segment_means
-from kws.training.pretrain_data import Corpus
-from kws.training.word_space import (
+from kws.pretraining.corpus import Corpus
+from kws.pretraining.word_space import (
     Aligned,
     WordSpaceConfig,
     align,

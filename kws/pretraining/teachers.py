@@ -23,7 +23,7 @@ from kws.audio import atomic_write, to_int16
 from kws.encoders.registry import available_encoders, load_encoder
 from kws.encoders.truncate import truncate
 from kws.errors import CheckpointError, ConfigError, KwsError
-from kws.training.pretrain_data import Corpus, Lessons, with_tail
+from kws.pretraining.corpus import Corpus, Lessons, with_tail
 
 SPEECH_EMBEDDING = "speech_embedding"
 SHARD = 256

@@ -20,10 +20,11 @@ from kws import phones
 from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.sources.embedded import SUBSAMPLING
 from kws.errors import ConfigError
-from kws.training.optimizers import muon_and_adamw
-from kws.training.phone_ngrams import PhoneNgrams, search
-from kws.training.pretrain_config import PretrainConfig
-from kws.training.pretrain_data import Corpus, CtcBatch, evaluation_batches
+from kws.pretraining.batches import CtcBatch, evaluation_batches
+from kws.pretraining.config import PretrainConfig
+from kws.pretraining.corpus import Corpus
+from kws.pretraining.optimizers import muon_and_adamw
+from kws.pretraining.phone_ngrams import PhoneNgrams, search
 from kws.training.schedule import scheduled
 
 Mask = Callable[[Tensor, Tensor, torch.Generator], Tensor]
@@ -233,7 +234,7 @@ def phone_error_rate(
         model: the recogniser; put into eval mode.
         corpus: transcribed speech.
         by: names of extra fields, such as ``gender``, or the ``corpus`` and ``language`` that
-            :func:`kws.training.pretrain_sources.read_sources` adds; ``age`` is grouped into child (below 16)
+            :func:`kws.pretraining.sources.read_sources` adds; ``age`` is grouped into child (below 16)
             and adult. An utterance without the field is in no group of it.
         ngrams: as in :func:`recognise`.
     Returns:

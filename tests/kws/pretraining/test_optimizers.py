@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import nn
 
-from kws.training.optimizers import Together, muon_and_adamw
+from kws.pretraining.optimizers import Together, muon_and_adamw
 from kws.training.schedule import scheduled
 
 

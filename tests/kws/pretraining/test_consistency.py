@@ -12,12 +12,12 @@ import torch
 from data_prep.augmentation.spec_augment import SpecAugment
 from kws.encoders.sources.embedded import EmbeddedConfig
 from kws.errors import ConfigError
-from kws.training import pretrain as module
-from kws.training.pretrain import pretrain
-from kws.training.pretrain_config import PretrainConfig
-from kws.training.pretrain_data import CtcBatch
-from kws.training.pretrain_sources import SourceConfig
-from kws.training.pretrain_task import CtcTask, disagreement, twice
+from kws.pretraining import loop as module
+from kws.pretraining.batches import CtcBatch
+from kws.pretraining.config import PretrainConfig
+from kws.pretraining.loop import pretrain
+from kws.pretraining.sources import SourceConfig
+from kws.pretraining.task import CtcTask, disagreement, twice
 from tests.support.training import noise, tone, write_manifest, write_wavs
 
 

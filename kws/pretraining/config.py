@@ -8,8 +8,8 @@ from typing import Literal
 
 from kws.encoders.sources.embedded import EmbeddedConfig
 from kws.errors import ConfigError
-from kws.training.pretrain_sources import Outputs, SourceConfig
-from kws.training.teachers import TeacherConfig
+from kws.pretraining.sources import Outputs, SourceConfig
+from kws.pretraining.teachers import TeacherConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from kws.data import AudioStore, BatchConfig
 from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.errors import ConfigError
 from kws.model import ModelConfig, build_model
-from kws.training.forgetting import measure_forgetting
+from kws.pretraining.corpus import Corpus, log_mel, with_tail
+from kws.pretraining.forgetting import measure_forgetting
 from kws.training.loop import TrainConfig, TrainingData, fit
-from kws.training.pretrain_data import Corpus, log_mel, with_tail
 from kws.transfer import TransferConfig
 from tests.support.runs import write_run
 from tests.support.training import noise, spoken, tiny_weights, write_utterances

@@ -1,7 +1,7 @@
 """A language model over phones and the search that reads a recogniser's output with it.
 
 Phone recognisers are commonly read so (Kaldi's TIMIT recipe with a phone bigram):
-:mod:`kws.training.pretrain_task` states the phone error rate with it and without.
+:mod:`kws.pretraining.task` states the phone error rate with it and without.
 """
 
 from __future__ import annotations

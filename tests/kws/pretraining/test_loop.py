@@ -28,21 +28,14 @@ from kws.encoders.sources.embedded import EmbeddedEncoder
 from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.errors import CheckpointError, ConfigError, KwsError, ManifestError
 from kws.manifest import read_manifest
-from kws.training import pretrain as module
-from kws.training.pretrain import begin_with, pretrain
-from kws.training.pretrain_config import PretrainConfig
-from kws.training.pretrain_data import (
-    TAIL_S,
-    Corpus,
-    TrainingBatches,
-    evaluation_batches,
-    keep_versions,
-    log_mel,
-    with_tail,
-)
-from kws.training.pretrain_sources import SourceConfig, load_sources
-from kws.training.pretrain_task import phone_error_rate
-from kws.training.word_space import WordSpaceConfig, make_word_space
+from kws.pretraining import loop as module
+from kws.pretraining.batches import TAIL_S, TrainingBatches, evaluation_batches
+from kws.pretraining.config import PretrainConfig
+from kws.pretraining.corpus import Corpus, keep_versions, log_mel, with_tail
+from kws.pretraining.loop import begin_with, pretrain
+from kws.pretraining.sources import SourceConfig, load_sources
+from kws.pretraining.task import phone_error_rate
+from kws.pretraining.word_space import WordSpaceConfig, make_word_space
 from tests.support.encoders import TINY_BLOCKS
 from tests.support.pretraining import TINY, no_change
 from tests.support.training import tiny_weights, write_manifest

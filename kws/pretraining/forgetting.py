@@ -13,8 +13,8 @@ from kws.checkpoint import load_model, load_model_config
 from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.registry import load_recogniser
 from kws.errors import ConfigError
-from kws.training.pretrain_data import Corpus
-from kws.training.pretrain_task import phone_error_rate
+from kws.pretraining.corpus import Corpus
+from kws.pretraining.task import phone_error_rate
 
 
 @dataclass(frozen=True, slots=True)

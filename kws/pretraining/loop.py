@@ -22,15 +22,16 @@ from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.sources.embedded import SUBSAMPLING, EmbeddedEncoder
 from kws.encoders.sources.embedded_weights import load_recogniser, save_recogniser
 from kws.errors import CheckpointError, ConfigError
+from kws.pretraining.batches import TrainingBatches, evaluation_batches
+from kws.pretraining.config import PretrainConfig
+from kws.pretraining.corpus import Augment, keep_versions
+from kws.pretraining.folder import CHECKPOINTS, claim_speech, earlier_run, write_left_out
+from kws.pretraining.sources import ToPhones, read_sources
+from kws.pretraining.task import CtcTask, Mask, ngrams_of, phone_error_rate
+from kws.pretraining.teachers import keep_lessons, load_teacher
+from kws.pretraining.word_space import make_word_space
 from kws.training.checkpoints import Resumed, WholeCheckpoints
 from kws.training.logs import StepBar, keep_earlier_log
-from kws.training.pretrain_config import PretrainConfig
-from kws.training.pretrain_data import Augment, TrainingBatches, evaluation_batches, keep_versions
-from kws.training.pretrain_folder import CHECKPOINTS, claim_speech, earlier_run, write_left_out
-from kws.training.pretrain_sources import ToPhones, read_sources
-from kws.training.pretrain_task import CtcTask, Mask, ngrams_of, phone_error_rate
-from kws.training.teachers import keep_lessons, load_teacher
-from kws.training.word_space import make_word_space
 from kws.weights import CONFIG, write_config
 
 STATISTICS_UTTERANCES = 300

@@ -17,14 +17,15 @@ from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.registry import load_encoder
 from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
 from kws.errors import CheckpointError, ConfigError
-from kws.training import pretrain as module
-from kws.training import teachers
-from kws.training.pretrain import pretrain
-from kws.training.pretrain_config import PretrainConfig
-from kws.training.pretrain_data import CtcBatch, Lessons, TrainingBatches
-from kws.training.pretrain_sources import SourceConfig, load_sources
-from kws.training.pretrain_task import CtcTask
-from kws.training.teachers import EncoderTeacher, SpeechEmbedding, TeacherConfig, keep_lessons
+from kws.pretraining import loop as module
+from kws.pretraining import teachers
+from kws.pretraining.batches import CtcBatch, TrainingBatches
+from kws.pretraining.config import PretrainConfig
+from kws.pretraining.corpus import Lessons
+from kws.pretraining.loop import pretrain
+from kws.pretraining.sources import SourceConfig, load_sources
+from kws.pretraining.task import CtcTask
+from kws.pretraining.teachers import EncoderTeacher, SpeechEmbedding, TeacherConfig, keep_lessons
 from tests.support.training import noise, tone, write_manifest, write_wavs
 
 TINY = EmbeddedConfig(num_mels=8, dimension=12, num_layers=2, kernel=3, drop=0.0)

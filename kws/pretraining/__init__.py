@@ -1,0 +1,1 @@
+"""Transcribed speech to the embedded phone recogniser: recipe, speech, batches, loop, readings."""
