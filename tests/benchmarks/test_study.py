@@ -10,7 +10,7 @@ import pytest
 from benchmarks import study_data
 from kws.config import load_config, read_yaml
 from kws.encoders.sources.embedded_weights import ASSETS
-from kws.training.pretrain_config import PretrainConfig
+from kws.pretraining.config import PretrainConfig
 from tests.support.training import write_manifest
 
 REPOSITORY = Path(__file__).parents[2]
