@@ -36,7 +36,7 @@ from kws.training.logs import keep_earlier_log
 from kws.training.scan import hard_windows, score_clips, score_stream
 from kws.training.schedule import scheduled
 from kws.training.signals import gradient_signals
-from kws.transfer import TransferConfig, apply_policy, open_groups
+from kws.transfer import TransferConfig, apply_policy, check_policy, open_groups
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +92,7 @@ class TrainConfig:
     """Seed of head, draws and augmentation."""
 
     def __post_init__(self) -> None:
+        check_policy(self.transfer.policy)
         build_loss(self.loss, self.loss_options)
         build_balance(self.balance, {}, self.balance_options)
         check_weights(self.regularizers)

@@ -1,9 +1,10 @@
 """Transfer policies: which borrowed layers may move, and how fast (DESIGN §6)."""
 
 from kws.transfer.apply import apply_policy, open_groups
+from kws.transfer.auto import choose
 from kws.transfer.base import ParameterGroup, Policy
-from kws.transfer.config import TransferConfig, choose
-from kws.transfer.registry import AUTO, available_policies, build_policy
+from kws.transfer.config import TransferConfig
+from kws.transfer.registry import AUTO, available_policies, build_policy, check_policy
 
 __all__ = [
     "AUTO",
@@ -13,6 +14,7 @@ __all__ = [
     "apply_policy",
     "available_policies",
     "build_policy",
+    "check_policy",
     "choose",
     "open_groups",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
@@ -12,9 +11,7 @@ from torch.nn.utils import parametrize
 from kws.errors import ConfigError
 from kws.model import WakeWordModel
 from kws.transfer.base import Plan, Policy, Signals
-
-if TYPE_CHECKING:
-    from kws.transfer.config import TransferConfig
+from kws.transfer.config import TransferConfig
 
 
 class LowRank(nn.Module):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kws.config import load_config, read_yaml
 from kws.errors import ConfigError
+from kws.transfer.config import TransferConfig
 from kws.transfer.registry import AUTO, build_policy
 
 SHIPPED = Path(__file__).resolve().parents[1] / "assets" / "auto.yaml"
@@ -65,3 +66,19 @@ def load_auto(path: Path | None = None) -> AutoTable:
     """
     path = path or SHIPPED
     return load_config(AutoTable, read_yaml(path), str(path))
+
+
+def choose(config: TransferConfig, num_recordings: int) -> tuple[str, str]:
+    """Resolve ``auto``.
+
+    Args:
+        config: the wish.
+        num_recordings: distinct recordings of the keyword with the fewest.
+    Returns:
+        The policy to apply and the reason, to be shown to the person.
+    Raises:
+        ConfigError: the table cannot be read.
+    """
+    if config.policy != AUTO:
+        return config.policy, "asked for"
+    return load_auto(config.auto_table).choose(num_recordings)

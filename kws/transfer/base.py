@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from torch import nn
 
 from kws.model import WakeWordModel
-
-if TYPE_CHECKING:
-    from kws.transfer.config import TransferConfig
+from kws.transfer.config import TransferConfig
 
 Signals = Callable[[], list[float]]
 """Asks the data how much each borrowed part, stem first, has to change; see :mod:`kws.transfer.surgical`."""

@@ -1,4 +1,4 @@
-"""What a recipe says about transfer, and what ``auto`` makes of it."""
+"""What a recipe says about transfer."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 from kws.errors import ConfigError
-from kws.transfer.auto import load_auto
-from kws.transfer.registry import AUTO, build_policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +36,6 @@ class TransferConfig:
     """What ``auto`` stands for, such as the ``recommendation.yaml`` of `kws study`; None is what ships."""
 
     def __post_init__(self) -> None:
-        if self.policy != AUTO:
-            build_policy(self.policy)
         for name in ("num_layers", "adapter_rank"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"train.transfer.{name}: got {getattr(self, name)}, allowed: 1 or more")
@@ -51,19 +47,3 @@ class TransferConfig:
             raise ConfigError(f"train.transfer.thaw: got {self.thaw}, allowed: above 0, below 1")
         if self.adapter_alpha <= 0:
             raise ConfigError(f"train.transfer.adapter_alpha: got {self.adapter_alpha}, allowed: above 0")
-
-
-def choose(config: TransferConfig, num_recordings: int) -> tuple[str, str]:
-    """Resolve ``auto``.
-
-    Args:
-        config: the wish.
-        num_recordings: distinct recordings of the keyword with the fewest.
-    Returns:
-        The policy to apply and the reason, to be shown to the person.
-    Raises:
-        ConfigError: the table cannot be read.
-    """
-    if config.policy != AUTO:
-        return config.policy, "asked for"
-    return load_auto(config.auto_table).choose(num_recordings)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from kws.transfer.base import Plan, Policy, Signals
-
-if TYPE_CHECKING:
-    from kws.transfer.config import TransferConfig
+from kws.transfer.config import TransferConfig
 
 
 class Head(Policy):

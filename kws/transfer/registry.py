@@ -32,6 +32,16 @@ def available_policies() -> list[str]:
     return list(_POLICIES)
 
 
+def check_policy(name: str) -> None:
+    """Check the name of a policy, or ``auto``.
+
+    Raises:
+        ConfigError: the name is unknown.
+    """
+    if name not in (*_POLICIES, AUTO):
+        raise ConfigError(f"train.transfer.policy: got {name!r}, allowed: {', '.join((*_POLICIES, AUTO))}")
+
+
 def build_policy(name: str) -> Policy:
     """Return a policy.
 
@@ -40,6 +50,5 @@ def build_policy(name: str) -> Policy:
     """
     if name == AUTO:
         raise ConfigError("policy `auto` must be resolved with kws.transfer.choose first")
-    if name not in _POLICIES:
-        raise ConfigError(f"train.transfer.policy: got {name!r}, allowed: {', '.join((*_POLICIES, AUTO))}")
+    check_policy(name)
     return _POLICIES[name]()

@@ -10,6 +10,7 @@ from torch import nn
 
 from kws.errors import ConfigError
 from kws.model import ModelConfig, WakeWordModel, build_model
+from kws.training.loop import TrainConfig
 from kws.transfer import TransferConfig, apply_policy, available_policies, choose, open_groups
 from kws.transfer.base import ParameterGroup, Policy
 from tests.support.training import tiny_model, tiny_weights
@@ -160,10 +161,6 @@ def test_auto_goes_by_the_number_of_recordings_and_says_why():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (
-            {"policy": "some"},
-            "policy: got 'some', allowed: head, early, late, all, .*scratch, auto",
-        ),
         ({"num_layers": 0}, "transfer.num_layers: got 0, allowed: 1 or more"),
         ({"adapter_rank": 0}, "transfer.adapter_rank: got 0, allowed: 1 or more"),
         ({"encoder_rate": 0.0}, "transfer.encoder_rate: got 0.0, allowed: above 0, at most 1"),
@@ -176,6 +173,11 @@ def test_auto_goes_by_the_number_of_recordings_and_says_why():
 def test_settings_out_of_range_are_refused(values: dict[str, float], message: str):
     with pytest.raises(ConfigError, match=message):
         TransferConfig(**values)
+
+
+def test_an_unknown_policy_is_refused():
+    with pytest.raises(ConfigError, match="policy: got 'some', allowed: head, early, late, .*scratch, auto"):
+        TrainConfig(transfer=TransferConfig("some"))
 
 
 def test_scratch_starts_from_random_weights_and_keeps_the_band_statistics(tmp_path: Path):
