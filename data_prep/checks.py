@@ -16,8 +16,8 @@ from joblib import Parallel, cpu_count, delayed
 from tqdm import tqdm
 
 from data_prep.config import CheckConfig
-from data_prep.manifests import Recording
 from data_prep.measurements import MeasurementCache, Stats, measure
+from data_prep.recording import Recording
 from kws.audio import SAMPLE_RATE
 from kws.errors import AudioError, ManifestError
 

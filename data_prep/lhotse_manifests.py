@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_prep.manifests import Recording, from_row
+from data_prep.recording import Recording, from_row
 from kws.errors import DependencyError, ManifestError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import IO, Any
 import numpy as np
 import soundfile
 
-from data_prep.manifests import Recording
+from data_prep.recording import Recording
 from kws import audio
 from kws.errors import AudioError
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from data_prep.config import SplitConfig
-from data_prep.manifests import Recording
+from data_prep.recording import Recording
 from kws.errors import ManifestError
 
 logger = logging.getLogger(__name__)

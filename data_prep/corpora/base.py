@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep import manifests
-from data_prep.manifests import Recording
+from data_prep.recording import Recording
 from kws.errors import DependencyError, ManifestError
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data_prep import manifests
-from data_prep.manifests import Recording
+from data_prep.recording import Recording
 from data_prep.synthesis import espeak
 from data_prep.synthesis.phones import texts_to_phones
 from kws import audio

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from data_prep.manifests import Recording
+    from data_prep.recording import Recording
     from kws.evaluation.evaluate import Condition
     from kws.evaluation.result import EvaluationResult, OperatingResult
     from kws.manifest import Utterance

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from data_prep import checks, manifests, report, splits
 from data_prep.config import CheckConfig, SplitConfig
-from data_prep.manifests import Recording
+from data_prep.recording import Recording
 from kws.errors import DependencyError, KwsError, ManifestError
 from kws.manifest import Utterance, read_manifest
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from data_prep import manifests
 from data_prep.augmentation import Chain, NoiseBank, RoomBank
 from data_prep.conditions import ConditionConfig, condition_chain, draw, negative_stream, render
-from data_prep.manifests import Recording
+from data_prep.recording import Recording
 from kws.cli.eval import read_utterances
 from kws.cli.recordings import HELD_OUT_FROM, Synthesis, prepare_training, select_keyword, synthesize
 from kws.config import config_hash, load_config

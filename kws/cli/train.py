@@ -26,7 +26,7 @@ from kws.cli.known import Known
 from kws.errors import ConfigError
 
 if TYPE_CHECKING:
-    from data_prep.manifests import Recording
+    from data_prep.recording import Recording
     from kws.cli.recordings import PreparedData, Synthesis, SyntheticRecordings
     from kws.data import Augment
     from kws.model import ModelConfig

@@ -13,7 +13,7 @@ import soundfile
 from data_prep import measurements
 from data_prep.checks import FileCheck, check_all, check_file
 from data_prep.config import CheckConfig
-from data_prep.manifests import Recording
+from data_prep.recording import Recording
 from kws import audio
 from kws.errors import ManifestError
 from tests.support.recordings import tone, write_audio, write_tones

@@ -10,7 +10,7 @@ import pytest
 
 from data_prep import manifests
 from data_prep.lhotse_manifests import to_lhotse
-from data_prep.manifests import Recording
+from data_prep.recording import Recording
 from kws.errors import ManifestError
 from tests.support.recordings import tone, write_audio
 

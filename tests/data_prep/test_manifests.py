@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from data_prep import manifests
-from data_prep.manifests import Recording
+from data_prep.recording import Recording
 from kws.errors import ManifestError
 from tests.support.recordings import tone, write_audio
 

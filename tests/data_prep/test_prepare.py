@@ -12,6 +12,7 @@ import pytest
 from data_prep import checks, manifests
 from data_prep.config import CheckConfig, PrepConfig, SourceConfig, SplitConfig
 from data_prep.prepare import prepare
+from data_prep.recording import Recording
 from kws.config import load_config
 from kws.errors import ConfigError, ManifestError
 from tests.support.recordings import tone, write_audio, write_tones
@@ -47,7 +48,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     measure = checks.measure
 
-    def noting(recording: manifests.Recording) -> checks.Stats:
+    def noting(recording: Recording) -> checks.Stats:
         names.append(recording.path.name)
         return measure(recording)
 
@@ -103,7 +104,7 @@ def test_interrupted_run_goes_on_where_it_stopped(
 ) -> None:
     measure = checks.measure
 
-    def failing(recording: manifests.Recording) -> checks.Stats:
+    def failing(recording: Recording) -> checks.Stats:
         if recording.path.name == "5.wav":
             raise KeyboardInterrupt
         return measure(recording)

@@ -13,7 +13,7 @@ import pytest
 
 from data_prep import manifests
 from data_prep.config import SplitConfig
-from data_prep.manifests import Recording
+from data_prep.recording import Recording
 from data_prep.splits import split, unit_hash
 from kws.errors import ManifestError
 
