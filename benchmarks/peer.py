@@ -125,7 +125,7 @@ def train_head(
 ) -> nn.Module:
     """Train the head on augmented windows of the recordings and on all training negatives."""
     from kws.cli.recordings import PreparedData, prepare_training
-    from kws.cli.train import augmentation
+    from kws.cli.run_audio import augmentation
     from kws.data import AudioStore, BatchConfig, KeywordBatches
     from kws.manifest import read_manifest
 

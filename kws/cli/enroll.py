@@ -150,7 +150,7 @@ def enroll(
     from data_prep.synthesis.phones import pronunciations
     from export.to_onnx import export
     from kws.checkpoint import save_model
-    from kws.cli.train import claim_folder
+    from kws.cli.run_settings import claim_folder
     from kws.config import config_hash, to_dict
     from kws.enrollment import BACKGROUND, doubts, phrase_model, said_alike, word_space_model
     from kws.errors import ConfigError

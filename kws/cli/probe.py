@@ -95,7 +95,7 @@ def probe(
         KwsError: a file, name or depth cannot be used.
     """
     from kws.cli.recordings import SyntheticRecordings, prepare_training
-    from kws.cli.train import augmentation, load_audio
+    from kws.cli.run_audio import augmentation, load_audio
     from kws.encoders.registry import load_encoder
     from kws.model import ModelConfig
     from kws.training.probe import ProbeConfig, recommend

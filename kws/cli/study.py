@@ -176,7 +176,7 @@ def check_choices(config: StudyConfig, base: Path) -> None:
     Raises:
         ConfigError: the message names the choice and the key.
     """
-    from kws.cli.train import read_settings, read_wish
+    from kws.cli.run_settings import read_settings, read_wish
     from kws.errors import ConfigError
 
     for name, choice in config.all_choices().items():
@@ -191,7 +191,7 @@ def setting_pairs(settings: SettingsConfig, base: Path) -> list[str]:
     """Return settings as ``kws train --set`` takes them."""
     import yaml
 
-    from kws.cli.train import OPTION_KEYS
+    from kws.cli.run_settings import OPTION_KEYS
 
     def text(value: Any) -> str:
         return yaml.safe_dump([value], default_flow_style=True, width=10**6).strip()[1:-1]
@@ -228,9 +228,9 @@ def plan(
     """
     from kws import __version__
     from kws.cli.recordings import Synthesis
+    from kws.cli.run_settings import read_settings, read_wish
     from kws.cli.study_cell import CellOrder
     from kws.cli.study_data import clips_name, draw_recordings, sources_fingerprint, weights_fingerprint
-    from kws.cli.train import read_settings, read_wish
     from kws.config import config_hash, parse_overrides
     from kws.study.pool import Job
     from kws.transfer import choose

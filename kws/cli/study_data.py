@@ -238,7 +238,7 @@ def decode(
 ) -> None:
     """Measure and decode the training audio of a keyword into the cache, as `kws train` will look for it."""
     from kws.cli.recordings import SyntheticRecordings
-    from kws.cli.train import load_audio
+    from kws.cli.run_audio import load_audio
 
     prepared = prepare_training(
         [keyword],

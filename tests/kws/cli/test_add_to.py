@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from kws.checkpoint import load_model, load_operating_point
-from kws.cli import main, train
+from kws.cli import main, run_audio
 from kws.detector import Detector
 from kws.training import loop
 from kws.training.loop import fit
@@ -147,7 +147,7 @@ def test_what_the_earlier_run_fixes_cannot_be_chosen(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ):
-    monkeypatch.setattr(train, "load_audio", lambda *_: pytest.fail("audio was read first"))
+    monkeypatch.setattr(run_audio, "load_audio", lambda *_: pytest.fail("audio was read first"))
     assert main(added_words(recordings, first, tmp_path / "run", keyword, *more)) == 2
     assert re.search(message, capsys.readouterr().err)
 

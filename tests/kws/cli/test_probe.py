@@ -44,7 +44,7 @@ def test_every_depth_gets_a_row_and_one_is_recommended(
 
 def test_a_tone_is_told_from_noise_by_a_linear_layer(recordings: Path, tmp_path: Path):
     from kws.cli.recordings import SyntheticRecordings, prepare_training
-    from kws.cli.train import augmentation, load_audio
+    from kws.cli.run_audio import augmentation, load_audio
     from kws.encoders.registry import load_encoder
 
     prepared = prepare_training(

@@ -20,9 +20,9 @@ import yaml
 
 from kws.balances import available_balances
 from kws.cli import main, study
+from kws.cli.run_settings import read_settings, read_wish
 from kws.cli.study import check_choices, setting_pairs
 from kws.cli.study_cell import CellOrder, run_cell
-from kws.cli.train import read_settings, read_wish
 from kws.config import load_config
 from kws.heads import available_heads
 from kws.losses import available_losses

@@ -23,7 +23,7 @@ from data_prep.synthesis import espeak, flite
 from data_prep.synthesis import keyword as keyword_synthesis
 from kws import Detector, checkpoint
 from kws.checkpoint import load_model, load_operating_point
-from kws.cli import main, train
+from kws.cli import main, run_audio, run_settings, train
 from kws.cli import recordings as cli_recordings
 from kws.cli.recordings import (
     Synthesis,
@@ -34,7 +34,8 @@ from kws.cli.recordings import (
     transcribed_speech,
     words_of,
 )
-from kws.cli.train import gain_note, load_audio
+from kws.cli.run_audio import load_audio
+from kws.cli.train import gain_note
 from kws.data import BatchConfig, KeywordBatches, active_span
 from kws.encoders.registry import load_encoder
 from kws.encoders.sources.embedded_weights import load_recogniser
@@ -274,12 +275,12 @@ def test_wrong_usage_ends_with_code_2_and_a_message_and_spoils_nothing(
 ):
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(train, "load_audio", lambda *_: pytest.fail("audio was read first"))
+    monkeypatch.setattr(run_audio, "load_audio", lambda *_: pytest.fail("audio was read first"))
     run = tmp_path / "run"
     assert main(train_words(recordings, run, *more)) == 2
     printed = capsys.readouterr().err
     assert message in printed and printed.startswith("kws train: ") and "Traceback" not in printed
-    train.claim_folder(run, "the right settings", overwrite=False)  # the folder is still free
+    run_settings.claim_folder(run, "the right settings", overwrite=False)  # the folder is still free
 
 
 def test_options_are_refused_before_anything_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -347,7 +348,7 @@ def test_with_enough_recordings_some_are_held_out_of_each_keyword(
 def test_recordings_stand_in_for_a_keyword_of_which_none_is_held_out(
     held_out: int, recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(train, "DEV_COPIED", 2)
+    monkeypatch.setattr(run_audio, "DEV_COPIED", 2)
     sources = []
     for keyword, dev in (("tone", 0), ("other", held_out)):
         paths = sorted((recordings / keyword).iterdir())
@@ -563,7 +564,7 @@ def test_synthetic_voices_say_the_keyword_other_speech_and_words_that_sound_like
     recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     seen: list[SyntheticRecordings] = []
-    monkeypatch.setattr(train, "load_audio", lambda *given: seen.append(given[-1]) or load_audio(*given))
+    monkeypatch.setattr(run_audio, "load_audio", lambda *given: seen.append(given[-1]) or load_audio(*given))
     fitted = []
     monkeypatch.setattr(loop, "fit", lambda *given: fitted.append(given[2]) or fit(*given))
     speakers = espeak.voices(3, seed=5, split="train")

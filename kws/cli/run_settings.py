@@ -1,0 +1,158 @@
+"""Which run a command asks for: its settings, its identity, and the folder that is its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kws.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kws.cli.earlier import EarlierRun
+    from kws.cli.recordings import Synthesis
+    from kws.model import ModelConfig
+    from kws.training.loop import TrainConfig
+
+IDENTITY = "run.json"
+OPTION_KEYS = {
+    "false_accepts_per_hour": "train.false_accepts_per_hour",
+    "seed": "train.seed",
+    "policy": "train.transfer.policy",
+    **{name: f"model.{name}" for name in ("depth", "head", "encoder", "weights")},
+}
+"""Options that stand for one key of the configuration."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Contents of ``--config``, before the command line is laid over it."""
+
+    model: dict[str, Any] = field(default_factory=dict)
+    """Keys of :class:`kws.model.ModelConfig`; the keywords come from the command line."""
+    train: dict[str, Any] = field(default_factory=dict)
+    """Keys of :class:`kws.training.loop.TrainConfig`."""
+
+
+@dataclass(frozen=True)
+class TrainOrder:
+    """What one run is told; :func:`kws.cli.train.train` says what the fields are."""
+
+    keywords: tuple[str, ...]
+    positives: tuple[Path, ...]
+    negatives: tuple[Path, ...]
+    output: Path
+    noise: tuple[Path, ...]
+    target_audio: tuple[Path, ...]
+    config: Path | None
+    overrides: tuple[str, ...]
+    cache: Path
+    num_workers: int
+    synthesis: Synthesis
+    add_to: Path | None
+    overwrite: bool
+
+
+@dataclass(frozen=True)
+class SettledRun:
+    """What an order comes to."""
+
+    model: ModelConfig
+    train: TrainConfig
+    identity: str
+    """Hash of all that determines the run, its sources by their paths."""
+    earlier: EarlierRun | None
+    """The run that a keyword is added to."""
+    notes: tuple[str, ...]
+    """Sentences for the person: what was asked for and means nothing here."""
+
+
+def read_wish(config: Path | None, overrides: Sequence[str]) -> RunConfig:
+    """Return what ``--config`` and ``--set`` ask for, unchecked but for the two sections."""
+    from kws.config import load_config, merge, parse_overrides, read_yaml
+
+    values = merge(read_yaml(config) if config else {}, parse_overrides(list(overrides)))
+    return load_config(RunConfig, values, "config")
+
+
+def read_settings(keywords: Sequence[str], wish: RunConfig) -> tuple[ModelConfig, TrainConfig]:
+    """Return the settings of a run; see :func:`train`.
+
+    Raises:
+        ConfigError: a key is unknown or a value out of range.
+    """
+    from kws.config import load_config
+    from kws.model import ModelConfig
+    from kws.training.loop import TrainConfig
+
+    model = load_config(ModelConfig, {**wish.model, "keywords": list(keywords)}, "model")
+    return model, load_config(TrainConfig, wish.train, "train")
+
+
+def settle(order: TrainOrder) -> SettledRun:
+    """Read the settings of a run; nothing is written.
+
+    Raises:
+        KwsError: a key is unknown, a value out of range, or the run of ``add_to`` cannot be extended.
+    """
+    from kws.cli.earlier import open_earlier
+    from kws.config import config_hash, to_dict
+    from kws.regularizers import from_scratch, need_domains
+
+    wish = read_wish(order.config, order.overrides)
+    model, settings = read_settings(order.keywords, wish)
+    earlier = None if order.add_to is None else open_earlier(order.add_to)
+    if earlier is not None:
+        settings = earlier.settled(order.keywords, wish.model, wish.train.keys(), settings)
+    if order.target_audio and not need_domains(settings.regularizers):
+        raise ConfigError(
+            "--target-audio: nothing compares it; add `--set train.regularizers.dann=0.1`, or leave it out"
+        )
+    given = {"positives": order.positives, "negatives": order.negatives, "noise": order.noise}
+    if order.target_audio:
+        given["target"] = order.target_audio
+    facts: dict[str, Any] = {
+        "model": to_dict(model),
+        "train": to_dict(settings),
+        "sources": {name: [str(path.absolute()) for path in paths] for name, paths in given.items()},
+        "synthesis": to_dict(order.synthesis),
+    }
+    if earlier is not None:
+        facts["add_to"] = earlier.identity()
+    notes: list[str] = []
+    if settings.transfer.policy == "scratch":
+        kept = from_scratch(settings.regularizers)
+        notes += [
+            f"policy scratch: {name} is left out, as there is no source to stay near"
+            for name in settings.regularizers
+            if name not in kept
+        ]
+        settings = replace(settings, regularizers=kept)
+    return SettledRun(model, settings, config_hash(facts), earlier, tuple(notes))
+
+
+def claim_folder(output: Path, identity: str, overwrite: bool) -> None:
+    """Mark ``output`` as the folder of this run; refuse one that holds what another run has trained.
+
+    Raises:
+        ConfigError: the folder holds a run of other settings or sources, or no run at all.
+    """
+    from kws.weights import METRICS, write_json
+
+    marker, finished = output / IDENTITY, (output / METRICS).exists()
+    if finished and not marker.exists():
+        raise ConfigError(
+            f"{output}: holds something else than a run of `kws train`; choose another --output"
+        )
+    begun = marker.exists() and (finished or (output / "checkpoints").exists())
+    other = begun and json.loads(marker.read_text(encoding="utf-8")).get("identity") != identity
+    if other and not overwrite:
+        raise ConfigError(
+            f"{output}: holds a run of other settings; choose another --output or add --overwrite"
+        )
+    if other or (finished and overwrite):
+        shutil.rmtree(output)
+    write_json(marker, {"identity": identity})
