@@ -78,6 +78,17 @@ def test_the_readme_names_every_policy_and_head_that_there_is():
     assert set(re.findall(r"`(\w+)`", heads)) == set(available_heads())
 
 
+def test_the_readme_names_every_regulariser_loss_and_balance_that_there_is():
+    from kws.balances import available_balances
+    from kws.losses import available_losses
+    from kws.regularizers import available_regularizers
+
+    _, _, text = README.partition("## Ways to transfer")
+    text, _, _ = text.partition("## ")
+    named = set(re.findall(r"`(\w+)`", text))
+    assert {*available_regularizers(), *available_losses(), *available_balances()} <= named
+
+
 def test_the_readme_shows_the_main_road():
     assert {"train", "export", "eval", "listen"} <= {words[0] for words in CALLS if len(words) > 1}
 
