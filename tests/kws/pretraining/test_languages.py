@@ -43,6 +43,7 @@ from kws.pretraining.task import (
     phone_error_rate,
     twice,
 )
+from tests.support.pretraining import no_change, tiny_recipe
 from tests.support.training import noise, tone, write_manifest, write_wavs
 
 TINY = EmbeddedConfig(num_mels=8, dimension=12, num_layers=2, kernel=3, drop=0.0)
@@ -77,28 +78,13 @@ def config(monkeypatch: pytest.MonkeyPatch) -> PretrainConfig:
         SourceConfig(Path("english.jsonl")),
         SourceConfig(Path("mandarin.jsonl"), language="cmn"),
     )
-    return PretrainConfig(
-        train=sources,
-        dev=sources,
-        test=sources,
-        outputs="per_language",
-        encoder=TINY,
-        middle=1,
-        steps=4,
-        batch_s=10.0,
-        ramp=0.0,
-        evaluate_every=2,
-        num_workers=0,
-        precision="32-true",
-        ema_decay=0.5,
-    )
+    return replace(
+        tiny_recipe(Path("english.jsonl")),
+        train=sources, dev=sources, test=sources, outputs="per_language", encoder=TINY, batch_s=10.0,
+    )  # fmt: skip
 
 
-def unchanged(waveform: np.ndarray, item_id: str, seed: int, epoch: int) -> np.ndarray:
-    return waveform
-
-
-def run(config: PretrainConfig, folder: Path, output: Path, augment=unchanged, mask=None) -> dict:
+def run(config: PretrainConfig, folder: Path, output: Path, augment=no_change, mask=None) -> dict:
     return pretrain(config, output, augment, mask, folder, texts_as_phones)
 
 
