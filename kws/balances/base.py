@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,7 +15,7 @@ class NoOptions:
     """A balance without settings."""
 
 
-class Balance(nn.Module):
+class Balance(nn.Module, ABC):
     """Adds losses; its own parameters are trained beside the model, its buffers are kept by a run that stops.
 
     Attributes:
@@ -34,6 +35,7 @@ class Balance(nn.Module):
         self.weights = dict(weights)
         self.options = self.Options() if options is None else options
 
+    @abstractmethod
     def forward(self, losses: Mapping[str, Tensor], shared: Sequence[nn.Parameter]) -> Tensor:
         """Return the scalar to lower.
 
@@ -41,4 +43,3 @@ class Balance(nn.Module):
             losses: scalars by name, ``keyword`` among them, before their weights.
             shared: the uppermost borrowed parameters that move, which all losses pull at; may be empty.
         """
-        raise NotImplementedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +48,7 @@ class EncoderInfo:
     chunk_samples: int = 0
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Module, ABC):
     """A front end, a stem and ordered layers; subclasses give what raises here.
 
     Attributes:
@@ -66,18 +67,19 @@ class Encoder(nn.Module):
         super().__init__()
         self.phone_outputs: dict[int, nn.Module] = {}
 
+    @abstractmethod
     def shape(self) -> dict[str, Any]:
         """Return plain values from which :func:`~kws.encoders.registry.build_encoder` makes the whole."""
-        raise NotImplementedError
 
+    @abstractmethod
     def describe(self) -> EncoderInfo:
         """Return :attr:`info` for the layers that are there now; called again after a cut."""
-        raise NotImplementedError
 
+    @abstractmethod
     def initial_state(self, batch: int) -> StreamState:
         """Return the zero state of a new stream for ``batch`` rows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def run(self, waveform: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
         """Encode the next piece of a stream.
 
@@ -88,7 +90,6 @@ class Encoder(nn.Module):
             features: (batch, samples // hop_samples, feature) float32.
             state: for the next call.
         """
-        raise NotImplementedError
 
     def forward(self, waveform: Tensor, lengths: Tensor) -> EncoderOutput:
         """Encode whole waveforms: the same as one long piece of a stream from a zero state.

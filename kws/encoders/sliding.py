@@ -11,6 +11,8 @@ because it sees nothing after its chunk and nothing before its window, by at mos
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -41,6 +43,7 @@ class SlidingEncoder(Encoder):
     (batch, 1), so that nothing is attended to or normalised over before the stream began.
     """
 
+    @abstractmethod
     def encode(self, waveform: Tensor, first: Tensor, last: Tensor) -> Tensor:
         """Encode whole rows, each as if it held the frames ``first`` to ``last - 1`` alone.
 
@@ -51,7 +54,6 @@ class SlidingEncoder(Encoder):
         Returns:
             (batch, samples // hop_samples, feature); what lies outside the valid frames means nothing.
         """
-        raise NotImplementedError
 
     def initial_state(self, batch: int) -> StreamState:
         """See :meth:`Encoder.initial_state`."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from torch import Tensor, nn
 
 from kws.structs import StreamState
 
 
-class Head(nn.Module):
+class Head(nn.Module, ABC):
     """Newly initialised layers on top of a truncated encoder.
 
     Attributes:
@@ -25,6 +27,7 @@ class Head(nn.Module):
         """Return the zero state of a new stream."""
         return []
 
+    @abstractmethod
     def forward(self, features: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
         """Score the next frames of a stream.
 
@@ -34,4 +37,3 @@ class Head(nn.Module):
         Returns:
             logits (batch, time, keyword) and the next state.
         """
-        raise NotImplementedError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, Generic, NamedTuple, TypeVar
 
@@ -86,7 +87,7 @@ def need_moving(model: WakeWordModel, name: str) -> None:
         )
 
 
-class Regularizer(nn.Module):
+class Regularizer(nn.Module, ABC):
     """A term that is added to the keyword loss with a weight.
 
     Made from the model before training, when the borrowed layers still are those of the source. Its own
@@ -118,6 +119,7 @@ class Regularizer(nn.Module):
             ConfigError: something needed is lacking.
         """
 
+    @abstractmethod
     def forward(self, model: WakeWordModel, step: Step) -> Tensor:
         """Return the term, a scalar, before its weight.
 
@@ -125,4 +127,3 @@ class Regularizer(nn.Module):
             model: the model as it is now.
             step: the forward pass whose loss is being computed.
         """
-        raise NotImplementedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -38,12 +39,14 @@ class ParameterGroup:
     """Share of the training after which it begins to move."""
 
 
-class Policy:
+class Policy(ABC):
     """A way to transfer. Subclasses give :meth:`plan`; the others are for policies that change the model."""
 
     def prepare(self, model: WakeWordModel, config: TransferConfig) -> None:
         """Change the model before training, such as by adding adapters."""
+        return  # most policies leave it as it is
 
+    @abstractmethod
     def plan(self, num_parts: int, config: TransferConfig, signals: Signals) -> Plan:
         """Return rates for so many borrowed parts.
 
@@ -52,7 +55,6 @@ class Policy:
             config: numbers that the policy reads.
             signals: how much each part has to change by the data; costs some forward and backward passes.
         """
-        raise NotImplementedError
 
     def moving(self, part: nn.Module) -> Iterable[nn.Parameter]:
         """Return the parameters of a part with a rate above 0 that really move."""
@@ -60,6 +62,7 @@ class Policy:
 
     def finish(self, model: WakeWordModel) -> None:
         """Undo, after training, what :meth:`prepare` did to the form of the model; its output stays."""
+        return  # most policies leave it as it is
 
 
 def borrowed(model: WakeWordModel) -> list[tuple[str, nn.Module]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
 from kws.structs import StreamState
 
 
-class ResidualBlock(nn.Module):
+class ResidualBlock(nn.Module, ABC):
     """A branch beside the identity; subclasses give what raises here.
 
     In training the whole branch is left out for a row with probability ``drop`` (stochastic depth, Huang et
@@ -33,10 +35,11 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.drop, self.lookahead = drop, lookahead
 
+    @abstractmethod
     def initial_state(self, batch: int) -> StreamState:
         """Return the zero state of a new stream: nothing was heard yet."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forward(self, features: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
         """Map the next frames of a stream.
 
@@ -46,7 +49,6 @@ class ResidualBlock(nn.Module):
         Returns:
             (batch, time, feature) and the next state.
         """
-        raise NotImplementedError
 
     def add(self, waited: Tensor, branch: Tensor) -> Tensor:
         """Return identity plus branch, both (batch, time, feature)."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import multiprocessing
 import os
+import pkgutil
 import resource
 import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import cloudpickle
 import numpy as np
 import pytest
 import torch
@@ -22,17 +22,13 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from safetensors.torch import load_file
 
 from data_prep.augmentation.spec_augment import SpecAugment
-from kws import weights
-from kws.encoders.sources import embedded_weights
 from kws.errors import CheckpointError, ConfigError, ManifestError
-from kws.manifest import Utterance
-from kws.pretraining import corpus, teachers
 from kws.pretraining import loop as module
+from kws.pretraining import teachers
 from kws.pretraining.config import PretrainConfig
 from kws.pretraining.loop import pretrain
 from kws.pretraining.sources import SourceConfig
-from kws.pretraining.task import CtcTask
-from kws.pretraining.teachers import EncoderTeacher, TeacherConfig
+from kws.pretraining.teachers import TeacherConfig
 from kws.training.checkpoints import newest_checkpoint
 from tests.support.pretraining import write_speech
 
@@ -68,61 +64,79 @@ def assert_as_if_not_killed(found: dict[str, torch.Tensor], recipe: PretrainConf
     torch.testing.assert_close(found, WHOLE, rtol=0, atol=0)
 
 
-def call(pickled: bytes) -> None:
+class Death(NamedTuple):
+    """Where a process dies: at the ``number``-th call of a function."""
+
+    owner: str
+    """Module, or ``module:class``, that holds the function."""
+    name: str
+    number: int = 1
+    """Counts the calls in whose arguments ``of`` occurs."""
+    act: Callable[..., Any] | None = None
+    """Done instead of the call, before death."""
+    of: str = ""
+
+    def prepare(self) -> None:
+        """Let this process die there."""
+        owner = pkgutil.resolve_name(self.owner)
+        original, left = getattr(owner, self.name), [self.number]
+
+        @functools.wraps(original)
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            left[0] -= self.of in str(args)
+            if left[0] == 0:
+                if self.act is not None:
+                    self.act(*args, **kwargs)
+                os.kill(os.getpid(), signal.SIGKILL)
+            return original(*args, **kwargs)
+
+        setattr(owner, self.name, counted)
+
+
+TASK = "kws.pretraining.task:CtcTask"
+THIRD_STEP = Death(TASK, "training_step", 3)
+
+
+def run_and_die(recipe: PretrainConfig, output: Path, death: Death) -> None:
+    death.prepare()
+    run(recipe, output)
+
+
+def run_as_before_and_die(recipe: PretrainConfig, output: Path) -> None:
+    """Run as an earlier version did: Lightning wrote checkpoints, and averaged band statistics too."""
+    vars(module)["WholeCheckpoints"] = TorchCheckpointIO
+    vars(module)["EMAWeightAveraging"] = lambda decay, use_buffers: EMAWeightAveraging(decay=decay)
+    run_and_die(recipe, output, THIRD_STEP)
+
+
+def run_without_room(recipe: PretrainConfig, output: Path, most_bytes: int) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+    with pytest.raises(
+        CheckpointError, match=r"last.ckpt: cannot be written .*; the checkpoint before it is"
+    ):
+        run(recipe, output)
+
+
+def begin(body: Callable[..., None], *args: Any) -> None:
     """Call a function with what the fixtures change changed here too."""
     module.STATISTICS_UTTERANCES = teachers.SHARD = 1
     torch.set_num_threads(1)
-    cloudpickle.loads(pickled)()
+    body(*args)
 
 
-def exit_code(body: Callable[[], object]) -> int | None:
+def exit_code(body: Callable[..., None], *args: Any) -> int | None:
     """Call a function in a process of its own, forked from one that has not trained: torch forbids others."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    process = context.Process(target=call, args=(cloudpickle.dumps(body),))
+    process = context.Process(target=begin, args=(body, *args))
     process.start()
     process.join(60)
     return process.exitcode
 
 
-def killed(recipe: PretrainConfig, output: Path, prepare: Callable[[], None]) -> None:
-    """Run in a process that kills itself where ``prepare`` says."""
-
-    def body() -> None:
-        prepare()
-        run(recipe, output)
-
-    assert exit_code(body) == -signal.SIGKILL
-
-
-def at_call(
-    owner: Any, name: str, number: int = 1, act: Callable[..., Any] | None = None, of: str = ""
-) -> Callable[[], None]:
-    """Return what lets a process die at the ``number``-th call of a function.
-
-    Args:
-        owner: module or class of the function.
-        name: of the function.
-        number: of the call, among those in whose arguments ``of`` occurs.
-        act: done instead of the call, before death.
-        of: part of an argument.
-    """
-
-    def prepare() -> None:
-        original, left = getattr(owner, name), [number]
-
-        @functools.wraps(original)
-        def counted(*args: Any, **kwargs: Any) -> Any:
-            left[0] -= of in str(args)
-            if left[0] == 0:
-                if act is not None:
-                    act(*args, **kwargs)
-                os.kill(os.getpid(), signal.SIGKILL)
-            return original(*args, **kwargs)
-
-        setattr(owner, name, counted)
-
-    return prepare
+def killed(recipe: PretrainConfig, output: Path, death: Death) -> None:
+    """Run in a process that kills itself."""
+    assert exit_code(run_and_die, recipe, output, death) == -signal.SIGKILL
 
 
 def write_half(values: Any, file: Any) -> None:
@@ -134,30 +148,31 @@ def write_half_weights(tensors: Any, path: Path) -> None:
     Path(path).write_bytes(b"half of the weights")
 
 
-QUICK: dict[str, tuple[Callable[[], None], int]] = {
-    "augmenting": (at_call(corpus, "log_mel", 5), 0),
-    "writing the second checkpoint": (at_call(torch, "save", 2, write_half), 2),
-    "setting the second checkpoint aside": (at_call(os, "replace", 2, os.rename, "previous.ckpt"), 4),
-    "writing the weights": (at_call(weights, "save_file", 1, write_half_weights), 6),
+SAVING = "kws.encoders.sources.embedded_weights"
+QUICK: dict[str, tuple[Death, int]] = {
+    "augmenting": (Death("kws.pretraining.corpus", "log_mel", 5), 0),
+    "writing the second checkpoint": (Death("torch", "save", 2, write_half), 2),
+    "setting the second checkpoint aside": (Death("os", "replace", 2, os.rename, "previous.ckpt"), 4),
+    "writing the weights": (Death("kws.weights", "save_file", 1, write_half_weights), 6),
 }
 """What the process dies at, and the step that it goes on from."""
 
-SLOW: dict[str, tuple[Callable[[], None], int]] = {
-    "reading speech": (at_call(Utterance, "load", 2), 0),
-    "hearing the teacher": (at_call(EncoderTeacher, "embed", 2), 0),
-    "the first step": (at_call(CtcTask, "training_step"), 0),
-    "writing the first checkpoint": (at_call(torch, "save", 1, write_half), 0),
-    "between checkpoints": (at_call(CtcTask, "training_step", 4), 2),
-    "setting the first checkpoint aside": (at_call(os, "replace", 1, os.rename, "previous.ckpt"), 2),
-    "evaluating at the end": (at_call(CtcTask, "validation_step", 3), 6),
-    "writing the metrics": (at_call(embedded_weights, "write_json"), 6),
-    "reading the phone error rate": (at_call(module, "phone_error_rate"), 6),
-    "writing the last metrics": (at_call(embedded_weights, "write_json", 2), 6),
+SLOW: dict[str, tuple[Death, int]] = {
+    "reading speech": (Death("kws.manifest:Utterance", "load", 2), 0),
+    "hearing the teacher": (Death("kws.pretraining.teachers:EncoderTeacher", "embed", 2), 0),
+    "the first step": (Death(TASK, "training_step"), 0),
+    "writing the first checkpoint": (Death("torch", "save", 1, write_half), 0),
+    "between checkpoints": (Death(TASK, "training_step", 4), 2),
+    "setting the first checkpoint aside": (Death("os", "replace", 1, os.rename, "previous.ckpt"), 2),
+    "evaluating at the end": (Death(TASK, "validation_step", 3), 6),
+    "writing the metrics": (Death(SAVING, "write_json"), 6),
+    "reading the phone error rate": (Death("kws.pretraining.loop", "phone_error_rate"), 6),
+    "writing the last metrics": (Death(SAVING, "write_json", 2), 6),
 }
 
 
 @pytest.mark.parametrize(
-    ("prepare", "step"),
+    ("death", "step"),
     [
         *(pytest.param(*values, id=name) for name, values in QUICK.items()),
         *(pytest.param(*values, id=name, marks=pytest.mark.slow) for name, values in SLOW.items()),
@@ -167,10 +182,10 @@ def test_a_run_that_was_killed_ends_with_the_same_weights(
     recipe: PretrainConfig,
     tmp_path: Path,
     tmp_path_factory: pytest.TempPathFactory,
-    prepare: Callable[[], None],
+    death: Death,
     step: int,
 ):
-    killed(recipe, tmp_path, prepare)
+    killed(recipe, tmp_path, death)
     left = newest_checkpoint(tmp_path / "checkpoints")
     assert (left.step if left else 0) == step
     assert_as_if_not_killed(run(recipe, tmp_path), recipe, tmp_path_factory.getbasetemp())
@@ -198,26 +213,18 @@ def test_a_folder_that_was_moved_goes_on_again_and_again(config: PretrainConfig,
     longer = replace(config, steps=6)
     expected = run(longer, tmp_path / "whole")
     place = tmp_path / "0"
-    for number, step in enumerate((3, 3)):
-        killed(longer, place, at_call(CtcTask, "training_step", step))
+    for number in range(2):
+        killed(longer, place, THIRD_STEP)
         place = place.rename(tmp_path / str(number + 1))
     torch.testing.assert_close(run(longer, place), expected, rtol=0, atol=0)
     assert {path.name for path in (place / "checkpoints").iterdir()} == {"last.ckpt", "previous.ckpt"}
 
 
 def test_a_full_disk_leaves_the_earlier_checkpoint_whole(config: PretrainConfig, tmp_path: Path):
-    killed(config, tmp_path, at_call(CtcTask, "training_step", 3))
+    killed(config, tmp_path, THIRD_STEP)
     last = tmp_path / "checkpoints" / "last.ckpt"
     before = last.read_bytes()
-
-    def no_room() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, len(before) // 2))
-        with pytest.raises(
-            CheckpointError, match=r"last.ckpt: cannot be written .*; the checkpoint before it is"
-        ):
-            run(config, tmp_path)
-
-    assert exit_code(no_room) == 0
+    assert exit_code(run_without_room, config, tmp_path, len(before) // 2) == 0
     assert last.read_bytes() == before and [path.name for path in last.parent.iterdir()] == ["last.ckpt"]
     torch.testing.assert_close(run(config, tmp_path), run(config, tmp_path / "whole"), rtol=0, atol=0)
 
@@ -225,7 +232,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint_whole(config: PretrainConfig,
 def test_a_run_goes_on_with_the_same_speech_and_noise_alone(config: PretrainConfig, tmp_path: Path):
     folder = write_speech(tmp_path / "speech")
     recipe = replace(config, train=(SourceConfig(folder / "speech.jsonl"),))
-    killed(recipe, tmp_path / "run", at_call(CtcTask, "training_step", 3))
+    killed(recipe, tmp_path / "run", THIRD_STEP)
     audio = folder / "wavs" / "001.wav"
     kept, before = audio.read_bytes(), (tmp_path / "run" / "checkpoints" / "last.ckpt").read_bytes()
     audio.unlink()
@@ -248,13 +255,8 @@ def test_a_run_goes_on_with_the_same_speech_and_noise_alone(config: PretrainConf
 
 
 def test_a_run_of_an_earlier_version_goes_on(config: PretrainConfig, tmp_path: Path):
-    def prepare() -> None:  # Lightning wrote checkpoints, and averaged band statistics too
-        vars(module)["WholeCheckpoints"] = TorchCheckpointIO
-        vars(module)["EMAWeightAveraging"] = lambda decay, use_buffers: EMAWeightAveraging(decay=decay)
-        at_call(CtcTask, "training_step", 3)()
-
     folder = tmp_path / "run"
-    killed(config, folder, prepare)
+    assert exit_code(run_as_before_and_die, config, folder) == -signal.SIGKILL
     assert not (folder / "checkpoints" / "previous.ckpt").exists()
     for name in ("speech.json", "left_out.jsonl"):
         (folder / name).unlink()
