@@ -128,8 +128,8 @@ def costs() -> dict[str, dict[str, Any]]:
     }
 
 
-def cost_table() -> Iterator[str]:
-    """Yield the lines of a table of what the shapes cost."""
+def cost_table() -> list[str]:
+    """Return the lines of a table of what the shapes cost."""
     rows = []
     for name, cost in sorted(costs().items(), key=lambda pair: list(SHAPES).index(pair[0])):
         share = cost.get("cut_of_openwakeword")
@@ -137,8 +137,8 @@ def cost_table() -> Iterator[str]:
     return table([*COST_HEADS, *TIMES, "cut, of openWakeWord"], rows)
 
 
-def error_table() -> Iterator[str]:
-    """Yield the lines of a table of the finished runs."""
+def error_table() -> list[str]:
+    """Return the lines of a table of the finished runs."""
     timed, rows = costs(), []
     finished = [row for row in read("architectures") if row["run"] in SHAPES]
     for row in sorted(finished, key=lambda row: (row["steps"], list(SHAPES).index(row["run"]))):

@@ -50,12 +50,13 @@ CHOICES = (
     (10, "head", ("synthetic=0", *(f"model.depth={depth}" for depth in (4, 8, 10)))),
     *((count, "", ("confusables=600",)) for count in (50, 10)),
     (50, "", ("synthetic=200",)),
-    (0, "", ("train.batch.synthetic_share=0.4", "train.augmentation=1.4")),
+    *((0, policy, ("train.batch.synthetic_share=0.4",)) for policy in ("", "late")),
+    (0, "", ("train.batch.synthetic_share=0.4 train.augmentation=1.4",)),
     (50, "scratch", ("train.epochs=32",)),
     (None, "scratch", ("train.epochs=32",)),
 )
-"""Recordings, policy ("" is the default's) and settings to try, one at a time, as ``--set`` takes them,
-or the number of ``--confusables`` or ``--synthetic``."""
+"""Recordings, policy ("" is the default's) and settings to try, one at a time or two with a space between, as
+``--set`` takes them, or the number of ``--confusables`` or ``--synthetic``."""
 ALL_RECORDINGS = 195
 """About how many recordings of a keyword ``all`` is."""
 
@@ -183,7 +184,7 @@ def run_cell(cell: Cell, data: Path, work: Path, peers: Path | None) -> dict:
     overrides = [f"train.transfer.policy={cell.policy}", f"train.seed={cell.seed}", "train.num_workers=0"]
     key, _, value = cell.change.partition("=")
     spoken = {key: int(value)} if key in ("confusables", "synthetic") else {}
-    overrides += [cell.change] if cell.change and not spoken else []
+    overrides += [] if spoken else cell.change.split()
     summary = train(
         [cell.keyword],
         positives,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import yaml
 from kws.audio import atomic_write
 from kws.cli.pretrain import pretrain
 from kws.config import merge, read_yaml
+from kws.study.tables import markdown
 from kws.weights import METRICS
 
 RECIPE = Path(__file__).parents[1] / "kws" / "recipes" / "embedded.yaml"
@@ -90,13 +91,9 @@ def read(kind: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
-    """Yield the lines of a Markdown table."""
-    heads = list(heads)
-    yield "| " + " | ".join(heads) + " |"
-    yield "|" + "---|" * len(heads)
-    for row in rows:
-        yield "| " + " | ".join(map(str, row)) + " |"
+def table(heads: Sequence[str], rows: Iterable[Iterable[object]]) -> list[str]:
+    """Return the lines of a Markdown table."""
+    return markdown(heads, [list(map(str, row)) for row in rows])
 
 
 def percent(rate: float) -> str:

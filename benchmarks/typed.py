@@ -7,7 +7,7 @@ Ours is what a person would do: ``kws enroll PHRASE``, with and without three or
 (three draws of them) or with another ``--way``, then ``kws.Detector``. pocketsphinx (5.1, its own English
 model and dictionary) hears the same audio with a ladder of thresholds; each rate is read at the most
 sensitive one that keeps to it. Finished cells are kept in ``benchmarks/results/typed.jsonl`` and not run
-again; writes ``typed.md``.
+again; writes ``typed.md``, which ``--table`` alone does too.
 """
 
 from __future__ import annotations
@@ -163,8 +163,10 @@ def cells(keyword: str) -> list[Cell]:
 
 def main() -> None:
     """Measure what is not in the results yet, and write the table."""
-    arguments = corpora.argument_parser(__doc__).parse_args()
-    for keyword in corpora.KEYWORDS:
+    parser = corpora.argument_parser(__doc__)
+    parser.add_argument("--table", action="store_true", help="run nothing; print what is there")
+    arguments = parser.parse_args()
+    for keyword in () if arguments.table else corpora.KEYWORDS:
         test = corpora.test_audio(arguments.data, arguments.work, keyword)
         for cell in cells(keyword):
             if cell.name in finished("typed"):

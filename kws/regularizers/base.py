@@ -16,6 +16,12 @@ from kws.model import WakeWordModel
 from kws.structs import Batch
 
 
+def valid_frames(features: Tensor, lengths: Tensor) -> Tensor:
+    """Return (batch, time) bool, True for the first ``lengths`` (batch,) frames of (batch, time, feature)."""
+    frames = torch.arange(features.shape[1], device=features.device)
+    return frames < lengths.to(frames.device)[:, None]
+
+
 class Step(NamedTuple):
     """One forward pass of training, as a regulariser sees it.
 
@@ -36,8 +42,7 @@ class Step(NamedTuple):
     @property
     def valid(self) -> Tensor:
         """(batch, time) bool, True for frames that hold audio."""
-        frames = torch.arange(self.features.shape[1], device=self.features.device)
-        return frames < self.frames.to(frames.device)[:, None]
+        return valid_frames(self.features, self.frames)
 
 
 class Resources(NamedTuple):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from kws.model import WakeWordModel
-from kws.regularizers.base import Step
+from kws.regularizers.base import Step, valid_frames
 
 FRAMES = 400
 """Of each domain at most so many frames are compared, evenly spaced."""
@@ -26,8 +25,7 @@ def frames_of_domains(model: WakeWordModel, step: Step, most: int = FRAMES) -> t
     assert domains is not None  # the loop gives it where `needs_domains`
     source = step.features[step.valid & domains.source[:, None]]
     heard, lengths = model.encoder(domains.waveform, domains.lengths)
-    valid = torch.arange(heard.shape[1], device=heard.device) < lengths.to(heard.device)[:, None]
-    return _thinned(source, most), _thinned(heard.float()[valid], most)
+    return _thinned(source, most), _thinned(heard.float()[valid_frames(heard, lengths)], most)
 
 
 def _thinned(frames: Tensor, most: int) -> Tensor:

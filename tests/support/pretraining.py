@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from kws.encoders.sources.embedded import EmbeddedConfig
+from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
 from kws.pretraining.config import PretrainConfig
 from kws.pretraining.sources import SourceConfig
 from tests.support.training import noise, tone, write_manifest, write_wavs
@@ -50,6 +52,17 @@ def tiny_recipe(manifest: Path) -> PretrainConfig:
         precision="32-true",
         ema_decay=0.5,
     )
+
+
+class FixedRecogniser(torch.nn.Module):
+    """A recogniser that hears the same in everything; subclasses give ``logits``."""
+
+    def __init__(self, config: EmbeddedConfig = TINY) -> None:
+        super().__init__()
+        self.encoder = EmbeddedEncoder(config)
+
+    def hidden(self, features: Tensor) -> list[Tensor]:
+        return [features]
 
 
 def no_change(waveform: np.ndarray, item_id: str, seed: int, epoch: int) -> np.ndarray:

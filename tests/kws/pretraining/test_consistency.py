@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from data_prep.augmentation.spec_augment import SpecAugment
-from kws.encoders.sources.embedded import EmbeddedConfig
 from kws.errors import ConfigError
 from kws.pretraining import loop as module
 from kws.pretraining.batches import CtcBatch
@@ -18,6 +17,7 @@ from kws.pretraining.config import PretrainConfig
 from kws.pretraining.loop import pretrain
 from kws.pretraining.sources import SourceConfig
 from kws.pretraining.task import CtcTask, disagreement, twice
+from tests.support.pretraining import TINY, tiny_recipe
 from tests.support.training import noise, tone, write_manifest, write_wavs
 
 
@@ -69,19 +69,12 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PretrainConfig:
     ]
     write_manifest(tmp_path / "speech.jsonl", rows)
     source = SourceConfig(tmp_path / "speech.jsonl")
-    return PretrainConfig(
-        train=(replace(source, unlabelled=True),),
-        dev=(source,),
-        encoder=EmbeddedConfig(num_mels=8, dimension=12, num_layers=2, kernel=3, drop=0.0),
-        middle=1,
-        steps=30,
-        batch_s=3.0,
-        consistency=1.0,
-        learning_rate=0.01,
-        evaluate_every=30,
-        num_workers=0,
-        precision="32-true",
-    )
+    return replace(
+        tiny_recipe(tmp_path / "speech.jsonl"),
+        train=(replace(source, unlabelled=True),), dev=(source,), test=(),
+        encoder=replace(TINY, drop=0.0), steps=30, batch_s=3.0, consistency=1.0, learning_rate=0.01,
+        ramp=0.12, evaluate_every=30, ema_decay=0.999,
+    )  # fmt: skip
 
 
 def test_masked_copies_come_to_agree(recipe: PretrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -43,7 +43,7 @@ from kws.pretraining.task import (
     phone_error_rate,
     twice,
 )
-from tests.support.pretraining import no_change, tiny_recipe
+from tests.support.pretraining import FixedRecogniser, no_change, tiny_recipe
 from tests.support.training import noise, tone, write_manifest, write_wavs
 
 TINY = EmbeddedConfig(num_mels=8, dimension=12, num_layers=2, kernel=3, drop=0.0)
@@ -147,15 +147,8 @@ def test_the_loss_is_the_mean_over_utterances_each_by_its_output():
     torch.testing.assert_close(sum(by_output), expected)
 
 
-class TwoOutputs(torch.nn.Module):
+class TwoOutputs(FixedRecogniser):
     """Hears "K AE" with the main output and "n i" with the other, in everything."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.encoder = EmbeddedEncoder(TINY)
-
-    def hidden(self, features: Tensor) -> list[Tensor]:
-        return [features]
 
     def logits(self, hidden: list[Tensor], output: int = 0) -> tuple[Tensor, Tensor]:
         heard = phones.encode("K AE") if output == 0 else phones.encode_in(["i", "n"], "n i")

@@ -37,7 +37,7 @@ from kws.pretraining.sources import SourceConfig, load_sources
 from kws.pretraining.task import phone_error_rate
 from kws.pretraining.word_space import WordSpaceConfig, make_word_space
 from tests.support.encoders import TINY_BLOCKS
-from tests.support.pretraining import TINY, no_change
+from tests.support.pretraining import TINY, FixedRecogniser, no_change
 from tests.support.training import tiny_weights, write_manifest
 from tests.tolerances import PADDED
 
@@ -251,15 +251,8 @@ def test_evaluation_reads_every_utterance_once_in_batches_of_bounded_length(fold
     )
 
 
-class KatRecogniser(torch.nn.Module):
+class KatRecogniser(FixedRecogniser):
     """Hears "K AE" in everything: K K blank AE AE blank ..."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.encoder = EmbeddedEncoder(TINY)
-
-    def hidden(self, features: Tensor) -> list[Tensor]:
-        return [features]
 
     def logits(self, hidden: list[Tensor], output: int = 0) -> tuple[Tensor, Tensor]:
         k, ae = phones.encode("K AE")

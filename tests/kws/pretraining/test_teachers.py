@@ -26,6 +26,7 @@ from kws.pretraining.loop import pretrain
 from kws.pretraining.sources import SourceConfig, load_sources
 from kws.pretraining.task import CtcTask
 from kws.pretraining.teachers import EncoderTeacher, SpeechEmbedding, TeacherConfig, keep_lessons
+from tests.support.pretraining import tiny_recipe
 from tests.support.training import noise, tone, write_manifest, write_wavs
 
 TINY = EmbeddedConfig(num_mels=8, dimension=12, num_layers=2, kernel=3, drop=0.0)
@@ -50,20 +51,12 @@ def recipe(corpus_folder: Path, monkeypatch: pytest.MonkeyPatch) -> PretrainConf
     """Forty steps in which the tiny encoder learns from the first two layers of the one that ships."""
     monkeypatch.setattr(module, "STATISTICS_UTTERANCES", 1)
     source = SourceConfig(corpus_folder / "speech.jsonl", unlabelled=True)
-    return PretrainConfig(
-        train=(source,),
-        dev=(replace(source, splits=("train",), unlabelled=False),),
-        teacher=TeacherConfig("embedded", depth=2, layer=1),
-        encoder=TINY,
-        middle=1,
-        steps=40,
-        batch_s=2.0,
-        evaluate_every=20,
-        num_workers=0,
-        precision="32-true",
-        spec_augment=False,
-        learning_rate=0.01,
-    )
+    return replace(
+        tiny_recipe(corpus_folder / "speech.jsonl"),
+        train=(source,), dev=(replace(source, splits=("train",), unlabelled=False),), test=(),
+        teacher=TeacherConfig("embedded", depth=2, layer=1), encoder=TINY, steps=40, ramp=0.12,
+        evaluate_every=20, ema_decay=0.999, spec_augment=False, learning_rate=0.01,
+    )  # fmt: skip
 
 
 def write_speech_embedding(folder: Path) -> None:
