@@ -27,8 +27,8 @@ class PretrainConfig:
     noise: Path | None = None
     """Manifest or folder of noise recordings to mix in."""
     init: Path | None = None
-    """Output of an earlier run, of the same encoder but perhaps its stem, whose weights are the start; None
-    starts at random."""
+    """Output of an earlier run, whose weights are the start; of the same encoder, but for its stem and for
+    layers that are missing on top. None starts at random."""
     teacher: TeacherConfig | None = None
     """A better informed model whose embeddings are learnt beside phones; None: phones alone."""
     consistency: float = 0.0

@@ -57,8 +57,8 @@ def set_statistics(encoder: EmbeddedEncoder, batches: TrainingBatches) -> None:
 def begin_with(model: PhoneRecogniser, folder: Path) -> None:
     """Take over weights and band statistics of an earlier run.
 
-    Outputs of languages that it did not have, or had with other symbols, stay as they are; so does the stem
-    where `encoder.stem_channels` differ.
+    Outputs of languages that it did not have, or had with other symbols, stay as they are; so do the stem
+    where `encoder.stem_channels` differ, and layers on top of those it had.
 
     Raises:
         ConfigError: its encoder has another shape.
@@ -69,16 +69,19 @@ def begin_with(model: PhoneRecogniser, folder: Path) -> None:
     except CheckpointError as error:
         raise CheckpointError(f"init: {error}") from error
     before, now = earlier.encoder.shape(), model.encoder.shape()
-    if (before | {"stem_channels": now["stem_channels"]}, earlier.middle) != (now, model.middle):
+    changeable = {name: now[name] for name in ("stem_channels", "num_layers")}
+    fewer = now["num_layers"] < before["num_layers"]
+    if fewer or (before | changeable, earlier.middle) != (now, model.middle):
         raise ConfigError(
             f"init: {folder} holds an encoder of another shape; give the same `encoder` and `middle`"
-            " (`encoder.stem_channels` may differ: then the stem is learnt anew)"
+            " (`encoder.stem_channels` may differ, then the stem is learnt anew; `encoder.num_layers` may be"
+            " larger, then the layers on top are)"
         )
     taken = earlier.state_dict()
     wrong = [name for name, tensor in taken.items() if not torch.isfinite(tensor).all()]
     if wrong:
         raise CheckpointError(f"init: {folder}: {wrong[0]} is not finite; give the weights of another run")
-    left = [] if before == now else ["encoder.stem."]
+    left = [] if before["stem_channels"] == now["stem_channels"] else ["encoder.stem."]
     left += [
         f"further.{language}."
         for language, symbols in earlier.inventories.items()

@@ -148,6 +148,24 @@ def test_a_stem_of_another_kind_is_learnt_anew(config: PretrainConfig, tmp_path:
         begin_with(wider, tmp_path / "earlier")
 
 
+def test_layers_on_top_of_those_of_an_earlier_run_are_learnt_anew(tmp_path: Path):
+    earlier = load_recogniser(tiny_weights(tmp_path / "earlier", TINY))
+    deeper = replace(TINY, num_layers=TINY.num_layers + 1)
+    model = PhoneRecogniser(EmbeddedEncoder(deeper), earlier.middle)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    begin_with(model, tmp_path / "earlier")
+    taken = earlier.state_dict()
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, taken.get(name, before[name])), name
+    on_top = f"encoder.layers.{TINY.num_layers}."
+    assert (
+        {name for name in before if name not in taken} == {n for n in before if n.startswith(on_top)} != set()
+    )
+    shallower = replace(TINY, num_layers=TINY.num_layers - 1)
+    with pytest.raises(ConfigError, match=r"another shape; .* `encoder.num_layers` may be larger"):
+        begin_with(PhoneRecogniser(EmbeddedEncoder(shallower), 1), tmp_path / "earlier")
+
+
 def test_a_folder_with_a_run_of_another_recipe_is_refused(config: PretrainConfig, tmp_path: Path):
     pretrain(config, tmp_path, no_change)
     before = (tmp_path / "weights.safetensors").read_bytes()
