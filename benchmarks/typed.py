@@ -148,6 +148,8 @@ def table(rows: list[dict]) -> Iterator[str]:
     for policy in dict.fromkeys(row["policy"] for row in rows):
         for keyword in (*corpora.KEYWORDS, "both"):
             members = [r for r in rows if r["policy"] == policy and keyword in (r["keyword"], "both")]
+            if not members:
+                continue
             values = [misses_with_interval(members, c, rate) for c in corpora.CONDITIONS for rate in RATES]
             yield f"| {policy} | {keyword} | " + " | ".join(values) + " |"
 
