@@ -1,10 +1,13 @@
-"""Makes ``kws/assets/embedded/background.safetensors``: phones of speech, as the recogniser hears them.
+"""Makes what ``kws enroll`` knows of other speech: ``background.safetensors`` and ``frames.safetensors``.
 
-    python benchmarks/background.py --data DATA
+    python benchmarks/background.py --data DATA --work WORK
 
-``kws enroll`` chooses thresholds on it. No recording is one that the keyword benchmark tests on: all
+Into ``kws/assets/embedded`` go the phones of speech, as the recogniser hears them, on which thresholds of
+typed phrases are chosen, and every second frame of it and of synthetic voices, as the encoder's first layers
+make them, against which layers are fitted. No recording is one that the keyword benchmark tests on: all
 speech-to-intent but its test split, which the recogniser was never trained on, every sixth sentence of
 speechocean762's train split, which it was, and noise; every second recording is augmented as in training.
+``WORK`` is what ``embedded_data.py`` wrote.
 """
 
 from __future__ import annotations
@@ -20,11 +23,15 @@ import torch  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from benchmarks.corpora import rows_of  # noqa: E402
+from data_prep import manifests  # noqa: E402
 from data_prep.augmentation.banks import NoiseBank  # noqa: E402
 from data_prep.augmentation.chain import default_chain  # noqa: E402
 from kws import audio  # noqa: E402
 from kws.encoders.sources.embedded_weights import load_recogniser  # noqa: E402
+from kws.encoders.truncate import truncate  # noqa: E402
 from kws.enrollment import BACKGROUND, pack_background  # noqa: E402
+from kws.examples import DEPTH, FRAMES, encode, pack_frames  # noqa: E402
+from kws.heads.window import STRIDE  # noqa: E402
 from kws.weights import write_weights  # noqa: E402
 
 TAIL_S = 0.4
@@ -37,23 +44,35 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of the corpora")
-    data = parser.parse_args().data
+    parser.add_argument("--work", type=Path, required=True, help="folder that embedded_data.py wrote")
+    arguments = parser.parse_args()
+    data = arguments.data
     noise = [row for row in rows_of(data, "noise") if row["split"] != "test"]
     rows = [row for row in rows_of(data, "speech_to_intent") if row["split"] != "test"]
     rows += [row for row in rows_of(data, "speechocean762") if row["split"] == "train"][::6]
-    bank = NoiseBank(tuple(Path(str(row["path"])) for row in noise))
-    augment = default_chain(bank, seed=SEED).augment
+    paths = [Path(str(row["path"])) for row in (*rows, *noise)]
+    voices = [
+        entry.path
+        for source, every in (("flite", 10), ("synthetic", 36))
+        for entry in manifests.read(arguments.work / source / "train.jsonl")[::every]
+    ]
+    augment = default_chain(NoiseBank(tuple(paths[len(rows) :])), seed=SEED).augment
     model = load_recogniser()
-    heard = []
-    for number, row in enumerate(tqdm([*rows, *noise], "listening")):
-        waveform = audio.load(str(row["path"]))
+    first_layers = truncate(model.encoder, DEPTH)
+    heard, frames = [], []
+    for number, path in enumerate(tqdm([*paths, *voices], "listening")):
+        waveform = audio.load(path)
         if number % 2:
-            waveform = augment(waveform, Path(str(row["path"])).name, SEED, 0)
-        heard.append(model.hear(waveform, TAIL_S))
-    packed = pack_background(torch.cat(heard))
-    write_weights(BACKGROUND, {"behind": packed})
-    hours = len(packed) * model.encoder.info.hop_samples / audio.SAMPLE_RATE / 3600
-    print(f"{BACKGROUND}: {hours:.2f} h, {BACKGROUND.stat().st_size / 1e6:.1f} MB")
+            waveform = augment(waveform, path.name, SEED, 0)
+        if number < len(paths):
+            heard.append(model.hear(waveform, TAIL_S))
+        frames.append(encode(first_layers, waveform)[::STRIDE])
+    for file, tensors in (
+        (BACKGROUND, {"behind": pack_background(torch.cat(heard))}),
+        (FRAMES, pack_frames(torch.cat(frames))),
+    ):
+        write_weights(file, tensors)
+        print(f"{file}: {max(map(len, tensors.values()))} frames, {file.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@
     python benchmarks/typed.py --data DATA --work WORK
 
 Ours is what a person would do: ``kws enroll PHRASE``, with and without three or ten training recordings
-(three draws of them) or with another ``--way``, then ``kws.Detector``. pocketsphinx (5.1, its own English
+(three draws of them, a layer fitted to them or their phones beside the typed ones) or with another ``--way``,
+then ``kws.Detector``. pocketsphinx (5.1, its own English
 model and dictionary) hears the same audio with a ladder of thresholds; each rate is read at the most
 sensitive one that keeps to it. Finished cells are kept in ``benchmarks/results/typed.jsonl`` and not run
 again; writes ``typed.md``, which ``--table`` alone does too.
@@ -50,6 +51,7 @@ COUNTS = (3, 10)
 SEEDS = (0, 1, 2)
 """Draws of recordings."""
 POCKETSPHINX = "pocketsphinx"
+TYPED, FITTED = "typed text", "recordings, fitted"
 WAYS = ("attributes", "words")
 """Other ways of ``kws enroll``; their thresholds need speech, which is that of training."""
 
@@ -126,7 +128,7 @@ def typed_row(cell: Cell, data: Path, work: Path, test: TestAudio) -> dict:
     """Return the row of ``kws enroll`` with so many recordings."""
     from kws.cli.enroll import enroll
 
-    given: dict[str, Any] = {}
+    given: dict[str, Any] = {"way": "examples" if cell.policy.endswith(FITTED) else "phones"}
     if cell.count:
         given["recordings"] = [corpora.positives_manifest(data, work, cell.keyword, cell.count, cell.seed)]
     if cell.change:
@@ -157,21 +159,26 @@ def table(rows: list[dict]) -> Iterator[str]:
 def cells(keyword: str) -> list[Cell]:
     """Return what is measured for a keyword."""
     drawn = [
-        Cell(keyword, count, f"typed text and {count} recordings", seed) for count in COUNTS for seed in SEEDS
+        Cell(keyword, count, detector, seed)
+        for count in COUNTS
+        for detector in (f"{TYPED} and {count} recordings", f"{count} {FITTED}")
+        for seed in SEEDS
     ]
-    ways = [Cell(keyword, 0, f"typed text by {way}", 0, way) for way in WAYS]
-    return [Cell(keyword, 0, POCKETSPHINX, 0), Cell(keyword, 0, "typed text", 0), *drawn, *ways]
+    ways = [Cell(keyword, 0, f"{TYPED} by {way}", 0, way) for way in WAYS]
+    return [Cell(keyword, 0, POCKETSPHINX, 0), Cell(keyword, 0, TYPED, 0), *drawn, *ways]
 
 
 def main() -> None:
     """Measure what is not in the results yet, and write the table."""
     parser = corpora.argument_parser(__doc__)
     parser.add_argument("--table", action="store_true", help="run nothing; print what is there")
+    parser.add_argument("--only", nargs="*", help="run cells whose name holds one of these")
     arguments = parser.parse_args()
     for keyword in () if arguments.table else corpora.KEYWORDS:
         test = corpora.test_audio(arguments.data, arguments.work, keyword)
         for cell in cells(keyword):
-            if cell.name in finished("typed"):
+            left = arguments.only and not any(part in cell.name for part in arguments.only)
+            if left or cell.name in finished("typed"):
                 continue
             if cell.policy == POCKETSPHINX:
                 row = keyphrase_row(cell, test)

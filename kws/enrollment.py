@@ -60,7 +60,7 @@ def phrase_model(
         ManifestError: a phone is unknown.
         CheckpointError: the weights cannot be read.
     """
-    _check_phrases(phrases, pronunciations)
+    check_phrases(phrases, pronunciations)
     recogniser = load_recogniser(weights)
     heard: list[list[Tensor]] = [[] for _ in phrases]
     for found, clips, spoken in zip(heard, recordings, pronunciations, strict=False):
@@ -98,7 +98,7 @@ def word_space_model(
         ManifestError: a phone is unknown.
         CheckpointError: the weights or the maps beside them cannot be read.
     """
-    _check_phrases(phrases, pronunciations)
+    check_phrases(phrases, pronunciations)
     encoder = load_recogniser(weights).encoder
     encoder = truncate(encoder, min(DEPTH, encoder.info.num_layers))
     head = WordSpaceHead(encoder.info.dimension, space, pronunciations)
@@ -121,8 +121,12 @@ def word_space_model(
     return WakeWordModel(encoder, head, phrases).eval(), config
 
 
-def _check_phrases(phrases: Sequence[str], pronunciations: Sequence[Sequence[str]]) -> None:
-    """Refuse a phrase that cannot be said, or of one phone."""
+def check_phrases(phrases: Sequence[str], pronunciations: Sequence[Sequence[str]]) -> None:
+    """Refuse a phrase that cannot be said, or of one phone.
+
+    Raises:
+        ConfigError: there is one.
+    """
     for phrase, spoken in zip(phrases, pronunciations, strict=True):
         if not spoken or min(len(phones.split()) for phones in spoken) < 2:
             raise ConfigError(

@@ -136,7 +136,7 @@ def synthesize(
     """
     jobs = [utterances[start : start + ITEMS_PER_JOB] for start in range(0, len(utterances), ITEMS_PER_JOB)]
     recordings: list[Recording] = []
-    with tqdm(total=len(utterances), desc=description, unit="utt") as progress:
+    with tqdm(total=len(utterances), desc=description, unit="utt", disable=not utterances) as progress:
         for finished in _run(jobs, num_workers):
             recordings += finished
             progress.update(len(finished))

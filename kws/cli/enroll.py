@@ -1,10 +1,10 @@
 """Make a detector from a typed phrase, with no recording and no training.
 
 The phrase is turned into phones, in every accent of English unless --language says otherwise, and the shipped
-recogniser is searched for them. With --recordings (three to ten) it also listens for the phrase as it was
-said there. The threshold is chosen on background speech: yours (--negatives), or what ships. With more
-recordings, `kws train` makes a better detector. --way chooses two other ways of the literature, which miss
-more (RESULTS.md).
+recogniser is searched for them. With --recordings (three to ten) a layer is fitted to them, and to synthetic
+voices where Flite is installed, against background speech. The threshold is chosen on background speech:
+yours (--negatives), or what ships. `kws train` takes minutes and makes a better detector. --way chooses two
+other ways of the literature, which miss more (RESULTS.md).
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
+    from kws.data import AudioStore
     from kws.model import WakeWordModel
 
 HELP = "a detector from typed text, and a few recordings where there are some, in seconds"
-PHONES, ATTRIBUTES, WORDS = "phones", "attributes", "words"
-"""Ways to find a typed phrase: its phones one after the other; the attributes of its phones; known words
-that are like it."""
+PHONES, EXAMPLES, ATTRIBUTES, WORDS = "phones", "examples", "attributes", "words"
+"""Ways to find a phrase: its phones one after the other; a layer fitted to recordings; the attributes of its
+phones; known words that are like it."""
 VERSIONS = 3
 """Of each recording, the first as it is."""
 
@@ -42,10 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--way",
-        choices=(PHONES, ATTRIBUTES, WORDS),
-        default=PHONES,
-        help="how the phrase is found: its phones one after the other; the attributes of its phones in a "
-        "window as a whole; or a combination of known words",
+        choices=(PHONES, EXAMPLES, ATTRIBUTES, WORDS),
+        help="how the phrase is found: its phones one after the other, with recordings also those heard in "
+        "them (default without recordings); a layer fitted to recordings (default with them); the attributes "
+        "of its phones in a window as a whole; or a combination of known words",
     )
     add("--language", default="en", help="eSpeak language of the phrases; `en` takes every accent of English")
     add("--lexicon", type=Path, help="own pronunciations, a line `WORD PH PH PH` (ARPAbet) for each word")
@@ -120,7 +121,7 @@ def enroll(
     output: Path,
     *,
     recordings: Sequence[Path] = (),
-    way: str = PHONES,
+    way: str | None = None,
     language: str = "en",
     lexicon: Mapping[str, Sequence[str]] | None = None,
     negatives: Sequence[Path] = (),
@@ -135,7 +136,8 @@ def enroll(
         phrases: what to listen for, one output each.
         output: folder for the model; like a run of ``kws train`` it can be exported and evaluated.
         recordings: of each phrase, in the same order; none is needed.
-        way: ``phones``, ``attributes`` or ``words``; the last two need ``negatives`` and take no recordings.
+        way: ``phones``; ``examples``, which needs recordings; ``attributes`` or ``words``, which need
+            ``negatives`` and take no recordings; None takes the first or, with recordings, the second.
         language: eSpeak language code; ``en`` takes the pronunciations of all its accents.
         lexicon: upper-case word to ARPAbet phones; overrides eSpeak.
         negatives: speech to choose the thresholds on; none takes what ships.
@@ -149,23 +151,39 @@ def enroll(
     """
     from data_prep.synthesis.phones import pronunciations
     from export.to_onnx import export
+    from kws.audio import SAMPLE_RATE
     from kws.checkpoint import save_model
+    from kws.cli.enroll_examples import examples_config, fit_examples
     from kws.cli.run_settings import claim_folder
     from kws.config import config_hash, to_dict
-    from kws.enrollment import BACKGROUND, doubts, phrase_model, said_alike, word_space_model
+    from kws.enrollment import (
+        BACKGROUND,
+        check_phrases,
+        doubts,
+        phrase_model,
+        said_alike,
+        word_space_model,
+    )
     from kws.errors import ConfigError
     from kws.evaluation.thresholds import DevScores, choose_operating_point
+    from kws.examples import FRAMES
     from kws.training.provenance import provenance
 
     if weights is not None and not negatives:
         raise ConfigError("--weights: what ships fits the shipped recogniser alone; give --negatives as well")
-    if way != PHONES and (recordings or not negatives):
+    way = way or (EXAMPLES if recordings else PHONES)
+    if way == EXAMPLES and not recordings:
+        raise ConfigError(f"--way {way}: needs --recordings; give three to ten, or leave --way out")
+    if way in (ATTRIBUTES, WORDS) and (recordings or not negatives):
         raise ConfigError(f"--way {way}: takes --negatives for the threshold, and no --recordings")
     if recordings and len(recordings) != len(phrases):
         raise ConfigError(f"got {len(phrases)} phrases and {len(recordings)} --recordings; give one for each")
     spoken = [tuple(map(" ".join, pronunciations(phrase, language, lexicon))) for phrase in phrases]
     # refuses before anything is written
-    if way == PHONES:
+    if way == EXAMPLES:
+        check_phrases(phrases, spoken)
+        config = examples_config(phrases, weights)
+    elif way == PHONES:
         model, config = phrase_model(phrases, spoken, weights=weights)
     else:
         model, config = word_space_model(phrases, spoken, way, weights)
@@ -179,9 +197,23 @@ def enroll(
         found, said_of_them = _clips(phrase, said, source, listed, weights)
         clips.append(found)
         notes += said_of_them
-    if clips:
-        model, config = phrase_model(phrases, spoken, [versions(entry) for entry in clips], weights)
-    scores, hours = _background(model, negatives, output, num_workers)
+    store = _read_negatives(negatives, phrases, output, num_workers) if negatives else None
+    if way == EXAMPLES:
+        model, scores, said_of_them = fit_examples(
+            config,
+            clips,
+            store,
+            output / "data" / "voices",
+            language=language,
+            lexicon=lexicon,
+            num_workers=num_workers,
+        )
+        notes += said_of_them
+    else:
+        if clips:
+            model, config = phrase_model(phrases, spoken, [versions(entry) for entry in clips], weights)
+        scores = _background(model, store)
+    hours = len(scores) * model.hop_samples / SAMPLE_RATE / 3600
     point, _, unsure = choose_operating_point(
         DevScores([], (), scores, hours),
         phrases,
@@ -196,7 +228,8 @@ def enroll(
         "dev_hours": round(hours, 3),
         "recordings": min(map(len, clips), default=0),
     }
-    manifests = [] if negatives else [BACKGROUND]
+    shipped = FRAMES if way == EXAMPLES else BACKGROUND
+    manifests = [] if negatives else [shipped]
     save_model(
         output,
         model,
@@ -206,7 +239,7 @@ def enroll(
         metrics=metrics,
         provenance=provenance(model, manifests, identity),
     )
-    for phrase, said in zip(phrases, spoken, strict=True):
+    for phrase, said in zip(phrases, spoken, strict=True) if way != EXAMPLES else ():
         notes += doubts(phrase, said, point.thresholds[phrase])
     for phrase, entry, ways in zip(phrases, clips, config.readings, strict=False):
         notes.append(f"{phrase}: listens for {len(ways)} versions of {len(entry)} recordings as well")
@@ -267,28 +300,30 @@ def versions(clips: Sequence[np.ndarray]) -> list[np.ndarray]:
     ]
 
 
-def _background(
-    model: WakeWordModel, negatives: Sequence[Path], output: Path, num_workers: int
-) -> tuple[np.ndarray, float]:
-    """Return (frames, keyword) scores of background speech and its hours."""
-    from kws.audio import SAMPLE_RATE
+def _background(model: WakeWordModel, negatives: AudioStore | None) -> np.ndarray:
+    """Return (frames, keyword) scores of background speech, what ships where none is given."""
     from kws.enrollment import background_scores, read_background
     from kws.heads import PhraseHead
+    from kws.training.scan import score_stream
 
-    if not negatives:
-        assert isinstance(model.head, PhraseHead)
-        scores = background_scores(model.head, read_background()).numpy()
-        return scores, len(scores) * model.hop_samples / SAMPLE_RATE / 3600
+    if negatives is not None:
+        return score_stream(model, negatives)
+    assert isinstance(model.head, PhraseHead)
+    return background_scores(model.head, read_background()).numpy()
+
+
+def _read_negatives(
+    negatives: Sequence[Path], phrases: Sequence[str], output: Path, num_workers: int
+) -> AudioStore:
+    """Return the usable recordings without the phrases."""
     from data_prep import checks, manifests
     from kws.cli.recordings import select_negatives
     from kws.data import AudioStore
     from kws.manifest import read_manifest
-    from kws.training.scan import score_stream
 
-    other, _ = select_negatives(manifests.read_all(negatives), model.keywords)
+    other, _ = select_negatives(manifests.read_all(negatives), phrases)
     usable = checks.check_all(other, num_workers=num_workers, cache=output / "cache" / "measurements.jsonl")
     manifests.write(usable.kept, output / "data" / "negatives.jsonl")
-    store = AudioStore(
+    return AudioStore(
         read_manifest(output / "data" / "negatives.jsonl"), None, num_workers, "background speech"
     )
-    return score_stream(model, store), store.hours

@@ -87,7 +87,7 @@ def pretrain(
         logger.info("%d rooms", len(rooms.responses))
     chain = default_chain(noise, rooms, strength=config.augment_strength, seed=config.seed)
     masks: list[Mask] = [WarpFrequency(config.warp)] if config.warp else []
-    masks += [SpecAugment()] if config.spec_augment else []
+    masks += [SpecAugment(num_time_masks=config.time_masks)] if config.spec_augment else []
 
     def mask(features: Tensor, lengths: Tensor, generator: Generator) -> Tensor:
         for change in masks:

@@ -13,6 +13,7 @@ from kws.heads.cross_stitch import CrossStitchHead
 from kws.heads.gru import GruHead
 from kws.heads.linear import LinearHead
 from kws.heads.phrase import PhraseHead
+from kws.heads.window import WindowHead
 from kws.heads.words import SPACES, WordSpaceHead
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "ColumnsHead",
     "Head",
     "PhraseHead",
+    "WindowHead",
     "WordSpaceHead",
     "add_column",
     "available_heads",
@@ -41,6 +43,7 @@ _HEADS: dict[str, Callable[[int, int], Head]] = {
     "cross_stitch": CrossStitchHead,
     "gru": GruHead,
     "linear": LinearHead,
+    "window": WindowHead,
 }
 
 

@@ -64,6 +64,9 @@ class PretrainConfig:
     """Strength of the waveform augmentation, 0 (none) to 1.4."""
     spec_augment: bool = True
     """Mask random mel bands and frames."""
+    time_masks: int = 2
+    """Stretches of at most a fifth of an utterance, and 0.4 s, that ``spec_augment`` masks; more with
+    ``consistency`` (Yao et al., arXiv:2410.05101, mask two and a half times as much)."""
     warp: float = 0.0
     """Largest change of the length of the vocal tract, as a share; drawn anew for every utterance."""
     ramp: float = 0.12
@@ -101,7 +104,15 @@ class PretrainConfig:
                 "(encoder.num_layers)"
             )
         self._check_outputs()
-        for name in ("devices", "num_workers", "words", "seed", "weight_decay", "middle_weight"):
+        for name in (
+            "devices",
+            "num_workers",
+            "words",
+            "seed",
+            "weight_decay",
+            "middle_weight",
+            "time_masks",
+        ):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name}: got {getattr(self, name)}, allowed: 0 or more")
         for name in ("max_left_out", "ramp", "warmup", "ema_decay"):

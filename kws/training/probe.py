@@ -7,21 +7,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
 from tqdm import tqdm
 
 from kws.audio import seconds_to_samples
 from kws.data import Augment, BatchConfig, KeywordBatches
 from kws.encoders.base import Encoder
-from kws.encoders.layers import CausalConv
 from kws.encoders.truncate import num_parameters, truncate
 from kws.errors import ConfigError
 from kws.evaluation.intervals import Proportion, proportion
 from kws.evaluation.thresholds import choose_operating_point
-from kws.heads.base import Head
+from kws.heads.window import WindowHead
 from kws.losses import max_pooling_loss
 from kws.model import WakeWordModel
-from kws.structs import Batch, StreamState
+from kws.structs import Batch
 from kws.training.loop import TrainingData, read_dev
 
 PROBE_S = 1.0
@@ -69,31 +67,6 @@ class DepthResult:
     """Cross-entropy on dev, smooth where misses are few."""
 
 
-class ProbeHead(Head):
-    """One linear layer over the frames of a second.
-
-    Args:
-        dimension: features per frame.
-        num_keywords: outputs per frame.
-        num_frames: frames that it sees.
-    """
-
-    def __init__(self, dimension: int, num_keywords: int, num_frames: int) -> None:
-        super().__init__()
-        self.memory_frames = num_frames - 1
-        self.norm = nn.LayerNorm(dimension, elementwise_affine=False)
-        self.output = CausalConv(dimension, num_keywords, num_frames)
-
-    def initial_state(self, batch: int) -> StreamState:
-        """Return the zero state of the convolution."""
-        return [self.output.initial_state(batch)]
-
-    def forward(self, features: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
-        """See :meth:`Head.forward`."""
-        logits, past = self.output(self.norm(features), state[0])
-        return logits, [past]
-
-
 def probe(
     encoder: Encoder,
     keywords: Sequence[str],
@@ -136,13 +109,13 @@ def probe(
         frames = max(1, round(seconds_to_samples(PROBE_S) / cut.info.hop_samples))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            head = ProbeHead(cut.info.dimension, len(keywords), frames)
+            head = WindowHead(cut.info.dimension, len(keywords), frames, stride=1)
         train_head(head, cut, windows, config)
         model = WakeWordModel(cut, head, keywords).eval()
         yield _read(model, depth, data, config), model
 
 
-def train_head(head: ProbeHead, encoder: Encoder, windows: Sequence[Batch], config: ProbeConfig) -> None:
+def train_head(head: WindowHead, encoder: Encoder, windows: Sequence[Batch], config: ProbeConfig) -> None:
     """Train the head on windows that are encoded once."""
     with torch.no_grad():
         encoded = [encoder(window.waveform, window.lengths).features for window in windows]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +15,14 @@ import yaml
 
 from data_prep.synthesis.espeak import speak, voices
 from data_prep.synthesis.phrases import carrier_sentences
-from kws import Detector
+from kws import Detector, enrollment
 from kws.checkpoint import load_model, load_operating_point
 from kws.cli import enroll as enroll_module
-from kws.cli import main
+from kws.cli import enroll_examples, main
 from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.enrollment import BACKGROUND, pack_background, phrase_model, read_background, said_alike
 from kws.errors import CheckpointError, ConfigError
+from kws.examples import FRAMES
 from kws.heads.phrase import WORST_FRAME
 from kws.heads.words import SPACES
 from kws.manifest import Utterance
@@ -27,7 +30,7 @@ from kws.pretraining.corpus import Corpus
 from kws.pretraining.word_space import WordSpaceConfig, make_word_space
 from kws.weights import write_weights
 from tests.support.recordings import write_audio
-from tests.support.training import noise, spoken, tiny_weights, write_wavs
+from tests.support.training import TINY, noise, spoken, tiny_weights, write_wavs
 from tests.tolerances import ONNX
 
 
@@ -78,7 +81,7 @@ def test_recordings_are_listened_for_as_well(tmp_path: Path, capsys: pytest.Capt
     folder, run = tmp_path / "recordings", tmp_path / "run"
     folder.mkdir()
     write_wavs(folder, [speak("computer", voice) for voice in voices(3, seed=1)])
-    words = ["enroll", "computer", "--recordings", str(folder), "--output", str(run)]
+    words = ["enroll", "computer", "--recordings", str(folder), "--output", str(run), "--way", "phones"]
     assert main(words) == 0
     assert "versions of 3 recordings as well" in capsys.readouterr().out
     config = yaml.safe_load((run / "config.yaml").read_text("utf-8"))["model"]
@@ -93,6 +96,60 @@ def test_recordings_are_listened_for_as_well(tmp_path: Path, capsys: pytest.Capt
     np.testing.assert_allclose(found, expected[: len(found)], atol=ONNX, rtol=0)
     assert main([*words, "--recordings", str(folder), "--overwrite"]) == 2
     assert "got 1 phrases and 2 --recordings; give one for each" in capsys.readouterr().err
+
+
+def test_a_layer_is_fitted_to_recordings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(enroll_examples, "VOICES", 4)
+    folder, run = tmp_path / "recordings", tmp_path / "run"
+    folder.mkdir()
+    write_wavs(folder, [speak("computer", voice) for voice in voices(3, seed=1)])
+    words = ["enroll", "computer", "--recordings", str(folder), "--output", str(run)]
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    num_voices = 4 if shutil.which("flite") else 0
+    assert f"computer: fitted to 3 recordings and {num_voices} synthetic voices" in printed
+    origin = json.loads((run / "provenance.json").read_text("utf-8"))
+    assert origin["manifests"].keys() == {FRAMES.name}
+    detector, model = Detector(run / "model.onnx"), load_model(run)
+    assert model.encoder.info.num_layers == 6
+    said = [np.pad(speak("computer", voice), (16_000, 16_000)) for voice in voices(3, seed=1)]
+    other = [np.pad(speak("marmalade", voice), (16_000, 16_000)) for voice in voices(3, seed=1)]
+    best = [[float(detector.scores(clip).max()) for clip in clips] for clips in (said, other)]
+    assert min(best[0]) > max(best[1])
+    whole = said[0][: len(said[0]) // 1280 * 1280]
+    expected = model.scores(torch.from_numpy(whole)[None])[0].numpy()
+    found = Detector(run / "model.onnx").scores(whole)
+    np.testing.assert_allclose(found, expected, atol=ONNX, rtol=0)
+
+
+def test_a_layer_is_fitted_against_own_speech(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    weights = tiny_weights(tmp_path / "encoder", replace(TINY, num_layers=6))
+    for name, waveforms in (
+        ("speech", [noise(30.0, seed) for seed in range(3)]),
+        ("tone", [spoken(seed=seed) for seed in range(3)]),
+    ):
+        (tmp_path / name).mkdir()
+        write_wavs(tmp_path / name, waveforms)
+    words = ["enroll", "silver moon", "--way", "examples", "--output", str(tmp_path / "run")]
+    words += ["--weights", str(weights), "--workers", "1", "--language", "de"]
+    own = ["--negatives", str(tmp_path / "speech"), "--false-accepts-per-hour", "100"]
+    assert main([*words, *own]) == 2
+    assert "--way examples: needs --recordings; give three to ten" in capsys.readouterr().err
+    assert main([*words, "--recordings", str(tmp_path / "tone")]) == 2
+    assert "what ships fits the shipped recogniser alone; give --negatives" in capsys.readouterr().err
+    monkeypatch.setattr(enrollment, "is_like", lambda *_: True)  # a tiny recogniser hears no phones
+    assert main([*words, *own, "--recordings", str(tmp_path / "tone")]) == 0
+    assert "fitted to 3 recordings and 0 synthetic voices" in capsys.readouterr().out
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text("utf-8"))
+    assert metrics["dev_hours"] == pytest.approx(90 / 3600, abs=0.001)
+    detector = Detector(tmp_path / "run" / "model.onnx")
+    assert detector.process(
+        np.concatenate([noise(2.0, 9, level=0.001), spoken(), np.zeros(16_000, np.float32)])
+    )
 
 
 @pytest.mark.parametrize("way", SPACES)

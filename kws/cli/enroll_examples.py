@@ -1,0 +1,141 @@
+"""``kws enroll --way examples``: a layer fitted to recordings and synthetic voices of each phrase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from kws.data import AudioStore
+    from kws.model import ModelConfig, WakeWordModel
+
+COPIES = 12
+"""Of each recording, the first as it is and the others augmented."""
+VOICES = 100
+"""Synthetic recordings of each phrase."""
+HISS = 1e-3
+"""Deviation of the noise in near silence, as a share of a recording's peak."""
+
+
+class Fitted(NamedTuple):
+    """A model and what it makes of the background.
+
+    Attributes:
+        model: in eval mode.
+        scores: (frames, keyword) of the background, by layers that were fitted without it.
+        notes: what the person should know.
+    """
+
+    model: WakeWordModel
+    scores: np.ndarray
+    notes: list[str]
+
+
+def examples_config(phrases: Sequence[str], weights: Path | None) -> ModelConfig:
+    """Return what the model of these phrases is made of."""
+    from kws.examples import DEPTH
+    from kws.model import ModelConfig
+
+    return ModelConfig(tuple(phrases), weights=weights, depth=DEPTH, head="window")
+
+
+def fit_examples(
+    config: ModelConfig,
+    clips: Sequence[Sequence[np.ndarray]],
+    negatives: AudioStore | None,
+    folder: Path,
+    *,
+    language: str,
+    lexicon: Mapping[str, Sequence[str]] | None,
+    num_workers: int,
+) -> Fitted:
+    """Fit a layer to each phrase.
+
+    Args:
+        config: as :func:`examples_config` returns it.
+        clips: of each phrase one or more, (samples,) float32 of the spoken part.
+        negatives: speech without the phrases beside what ships, for the scores; needed where the config
+            names weights, whose frames do not ship.
+        folder: gets the synthetic voices.
+        language: eSpeak language code; synthetic voices speak along in English, where Flite is installed.
+        lexicon: pronunciations for them.
+        num_workers: processes that make them.
+    """
+    from kws import examples
+    from kws.heads.window import STRIDE
+    from kws.model import WakeWordModel, build_model
+
+    encoder = build_model(config).encoder.eval()
+    space, background = (None, None) if config.weights else examples.read_frames()
+    num_scored = 0 if background is None else len(background)
+    if negatives is not None:
+        space, own = examples.background_frames(encoder, space, negatives.samples)
+        background = own if background is None else np.concatenate([background, own])
+        num_scored = len(own)
+    assert space is not None and background is not None
+    layers, notes = [], []
+    for phrase, found in zip(config.keywords, clips, strict=True):
+        groups = [examples.windows_of(encoder, space, _in_a_room(found, COPIES))]
+        voices = _voices(phrase, folder, language, lexicon, num_workers)
+        if voices:
+            groups.append(examples.windows_of(encoder, space, _in_a_room(voices, 1)))
+        notes.append(f"{phrase}: fitted to {len(found)} recordings and {len(voices)} synthetic voices")
+        layers.append(examples.fit(groups, background))
+    model = WakeWordModel(encoder, examples.head_of(layers, space), config.keywords).eval()
+    scores = np.stack([layer.scores[-num_scored:] for layer in layers], axis=1)
+    return Fitted(model, scores.repeat(STRIDE, axis=0), notes)
+
+
+def _in_a_room(clips: Sequence[np.ndarray], copies: int) -> list[np.ndarray]:
+    """Return each clip with near silence around it, augmented so many times; of several the first is not."""
+    from data_prep.augmentation.chain import default_chain
+    from kws.audio import seconds_to_samples
+    from kws.examples import AFTER_S, BEFORE_S
+
+    augment = default_chain(None, seed=0).augment
+    around = (seconds_to_samples(BEFORE_S), seconds_to_samples(AFTER_S))
+    found = []
+    for number, clip in enumerate(clips):
+        padded = np.pad(clip, around)
+        hiss = np.random.default_rng(number).standard_normal(len(padded)) * (HISS * np.abs(clip).max())
+        padded = (padded + hiss).astype(np.float32)
+        found += [
+            augment(padded, str(number), 0, copy) if copy or copies == 1 else padded for copy in range(copies)
+        ]
+    return found
+
+
+def _voices(
+    phrase: str,
+    folder: Path,
+    language: str,
+    lexicon: Mapping[str, Sequence[str]] | None,
+    num_workers: int,
+) -> list[np.ndarray]:
+    """Return the spoken parts of synthetic recordings of a phrase; none without Flite's voices."""
+    from data_prep import manifests
+    from data_prep.synthesis.espeak import stable_hash
+    from data_prep.synthesis.flite import flite_voices
+    from data_prep.synthesis.keyword import synthesize_keyword
+    from kws import audio
+    from kws.data import active_span
+
+    speakers = flite_voices() if language == "en" else []
+    if not speakers:
+        return []
+    said, _ = synthesize_keyword(
+        phrase,
+        folder / f"{stable_hash(phrase) & 0xFFFFFFFF:08x}",
+        VOICES,
+        0,
+        splits={"train": 1.0},
+        language=language,
+        speakers=speakers,
+        lexicon=lexicon,
+        num_workers=num_workers,
+    )
+    waveforms = [audio.load(entry.path) for entry in manifests.read(said)]
+    return [waveform[slice(*active_span(waveform))] for waveform in waveforms]
