@@ -131,6 +131,8 @@ def typed_row(cell: Cell, data: Path, work: Path, test: TestAudio) -> dict:
     given: dict[str, Any] = {"way": "examples" if cell.policy.endswith(FITTED) else "phones"}
     if cell.count:
         given["recordings"] = [corpora.positives_manifest(data, work, cell.keyword, cell.count, cell.seed)]
+    if cell.policy.endswith(FITTED):
+        given["noise"] = [corpora.training_manifests(data, work)[1]]
     if cell.change:
         given |= {"way": cell.change, "negatives": [corpora.training_manifests(data, work)[0]]}
     made = enroll([cell.keyword], work / "typed" / cell.name, **given, overwrite=True)

@@ -164,7 +164,7 @@ class FittedLayer(NamedTuple):
 
 
 def fit(groups: Sequence[np.ndarray], background: np.ndarray) -> FittedLayer:
-    """Fit a layer on each half of the background, and return their mean.
+    """Fit a layer on the whole background, and for the scores one on each half.
 
     Args:
         groups: windows of examples, (windows, NUM_FRAMES, component) each; every group, such as recordings
@@ -175,15 +175,14 @@ def fit(groups: Sequence[np.ndarray], background: np.ndarray) -> FittedLayer:
     halves = [background[places == half] for half in (0, 1)]
     shares = np.concatenate([np.full(len(group), 1 / len(group) / len(groups)) for group in groups])
     positives = np.concatenate(groups).astype(np.float32)
-    layers: list[np.ndarray] = []
-    for half in halves:
-        start = layers[0] if layers else np.append(np.zeros(positives[0].size), -5.0)
-        layers.append(_logistic_regression(positives, shares, half, start))
+    layers = [np.append(np.zeros(positives[0].size), -5.0)]
+    for frames in (*halves, background):
+        layers.append(_logistic_regression(positives, shares, frames, layers[-1]))
     scores = np.zeros(len(background), np.float32)
-    for half, other in ((0, layers[1]), (1, layers[0])):
+    for half, other in ((0, layers[2]), (1, layers[1])):
         scores[places == half] = expit(_logits(halves[half], other))
-    mean = (layers[0] + layers[1]) / 2
-    return FittedLayer(mean[:-1].reshape(positives.shape[1:]).astype(np.float32), float(mean[-1]), scores)
+    weight = layers[-1][:-1].reshape(positives.shape[1:]).astype(np.float32)
+    return FittedLayer(weight, float(layers[-1][-1]), scores)
 
 
 def _logits(frames: np.ndarray, layer: np.ndarray) -> np.ndarray:

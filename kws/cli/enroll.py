@@ -58,6 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="speech without the phrases to choose the threshold on; may be repeated; without it, what ships",
     )
     add(
+        "--noise",
+        type=Path,
+        action="append",
+        default=[],
+        help="noise to mix into the recordings, so that less is missed in noise; may be repeated",
+    )
+    add(
         "--false-accepts-per-hour",
         type=float,
         default=0.5,
@@ -80,6 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
         language=arguments.language,
         lexicon=read_lexicon(arguments.lexicon) if arguments.lexicon else None,
         negatives=arguments.negatives,
+        noise=arguments.noise,
         false_accepts_per_hour=arguments.false_accepts_per_hour,
         weights=arguments.weights,
         num_workers=arguments.workers,
@@ -125,6 +133,7 @@ def enroll(
     language: str = "en",
     lexicon: Mapping[str, Sequence[str]] | None = None,
     negatives: Sequence[Path] = (),
+    noise: Sequence[Path] = (),
     false_accepts_per_hour: float = 0.5,
     weights: Path | None = None,
     num_workers: int = 2,
@@ -141,6 +150,7 @@ def enroll(
         language: eSpeak language code; ``en`` takes the pronunciations of all its accents.
         lexicon: upper-case word to ARPAbet phones; overrides eSpeak.
         negatives: speech to choose the thresholds on; none takes what ships.
+        noise: recordings to mix in, by ``examples``.
         false_accepts_per_hour: rate that the thresholds are chosen for, per phrase.
         weights: output of ``kws pretrain``; None takes the shipped recogniser.
         num_workers: processes that read audio.
@@ -174,6 +184,8 @@ def enroll(
     way = way or (EXAMPLES if recordings else PHONES)
     if way == EXAMPLES and not recordings:
         raise ConfigError(f"--way {way}: needs --recordings; give three to ten, or leave --way out")
+    if noise and way != EXAMPLES:
+        raise ConfigError(f"--noise: is mixed into recordings, and --way {way} does not; leave it out")
     if way in (ATTRIBUTES, WORDS) and (recordings or not negatives):
         raise ConfigError(f"--way {way}: takes --negatives for the threshold, and no --recordings")
     if recordings and len(recordings) != len(phrases):
@@ -188,7 +200,7 @@ def enroll(
     else:
         model, config = word_space_model(phrases, spoken, way, weights)
     notes = said_alike(phrases, spoken)
-    sources = [str(path.absolute()) for path in (*recordings, *negatives)]
+    sources = [str(path.absolute()) for path in (*recordings, *negatives, *noise)]
     identity = config_hash({"model": to_dict(config), "rate": false_accepts_per_hour, "sources": sources})
     claim_folder(output, identity, overwrite)
     clips = []
@@ -204,6 +216,7 @@ def enroll(
             clips,
             store,
             output / "data" / "voices",
+            noise=noise,
             language=language,
             lexicon=lexicon,
             num_workers=num_workers,

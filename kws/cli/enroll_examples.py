@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from kws.data import AudioStore
+    from kws.data import AudioStore, Augment
     from kws.model import ModelConfig, WakeWordModel
 
-COPIES = 12
+COPIES = 24
 """Of each recording, the first as it is and the others augmented."""
-VOICES = 100
-"""Synthetic recordings of each phrase."""
+VOICES = 600
+"""Synthetic recordings of each phrase; with half as many a third more is missed in noise."""
 HISS = 1e-3
 """Deviation of the noise in near silence, as a share of a recording's peak."""
 
@@ -48,6 +48,7 @@ def fit_examples(
     negatives: AudioStore | None,
     folder: Path,
     *,
+    noise: Sequence[Path],
     language: str,
     lexicon: Mapping[str, Sequence[str]] | None,
     num_workers: int,
@@ -60,6 +61,7 @@ def fit_examples(
         negatives: speech without the phrases beside what ships, for the scores; needed where the config
             names weights, whose frames do not ship.
         folder: gets the synthetic voices.
+        noise: recordings to mix in; none leaves coloured noise.
         language: eSpeak language code; synthetic voices speak along in English, where Flite is installed.
         lexicon: pronunciations for them.
         num_workers: processes that make them.
@@ -76,12 +78,13 @@ def fit_examples(
         background = own if background is None else np.concatenate([background, own])
         num_scored = len(own)
     assert space is not None and background is not None
-    layers, notes = [], []
+    augment, notes = _augmentation(noise)
+    layers = []
     for phrase, found in zip(config.keywords, clips, strict=True):
-        groups = [examples.windows_of(encoder, space, _in_a_room(found, COPIES))]
+        groups = [examples.windows_of(encoder, space, _in_a_room(found, COPIES, augment))]
         voices = _voices(phrase, folder, language, lexicon, num_workers)
         if voices:
-            groups.append(examples.windows_of(encoder, space, _in_a_room(voices, 1)))
+            groups.append(examples.windows_of(encoder, space, _in_a_room(voices, 1, augment)))
         notes.append(f"{phrase}: fitted to {len(found)} recordings and {len(voices)} synthetic voices")
         layers.append(examples.fit(groups, background))
     model = WakeWordModel(encoder, examples.head_of(layers, space), config.keywords).eval()
@@ -89,13 +92,24 @@ def fit_examples(
     return Fitted(model, scores.repeat(STRIDE, axis=0), notes)
 
 
-def _in_a_room(clips: Sequence[np.ndarray], copies: int) -> list[np.ndarray]:
-    """Return each clip with near silence around it, augmented so many times; of several the first is not."""
+def _augmentation(noise: Sequence[Path]) -> tuple[Augment, list[str]]:
+    """Return the default augmentation with own noise, and what is wrong with noise that cannot be read."""
+    from data_prep import manifests
+    from data_prep.augmentation.banks import NoiseBank
     from data_prep.augmentation.chain import default_chain
+
+    bank: NoiseBank | None = None
+    unreadable: list[str] = []
+    if noise:
+        bank, unreadable = NoiseBank.of_readable(entry.path for entry in manifests.read_all(noise))
+    return default_chain(bank, seed=0).augment, [f"noise: not used: {reason}" for reason in unreadable]
+
+
+def _in_a_room(clips: Sequence[np.ndarray], copies: int, augment: Augment) -> list[np.ndarray]:
+    """Return each clip with near silence around it, augmented so many times; of several the first is not."""
     from kws.audio import seconds_to_samples
     from kws.examples import AFTER_S, BEFORE_S
 
-    augment = default_chain(None, seed=0).augment
     around = (seconds_to_samples(BEFORE_S), seconds_to_samples(AFTER_S))
     found = []
     for number, clip in enumerate(clips):

@@ -76,7 +76,8 @@ def test_a_half_is_scored_by_the_layer_that_did_not_see_it(monkeypatch: pytest.M
     np.testing.assert_allclose(seen[0][1], [1 / 6] * 3 + [1 / 12] * 6)  # both groups weigh the same
     expected = np.repeat(expit([2.0, 1.0, 2.0]), examples.BLOCK_FRAMES)
     np.testing.assert_allclose(layer.scores, expected, rtol=1e-6)
-    assert layer.bias == 1.5
+    np.testing.assert_array_equal(seen[2][0], background)
+    assert layer.bias == 3.0
 
 
 def test_the_head_scores_frames_like_the_layer():
