@@ -4,7 +4,7 @@
     python benchmarks/typed.py --data DATA --work WORK
 
 Ours is what a person would do: ``kws enroll PHRASE``, with and without three or ten training recordings
-(three draws of them, a layer fitted to them or their phones beside the typed ones) or with another ``--way``,
+(three draws of them: a layer fitted to them, or their phones beside the typed ones) or with another ``--way``,
 then ``kws.Detector``. pocketsphinx (5.1, its own English
 model and dictionary) hears the same audio with a ladder of thresholds; each rate is read at the most
 sensitive one that keeps to it. Finished cells are kept in ``benchmarks/results/typed.jsonl`` and not run
@@ -51,7 +51,7 @@ COUNTS = (3, 10)
 SEEDS = (0, 1, 2)
 """Draws of recordings."""
 POCKETSPHINX = "pocketsphinx"
-TYPED, FITTED = "typed text", "recordings, fitted"
+TYPED, FITTED = "typed text", ", fitted"
 WAYS = ("attributes", "words")
 """Other ways of ``kws enroll``; their thresholds need speech, which is that of training."""
 
@@ -163,10 +163,11 @@ def cells(keyword: str) -> list[Cell]:
     drawn = [
         Cell(keyword, count, detector, seed)
         for count in COUNTS
-        for detector in (f"{TYPED} and {count} recordings", f"{count} {FITTED}")
+        for detector in (f"{TYPED} and {count} recordings", f"{count} recordings{FITTED}")
         for seed in SEEDS
     ]
-    ways = [Cell(keyword, 0, f"{TYPED} by {way}", 0, way) for way in WAYS]
+    ways = [Cell(keyword, 0, f"synthetic voices{FITTED}", 0)]
+    ways += [Cell(keyword, 0, f"{TYPED} by {way}", 0, way) for way in WAYS]
     return [Cell(keyword, 0, POCKETSPHINX, 0), Cell(keyword, 0, TYPED, 0), *drawn, *ways]
 
 

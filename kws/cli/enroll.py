@@ -45,8 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--way",
         choices=(PHONES, EXAMPLES, ATTRIBUTES, WORDS),
         help="how the phrase is found: its phones one after the other, with recordings also those heard in "
-        "them (default without recordings); a layer fitted to recordings (default with them); the attributes "
-        "of its phones in a window as a whole; or a combination of known words",
+        "them (default without recordings); a layer fitted to recordings (default with them) and synthetic "
+        "voices, in half a minute, which misses less than half as much; the attributes of its phones in a "
+        "window as a whole; or a combination of known words",
     )
     add("--language", default="en", help="eSpeak language of the phrases; `en` takes every accent of English")
     add("--lexicon", type=Path, help="own pronunciations, a line `WORD PH PH PH` (ARPAbet) for each word")
@@ -145,8 +146,9 @@ def enroll(
         phrases: what to listen for, one output each.
         output: folder for the model; like a run of ``kws train`` it can be exported and evaluated.
         recordings: of each phrase, in the same order; none is needed.
-        way: ``phones``; ``examples``, which needs recordings; ``attributes`` or ``words``, which need
-            ``negatives`` and take no recordings; None takes the first or, with recordings, the second.
+        way: ``phones``; ``examples``, which needs recordings or Flite's voices; ``attributes`` or ``words``,
+            which need ``negatives`` and take no recordings; None takes the first or, with recordings, the
+            second.
         language: eSpeak language code; ``en`` takes the pronunciations of all its accents.
         lexicon: upper-case word to ARPAbet phones; overrides eSpeak.
         negatives: speech to choose the thresholds on; none takes what ships.
@@ -183,7 +185,7 @@ def enroll(
         raise ConfigError("--weights: what ships fits the shipped recogniser alone; give --negatives as well")
     way = way or (EXAMPLES if recordings else PHONES)
     if way == EXAMPLES and not recordings:
-        raise ConfigError(f"--way {way}: needs --recordings; give three to ten, or leave --way out")
+        _check_voices(language)
     if noise and way != EXAMPLES:
         raise ConfigError(f"--noise: is mixed into recordings, and --way {way} does not; leave it out")
     if way in (ATTRIBUTES, WORDS) and (recordings or not negatives):
@@ -213,7 +215,7 @@ def enroll(
     if way == EXAMPLES:
         model, scores, said_of_them = fit_examples(
             config,
-            clips,
+            clips or [[] for _ in phrases],
             store,
             output / "data" / "voices",
             noise=noise,
@@ -259,6 +261,22 @@ def enroll(
     return Enrolled(
         export(output), dict(zip(phrases, spoken, strict=True)), metrics, tuple([*notes, *unsure])
     )
+
+
+def _check_voices(language: str) -> None:
+    """Refuse to fit a layer to nothing.
+
+    Raises:
+        ConfigError: no synthetic voices can stand in for recordings.
+    """
+    from data_prep.synthesis.flite import flite_voices
+    from kws.errors import ConfigError
+
+    if language != "en" or not flite_voices():
+        raise ConfigError(
+            f"--way {EXAMPLES}: needs --recordings (three to ten), or synthetic voices, which are English "
+            "and need Flite: `apt install flite`; or leave --way out"
+        )
 
 
 def _clips(

@@ -57,7 +57,7 @@ def fit_examples(
 
     Args:
         config: as :func:`examples_config` returns it.
-        clips: of each phrase one or more, (samples,) float32 of the spoken part.
+        clips: of each phrase any number, (samples,) float32 of the spoken part; none needs synthetic voices.
         negatives: speech without the phrases beside what ships, for the scores; needed where the config
             names weights, whose frames do not ship.
         folder: gets the synthetic voices.
@@ -81,10 +81,12 @@ def fit_examples(
     augment, notes = _augmentation(noise)
     layers = []
     for phrase, found in zip(config.keywords, clips, strict=True):
-        groups = [examples.windows_of(encoder, space, _in_a_room(found, COPIES, augment))]
         voices = _voices(phrase, folder, language, lexicon, num_workers)
-        if voices:
-            groups.append(examples.windows_of(encoder, space, _in_a_room(voices, 1, augment)))
+        groups = [
+            examples.windows_of(encoder, space, _in_a_room(said, copies, augment))
+            for said, copies in ((found, COPIES), (voices, 1))
+            if said
+        ]
         notes.append(f"{phrase}: fitted to {len(found)} recordings and {len(voices)} synthetic voices")
         layers.append(examples.fit(groups, background))
     model = WakeWordModel(encoder, examples.head_of(layers, space), config.keywords).eval()

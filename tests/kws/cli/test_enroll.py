@@ -98,6 +98,7 @@ def test_recordings_are_listened_for_as_well(tmp_path: Path, capsys: pytest.Capt
     assert "got 1 phrases and 2 --recordings; give one for each" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_layer_is_fitted_to_recordings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -124,6 +125,7 @@ def test_a_layer_is_fitted_to_recordings(
     np.testing.assert_allclose(found, expected, atol=ONNX, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_layer_is_fitted_against_own_speech(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -138,7 +140,7 @@ def test_a_layer_is_fitted_against_own_speech(
     words += ["--weights", str(weights), "--workers", "1", "--language", "de"]
     own = ["--negatives", str(tmp_path / "speech"), "--false-accepts-per-hour", "100"]
     assert main([*words, *own]) == 2
-    assert "--way examples: needs --recordings; give three to ten" in capsys.readouterr().err
+    assert "--way examples: needs --recordings (three to ten), or synthetic voices" in capsys.readouterr().err
     assert main([*words, "--recordings", str(tmp_path / "tone")]) == 2
     assert "what ships fits the shipped recogniser alone; give --negatives" in capsys.readouterr().err
     monkeypatch.setattr(enrollment, "is_like", lambda *_: True)  # a tiny recogniser hears no phones
