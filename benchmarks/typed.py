@@ -4,11 +4,11 @@
     python benchmarks/typed.py --data DATA --work WORK
 
 Ours is what a person would do: ``kws enroll PHRASE``, with and without three or ten training recordings
-(three draws of them: a layer fitted to them, or their phones beside the typed ones) or with another ``--way``,
-then ``kws.Detector``. pocketsphinx (5.1, its own English
-model and dictionary) hears the same audio with a ladder of thresholds; each rate is read at the most
-sensitive one that keeps to it. Finished cells are kept in ``benchmarks/results/typed.jsonl`` and not run
-again; writes ``typed.md``, which ``--table`` alone does too.
+(three draws of them: a layer fitted to them, or their phones beside the typed ones), with synthetic voices
+alone, or with another ``--way``, then ``kws.Detector``. pocketsphinx (5.1, its own English model and
+dictionary) hears the same audio with a ladder of thresholds; each rate is read at the most sensitive one that
+keeps to it. Finished cells are kept in ``benchmarks/results/typed.jsonl`` and not run again; writes
+``typed.md``, which ``--table`` alone does too.
 """
 
 from __future__ import annotations
