@@ -35,7 +35,7 @@ def test_help_states_defaults_that_hold(capsys: pytest.CaptureFixture[str]):
     model, config = ModelConfig(("computer",)), TrainConfig()
     for start, value in (
         ("encoder layers to keep", model.depth),
-        ("stacked on the encoder: attention, conv, cross_stitch, gru, linear", model.head),
+        ("stacked on the encoder: attention, conv, cross_stitch, gru, linear, window", model.head),
         ("name of the encoder", model.encoder),
         ("scratch or auto", f"{config.transfer.policy}, by the number of recordings"),
         ("per hour of audio", config.false_accepts_per_hour),
