@@ -29,8 +29,8 @@ from data_prep.augmentation.chain import default_chain  # noqa: E402
 from kws import audio  # noqa: E402
 from kws.encoders.sources.embedded_weights import load_recogniser  # noqa: E402
 from kws.encoders.truncate import truncate  # noqa: E402
-from kws.enrollment import BACKGROUND, pack_background  # noqa: E402
-from kws.examples import DEPTH, FRAMES, encode, pack_frames  # noqa: E402
+from kws.enrollment.examples import DEPTH, FRAMES, encode, pack_frames  # noqa: E402
+from kws.enrollment.typed import BACKGROUND, pack_background  # noqa: E402
 from kws.heads.window import STRIDE  # noqa: E402
 from kws.weights import write_weights  # noqa: E402
 

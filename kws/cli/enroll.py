@@ -168,7 +168,8 @@ def enroll(
     from kws.cli.enroll_examples import examples_config, fit_examples
     from kws.cli.run_settings import claim_folder
     from kws.config import config_hash, to_dict
-    from kws.enrollment import (
+    from kws.enrollment.examples import FRAMES
+    from kws.enrollment.typed import (
         BACKGROUND,
         check_phrases,
         doubts,
@@ -178,7 +179,6 @@ def enroll(
     )
     from kws.errors import ConfigError
     from kws.evaluation.thresholds import DevScores, choose_operating_point
-    from kws.examples import FRAMES
     from kws.training.provenance import provenance
 
     if weights is not None and not negatives:
@@ -254,8 +254,8 @@ def enroll(
         metrics=metrics,
         provenance=provenance(model, manifests, identity),
     )
-    for phrase, said in zip(phrases, spoken, strict=True) if way != EXAMPLES else ():
-        notes += doubts(phrase, said, point.thresholds[phrase])
+    for phrase, said in zip(phrases, spoken, strict=True):
+        notes += doubts(phrase, said, None if way == EXAMPLES else point.thresholds[phrase])
     for phrase, entry, ways in zip(phrases, clips, config.readings, strict=False):
         notes.append(f"{phrase}: listens for {len(ways)} versions of {len(entry)} recordings as well")
     return Enrolled(
@@ -288,7 +288,7 @@ def _clips(
     from kws.cli.recordings import KEYWORD_LENGTH_S, select_keyword
     from kws.data import active_span
     from kws.encoders.sources.embedded_weights import load_recogniser
-    from kws.enrollment import is_like, reading
+    from kws.enrollment.typed import is_like, reading
     from kws.errors import ManifestError
     from kws.manifest import read_manifest
 
@@ -333,7 +333,7 @@ def versions(clips: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 def _background(model: WakeWordModel, negatives: AudioStore | None) -> np.ndarray:
     """Return (frames, keyword) scores of background speech, what ships where none is given."""
-    from kws.enrollment import background_scores, read_background
+    from kws.enrollment.typed import background_scores, read_background
     from kws.heads import PhraseHead
     from kws.training.scan import score_stream
 

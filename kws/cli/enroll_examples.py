@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 COPIES = 24
 """Of each recording, the first as it is and the others augmented."""
 VOICES = 600
-"""Synthetic recordings of each phrase; with half as many a third more is missed in noise."""
+"""Synthetic recordings of each phrase."""
 HISS = 1e-3
 """Deviation of the noise in near silence, as a share of a recording's peak."""
 
@@ -36,7 +36,7 @@ class Fitted(NamedTuple):
 
 def examples_config(phrases: Sequence[str], weights: Path | None) -> ModelConfig:
     """Return what the model of these phrases is made of."""
-    from kws.examples import DEPTH
+    from kws.enrollment.examples import DEPTH
     from kws.model import ModelConfig
 
     return ModelConfig(tuple(phrases), weights=weights, depth=DEPTH, head="window")
@@ -66,7 +66,8 @@ def fit_examples(
         lexicon: pronunciations for them.
         num_workers: processes that make them.
     """
-    from kws import examples
+    from kws.enrollment import examples
+    from kws.errors import KwsError
     from kws.heads.window import STRIDE
     from kws.model import WakeWordModel, build_model
 
@@ -81,7 +82,13 @@ def fit_examples(
     augment, notes = _augmentation(noise)
     layers = []
     for phrase, found in zip(config.keywords, clips, strict=True):
-        voices = _voices(phrase, folder, language, lexicon, num_workers)
+        try:
+            voices = _voices(phrase, folder, language, lexicon, num_workers)
+        except KwsError as error:
+            if not found:
+                raise
+            voices = []
+            notes.append(f"{phrase}: fitted without synthetic voices: {error}")
         groups = [
             examples.windows_of(encoder, space, _in_a_room(said, copies, augment))
             for said, copies in ((found, COPIES), (voices, 1))
@@ -110,7 +117,7 @@ def _augmentation(noise: Sequence[Path]) -> tuple[Augment, list[str]]:
 def _in_a_room(clips: Sequence[np.ndarray], copies: int, augment: Augment) -> list[np.ndarray]:
     """Return each clip with near silence around it, augmented so many times; of several the first is not."""
     from kws.audio import seconds_to_samples
-    from kws.examples import AFTER_S, BEFORE_S
+    from kws.enrollment.examples import AFTER_S, BEFORE_S
 
     around = (seconds_to_samples(BEFORE_S), seconds_to_samples(AFTER_S))
     found = []
@@ -131,17 +138,27 @@ def _voices(
     lexicon: Mapping[str, Sequence[str]] | None,
     num_workers: int,
 ) -> list[np.ndarray]:
-    """Return the spoken parts of synthetic recordings of a phrase; none without Flite's voices."""
+    """Return the spoken parts of synthetic recordings of a phrase.
+
+    Raises:
+        DependencyError: Flite, whose voices they are, is not installed.
+        KwsError: they cannot say the phrase, or not in this language.
+    """
     from data_prep import manifests
     from data_prep.synthesis.espeak import stable_hash
     from data_prep.synthesis.flite import flite_voices
     from data_prep.synthesis.keyword import synthesize_keyword
     from kws import audio
     from kws.data import active_span
+    from kws.errors import ConfigError, DependencyError
 
-    speakers = flite_voices() if language == "en" else []
+    if language != "en":
+        raise ConfigError(f"--language {language}: they are English")
+    speakers = flite_voices()
     if not speakers:
-        return []
+        raise DependencyError(
+            "they need Flite; with few recordings less is missed with them: `apt install flite`"
+        )
     said, _ = synthesize_keyword(
         phrase,
         folder / f"{stable_hash(phrase) & 0xFFFFFFFF:08x}",

@@ -17,10 +17,10 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from torch import Tensor, nn
 
-from kws.audio import seconds_to_samples, to_float32
+from kws.audio import SAMPLE_RATE, seconds_to_samples, to_float32
 from kws.encoders.base import Encoder
 from kws.encoders.sources.embedded_weights import ASSETS
-from kws.errors import CheckpointError
+from kws.errors import CheckpointError, ConfigError
 from kws.heads.window import NUM_FRAMES, STRIDE, WindowHead
 from kws.weights import read_weights
 
@@ -34,17 +34,21 @@ WIDEST, STEPS = 5.0, 7
 """A component is kept in whole steps of 5/7 of its deviation, up to 5 of them: half a byte."""
 BEFORE_S, AFTER_S = 1.0, 0.6
 """Near silence around an example."""
-FIRES_AFTER = (3, 5, 7)
-"""Frames after the end of an example at which the layer shall fire; the encoder looks ahead by four."""
+FIRES_AFTER = (-1, 1, 3)
+"""Frames after the end of an example, and the encoder's look-ahead, at which the layer shall fire."""
 POSITIVE_SHARE = 0.1
 """Weight of all examples together, of all background 1."""
 PENALTY = 1e-4
 """Of the squared weights."""
+FIRST_BIAS = -5.0
+"""The search starts from a layer that fires on nothing."""
 ITERATIONS = 40
 PIECE_S = 60.0
 """Own background is heard in pieces of this length."""
 BLOCK_FRAMES = 375
 """The background is cut into two halves in turn, so many frames (30 s) at a time."""
+LEAST_VARIANCE = 1e-6
+"""Directions that vary less, as a share of the widest, are left out: nothing but rounding is in them."""
 
 
 class FrameSpace(NamedTuple):
@@ -62,10 +66,10 @@ class FrameSpace(NamedTuple):
     def of(cls, features: Tensor) -> FrameSpace:
         """Return the principal components of (frames, dimension) features, the widest first."""
         normed = _normed(features)
-        values, vectors = torch.linalg.eigh(torch.cov(normed.T))
-        # normed frames sum to 0, so that one direction is empty
-        widest = values.argsort(descending=True)[: min(COMPONENTS, len(values) - 1)]
-        return cls(normed.mean(dim=0), vectors[:, widest] / values[widest].sqrt())
+        values, vectors = torch.linalg.eigh(torch.cov(normed.double().T))
+        filled = int((values > LEAST_VARIANCE * values.max()).sum())
+        widest = values.argsort(descending=True)[: min(COMPONENTS, filled)]
+        return cls(normed.mean(dim=0), (vectors[:, widest] / values[widest].sqrt()).float())
 
     def project(self, features: Tensor) -> Tensor:
         """Map (..., dimension) features to (..., component)."""
@@ -119,12 +123,13 @@ def windows_of(encoder: Encoder, space: FrameSpace, examples: Sequence[np.ndarra
     Returns:
         (windows, NUM_FRAMES, component) float32.
     """
-    tail = seconds_to_samples(AFTER_S)
+    tail, hop = seconds_to_samples(AFTER_S), encoder.info.hop_samples
+    lookahead = encoder.info.lookahead_samples // hop
     found = []
     for example in examples:
         frames = space.project(encode(encoder, np.pad(example, (0, tail))))
-        end = len(frames) - 2 * tail // encoder.info.hop_samples
-        ends = [end + later for later in FIRES_AFTER]
+        end = len(frames) - 2 * tail // hop
+        ends = [end + lookahead + later for later in FIRES_AFTER]
         found += [frames[last - STRIDE * (NUM_FRAMES - 1) - 1 : last : STRIDE] for last in ends]
     return torch.stack(found).numpy()
 
@@ -138,6 +143,8 @@ def background_frames(
         encoder: cut to :data:`DEPTH` layers, in eval mode.
         space: of other background; None makes one from these frames.
         samples: (samples,) int16.
+    Raises:
+        ConfigError: there are too few to make a space from.
     """
     piece = seconds_to_samples(PIECE_S)
     features = [
@@ -145,6 +152,12 @@ def background_frames(
         for start in range(0, len(samples) - encoder.info.hop_samples + 1, piece)
     ]
     joined = torch.cat(features)
+    if space is None and len(joined) < 2 * BLOCK_FRAMES:
+        least_s = 2 * BLOCK_FRAMES * STRIDE * encoder.info.hop_samples / SAMPLE_RATE
+        raise ConfigError(
+            f"--negatives: {len(samples) / SAMPLE_RATE:.1f} s of speech; a layer on own --weights is fitted "
+            f"to at least {least_s:g} s, and with hours it misses less; give more"
+        )
     space = space or FrameSpace.of(joined)
     return space, space.project(joined).numpy()
 
@@ -175,14 +188,14 @@ def fit(groups: Sequence[np.ndarray], background: np.ndarray) -> FittedLayer:
     halves = [background[places == half] for half in (0, 1)]
     shares = np.concatenate([np.full(len(group), 1 / len(group) / len(groups)) for group in groups])
     positives = np.concatenate(groups).astype(np.float32)
-    layers = [np.append(np.zeros(positives[0].size), -5.0)]
-    for frames in (*halves, background):
-        layers.append(_logistic_regression(positives, shares, frames, layers[-1]))
+    first, second, whole = (
+        _logistic_regression(positives, shares, frames) for frames in (*halves, background)
+    )
     scores = np.zeros(len(background), np.float32)
-    for half, other in ((0, layers[2]), (1, layers[1])):
+    for half, other in ((0, second), (1, first)):
         scores[places == half] = expit(_logits(halves[half], other))
-    weight = layers[-1][:-1].reshape(positives.shape[1:]).astype(np.float32)
-    return FittedLayer(weight, float(layers[-1][-1]), scores)
+    weight = whole[:-1].reshape(positives.shape[1:]).astype(np.float32)
+    return FittedLayer(weight, float(whole[-1]), scores)
 
 
 def _logits(frames: np.ndarray, layer: np.ndarray) -> np.ndarray:
@@ -194,9 +207,7 @@ def _logits(frames: np.ndarray, layer: np.ndarray) -> np.ndarray:
     return np.concatenate([np.full(NUM_FRAMES - 1, layer[-1]), logits]).astype(np.float32)
 
 
-def _logistic_regression(
-    positives: np.ndarray, shares: np.ndarray, frames: np.ndarray, start: np.ndarray
-) -> np.ndarray:
+def _logistic_regression(positives: np.ndarray, shares: np.ndarray, frames: np.ndarray) -> np.ndarray:
     """Return weights and bias of the layer that tells positives from every window of the frames."""
     flat, ends = positives.reshape(len(positives), -1), len(frames) - NUM_FRAMES + 1
 
@@ -213,6 +224,7 @@ def _logistic_regression(
         slope = (placed.T @ frames).reshape(-1) + pulled @ flat + 2 * PENALTY * weight
         return float(loss + PENALTY * weight @ weight), np.append(slope, pushed.sum() + pulled.sum())
 
+    start = np.append(np.zeros(flat.shape[1]), FIRST_BIAS)
     options = {"maxiter": ITERATIONS, "maxcor": 20}
     return minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", options=options).x
 

@@ -224,13 +224,13 @@ def background_scores(head: PhraseHead, background: Tensor) -> Tensor:
     return torch.sigmoid(logits).flatten(0, 1)
 
 
-def doubts(phrase: str, pronunciations: Sequence[str], threshold: float) -> list[str]:
+def doubts(phrase: str, pronunciations: Sequence[str], threshold: float | None = None) -> list[str]:
     """Say why a phrase makes a poor wake word, if it does.
 
     Args:
         phrase: what is listened for.
         pronunciations: of it.
-        threshold: score at which it fires.
+        threshold: score at which its phones fire; None where it is not its phones that are searched for.
     """
     found = []
     num_phones = min(len(phones.split()) for phones in pronunciations)
@@ -239,7 +239,7 @@ def doubts(phrase: str, pronunciations: Sequence[str], threshold: float) -> list
             f"{phrase}: {num_phones} phones are few and part of many other words; with {FEW_PHONES} or more "
             "it misses less at the same false accepts"
         )
-    if threshold > HIGH_THRESHOLD:
+    if threshold is not None and threshold > HIGH_THRESHOLD:
         found.append(
             f"{phrase}: its phones are common: other speech comes so near to it that only a nearly perfect "
             f"reading fires (threshold {threshold:.3f}); rarer sounds, a longer phrase or --recordings help"

@@ -7,6 +7,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,14 +16,15 @@ import yaml
 
 from data_prep.synthesis.espeak import speak, voices
 from data_prep.synthesis.phrases import carrier_sentences
-from kws import Detector, enrollment
+from kws import Detector
 from kws.checkpoint import load_model, load_operating_point
 from kws.cli import enroll as enroll_module
 from kws.cli import enroll_examples, main
 from kws.encoders.sources.embedded_weights import load_recogniser
-from kws.enrollment import BACKGROUND, pack_background, phrase_model, read_background, said_alike
+from kws.enrollment import examples, typed
+from kws.enrollment.examples import FRAMES
+from kws.enrollment.typed import BACKGROUND, pack_background, phrase_model, read_background, said_alike
 from kws.errors import CheckpointError, ConfigError
-from kws.examples import FRAMES
 from kws.heads.phrase import WORST_FRAME
 from kws.heads.words import SPACES
 from kws.manifest import Utterance
@@ -30,7 +32,7 @@ from kws.pretraining.corpus import Corpus
 from kws.pretraining.word_space import WordSpaceConfig, make_word_space
 from kws.weights import write_weights
 from tests.support.recordings import write_audio
-from tests.support.training import TINY, noise, spoken, tiny_weights, write_wavs
+from tests.support.training import TINY, noise, spoken, tiny_weights, tone, write_wavs
 from tests.tolerances import ONNX
 
 
@@ -111,6 +113,7 @@ def test_a_layer_is_fitted_to_recordings(
     printed = capsys.readouterr().out
     num_voices = 4 if shutil.which("flite") else 0
     assert f"computer: fitted to 3 recordings and {num_voices} synthetic voices" in printed
+    assert ("fitted without synthetic voices: they need Flite" in printed) == (num_voices == 0)
     origin = json.loads((run / "provenance.json").read_text("utf-8"))
     assert origin["manifests"].keys() == {FRAMES.name}
     detector, model = Detector(run / "model.onnx"), load_model(run)
@@ -143,7 +146,7 @@ def test_a_layer_is_fitted_against_own_speech(
     assert "--way examples: needs --recordings (three to ten), or synthetic voices" in capsys.readouterr().err
     assert main([*words, "--recordings", str(tmp_path / "tone")]) == 2
     assert "what ships fits the shipped recogniser alone; give --negatives" in capsys.readouterr().err
-    monkeypatch.setattr(enrollment, "is_like", lambda *_: True)  # a tiny recogniser hears no phones
+    monkeypatch.setattr(typed, "is_like", lambda *_: True)  # a tiny recogniser hears no phones
     assert main([*words, *own, "--recordings", str(tmp_path / "tone")]) == 0
     assert "fitted to 3 recordings and 0 synthetic voices" in capsys.readouterr().out
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text("utf-8"))
@@ -152,6 +155,89 @@ def test_a_layer_is_fitted_against_own_speech(
     assert detector.process(
         np.concatenate([noise(2.0, 9, level=0.001), spoken(), np.zeros(16_000, np.float32)])
     )
+
+
+def fitted_alone(
+    monkeypatch: pytest.MonkeyPatch, clips: list[np.ndarray], **given: Any
+) -> tuple[enroll_examples.Fitted, list[list[np.ndarray]]]:
+    """Return a layer fitted to clips of "red" on a background of noise frames, and what was heard in it."""
+    heard: list[list[np.ndarray]] = []
+
+    def windows_of(encoder: object, space: object, found: list[np.ndarray]) -> np.ndarray:
+        heard.append(found)
+        return np.ones((3, examples.NUM_FRAMES, 4), np.float32)
+
+    frames = np.random.default_rng(0).standard_normal((1000, 4)).astype(np.float32)
+    space = examples.FrameSpace(torch.zeros(192), torch.eye(192)[:, :4])
+    monkeypatch.setattr(examples, "read_frames", lambda: (space, frames))
+    monkeypatch.setattr(examples, "windows_of", windows_of)
+    given = {"noise": (), "language": "de", "lexicon": None, "num_workers": 1, **given}
+    config = enroll_examples.examples_config(["red"], None)
+    return enroll_examples.fit_examples(config, [clips], None, Path("unused"), **given), heard
+
+
+def test_noise_is_mixed_into_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_wavs(tmp_path, [tone(10.0, 3000.0, 0.2)])
+    (tmp_path / "broken.wav").write_bytes(b"RIFF")
+    clip = tone(0.5, 500.0)
+    fitted, (mixed,) = fitted_alone(monkeypatch, [clip], noise=[tmp_path])
+    _, (alone,) = fitted_alone(monkeypatch, [clip])
+    assert any(re.search("noise: not used: .*broken.wav", note) for note in fitted.notes)
+    assert len(mixed) == len(alone) == enroll_examples.COPIES
+    np.testing.assert_array_equal(mixed[0], alone[0])  # the first is as it was recorded
+
+    def share_of_noise(waveform: np.ndarray) -> float:
+        power = np.abs(np.fft.rfft(waveform)) ** 2
+        hz = np.fft.rfftfreq(len(waveform), 1 / 16_000)
+        return float(power[(hz > 2500) & (hz < 3500)].sum() / power.sum())
+
+    shares, plain = ([share_of_noise(copy) for copy in copies] for copies in (mixed, alone))
+    assert sum(with_noise > 0.01 > without for with_noise, without in zip(shares, plain, strict=True)) > 3
+
+
+@pytest.mark.parametrize("way", ["phones", "attributes", "words"])
+def test_noise_has_no_place_in_other_ways(way: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    words = ["enroll", "hey computer", "--way", way, "--noise", str(tmp_path), "--negatives", str(tmp_path)]
+    assert main([*words, "--output", str(tmp_path / "run")]) == 2
+    message = f"--noise: is mixed into recordings, and --way {way} does not; leave it out"
+    assert message in capsys.readouterr().err
+
+
+def test_a_fitted_layer_goes_without_synthetic_voices_only_beside_recordings(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    fitted, (heard,) = fitted_alone(monkeypatch, [tone(0.5)])
+    assert "red: fitted without synthetic voices: --language de: they are English" in fitted.notes
+    assert len(heard) == enroll_examples.COPIES
+    with pytest.raises(ConfigError, match="--language de: they are English"):
+        fitted_alone(monkeypatch, [])
+    monkeypatch.setattr("data_prep.synthesis.flite.flite_voices", list)
+    fitted, _ = fitted_alone(monkeypatch, [tone(0.5)], language="en")
+    assert any(
+        note.startswith("red: fitted without synthetic voices: they need Flite") for note in fitted.notes
+    )
+
+
+@pytest.mark.slow
+def test_a_layer_is_fitted_to_synthetic_voices_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(enroll_examples, "VOICES", 6)
+    monkeypatch.setattr(typed, "HIGH_THRESHOLD", -1.0)  # which says nothing of a fitted layer
+    words = ["enroll", "jarvis", "--way", "examples", "--output", str(tmp_path / "run")]
+    code, printed = main(words), capsys.readouterr()
+    if not shutil.which("flite"):
+        assert code == 2 and "needs --recordings (three to ten), or synthetic voices" in printed.err
+        return
+    assert code == 0
+    assert "jarvis: fitted to 0 recordings and 6 synthetic voices" in printed.out
+    assert "note: jarvis: 5 phones are few" in printed.out and "phones are common" not in printed.out
+    detector = Detector(tmp_path / "run" / "model.onnx")
+    best = [
+        float(detector.scores(np.pad(speak(text, voices(1, seed=2)[0]), (16_000, 16_000))).max())
+        for text in ("jarvis", "marmalade")
+    ]
+    assert best[0] > best[1]
 
 
 @pytest.mark.parametrize("way", SPACES)

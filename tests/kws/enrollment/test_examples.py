@@ -1,4 +1,4 @@
-"""`kws.examples`: packed frames, the fit against scikit-learn, the head that comes of it."""
+"""`kws.enrollment.examples`: packed frames, the fit against scikit-learn, the head that comes of it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import torch
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from kws import examples
-from kws.errors import CheckpointError
-from kws.examples import STEPS, WIDEST, FittedLayer, FrameSpace, fit, head_of
+from kws.audio import seconds_to_samples
+from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
+from kws.enrollment import examples
+from kws.enrollment.examples import STEPS, WIDEST, FittedLayer, FrameSpace, fit, head_of
+from kws.errors import CheckpointError, ConfigError
 from kws.heads.window import NUM_FRAMES, STRIDE
 from kws.weights import write_weights
 
@@ -39,12 +41,56 @@ def test_packed_frames_are_within_half_a_step(tmp_path: Path):
         examples.read_frames(tmp_path / "other.safetensors")
 
 
+def test_directions_in_which_nothing_varies_are_left_out():
+    features = torch.from_numpy(RNG.standard_normal((20, 80))).float()
+    space = FrameSpace.of(features)
+    assert space.basis.shape == (80, 19)  # 20 frames differ in 19 directions
+    projected = space.project(features)
+    torch.testing.assert_close(torch.cov(projected.T), torch.eye(19), atol=1e-3, rtol=0)
+    assert FrameSpace.of(features.repeat(50, 1)).basis.shape == (80, 19)
+    constant = torch.cat([features, torch.ones(20, 4)], dim=1)
+    assert FrameSpace.of(constant).basis.isfinite().all()
+
+
+def test_windows_end_when_the_layer_shall_fire():
+    encoder = EmbeddedEncoder(EmbeddedConfig(num_mels=8, dimension=12, num_layers=3, kernel=3, lookahead=2))
+    hop, lookahead = encoder.info.hop_samples, encoder.info.lookahead_samples // encoder.info.hop_samples
+    example = RNG.standard_normal(100 * hop).astype(np.float32) * 0.1
+    space = FrameSpace(torch.zeros(12), torch.eye(12)[:, :5])
+    windows = examples.windows_of(encoder.eval(), space, [example])
+    tail = seconds_to_samples(examples.AFTER_S)
+    frames = space.project(examples.encode(encoder, np.pad(example, (0, tail)))).numpy()
+    end = 100 - tail // hop  # first frame after the keyword
+    assert windows.shape == (3, NUM_FRAMES, 5) and lookahead == 2
+    for window, later in zip(windows, (-1, 1, 3), strict=True):
+        last = end + lookahead + later - 1
+        expected = [frames[last - STRIDE * back] for back in reversed(range(NUM_FRAMES))]
+        np.testing.assert_array_equal(window, expected)
+
+
+def test_background_is_every_second_frame_and_a_minute_at_least():
+    encoder = EmbeddedEncoder(EmbeddedConfig(num_mels=8, dimension=12, num_layers=2, kernel=3)).eval()
+    hop = encoder.info.hop_samples
+    samples = RNG.integers(-3000, 3000, seconds_to_samples(61.0)).astype(np.int16)
+    space, frames = examples.background_frames(encoder, None, samples)
+    piece = seconds_to_samples(examples.PIECE_S)
+    heard = [
+        examples.encode(encoder, part.astype(np.float32) / 32768)[::STRIDE]
+        for part in (samples[:piece], samples[piece:])
+    ]
+    np.testing.assert_allclose(frames, space.project(torch.cat(heard)), atol=1e-5)
+    message = r"--negatives: 59.9 s of speech; .* at least 60 s, .*; give more"
+    with pytest.raises(ConfigError, match=message):
+        examples.background_frames(encoder, None, samples[: piece - 2 * hop])
+    _, few = examples.background_frames(encoder, space, samples[: 10 * hop])
+    assert len(few) == 5
+
+
 def test_the_layer_is_the_logistic_regression_over_every_window(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(examples, "ITERATIONS", 2000)
     background, positives = frames_of(400), frames_of(30 * NUM_FRAMES).reshape(30, NUM_FRAMES, 2) + 0.5
     shares = np.full(30, 1 / 30)
-    start = np.append(np.zeros(NUM_FRAMES * 2), -5.0)
-    found = examples._logistic_regression(positives, shares, background, start)
+    found = examples._logistic_regression(positives, shares, background)
     windows = np.stack([background[end - NUM_FRAMES : end].ravel() for end in range(NUM_FRAMES, 401)])
     # scikit-learn's penalty is half the squared weights, its sum of losses is weighted by C and the samples
     weights = np.concatenate([np.full(len(windows), 1 / len(windows)), examples.POSITIVE_SHARE * shares])
@@ -60,9 +106,7 @@ def test_the_layer_is_the_logistic_regression_over_every_window(monkeypatch: pyt
 def test_a_half_is_scored_by_the_layer_that_did_not_see_it(monkeypatch: pytest.MonkeyPatch):
     seen = []
 
-    def constant(
-        positives: np.ndarray, shares: np.ndarray, frames: np.ndarray, start: np.ndarray
-    ) -> np.ndarray:
+    def constant(positives: np.ndarray, shares: np.ndarray, frames: np.ndarray) -> np.ndarray:
         seen.append((frames, shares))
         return np.append(np.zeros(NUM_FRAMES * 2), float(len(seen)))
 

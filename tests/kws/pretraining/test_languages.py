@@ -26,7 +26,7 @@ from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.registry import load_encoder
 from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
 from kws.encoders.sources.embedded_weights import load_recogniser, save_recogniser
-from kws.enrollment import phrase_model
+from kws.enrollment.typed import phrase_model
 from kws.errors import CheckpointError, ConfigError, ManifestError
 from kws.manifest import Utterance
 from kws.pretraining import loop as module

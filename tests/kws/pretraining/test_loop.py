@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -410,6 +411,31 @@ def test_the_recipe_for_librispeech_runs_on_a_small_sample_of_its_layout(
         metrics = pretrain_command(recipe, tmp_path / "run", root=tmp_path, overrides=small)
     assert metrics["train_utterances"] == 2 and metrics["steps"] == 2
     assert 0 < metrics["test_phone_error_rate"]["all"] and load_recogniser(tmp_path / "run") is not None
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["time_masks=5"], SpecAugment(num_time_masks=5)),
+        ([], SpecAugment()),
+        (["spec_augment=false", "time_masks=5"], None),
+    ],
+    ids=["five", "default", "none"],
+)
+def test_a_recipe_says_how_much_time_is_masked(
+    overrides: list[str], expected: SpecAugment | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    given = {}
+    monkeypatch.setattr(module, "pretrain", lambda *arguments: given.update(mask=arguments[3]) or {})
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("train: [{manifest: a.jsonl}]\ndev: [{manifest: a.jsonl}]\n", "utf-8")
+    pretrain_command(recipe, tmp_path / "run", overrides=["augment_strength=0", *overrides])
+    features, lengths = torch.randn(2, 300, 8, generator=torch.Generator().manual_seed(0)), [300, 200]
+
+    def masked(mask: Callable[..., torch.Tensor]) -> torch.Tensor:
+        return mask(features, torch.tensor(lengths), torch.Generator().manual_seed(1))
+
+    assert torch.equal(masked(given["mask"]), masked(expected) if expected else features)
 
 
 @pytest.mark.slow
