@@ -51,7 +51,8 @@ COUNTS = (3, 10)
 SEEDS = (0, 1, 2)
 """Draws of recordings."""
 POCKETSPHINX = "pocketsphinx"
-TYPED, FITTED = "typed text", ", fitted"
+TYPED, FITTED, WITHOUT_NOISE = "typed text", ", fitted", ", fitted without noise"
+"""Layers are fitted to examples in the training noise, and for three recordings without it as well."""
 WAYS = ("attributes", "words")
 """Other ways of ``kws enroll``; their thresholds need speech, which is that of training."""
 
@@ -128,7 +129,7 @@ def typed_row(cell: Cell, data: Path, work: Path, test: TestAudio) -> dict:
     """Return the row of ``kws enroll`` with so many recordings."""
     from kws.cli.enroll import enroll
 
-    given: dict[str, Any] = {"way": "examples" if cell.policy.endswith(FITTED) else "phones"}
+    given: dict[str, Any] = {"way": "examples" if FITTED in cell.policy else "phones"}
     if cell.count:
         given["recordings"] = [corpora.positives_manifest(data, work, cell.keyword, cell.count, cell.seed)]
     if cell.policy.endswith(FITTED):
@@ -166,6 +167,7 @@ def cells(keyword: str) -> list[Cell]:
         for detector in (f"{TYPED} and {count} recordings", f"{count} recordings{FITTED}")
         for seed in SEEDS
     ]
+    drawn += [Cell(keyword, COUNTS[0], f"{COUNTS[0]} recordings{WITHOUT_NOISE}", seed) for seed in SEEDS]
     ways = [Cell(keyword, 0, f"synthetic voices{FITTED}", 0)]
     ways += [Cell(keyword, 0, f"{TYPED} by {way}", 0, way) for way in WAYS]
     return [Cell(keyword, 0, POCKETSPHINX, 0), Cell(keyword, 0, TYPED, 0), *drawn, *ways]
