@@ -34,7 +34,7 @@ class NoiseBank:
         object.__setattr__(self, "paths", tuple(Path(path) for path in self.paths))
         if not self.paths:
             raise ConfigError(
-                "noise bank: got no paths; name at least one audio file, or give no bank for coloured noise"
+                "noise bank: got no paths; name at least one audio file, or give no bank: noise is made then"
             )
         if self.max_length_s is not None and self.max_length_s <= 0:
             raise ConfigError(

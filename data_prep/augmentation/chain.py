@@ -114,11 +114,11 @@ def default_chain(
     the speed and gain ranges; 0 leaves every sample as it is.
 
     Args:
-        noise: recordings; None adds coloured noise.
+        noise: recordings; None adds noise made in their place (:mod:`data_prep.augmentation.made_noise`).
         rooms: None simulates the default training rooms at first use (needs pyroomacoustics).
         speech: recordings of other people, for babble; None adds none.
         strength: 0 to 1.4.
-        seed: of the coloured noise.
+        seed: of made and coloured noise.
     Raises:
         ConfigError: strength is out of range.
     """

@@ -1,4 +1,4 @@
-"""Noise at a signal-to-noise ratio: from recordings, coloured noise made here, or babble of other speech."""
+"""Noise at a signal-to-noise ratio: recorded, made in its place, coloured, or babble of other speech."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from data_prep.augmentation.base import (
     uniform,
 )
 from data_prep.augmentation.levels import active_rms, db_to_gain, rms
+from data_prep.augmentation.made_noise import NUM_NOISES, made_noises
 from data_prep.augmentation.seeding import stable_rng
 from kws.audio import SAMPLE_RATE
 from kws.errors import ConfigError
@@ -67,13 +68,13 @@ class AddNoise(Transform):
     """Share of samples that get noise."""
 
     bank: NoiseBank | None = None
-    """Noise recordings; None leaves coloured noise (and babble)."""
+    """Noise recordings; None makes noise in their place."""
 
     speech: NoiseBank | None = None
     """Recordings of other people's speech that babble is made from; None makes none."""
 
     coloured_share: float = 0.15
-    """Share of coloured noise among the noises when a bank is given."""
+    """Share of coloured noise among the noises that are no babble."""
 
     babble_share: float = 0.2
     """Share of babble among the noises when speech is given."""
@@ -88,7 +89,7 @@ class AddNoise(Transform):
     """Smallest and largest noise level (dBFS) for a clip without speech, where no SNR exists."""
 
     seed: int = 0
-    """Seed of the coloured noise; train, dev and test take different ones."""
+    """Seed of made and coloured noise; train, dev and test take different ones."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -119,10 +120,11 @@ class AddNoise(Transform):
                 "recordings": [int(index) for index in rng.integers(len(self.speech), size=num_voices)],
                 "positions": [float(position) for position in rng.random(num_voices)],
             }
-        if self.bank is not None and rng.random() >= self.coloured_share:
+        if rng.random() >= self.coloured_share:
+            count = NUM_NOISES if self.bank is None else len(self.bank)
             return params | {
-                "kind": "recording",
-                "recording": int(rng.integers(len(self.bank))),
+                "kind": "made" if self.bank is None else "recording",
+                "recording": int(rng.integers(count)),
                 "position": float(rng.random()),
             }
         return params | {
@@ -153,6 +155,10 @@ class AddNoise(Transform):
         if params["kind"] == "coloured":
             return looped_segment(
                 coloured_noise(params["colour"], self.seed), params["position"], num_samples
+            )
+        if params["kind"] == "made":
+            return looped_segment(
+                made_noises(self.seed)[params["recording"]], params["position"], num_samples
             )
         bank = self.bank if params["kind"] == "recording" else self.speech
         if bank is None:

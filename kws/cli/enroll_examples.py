@@ -61,7 +61,7 @@ def fit_examples(
         negatives: speech without the phrases beside what ships, for the scores; needed where the config
             names weights, whose frames do not ship.
         folder: gets the synthetic voices.
-        noise: recordings to mix in; none leaves coloured noise.
+        noise: recordings to mix in; none makes noise in their place.
         language: eSpeak language code; synthetic voices speak along in English, where Flite is installed.
         lexicon: pronunciations for them.
         num_workers: processes that make them.

@@ -31,14 +31,14 @@ def test_active_level_of_little_or_nothing() -> None:
 
 
 @pytest.mark.parametrize("snr_db", [-5.0, 0.0, 10.0, 25.0])
-@pytest.mark.parametrize("kind", ["coloured", "recording", "babble"])
+@pytest.mark.parametrize("kind", ["coloured", "made", "recording", "babble"])
 def test_snr_is_what_was_asked(clip: np.ndarray, bank: NoiseBank, kind: str, snr_db: float) -> None:
     transform = AddNoise(
         snr_db=(snr_db, snr_db),
         probability=1.0,
-        bank=None if kind == "coloured" else bank,
+        bank=None if kind in ("coloured", "made") else bank,
         speech=bank if kind == "babble" else None,
-        coloured_share=0.0,
+        coloured_share=float(kind == "coloured"),
         babble_share=1.0,
     )
     for item in range(6):
