@@ -6,7 +6,8 @@ Into ``kws/assets/embedded`` go the phones of speech, as the recogniser hears th
 typed phrases are chosen, and every second frame of it and of synthetic voices, as the encoder's first layers
 make them, against which layers are fitted. No recording is one that the keyword benchmark tests on: all
 speech-to-intent but its test split, which the recogniser was never trained on, every sixth sentence of
-speechocean762's train split, which it was, and noise; every second recording is augmented as in training.
+speechocean762's train split, which it was, and noise. Of three recordings one stays as it is, one is
+augmented as in training with noise recordings, and one as in training without.
 ``WORK`` is what ``embedded_data.py`` wrote.
 """
 
@@ -25,7 +26,7 @@ from tqdm import tqdm  # noqa: E402
 from benchmarks.corpora import rows_of  # noqa: E402
 from data_prep import manifests  # noqa: E402
 from data_prep.augmentation.banks import NoiseBank  # noqa: E402
-from data_prep.augmentation.chain import default_chain  # noqa: E402
+from data_prep.augmentation.chain import Chain, default_chain  # noqa: E402
 from kws import audio  # noqa: E402
 from kws.encoders.sources.embedded_weights import load_recogniser  # noqa: E402
 from kws.encoders.truncate import truncate  # noqa: E402
@@ -56,14 +57,16 @@ def main() -> None:
         for source, every in (("flite", 10), ("synthetic", 36))
         for entry in manifests.read(arguments.work / source / "train.jsonl")[::every]
     ]
-    augment = default_chain(NoiseBank(tuple(paths[len(rows) :])), seed=SEED).augment
+    chains = (
+        Chain(()),
+        default_chain(NoiseBank(tuple(paths[len(rows) :])), seed=SEED),
+        default_chain(seed=SEED),
+    )
     model = load_recogniser()
     first_layers = truncate(model.encoder, DEPTH)
     heard, frames = [], []
     for number, path in enumerate(tqdm([*paths, *voices], "listening")):
-        waveform = audio.load(path)
-        if number % 2:
-            waveform = augment(waveform, path.name, SEED, 0)
+        waveform = chains[number % len(chains)].augment(audio.load(path), path.name, SEED, 0)
         if number < len(paths):
             heard.append(model.hear(waveform, TAIL_S))
         frames.append(encode(first_layers, waveform)[::STRIDE])

@@ -52,7 +52,7 @@ SEEDS = (0, 1, 2)
 """Draws of recordings."""
 POCKETSPHINX = "pocketsphinx"
 TYPED, FITTED, WITHOUT_NOISE = "typed text", ", fitted", ", fitted without noise"
-"""Layers are fitted to examples in the training noise, and for three recordings without it as well."""
+"""Layers are fitted to examples in the training noise; without it, noise is made."""
 WAYS = ("attributes", "words")
 """Other ways of ``kws enroll``; their thresholds need speech, which is that of training."""
 
@@ -168,7 +168,7 @@ def cells(keyword: str) -> list[Cell]:
         for seed in SEEDS
     ]
     drawn += [Cell(keyword, COUNTS[0], f"{COUNTS[0]} recordings{WITHOUT_NOISE}", seed) for seed in SEEDS]
-    ways = [Cell(keyword, 0, f"synthetic voices{FITTED}", 0)]
+    ways = [Cell(keyword, 0, f"synthetic voices{noise}", 0) for noise in (FITTED, WITHOUT_NOISE)]
     ways += [Cell(keyword, 0, f"{TYPED} by {way}", 0, way) for way in WAYS]
     return [Cell(keyword, 0, POCKETSPHINX, 0), Cell(keyword, 0, TYPED, 0), *drawn, *ways]
 

@@ -1,10 +1,11 @@
-"""Make a detector from a typed phrase, with no recording and no training.
+"""Make a detector from a typed phrase, with no training, and from recordings of it where there are some.
 
-The phrase is turned into phones, in every accent of English unless --language says otherwise, and the shipped
-recogniser is searched for them. With --recordings (three to ten) a layer is fitted to them, and to synthetic
-voices where Flite is installed, against background speech. The threshold is chosen on background speech:
-yours (--negatives), or what ships. `kws train` takes minutes and makes a better detector. --way chooses two
-other ways of the literature, which miss more (RESULTS.md).
+In English, where Flite is installed, a layer is fitted to the phrase as synthetic voices say it, and to your
+--recordings (three to ten), against speech of which the frames ship: half a minute. Otherwise, or with --way
+phones, the phrase is turned into phones, in every accent of English unless --language says otherwise, and the
+shipped recogniser is searched for them: seconds, but it misses more. The threshold is chosen on background
+speech: yours (--negatives), or what ships. `kws train` takes minutes and makes a better detector. --way
+chooses two other ways of the literature, which miss more (RESULTS.md).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from kws.data import AudioStore
     from kws.model import WakeWordModel
 
-HELP = "a detector from typed text, and a few recordings where there are some, in seconds"
+HELP = "a detector from typed text, and a few recordings where there are some, without training"
 PHONES, EXAMPLES, ATTRIBUTES, WORDS = "phones", "examples", "attributes", "words"
 """Ways to find a phrase: its phones one after the other; a layer fitted to recordings; the attributes of its
 phones; known words that are like it."""
@@ -44,10 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--way",
         choices=(PHONES, EXAMPLES, ATTRIBUTES, WORDS),
-        help="how the phrase is found: its phones one after the other, with recordings also those heard in "
-        "them (default without recordings); a layer fitted to recordings (default with them) and synthetic "
-        "voices, in half a minute, which misses less than half as much; the attributes of its phones in a "
-        "window as a whole; or a combination of known words",
+        help="how the phrase is found: a layer fitted to recordings and synthetic voices (default with "
+        "recordings and, without --weights and where Flite is installed, in English); its phones one after "
+        "the other, with recordings also those heard in them (default otherwise); the attributes of its phones "
+        "in a window as a whole; or a combination of known words",
     )
     add("--language", default="en", help="eSpeak language of the phrases; `en` takes every accent of English")
     add("--lexicon", type=Path, help="own pronunciations, a line `WORD PH PH PH` (ARPAbet) for each word")
@@ -63,7 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         action="append",
         default=[],
-        help="noise to mix into the recordings, so that less is missed in noise; may be repeated",
+        help="noise to mix into the examples, so that less is missed in it; may be repeated; without it, "
+        "noise is made",
     )
     add(
         "--false-accepts-per-hour",
@@ -147,8 +149,8 @@ def enroll(
         output: folder for the model; like a run of ``kws train`` it can be exported and evaluated.
         recordings: of each phrase, in the same order; none is needed.
         way: ``phones``; ``examples``, which needs recordings or Flite's voices; ``attributes`` or ``words``,
-            which need ``negatives`` and take no recordings; None takes the first or, with recordings, the
-            second.
+            which need ``negatives`` and take no recordings; None takes the second with recordings and where
+            the shipped recogniser is used and Flite's voices speak the language, else the first.
         language: eSpeak language code; ``en`` takes the pronunciations of all its accents.
         lexicon: upper-case word to ARPAbet phones; overrides eSpeak.
         negatives: speech to choose the thresholds on; none takes what ships.
@@ -161,6 +163,7 @@ def enroll(
         ConfigError: a phrase is too short, or the folder holds something else.
         KwsError: a phrase cannot be said, or a file cannot be read.
     """
+    from data_prep.synthesis.flite import flite_voices
     from data_prep.synthesis.phones import pronunciations
     from export.to_onnx import export
     from kws.audio import SAMPLE_RATE
@@ -183,9 +186,14 @@ def enroll(
 
     if weights is not None and not negatives:
         raise ConfigError("--weights: what ships fits the shipped recogniser alone; give --negatives as well")
-    way = way or (EXAMPLES if recordings else PHONES)
-    if way == EXAMPLES and not recordings:
-        _check_voices(language)
+    voices_speak = language == "en" and bool(flite_voices())
+    advice = way is None and language == "en" and not (recordings or voices_speak)
+    way = way or (EXAMPLES if recordings or (voices_speak and weights is None) else PHONES)
+    if way == EXAMPLES and not (recordings or voices_speak):
+        raise ConfigError(
+            f"--way {EXAMPLES}: needs --recordings (three to ten), or synthetic voices, which are English "
+            "and need Flite: `apt install flite`; or leave --way out"
+        )
     if noise and way != EXAMPLES:
         raise ConfigError(f"--noise: is mixed into recordings, and --way {way} does not; leave it out")
     if way in (ATTRIBUTES, WORDS) and (recordings or not negatives):
@@ -202,6 +210,8 @@ def enroll(
     else:
         model, config = word_space_model(phrases, spoken, way, weights)
     notes = said_alike(phrases, spoken)
+    if advice:
+        notes.append("with Flite's voices (`apt install flite`) less than half as much is missed in noise")
     sources = [str(path.absolute()) for path in (*recordings, *negatives, *noise)]
     identity = config_hash({"model": to_dict(config), "rate": false_accepts_per_hour, "sources": sources})
     claim_folder(output, identity, overwrite)
@@ -261,22 +271,6 @@ def enroll(
     return Enrolled(
         export(output), dict(zip(phrases, spoken, strict=True)), metrics, tuple([*notes, *unsure])
     )
-
-
-def _check_voices(language: str) -> None:
-    """Refuse to fit a layer to nothing.
-
-    Raises:
-        ConfigError: no synthetic voices can stand in for recordings.
-    """
-    from data_prep.synthesis.flite import flite_voices
-    from kws.errors import ConfigError
-
-    if language != "en" or not flite_voices():
-        raise ConfigError(
-            f"--way {EXAMPLES}: needs --recordings (three to ten), or synthetic voices, which are English "
-            "and need Flite: `apt install flite`; or leave --way out"
-        )
 
 
 def _clips(

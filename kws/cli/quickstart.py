@@ -148,7 +148,7 @@ def evaluate_typed(
     from kws.errors import KwsError
 
     try:
-        enrolled = enroll([phrase], output, overwrite=True)
+        enrolled = enroll([phrase], output, way="phones", overwrite=True)
     except KwsError as error:
         say(f"    not possible with this phrase: {error}")
         return None

@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         type=Path,
         default=[],
-        help="noise to mix in and to ignore; may be repeated",
+        help="noise to mix in and to ignore; may be repeated; without it, noise is made to mix in",
     )
     add(
         "--target-audio",
