@@ -47,8 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=(PHONES, EXAMPLES, ATTRIBUTES, WORDS),
         help="how the phrase is found: a layer fitted to recordings and synthetic voices (default with "
         "recordings and, without --weights and where Flite is installed, in English); its phones one after "
-        "the other, with recordings also those heard in them (default otherwise); the attributes of its phones "
-        "in a window as a whole; or a combination of known words",
+        "the other, with recordings also those heard in them (default otherwise); the attributes of its "
+        "phones in a window as a whole; or a combination of known words",
     )
     add("--language", default="en", help="eSpeak language of the phrases; `en` takes every accent of English")
     add("--lexicon", type=Path, help="own pronunciations, a line `WORD PH PH PH` (ARPAbet) for each word")
