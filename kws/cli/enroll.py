@@ -163,7 +163,6 @@ def enroll(
         ConfigError: a phrase is too short, or the folder holds something else.
         KwsError: a phrase cannot be said, or a file cannot be read.
     """
-    from data_prep.synthesis.flite import flite_voices
     from data_prep.synthesis.phones import pronunciations
     from export.to_onnx import export
     from kws.audio import SAMPLE_RATE
@@ -186,14 +185,7 @@ def enroll(
 
     if weights is not None and not negatives:
         raise ConfigError("--weights: what ships fits the shipped recogniser alone; give --negatives as well")
-    voices_speak = language == "en" and bool(flite_voices())
-    advice = way is None and language == "en" and not (recordings or voices_speak)
-    way = way or (EXAMPLES if recordings or (voices_speak and weights is None) else PHONES)
-    if way == EXAMPLES and not (recordings or voices_speak):
-        raise ConfigError(
-            f"--way {EXAMPLES}: needs --recordings (three to ten), or synthetic voices, which are English "
-            "and need Flite: `apt install flite`; or leave --way out"
-        )
+    way, notes = choose_way(way, bool(recordings), language, shipped=weights is None)
     if noise and way != EXAMPLES:
         raise ConfigError(f"--noise: is mixed into recordings, and --way {way} does not; leave it out")
     if way in (ATTRIBUTES, WORDS) and (recordings or not negatives):
@@ -209,9 +201,7 @@ def enroll(
         model, config = phrase_model(phrases, spoken, weights=weights)
     else:
         model, config = word_space_model(phrases, spoken, way, weights)
-    notes = said_alike(phrases, spoken)
-    if advice:
-        notes.append("with Flite's voices (`apt install flite`) less than half as much is missed in noise")
+    notes += said_alike(phrases, spoken)
     sources = [str(path.absolute()) for path in (*recordings, *negatives, *noise)]
     identity = config_hash({"model": to_dict(config), "rate": false_accepts_per_hour, "sources": sources})
     claim_folder(output, identity, overwrite)
@@ -271,6 +261,35 @@ def enroll(
     return Enrolled(
         export(output), dict(zip(phrases, spoken, strict=True)), metrics, tuple([*notes, *unsure])
     )
+
+
+def choose_way(way: str | None, recorded: bool, language: str, *, shipped: bool) -> tuple[str, list[str]]:
+    """Return how phrases are found, and what would miss less.
+
+    Args:
+        way: as asked for; None takes the one that misses least of those that are possible.
+        recorded: there are recordings.
+        language: eSpeak language code.
+        shipped: the shipped recogniser is used, of which the frames of other speech are known.
+    Raises:
+        ConfigError: a layer is asked for, and there is nothing to fit it to.
+    """
+    from data_prep.synthesis.flite import flite_voices
+    from kws.errors import ConfigError
+
+    voices_speak = language == "en" and bool(flite_voices())
+    if way == EXAMPLES and not (recorded or voices_speak):
+        raise ConfigError(
+            f"--way {EXAMPLES}: needs --recordings (three to ten), or synthetic voices, which are English "
+            "and need Flite: `apt install flite`; or leave --way out"
+        )
+    if way is not None:
+        return way, []
+    if recorded or (voices_speak and shipped):
+        return EXAMPLES, []
+    if language == "en" and shipped:
+        return PHONES, ["with Flite's voices (`apt install flite`) less than half as much is missed in noise"]
+    return PHONES, []
 
 
 def _clips(
