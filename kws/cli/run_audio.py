@@ -76,11 +76,15 @@ def augmentation(prepared: PreparedData, seed: int, strength: float = 1.0) -> Au
     from data_prep import manifests
     from data_prep.augmentation.banks import NoiseBank
     from data_prep.augmentation.chain import default_chain
+    from data_prep.augmentation.made_noise import made_noises
 
     noise = None
-    if prepared.noise is not None:
+    # read or made once, before worker processes share it
+    if prepared.noise is None:
+        made_noises(seed)
+    else:
         noise = NoiseBank(tuple(recording.path for recording in manifests.read(prepared.noise)))
-        assert noise.recordings  # read once, before worker processes share it
+        assert noise.recordings
     return default_chain(noise, strength=strength, seed=seed).augment
 
 
