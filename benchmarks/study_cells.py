@@ -31,13 +31,13 @@ KEPT = ROOT / "benchmarks" / "results" / "study.jsonl"
 
 
 def keep(files: dict[str, Path], encoder: str) -> int:
-    """Write a line for each finished cell, by name, and return how many there are."""
-    rows = [
-        {"cell": name, "encoder": encoder, **json.loads(path.read_text("utf-8"))}
-        for name, path in files.items()
-        if path.is_file()
-    ]
-    write_rows(KEPT, rows)
+    """Add a line for each finished cell, by name, to those that are kept, and return how many there are."""
+    lines = KEPT.read_text("utf-8").splitlines() if KEPT.is_file() else []
+    rows = {row["cell"]: row for row in map(json.loads, lines) if row["encoder"] == encoder}
+    for name, path in files.items():
+        if path.is_file():
+            rows[name] = {"cell": name, "encoder": encoder, **json.loads(path.read_text("utf-8"))}
+    write_rows(KEPT, list(rows.values()))
     return len(rows)
 
 
