@@ -12,7 +12,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -231,7 +231,7 @@ def plan(
     from kws.cli.run_settings import read_settings, read_wish
     from kws.cli.study_cell import CellOrder
     from kws.cli.study_data import clips_name, draw_recordings, sources_fingerprint, weights_fingerprint
-    from kws.config import config_hash, parse_overrides
+    from kws.config import config_hash
     from kws.study.pool import Job
     from kws.transfer import choose
 
@@ -250,15 +250,12 @@ def plan(
         model, training = read_settings([cell.keyword], read_wish(None, pairs))
         policy, _ = choose(training.transfer, positives.num_recordings)
         spoken = Synthesis(settings.synthetic, settings.confusables or 0, settings.language or "en")
-        values = parse_overrides([*pairs, f"train.transfer.policy={policy}"])
-        if policy != training.transfer.policy:
-            values["train"]["transfer"].pop("auto_table", None)  # it has said what it had to say
         facts = {
             "kws": __version__,
             "encoder": weights_fingerprint(model.encoder, model.weights),
             "keyword": cell.keyword,
             "seed": cell.seed,
-            "settings": values,
+            "settings": resolved_settings(cell.keyword, pairs, policy),
             "synthesis": asdict(spoken),
             "positives": positives.fingerprint,
             **fingerprints,
@@ -288,6 +285,26 @@ def plan(
         )
         planned[cell] = Job(cell.name, order.identity, asdict(order))
     return planned
+
+
+def resolved_settings(keyword: str, overrides: Sequence[str], policy: str) -> dict[str, Any]:
+    """Return all settings of a cell, defaults included, so that a changed default makes it another cell.
+
+    Args:
+        keyword: what is trained.
+        overrides: as ``kws train --set`` takes them.
+        policy: what their policy comes to; the table of ``auto`` then has said what it had to say.
+    """
+    from kws.cli.run_settings import read_settings, read_wish
+    from kws.config import to_dict
+
+    model, training = read_settings(
+        [keyword], read_wish(None, [*overrides, f"train.transfer.policy={policy}"])
+    )
+    training = replace(
+        training, transfer=replace(training.transfer, auto_table=None), epochs=training.num_epochs
+    )
+    return {"model": to_dict(replace(model, weights=None)), "train": to_dict(training)}  # weights by content
 
 
 def share_work(jobs: Sequence[Job], cache: Path, num_workers: int) -> None:

@@ -40,6 +40,8 @@ from kws.transfer import TransferConfig, apply_policy, check_policy, open_groups
 
 logger = logging.getLogger(__name__)
 
+EPOCHS, EPOCHS_FROM_SCRATCH = 4, 16
+
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
@@ -62,8 +64,8 @@ class TrainConfig:
     """How the terms are added: see :func:`kws.balances.available_balances`."""
     balance_options: dict[str, float] = field(default_factory=dict)
     """Its settings, such as ``{alpha: 1.5}`` of ``gradnorm``."""
-    epochs: int = 8
-    """Rounds; after each, dev is read and hard negatives are mined."""
+    epochs: int | None = None
+    """Rounds; after each, dev is read and hard negatives are mined. None is 4, and 16 from random weights."""
     steps_per_epoch: int = 40
     """Optimiser steps per round."""
     learning_rate: float = 2e-3
@@ -96,8 +98,9 @@ class TrainConfig:
         build_loss(self.loss, self.loss_options)
         build_balance(self.balance, {}, self.balance_options)
         check_weights(self.regularizers)
+        if self.epochs is not None and self.epochs < 1:
+            raise ConfigError(f"train.epochs: got {self.epochs}, allowed: above 0")
         for name in (
-            "epochs",
             "steps_per_epoch",
             "learning_rate",
             "dev_hours",
@@ -113,6 +116,12 @@ class TrainConfig:
             raise ConfigError(f"train.augmentation: got {self.augmentation}, allowed: 0 (none) to 1.4")
         if not 0 <= self.warmup < 1:
             raise ConfigError(f"train.warmup: got {self.warmup}, allowed: 0 up to but not including 1")
+
+    @property
+    def num_epochs(self) -> int:
+        """Rounds: what was asked for, or what borrowed or random weights need (RESULTS.md)."""
+        usual = EPOCHS_FROM_SCRATCH if self.transfer.policy == "scratch" else EPOCHS
+        return self.epochs or usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +181,7 @@ class KeywordTask(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.model, self.config, self.data, self.batches = model, config, data, batches
-        self.num_steps = config.epochs * config.steps_per_epoch
+        self.num_steps = config.num_epochs * config.steps_per_epoch
         self.loss = build_loss(config.loss, config.loss_options)
         self.signals = signals
         self.policy, self.groups = apply_policy(model, config.transfer, self.ask)
@@ -331,7 +340,7 @@ def fit(
     if data.held_out:
         callbacks.append(StopEarly("dev_loss", patience=config.patience))
     trainer = lightning.Trainer(
-        max_epochs=config.epochs,
+        max_epochs=config.num_epochs,
         precision=config.precision,
         accelerator="auto",
         devices=1,
@@ -364,7 +373,7 @@ def fit(
     return {
         "epochs": trainer.current_epoch,
         "resumed": resumed is not None,
-        "early_stop": trainer.current_epoch < config.epochs,
+        "early_stop": trainer.current_epoch < config.num_epochs,
         "moving": [group.name for group in moved],
         "moving_parameters": sum(p.numel() for group in moved for p in group.parameters),
     }

@@ -13,8 +13,9 @@ from kws.data import AudioStore
 from kws.model import WakeWordModel
 
 ROW_S = 30.0
-"""Long audio is scored in rows of this length, side by side."""
-ROWS = 8
+"""Long audio is scored in rows of this length, each from a new start."""
+SEARCHED_S = 240.0
+"""Length of each piece that hard windows are searched in."""
 CLIP_TAIL_S = 0.6
 """Silence after a clip, so that a late score is seen."""
 HARD_SCORE = 0.02
@@ -37,18 +38,17 @@ def score_clips(model: WakeWordModel, clips: Sequence[np.ndarray]) -> list[np.nd
 def score_rows(model: WakeWordModel, samples: np.ndarray) -> np.ndarray:
     """Return (frames, keyword) scores of int16 audio, cut into rows that each start anew.
 
-    The last row is padded with silence; frames beyond the audio are cut off.
+    The last row is padded with silence; frames beyond the audio are cut off. Rows are scored one by one:
+    several at once leave the processor's cache and take longer.
     """
     hop = model.hop_samples
     row = seconds_to_samples(ROW_S) // hop * hop
     found = []
-    for start in range(0, len(samples), row * ROWS):
-        piece = samples[start : start + row * ROWS]
-        rows = math.ceil(len(piece) / row)
-        padded = np.zeros(rows * row, np.float32)
-        padded[: len(piece)] = to_float32(np.asarray(piece))
-        scores = _scores(model, padded.reshape(rows, row))  # (row, time, keyword)
-        found.append(scores.reshape(-1, scores.shape[2])[: len(piece) // hop])
+    for start in range(0, len(samples), row):
+        piece = samples[start : start + row]
+        padded = np.zeros((1, row), np.float32)
+        padded[0, : len(piece)] = to_float32(np.asarray(piece))
+        found.append(_scores(model, padded)[0, : len(piece) // hop])
     return np.concatenate(found) if found else np.zeros((0, len(model.keywords)), np.float32)
 
 
@@ -73,7 +73,7 @@ def hard_windows(
         (n,) end samples in the joined audio, the worst first, at most 400.
     """
     rng = np.random.default_rng((*seed, 3))
-    piece = seconds_to_samples(ROW_S) * ROWS
+    piece = seconds_to_samples(SEARCHED_S)
     starts = np.arange(0, max(1, len(store.samples) - piece // 2), piece)
     count = min(len(starts), max(1, math.ceil(max_hours * 3600 * SAMPLE_RATE / piece)))
     ends: list[int] = []

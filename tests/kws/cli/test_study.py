@@ -21,7 +21,7 @@ import yaml
 from kws.balances import available_balances
 from kws.cli import main, study
 from kws.cli.run_settings import read_settings, read_wish
-from kws.cli.study import check_choices, setting_pairs
+from kws.cli.study import check_choices, resolved_settings, setting_pairs
 from kws.cli.study_cell import CellOrder, run_cell
 from kws.config import load_config
 from kws.heads import available_heads
@@ -33,6 +33,7 @@ from kws.study.pool import Failure, Job
 from kws.study.recipe import SettingsConfig, load_study
 from kws.study.results import CellResult, write_cell
 from kws.study.scoring import Reading
+from kws.training.loop import TrainConfig
 from kws.transfer import AUTO, available_policies, choose
 from tests.support.training import SHORT, noise, spoken, tiny_weights, write_manifest, write_wavs
 
@@ -455,3 +456,12 @@ def test_two_dask_workers_give_the_same_table(recipe: Path, finished: Path, tmp_
 
 def test_there_is_a_recipe_to_start_from():
     assert (resources.files("kws.recipes") / "study.yaml").is_file()
+
+
+def test_what_a_cell_is_known_by_holds_the_defaults():
+    late = resolved_settings("tone", [], "late")
+    assert late["train"]["epochs"] == TrainConfig().num_epochs == 4
+    assert resolved_settings("tone", [], "scratch")["train"]["epochs"] == 16
+    assert resolved_settings("tone", ["train.epochs=5"], "scratch")["train"]["epochs"] == 5
+    table = ["train.transfer.policy=auto", "train.transfer.auto_table=table.yaml", "model.weights=here"]
+    assert resolved_settings("tone", table, "late") == late

@@ -63,8 +63,8 @@ def test_the_number_of_windows_is_bounded(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_the_hours_searched_are_bounded_and_drawn_from_the_seed(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(scan, "ROW_S", 3.0)
-    waveform = np.full(240 * SAMPLE_RATE, 0.5, np.float32)  # ten pieces of eight rows
+    monkeypatch.setattr(scan, "SEARCHED_S", 24.0)
+    waveform = np.full(240 * SAMPLE_RATE, 0.5, np.float32)  # ten pieces
     places = [{end // (24 * SAMPLE_RATE) for end in hard(waveform, 0.01, seed)} for seed in range(4)]
     assert {len(place) for place in places} == {2}  # 36 s
     assert len({frozenset(place) for place in places}) > 1
@@ -73,7 +73,6 @@ def test_the_hours_searched_are_bounded_and_drawn_from_the_seed(monkeypatch: pyt
 
 def test_rows_are_scored_as_streams_that_start_anew(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(scan, "ROW_S", 1.0)
-    monkeypatch.setattr(scan, "ROWS", 2)
     model = tiny_model(("a", "b")).eval()
     samples = to_int16(noise(3.3, level=0.1))
     scores = scan.score_rows(model, samples)
