@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from kws import Detector, audio
-from kws.cli import COMMANDS, build_parser, main
+from kws.cli import COMMANDS, SPINS, build_parser, main
 from kws.cli import train as train_module
 from kws.cli.quickstart import STREAM_REPEATS, quickstart, write_stream
 from kws.model import ModelConfig
@@ -51,6 +52,17 @@ def test_help_is_quick_and_loads_no_training_package():
     root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_waiting_threads_sleep_soon_unless_the_person_says_otherwise(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert os.environ["GOMP_SPINCOUNT"] == "7"
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert os.environ["GOMP_SPINCOUNT"] == SPINS
 
 
 def test_an_unknown_command_or_option_is_refused(capsys: pytest.CaptureFixture[str]):
