@@ -31,8 +31,8 @@ COMMANDS = (
 )
 """Modules here that hold a sub-command: ``HELP``, ``add_arguments(parser)``, ``run(arguments) -> int``."""
 SPINS = "3000"
-"""How often a waiting thread of torch looks before it sleeps. With GNU OpenMP's usual 300 000, two threads
-beside two busy processes took 1.9 s for a training step on two cores; with this 0.3 s, and as long when alone."""
+"""How often a waiting thread of torch looks before it sleeps. With the 300 000 of GNU OpenMP two threads
+beside two busy processes took 1.9 s for a training step on two cores; with this they take 0.3 s."""
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):

@@ -19,15 +19,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
+    from kws.checkpoint import OperatingPoint
     from kws.data import AudioStore
-    from kws.model import WakeWordModel
+    from kws.model import ModelConfig, WakeWordModel
 
 HELP = "a detector from typed text, and a few recordings where there are some, without training"
 PHONES, EXAMPLES, ATTRIBUTES, WORDS = "phones", "examples", "attributes", "words"
 """Ways to find a phrase: its phones one after the other; a layer fitted to recordings; the attributes of its
 phones; known words that are like it."""
-VERSIONS = 3
-"""Of each recording, the first as it is."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -165,42 +164,19 @@ def enroll(
     """
     from data_prep.synthesis.phones import pronunciations
     from export.to_onnx import export
-    from kws.audio import SAMPLE_RATE
     from kws.checkpoint import save_model
-    from kws.cli.enroll_examples import examples_config, fit_examples
+    from kws.cli.enroll_audio import read_clips, read_negatives, versions
+    from kws.cli.enroll_examples import fit_examples
     from kws.cli.run_settings import claim_folder
     from kws.config import config_hash, to_dict
     from kws.enrollment.examples import FRAMES
-    from kws.enrollment.typed import (
-        BACKGROUND,
-        check_phrases,
-        doubts,
-        phrase_model,
-        said_alike,
-        word_space_model,
-    )
-    from kws.errors import ConfigError
-    from kws.evaluation.thresholds import DevScores, choose_operating_point
+    from kws.enrollment.typed import BACKGROUND, doubts, phrase_model, said_alike
     from kws.training.provenance import provenance
 
-    if weights is not None and not negatives:
-        raise ConfigError("--weights: what ships fits the shipped recogniser alone; give --negatives as well")
     way, notes = choose_way(way, bool(recordings), language, shipped=weights is None)
-    if noise and way != EXAMPLES:
-        raise ConfigError(f"--noise: is mixed into recordings, and --way {way} does not; leave it out")
-    if way in (ATTRIBUTES, WORDS) and (recordings or not negatives):
-        raise ConfigError(f"--way {way}: takes --negatives for the threshold, and no --recordings")
-    if recordings and len(recordings) != len(phrases):
-        raise ConfigError(f"got {len(phrases)} phrases and {len(recordings)} --recordings; give one for each")
+    check_sources(way, phrases, recordings, negatives, noise, weights)
     spoken = [tuple(map(" ".join, pronunciations(phrase, language, lexicon))) for phrase in phrases]
-    # refuses before anything is written
-    if way == EXAMPLES:
-        check_phrases(phrases, spoken)
-        config = examples_config(phrases, weights)
-    elif way == PHONES:
-        model, config = phrase_model(phrases, spoken, weights=weights)
-    else:
-        model, config = word_space_model(phrases, spoken, way, weights)
+    model, config = _typed_model(way, phrases, spoken, weights)  # refuses before anything is written
     notes += said_alike(phrases, spoken)
     sources = [str(path.absolute()) for path in (*recordings, *negatives, *noise)]
     identity = config_hash({"model": to_dict(config), "rate": false_accepts_per_hour, "sources": sources})
@@ -208,11 +184,11 @@ def enroll(
     clips = []
     for number, (phrase, said, source) in enumerate(zip(phrases, spoken, recordings, strict=False)):
         listed = output / "data" / f"recordings-{number}.jsonl"
-        found, said_of_them = _clips(phrase, said, source, listed, weights)
+        found, said_of_them = read_clips(phrase, said, source, listed, weights)
         clips.append(found)
         notes += said_of_them
-    store = _read_negatives(negatives, phrases, output, num_workers) if negatives else None
-    if way == EXAMPLES:
+    store = read_negatives(negatives, phrases, output, num_workers) if negatives else None
+    if model is None:
         model, scores, said_of_them = fit_examples(
             config,
             clips or [[] for _ in phrases],
@@ -228,39 +204,22 @@ def enroll(
         if clips:
             model, config = phrase_model(phrases, spoken, [versions(entry) for entry in clips], weights)
         scores = _background(model, store)
-    hours = len(scores) * model.hop_samples / SAMPLE_RATE / 3600
-    point, _, unsure = choose_operating_point(
-        DevScores([], (), scores, hours),
-        phrases,
-        hop_samples=model.hop_samples,
-        false_accepts_per_hour=false_accepts_per_hour,
-        smoothing_frames=1,
-        refractory_s=1.0,
-    )
+    point, unsure = _operating_point(model, scores, false_accepts_per_hour)
     metrics = {
         "thresholds": point.thresholds,
         "false_accepts_per_hour": point.false_accepts_per_hour,
-        "dev_hours": round(hours, 3),
+        "dev_hours": round(point.dev_hours, 3),
         "recordings": min(map(len, clips), default=0),
     }
-    shipped = FRAMES if way == EXAMPLES else BACKGROUND
-    manifests = [] if negatives else [shipped]
-    save_model(
-        output,
-        model,
-        config,
-        point,
-        training={},
-        metrics=metrics,
-        provenance=provenance(model, manifests, identity),
-    )
+    manifests = [] if negatives else [FRAMES if way == EXAMPLES else BACKGROUND]
+    origin = provenance(model, manifests, identity)
+    save_model(output, model, config, point, training={}, metrics=metrics, provenance=origin)
     for phrase, said in zip(phrases, spoken, strict=True):
         notes += doubts(phrase, said, None if way == EXAMPLES else point.thresholds[phrase])
     for phrase, entry, ways in zip(phrases, clips, config.readings, strict=False):
         notes.append(f"{phrase}: listens for {len(ways)} versions of {len(entry)} recordings as well")
-    return Enrolled(
-        export(output), dict(zip(phrases, spoken, strict=True)), metrics, tuple([*notes, *unsure])
-    )
+    said_of_each = dict(zip(phrases, spoken, strict=True))
+    return Enrolled(export(output), said_of_each, metrics, tuple([*notes, *unsure]))
 
 
 def choose_way(way: str | None, recorded: bool, language: str, *, shipped: bool) -> tuple[str, list[str]]:
@@ -292,56 +251,67 @@ def choose_way(way: str | None, recorded: bool, language: str, *, shipped: bool)
     return PHONES, []
 
 
-def _clips(
-    phrase: str, spoken: Sequence[str], source: Path, listed: Path, weights: Path | None
-) -> tuple[list[np.ndarray], list[str]]:
-    """Return the spoken part of each usable recording of a phrase, and why others are not used."""
-    from data_prep import checks, manifests
-    from data_prep.config import CheckConfig
-    from kws.cli.recordings import KEYWORD_LENGTH_S, select_keyword
-    from kws.data import active_span
-    from kws.encoders.sources.embedded_weights import load_recogniser
-    from kws.enrollment.typed import is_like, reading
-    from kws.errors import ManifestError
-    from kws.manifest import read_manifest
+def check_sources(
+    way: str,
+    phrases: Sequence[str],
+    recordings: Sequence[Path],
+    negatives: Sequence[Path],
+    noise: Sequence[Path],
+    weights: Path | None,
+) -> None:
+    """Refuse audio that a way does not take, and a way without the audio that it needs.
 
-    found, notes = select_keyword(manifests.read(source), phrase)
-    usable = checks.check_all(found, CheckConfig(*KEYWORD_LENGTH_S), num_workers=1)
-    notes += [
-        f"{phrase}: not used: {check.rejection.message}" for check in usable.left_out if check.rejection
-    ]
-    manifests.write(usable.kept, listed)
-    recogniser = load_recogniser(weights)
-    clips = []
-    for entry in read_manifest(listed):
-        waveform = entry.load()
-        clip = waveform[slice(*active_span(waveform))]
-        heard = reading(recogniser, clip)
-        if is_like(heard, spoken):
-            clips.append(clip)
-            continue
-        notes.append(
-            f"{phrase}: not used: {entry.path}: {len(heard)} phones are heard in it, the phrase has "
-            f"{len(spoken[0].split())}; record the phrase alone"
-        )
-    if not clips:
-        raise ManifestError(
-            f"{phrase}: none of {len(found)} recordings in {source} can be used; give others, or none: "
-            f"{notes[-1]}"
-        )
-    return clips, notes
+    Raises:
+        ConfigError: the message names the option.
+    """
+    from kws.errors import ConfigError
+
+    if weights is not None and not negatives:
+        raise ConfigError("--weights: what ships fits the shipped recogniser alone; give --negatives as well")
+    if noise and way != EXAMPLES:
+        raise ConfigError(f"--noise: is mixed into recordings, and --way {way} does not; leave it out")
+    if way in (ATTRIBUTES, WORDS) and (recordings or not negatives):
+        raise ConfigError(f"--way {way}: takes --negatives for the threshold, and no --recordings")
+    if recordings and len(recordings) != len(phrases):
+        raise ConfigError(f"got {len(phrases)} phrases and {len(recordings)} --recordings; give one for each")
 
 
-def versions(clips: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Return each clip as it is and in augmented versions; the same clips give the same versions."""
-    from data_prep.augmentation.chain import default_chain
+def _typed_model(
+    way: str, phrases: Sequence[str], spoken: Sequence[tuple[str, ...]], weights: Path | None
+) -> tuple[WakeWordModel | None, ModelConfig]:
+    """Return the model as text alone makes it, None where examples do, and what it is made of.
 
-    augment = default_chain(None, seed=0).augment
-    return [
-        augment(clip, str(number), 0, version) if version else clip
-        for number, clip in enumerate(clips)
-        for version in range(VERSIONS)
-    ]
+    Raises:
+        ConfigError: a phrase is too short.
+    """
+    from kws.cli.enroll_examples import examples_config
+    from kws.enrollment.typed import check_phrases, phrase_model, word_space_model
+
+    if way == EXAMPLES:
+        check_phrases(phrases, spoken)
+        return None, examples_config(phrases, weights)
+    if way == PHONES:
+        return phrase_model(phrases, spoken, weights=weights)
+    return word_space_model(phrases, spoken, way, weights)
+
+
+def _operating_point(
+    model: WakeWordModel, scores: np.ndarray, false_accepts_per_hour: float
+) -> tuple[OperatingPoint, list[str]]:
+    """Return thresholds by (frames, keyword) scores of background speech, and what is unsure about them."""
+    from kws.audio import SAMPLE_RATE
+    from kws.evaluation.thresholds import DevScores, choose_operating_point
+
+    hours = len(scores) * model.hop_samples / SAMPLE_RATE / 3600
+    point, _, unsure = choose_operating_point(
+        DevScores([], (), scores, hours),
+        model.keywords,
+        hop_samples=model.hop_samples,
+        false_accepts_per_hour=false_accepts_per_hour,
+        smoothing_frames=1,
+        refractory_s=1.0,
+    )
+    return point, unsure
 
 
 def _background(model: WakeWordModel, negatives: AudioStore | None) -> np.ndarray:
@@ -354,20 +324,3 @@ def _background(model: WakeWordModel, negatives: AudioStore | None) -> np.ndarra
         return score_stream(model, negatives)
     assert isinstance(model.head, PhraseHead)
     return background_scores(model.head, read_background()).numpy()
-
-
-def _read_negatives(
-    negatives: Sequence[Path], phrases: Sequence[str], output: Path, num_workers: int
-) -> AudioStore:
-    """Return the usable recordings without the phrases."""
-    from data_prep import checks, manifests
-    from kws.cli.recordings import select_negatives
-    from kws.data import AudioStore
-    from kws.manifest import read_manifest
-
-    other, _ = select_negatives(manifests.read_all(negatives), phrases)
-    usable = checks.check_all(other, num_workers=num_workers, cache=output / "cache" / "measurements.jsonl")
-    manifests.write(usable.kept, output / "data" / "negatives.jsonl")
-    return AudioStore(
-        read_manifest(output / "data" / "negatives.jsonl"), None, num_workers, "background speech"
-    )

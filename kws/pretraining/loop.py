@@ -26,7 +26,7 @@ from kws.pretraining.batches import TrainingBatches, evaluation_batches
 from kws.pretraining.config import PretrainConfig
 from kws.pretraining.corpus import Augment, keep_versions
 from kws.pretraining.folder import CHECKPOINTS, claim_speech, earlier_run, write_left_out
-from kws.pretraining.sources import ToPhones, read_sources
+from kws.pretraining.sources import Lines, ToPhones, read_sources
 from kws.pretraining.task import CtcTask, Mask, ngrams_of, phone_error_rate
 from kws.pretraining.teachers import keep_lessons, load_teacher
 from kws.pretraining.word_space import make_word_space
@@ -129,17 +129,7 @@ def pretrain(
     rank: int = getattr(rank_zero_only, "rank", 0)  # this process among those of all devices
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     # what may be missing is looked for before audio is read, which can take an hour
-    read = functools.partial(
-        read_sources,
-        root=root,
-        to_phones=to_phones,
-        outputs=config.outputs,
-        max_left_out=config.max_left_out,
-    )
-    lines = {"train": read(config.train, inventories=config.inventories)}
-    config = replace(config, inventories=lines["train"].inventories)
-    for name, sources in (("dev", config.dev), ("test", config.test)):
-        lines[name] = read(sources, inventories=config.inventories)
+    config, lines = _read_lines(config, root, to_phones)
     encoder = EmbeddedEncoder(config.encoder, source="kws pretrain")
     model = PhoneRecogniser(encoder, config.middle, config.inventories)
     first_step = 0 if resumed is None else resumed.step
@@ -174,48 +164,17 @@ def pretrain(
     keep_versions(
         train, augment=augment, encoder=batches.encoder, seed=config.seed, num_workers=config.num_workers
     )
-    # a batch of what is kept costs next to nothing
-    num_workers = 0 if all(train.kept) else config.num_workers
-    loader = DataLoader(
-        batches, batch_size=None, num_workers=num_workers, prefetch_factor=8 if num_workers else None
-    )
     if config.teacher is not None:
         keep_lessons(train, config.teacher, output / "teacher", root, teacher=teacher)
     dev_batches = [batch for batch, _ in evaluation_batches(dev, 120.0, encoder)]
     dimension = 0 if train.lessons is None else train.lessons.embeddings[0].shape[1]
     task = CtcTask(model, config, mask, dimension)
     started = time.monotonic()
-    trainer = lightning.Trainer(
-        max_steps=config.steps,
-        precision=config.precision,
-        accelerator="auto",
-        devices=config.devices or "auto",
-        use_distributed_sampler=False,  # batches know their process
-        gradient_clip_val=1.0,
-        val_check_interval=config.evaluate_every,
-        check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
-        log_every_n_steps=50,
-        logger=CSVLogger(output, name="log", version=""),
-        callbacks=[
-            ModelCheckpoint(
-                output / CHECKPOINTS,
-                save_last=True,
-                every_n_train_steps=config.evaluate_every,
-                save_top_k=0,
-                enable_version_counter=False,  # a folder that was moved has one last checkpoint, too
-            ),
-            # not of the band statistics, which an average rounds: a resumed run would not go on alike
-            EMAWeightAveraging(decay=config.ema_decay, use_buffers=False),
-            StepBar(refresh_rate=20),
-        ],
-        plugins=[WholeCheckpoints()],
-        enable_model_summary=False,
-    )
+    trainer = _new_trainer(config, output)
     if first_step < config.steps:
         trainer.fit(
             task,
-            loader,
+            _loader(batches, config),
             DataLoader(dev_batches, batch_size=None),  # type: ignore[arg-type]
             ckpt_path=str(resumed.path) if resumed else None,
             weights_only=True,
@@ -247,3 +206,60 @@ def pretrain(
     if config.words:
         make_word_space(model, train.sample(config.words), output)
     return metrics
+
+
+def _read_lines(
+    config: PretrainConfig, root: Path, to_phones: ToPhones | None
+) -> tuple[PretrainConfig, dict[str, Lines]]:
+    """Return the recipe with the inventories of what is trained on, and the manifest lines of each split."""
+    read = functools.partial(
+        read_sources,
+        root=root,
+        to_phones=to_phones,
+        outputs=config.outputs,
+        max_left_out=config.max_left_out,
+    )
+    lines = {"train": read(config.train, inventories=config.inventories)}
+    config = replace(config, inventories=lines["train"].inventories)
+    for name, sources in (("dev", config.dev), ("test", config.test)):
+        lines[name] = read(sources, inventories=config.inventories)
+    return config, lines
+
+
+def _loader(batches: TrainingBatches, config: PretrainConfig) -> DataLoader[Any]:
+    """Return what makes batches beside training; of audio that is kept a batch costs next to nothing."""
+    num_workers = 0 if all(batches.corpus.kept) else config.num_workers
+    return DataLoader(
+        batches, batch_size=None, num_workers=num_workers, prefetch_factor=8 if num_workers else None
+    )
+
+
+def _new_trainer(config: PretrainConfig, output: Path) -> lightning.Trainer:
+    """Return the loop of a recipe, with its log, checkpoints and averaged weights."""
+    return lightning.Trainer(
+        max_steps=config.steps,
+        precision=config.precision,
+        accelerator="auto",
+        devices=config.devices or "auto",
+        use_distributed_sampler=False,  # batches know their process
+        gradient_clip_val=1.0,
+        val_check_interval=config.evaluate_every,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        log_every_n_steps=50,
+        logger=CSVLogger(output, name="log", version=""),
+        callbacks=[
+            ModelCheckpoint(
+                output / CHECKPOINTS,
+                save_last=True,
+                every_n_train_steps=config.evaluate_every,
+                save_top_k=0,
+                enable_version_counter=False,  # a folder that was moved has one last checkpoint, too
+            ),
+            # not of the band statistics, which an average rounds: a resumed run would not go on alike
+            EMAWeightAveraging(decay=config.ema_decay, use_buffers=False),
+            StepBar(refresh_rate=20),
+        ],
+        plugins=[WholeCheckpoints()],
+        enable_model_summary=False,
+    )

@@ -18,8 +18,7 @@ from data_prep.synthesis.espeak import speak, voices
 from data_prep.synthesis.phrases import carrier_sentences
 from kws import Detector
 from kws.checkpoint import load_model, load_operating_point
-from kws.cli import enroll as enroll_module
-from kws.cli import enroll_examples, main
+from kws.cli import enroll_audio, enroll_examples, main
 from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.enrollment import examples, typed
 from kws.enrollment.examples import FRAMES
@@ -354,7 +353,7 @@ def write_recordings(folder: Path, phrase: str = "computer") -> list[str]:
 def test_recordings_that_cannot_be_used_are_named(tmp_path: Path):
     messages = write_recordings(tmp_path)
     write_wavs(tmp_path / "good", [speak("computer", voice) for voice in voices(7, seed=1)])
-    clips, notes = enroll_module._clips(
+    clips, notes = enroll_audio.read_clips(
         "computer", ["K AH M P Y UW T ER"], tmp_path, tmp_path / "list.jsonl", None
     )
     assert 4 <= len(clips) <= 7 and len(clips) + len(notes) == 13
