@@ -1,7 +1,8 @@
 """Waveform to log-mel: one frame function, used in training, streaming and inside the exported graph.
 
 The discrete Fourier transform is a matrix product, so that the graph needs no FFT operator and gives the same
-numbers in torch and in onnxruntime. Called by :mod:`kws.encoders.sources.embedded`.
+numbers in torch and in onnxruntime. It is taken about the middle of the window, where cosines are even and
+sines odd: each then needs half of the samples, folded. Called by :mod:`kws.encoders.sources.embedded`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from kws.audio import SAMPLE_RATE
 
 HOP_SAMPLES = 160  # 10 ms
 WINDOW_SAMPLES = 400  # 25 ms
+MIDDLE = WINDOW_SAMPLES // 2
 FFT_SIZE = 512
 HISTORY_SAMPLES = WINDOW_SAMPLES - HOP_SAMPLES  # 240: what a frame needs from before its hop
 FRAMES_PER_SECOND = SAMPLE_RATE // HOP_SAMPLES  # 100
@@ -38,13 +40,15 @@ class LogMel(nn.Module):
         bin_hz = SAMPLE_RATE / FFT_SIZE
         first, last = math.ceil(LOW_HZ / bin_hz), math.floor(HIGH_HZ / bin_hz)
         window = torch.hann_window(WINDOW_SAMPLES, periodic=True, dtype=torch.float64)
-        sample = torch.arange(WINDOW_SAMPLES, dtype=torch.float64)
-        angle = 2 * math.pi / FFT_SIZE * sample[:, None] * torch.arange(first, last + 1, dtype=torch.float64)
-        dft = torch.cat([window[:, None] * angle.cos(), window[:, None] * angle.sin()], dim=1)
+        after = torch.arange(1, MIDDLE, dtype=torch.float64)  # samples from the middle, where the window is 1
+        angle = 2 * math.pi / FFT_SIZE * after[:, None] * torch.arange(first, last + 1, dtype=torch.float64)
+        half = window[MIDDLE + 1 :, None]
         banks = melscale_fbanks(FFT_SIZE // 2 + 1, LOW_HZ, HIGH_HZ, num_mels, SAMPLE_RATE)
-        self.dft: Tensor
+        self.cosine: Tensor
+        self.sine: Tensor
         self.mel: Tensor
-        self.register_buffer("dft", dft.float(), persistent=False)  # (window, 2 * bins)
+        self.register_buffer("cosine", (half * angle.cos()).float(), persistent=False)  # (199, bins)
+        self.register_buffer("sine", (half * angle.sin()).float(), persistent=False)
         self.register_buffer("mel", banks[first : last + 1].contiguous(), persistent=False)  # (bins, mel)
         self.mean: Tensor
         self.scale: Tensor
@@ -53,7 +57,7 @@ class LogMel(nn.Module):
 
     def initial_state(self, batch: int) -> Tensor:
         """Return (batch, 240) zeros: silence before the start."""
-        return self.dft.new_zeros(batch, HISTORY_SAMPLES)
+        return self.mel.new_zeros(batch, HISTORY_SAMPLES)
 
     def silence(self) -> Tensor:
         """Return the (mel,) frame of digital silence."""
@@ -76,9 +80,14 @@ class LogMel(nn.Module):
         # a window is the last half hop of one block, then two whole blocks: 80 + 160 + 160 samples
         half = 2 * HOP_SAMPLES - HISTORY_SAMPLES
         blocks = nn.functional.pad(signal, (half, 0)).reshape(waveform.shape[0], -1, HOP_SAMPLES)
-        windows = torch.cat(
-            [blocks[:, :-2, half:], blocks[:, 1:-1], blocks[:, 2:]], dim=2
-        )  # (batch, time, 400)
-        real, imaginary = (windows @ self.dft).chunk(2, dim=2)
+        first, second = blocks[:, 1:-1], blocks[:, 2:]
+        centre = MIDDLE - half  # where in the first of them
+        later = torch.cat([first[:, :, centre + 1 :], second], dim=2)  # (batch, time, 199), away from it
+        backwards = blocks.flip(2)
+        earlier = torch.cat(  # without the first sample, where the window is 0
+            [backwards[:, 1:-1, HOP_SAMPLES - centre :], backwards[:, :-2, : half - 1]], dim=2
+        )
+        real = first[:, :, centre, None] + (later + earlier) @ self.cosine
+        imaginary = (later - earlier) @ self.sine
         power = (real.square() + imaginary.square()) @ self.mel
         return (torch.log(power + POWER_FLOOR) - self.mean) * self.scale, next_state
