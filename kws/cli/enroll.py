@@ -189,7 +189,7 @@ def enroll(
         notes += said_of_them
     store = read_negatives(negatives, phrases, output, num_workers) if negatives else None
     if model is None:
-        model, scores, said_of_them = fit_examples(
+        fitted = fit_examples(
             config,
             clips or [[] for _ in phrases],
             store,
@@ -199,12 +199,16 @@ def enroll(
             lexicon=lexicon,
             num_workers=num_workers,
         )
-        notes += said_of_them
+        model, scores = fitted.model, fitted.scores
+        notes += fitted.notes
     else:
+        fitted = None
         if clips:
             model, config = phrase_model(phrases, spoken, [versions(entry) for entry in clips], weights)
         scores = _background(model, store)
     point, unsure = _operating_point(model, scores, false_accepts_per_hour)
+    if fitted is not None:
+        notes += fitted.taken_for_each_other(point.thresholds)
     metrics = {
         "thresholds": point.thresholds,
         "false_accepts_per_hour": point.false_accepts_per_hour,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,12 +11,15 @@ import numpy as np
 
 if TYPE_CHECKING:
     from kws.data import AudioStore, Augment
+    from kws.enrollment.examples import FittedLayer
     from kws.model import ModelConfig, WakeWordModel
 
 COPIES = 24
 """Of each recording, the first as it is and the others augmented."""
 VOICES = 600
 """Synthetic recordings of each phrase."""
+TOLD_FROM = 0.1
+"""Share of another phrase's examples from which on it is said that a phrase fires on them."""
 HISS = 1e-3
 """Deviation of the noise in near silence, as a share of a recording's peak."""
 
@@ -26,12 +30,33 @@ class Fitted(NamedTuple):
     Attributes:
         model: in eval mode.
         scores: (frames, keyword) of the background, by layers that were fitted without it.
+        layers: of each phrase.
+        groups: windows of the examples of each phrase, recordings and synthetic voices apart.
         notes: what the person should know.
     """
 
     model: WakeWordModel
     scores: np.ndarray
+    layers: list[FittedLayer]
+    groups: list[list[np.ndarray]]
     notes: list[str]
+
+    def taken_for_each_other(self, thresholds: Mapping[str, float]) -> list[str]:
+        """Say which phrases fire on the examples of others, and how often."""
+        from kws.enrollment.examples import share_above
+
+        notes = []
+        for (phrase, layer), (other, groups) in itertools.product(
+            zip(self.model.keywords, self.layers, strict=True),
+            zip(self.model.keywords, self.groups, strict=True),
+        ):
+            share = np.mean([share_above(layer, windows, thresholds[phrase]) for windows in groups])
+            if phrase != other and share >= TOLD_FROM:
+                notes.append(
+                    f"{phrase}: fires on {100 * share:.0f} % of the examples of {other!r}, too; choose "
+                    "phrases less alike, or train on recordings of both with `kws train`"
+                )
+        return notes
 
 
 def examples_config(phrases: Sequence[str], weights: Path | None) -> ModelConfig:
@@ -80,7 +105,7 @@ def fit_examples(
         num_scored = len(own)
     assert space is not None and background is not None
     augment, notes = _augmentation(noise)
-    layers = []
+    layers, groups = [], []
     for phrase, found in zip(config.keywords, clips, strict=True):
         try:
             voices = _voices(phrase, folder, language, lexicon, num_workers)
@@ -89,16 +114,17 @@ def fit_examples(
                 raise
             voices = []
             notes.append(f"{phrase}: fitted without synthetic voices: {error}")
-        groups = [
+        windows = [
             examples.windows_of(encoder, space, _in_a_room(said, copies, augment))
             for said, copies in ((found, COPIES), (voices, 1))
             if said
         ]
         notes.append(f"{phrase}: fitted to {len(found)} recordings and {len(voices)} synthetic voices")
-        layers.append(examples.fit(groups, background))
+        layers.append(examples.fit(windows, background))
+        groups.append(windows)
     model = WakeWordModel(encoder, examples.head_of(layers, space), config.keywords).eval()
     scores = np.stack([layer.scores[-num_scored:] for layer in layers], axis=1)
-    return Fitted(model, scores.repeat(STRIDE, axis=0), notes)
+    return Fitted(model, scores.repeat(STRIDE, axis=0), layers, groups, notes)
 
 
 def _augmentation(noise: Sequence[Path]) -> tuple[Augment, list[str]]:

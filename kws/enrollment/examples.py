@@ -198,6 +198,18 @@ def fit(groups: Sequence[np.ndarray], background: np.ndarray) -> FittedLayer:
     return FittedLayer(weight, float(whole[-1]), scores)
 
 
+def share_above(layer: FittedLayer, windows: np.ndarray, threshold: float) -> float:
+    """Return the share of examples in which a layer scores above a threshold.
+
+    Args:
+        layer: of any phrase.
+        windows: of examples, as :func:`windows_of` returns them.
+        threshold: a score.
+    """
+    scores = expit((windows * layer.weight).sum(axis=(1, 2)) + layer.bias)
+    return float((scores.reshape(-1, len(FIRES_AFTER)).max(axis=1) >= threshold).mean())
+
+
 def _logits(frames: np.ndarray, layer: np.ndarray) -> np.ndarray:
     """Return (frames,) logits of the windows that end with each frame, of the first ones that of none."""
     weight = layer[:-1].reshape(NUM_FRAMES, -1).astype(np.float32)

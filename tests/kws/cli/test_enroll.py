@@ -7,7 +7,8 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from kws.errors import CheckpointError, ConfigError
 from kws.heads.phrase import WORST_FRAME
 from kws.heads.words import SPACES
 from kws.manifest import Utterance
+from kws.model import WakeWordModel
 from kws.pretraining.corpus import Corpus
 from kws.pretraining.word_space import WordSpaceConfig, make_word_space
 from kws.weights import write_weights
@@ -192,6 +194,25 @@ def test_noise_is_mixed_into_recordings(tmp_path: Path, monkeypatch: pytest.Monk
 
     shares, plain = ([share_of_noise(copy) for copy in copies] for copies in (mixed, alone))
     assert sum(with_noise > 0.01 > without for with_noise, without in zip(shares, plain, strict=True)) > 3
+
+
+def test_phrases_that_fire_on_each_other_are_named(monkeypatch: pytest.MonkeyPatch):
+    def layer(component: int) -> examples.FittedLayer:
+        weight = np.zeros((examples.NUM_FRAMES, 2), np.float32)
+        weight[0, component] = 4.0
+        return examples.FittedLayer(weight, -2.0, np.zeros(0))
+
+    def heard(*components: int) -> list[np.ndarray]:
+        """Two groups of windows, which show these components in all examples and in none."""
+        windows = np.zeros((2 * len(examples.FIRES_AFTER), examples.NUM_FRAMES, 2), np.float32)
+        windows[:, 0, list(components)] = 1.0
+        return [windows, np.zeros_like(windows)]
+
+    model = cast(WakeWordModel, SimpleNamespace(keywords=("on", "off")))
+    fitted = enroll_examples.Fitted(model, np.zeros(0), [layer(0), layer(1)], [heard(0), heard(0, 1)], [])
+    (note,) = fitted.taken_for_each_other({"on": 0.5, "off": 0.5})
+    assert note.startswith("on: fires on 50 % of the examples of 'off', too; choose phrases less alike")
+    assert fitted.taken_for_each_other({"on": 0.9, "off": 0.5}) == []
 
 
 @pytest.mark.parametrize("way", ["phones", "attributes", "words"])

@@ -124,6 +124,16 @@ def test_a_half_is_scored_by_the_layer_that_did_not_see_it(monkeypatch: pytest.M
     assert layer.bias == 3.0
 
 
+def test_an_example_counts_where_its_best_window_scores():
+    layer = FittedLayer(np.ones((NUM_FRAMES, 2), np.float32), -1.0, np.zeros(0))
+    windows = np.zeros((4 * len(examples.FIRES_AFTER), NUM_FRAMES, 2), np.float32)
+    windows[1, 0, 0] = 3.0  # one window of the first example: logit 2
+    windows[-1, :2, 1] = 1.0  # of the last: logit 1
+    assert examples.share_above(layer, windows, float(expit(1.5))) == 1 / 4
+    assert examples.share_above(layer, windows, float(expit(0.9))) == 2 / 4
+    assert examples.share_above(layer, windows, float(expit(-1.1))) == 1
+
+
 def test_the_head_scores_frames_like_the_layer():
     features = torch.from_numpy(RNG.standard_normal((200, 8))).float()
     space = FrameSpace.of(features)
