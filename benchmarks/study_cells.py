@@ -100,7 +100,8 @@ def main() -> None:
     encoder = weights_fingerprint("embedded", None)
     places = {}
     for cell, job in planned.items():
-        settings = resolved_settings(cell.keyword, job.values["overrides"], job.values["policy"])
+        order = (job.values[name] for name in ("overrides", "policy", "num_recordings"))
+        settings = resolved_settings(cell.keyword, *order)
         made_with = config_hash({"encoder": encoder, **settings})
         places[cell.name] = Place(cell_path(output, job.identity), made_with)
     task = keep if arguments.task == "keep" else restore

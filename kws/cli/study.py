@@ -255,7 +255,7 @@ def plan(
             "encoder": weights_fingerprint(model.encoder, model.weights),
             "keyword": cell.keyword,
             "seed": cell.seed,
-            "settings": resolved_settings(cell.keyword, pairs, policy),
+            "settings": resolved_settings(cell.keyword, pairs, policy, positives.num_recordings),
             "synthesis": asdict(spoken),
             "positives": positives.fingerprint,
             **fingerprints,
@@ -287,13 +287,16 @@ def plan(
     return planned
 
 
-def resolved_settings(keyword: str, overrides: Sequence[str], policy: str) -> dict[str, Any]:
+def resolved_settings(
+    keyword: str, overrides: Sequence[str], policy: str, num_recordings: int
+) -> dict[str, Any]:
     """Return all settings of a cell, defaults included, so that a changed default makes it another cell.
 
     Args:
         keyword: what is trained.
         overrides: as ``kws train --set`` takes them.
         policy: what their policy comes to; the table of ``auto`` then has said what it had to say.
+        num_recordings: how many are trained on.
     """
     from kws.cli.run_settings import read_settings, read_wish
     from kws.config import to_dict
@@ -302,7 +305,9 @@ def resolved_settings(keyword: str, overrides: Sequence[str], policy: str) -> di
         [keyword], read_wish(None, [*overrides, f"train.transfer.policy={policy}"])
     )
     training = replace(
-        training, transfer=replace(training.transfer, auto_table=None), epochs=training.num_epochs
+        training,
+        transfer=replace(training.transfer, auto_table=None),
+        epochs=training.num_epochs(num_recordings),
     )
     return {"model": to_dict(replace(model, weights=None)), "train": to_dict(training)}  # weights by content
 

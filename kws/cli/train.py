@@ -286,8 +286,10 @@ def _train_once(order: TrainOrder) -> TrainSummary:
     else:
         model = build_model(model_config, pretrained=settings.transfer.policy != "scratch")
     heard = gather(order, settings)
-    policy, reason = choose(settings.transfer, heard.prepared.num_recordings)
+    num_recordings = heard.prepared.num_recordings
+    policy, reason = choose(settings.transfer, num_recordings)
     settings = replace(settings, transfer=replace(settings.transfer, policy=policy))
+    settings = replace(settings, epochs=settings.num_epochs(num_recordings))
 
     outcome = fit(model, settings, heard.data, output, heard.augment, recogniser)
     point, misses, doubts = choose_operating_point(
@@ -306,7 +308,7 @@ def _train_once(order: TrainOrder) -> TrainSummary:
         "held_out": heard.data.held_out,
         "policy": policy,
         "policy_reason": reason,
-        "recordings": heard.prepared.num_recordings,
+        "recordings": num_recordings,
         "synthetic_recordings": heard.spoken.num_recordings(order.keywords),
         "negative_hours": round(heard.data.negatives.hours, 3),
         "wall_s": round(time.monotonic() - started, 1),

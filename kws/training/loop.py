@@ -40,7 +40,7 @@ from kws.transfer import TransferConfig, apply_policy, check_policy, open_groups
 
 logger = logging.getLogger(__name__)
 
-EPOCHS, EPOCHS_FROM_SCRATCH = 4, 16
+FEWEST_EPOCHS, MOST_EPOCHS, RECORDINGS_PER_EPOCH = 4, 16, 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,8 @@ class TrainConfig:
     balance_options: dict[str, float] = field(default_factory=dict)
     """Its settings, such as ``{alpha: 1.5}`` of ``gradnorm``."""
     epochs: int | None = None
-    """Rounds; after each, dev is read and hard negatives are mined. None is 4, and 16 from random weights."""
+    """Rounds; after each, dev is read and hard negatives are mined. None is 4, with more than 100 recordings
+    one for every 25 up to 16, and 16 from random weights."""
     steps_per_epoch: int = 40
     """Optimiser steps per round."""
     learning_rate: float = 2e-3
@@ -117,11 +118,17 @@ class TrainConfig:
         if not 0 <= self.warmup < 1:
             raise ConfigError(f"train.warmup: got {self.warmup}, allowed: 0 up to but not including 1")
 
-    @property
-    def num_epochs(self) -> int:
-        """Rounds: what was asked for, or what borrowed or random weights need (RESULTS.md)."""
-        usual = EPOCHS_FROM_SCRATCH if self.transfer.policy == "scratch" else EPOCHS
-        return self.epochs or usual
+    def num_epochs(self, num_recordings: int = 0) -> int:
+        """Return the rounds: what was asked for, or what has missed least (RESULTS.md).
+
+        Args:
+            num_recordings: distinct recordings of the keyword with the fewest.
+        """
+        if self.epochs is not None:
+            return self.epochs
+        if self.transfer.policy == "scratch":
+            return MOST_EPOCHS
+        return min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(num_recordings / RECORDINGS_PER_EPOCH)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +188,7 @@ class KeywordTask(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.model, self.config, self.data, self.batches = model, config, data, batches
-        self.num_steps = config.num_epochs * config.steps_per_epoch
+        self.num_steps = config.num_epochs() * config.steps_per_epoch
         self.loss = build_loss(config.loss, config.loss_options)
         self.signals = signals
         self.policy, self.groups = apply_policy(model, config.transfer, self.ask)
@@ -340,7 +347,7 @@ def fit(
     if data.held_out:
         callbacks.append(StopEarly("dev_loss", patience=config.patience))
     trainer = lightning.Trainer(
-        max_epochs=config.num_epochs,
+        max_epochs=config.num_epochs(),
         precision=config.precision,
         accelerator="auto",
         devices=1,
@@ -373,7 +380,7 @@ def fit(
     return {
         "epochs": trainer.current_epoch,
         "resumed": resumed is not None,
-        "early_stop": trainer.current_epoch < config.num_epochs,
+        "early_stop": trainer.current_epoch < config.num_epochs(),
         "moving": [group.name for group in moved],
         "moving_parameters": sum(p.numel() for group in moved for p in group.parameters),
     }

@@ -459,9 +459,11 @@ def test_there_is_a_recipe_to_start_from():
 
 
 def test_what_a_cell_is_known_by_holds_the_defaults():
-    late = resolved_settings("tone", [], "late")
-    assert late["train"]["epochs"] == TrainConfig().num_epochs == 4
-    assert resolved_settings("tone", [], "scratch")["train"]["epochs"] == 16
-    assert resolved_settings("tone", ["train.epochs=5"], "scratch")["train"]["epochs"] == 5
+    late = resolved_settings("tone", [], "late", 10)
+    assert late["train"]["epochs"] == TrainConfig().num_epochs() == 4
+    assert resolved_settings("tone", [], "late", 200)["train"]["epochs"] == 8
+    assert resolved_settings("tone", [], "late", 5000)["train"]["epochs"] == 16
+    assert resolved_settings("tone", [], "scratch", 10)["train"]["epochs"] == 16
+    assert resolved_settings("tone", ["train.epochs=5"], "scratch", 10)["train"]["epochs"] == 5
     table = ["train.transfer.policy=auto", "train.transfer.auto_table=table.yaml", "model.weights=here"]
-    assert resolved_settings("tone", table, "late") == late
+    assert resolved_settings("tone", table, "late", 10) == late
