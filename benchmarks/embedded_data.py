@@ -4,11 +4,12 @@
     kws pretrain kws/recipes/embedded.yaml --root WORK --output RUN1
     kws pretrain kws/recipes/embedded_finish.yaml --root WORK --set init=RUN1 --output RUN2
 
-DATA holds the folders ``speechocean762``, ``ljspeech`` and ``noise``, each with ``manifest.jsonl``. Real
-sentences keep their own phones (speechocean762) or get eSpeak NG's (LJ Speech); synthetic speech reads their
-words in random order and the sentences themselves, in many voices of eSpeak NG and the four of Flite. Of the
-25 speakers of speechocean762's ``dev`` split every fifth stays there, for the curve; the others are trained
-on. Its ``test`` split is left alone.
+DATA holds the folders ``speechocean762``, ``ljspeech``, ``speech_to_intent`` and ``noise``, each with
+``manifest.jsonl``. Real sentences keep their own phones (speechocean762) or get eSpeak NG's (LJ Speech);
+synthetic speech reads their words in random order and the sentences themselves, in many voices of eSpeak NG
+and the four of Flite. Of the 25 speakers of speechocean762's ``dev`` split every fifth stays there, for the
+curve; the others are trained on. Its ``test`` split is left alone. ``speech_to_intent`` has no transcripts:
+the benchmarks use it as unlabelled speech.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ def main() -> None:
     for row in ljspeech:
         row["phones"] = " ".join(text_to_phones(str(row["text"]), "en-us"))
     write_rows(output / "ljspeech.jsonl", ljspeech)
+    write_rows(output / "speech_to_intent.jsonl", read_rows(data / "speech_to_intent"))
     write_rows(output / "noise.jsonl", [row for row in read_rows(data / "noise") if row["split"] == "train"])
 
     train = [str(row["text"]) for row in speechocean if row["split"] == "train"]
