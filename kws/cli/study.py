@@ -13,6 +13,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="run the cells on the workers of this Dask scheduler, which all see OUTPUT and the audio",
     )
-    add("--only", nargs="*", metavar="WORD", help="run only cells whose name holds one of these")
+    add("--only", nargs="*", metavar="WORD", help="run only cells whose name holds one of these; * is anything")
     add("--cache", type=Path, help="folder for decoded audio and synthetic voices (default: OUTPUT/cache)")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override one key, such as seeds=[0]")
     add("--keep-runs", action="store_true", help="keep the folder of each training run, 20 MB or so each")
@@ -107,7 +108,7 @@ def study(
         root: what relative paths of the recipe start from; None is the recipe's folder.
         jobs: cells at once on this machine; None is one for each core.
         dask: address of a Dask scheduler, whose workers run the cells instead.
-        only: run cells whose name holds one of these; None runs all.
+        only: run cells whose name holds one of these patterns (``*`` is anything); None runs all.
         cache: folder for decoded audio and synthetic voices; None is ``output/cache``.
         overrides: ``key=value`` changes of the recipe.
         keep_runs: keep the folders of the training runs.
@@ -137,7 +138,7 @@ def study(
     claim(output, config)
     cache = (cache or output / "cache").absolute()
     grid = cells(config)
-    wanted = [cell for cell in grid if not only or any(word in cell.name for word in only)]
+    wanted = [cell for cell in grid if not only or any(fnmatchcase(cell.name, f"*{word}*") for word in only)]
     if not wanted:
         raise ConfigError(f"--only: no cell is called like {', '.join(only or ())}; one is {grid[0].name}")
     data = read_data(config, base, output, progress=progress)
