@@ -42,20 +42,6 @@ class NoiseBank:
             )
 
     @classmethod
-    def from_folder(cls, folder: str | Path, max_length_s: float | None = None) -> NoiseBank:
-        """Take every audio file under a folder, sorted by path.
-
-        Raises:
-            ConfigError: the folder holds no audio file.
-        """
-        paths = sorted(
-            path for path in Path(folder).rglob("*") if path.suffix.lower() in audio.AUDIO_SUFFIXES
-        )
-        if not paths:
-            raise ConfigError(f"{folder}: holds no audio file to use as noise; check the path")
-        return cls(tuple(paths), max_length_s)
-
-    @classmethod
     def of_readable(cls, paths: Iterable[Path]) -> tuple[NoiseBank, list[str]]:
         """Read recordings now, and leave out those that cannot be read.
 

@@ -50,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--noise",
         type=Path,
-        help="folder of noise: adds the conditions noise at 10 dB, room and noise at 5 dB",
+        action="append",
+        default=[],
+        help="noise: adds the conditions noise at 10 dB, room and noise at 5 dB; may be repeated",
     )
     parser.add_argument("--keyword", help="judge this one only; without it, all of the model")
     parser.add_argument(
@@ -105,7 +107,7 @@ def evaluate(
     negatives: Sequence[Path],
     output: Path | None = None,
     *,
-    noise: Path | None = None,
+    noise: Sequence[Path] = (),
     keyword: str | None = None,
     split: Split = "test",
     fa_per_hour: Sequence[float] = (0.1, 0.5, 1.0),
@@ -120,7 +122,7 @@ def evaluate(
         positives: sources of clips of the keyword.
         negatives: sources of audio without it.
         output: folder of the report; None writes none.
-        noise: folder of noise recordings, for two further conditions.
+        noise: sources of noise, for two further conditions.
         keyword: judge this one only.
         split: of recordings that have a split, those of this one count.
         fa_per_hour: rates of false accepts to report misses at.
@@ -139,14 +141,14 @@ def evaluate(
         "positives": ", ".join(map(str, positives)),
         "negatives": ", ".join(map(str, negatives)),
     }
-    if noise is not None:
-        provenance["noise"] = str(noise)
+    if noise:
+        provenance["noise"] = ", ".join(map(str, noise))
     return evaluation.evaluate(
         model,
         read_utterances(positives, split),
         read_utterances(negatives, split),
         output,
-        conditions=() if noise is None else make_conditions(noise, seed),
+        conditions=make_conditions(read_utterances(noise, split), seed) if noise else (),
         keyword=keyword,
         fa_per_hour=fa_per_hour,
         provenance=provenance,
@@ -193,13 +195,13 @@ def to_utterance(recording: Recording) -> Utterance:
     )
 
 
-def make_conditions(noise: Path, seed: int) -> list[Condition]:
+def make_conditions(noise: Sequence[Utterance], seed: int) -> list[Condition]:
     """Return noise at 10 dB, and a room with noise at 5 dB; drawn from the seed and the clip alone."""
     from data_prep.augmentation import NoiseBank, RoomBank
     from data_prep.conditions import ConditionConfig, condition_chain
     from kws.evaluation.evaluate import Condition
 
-    bank = NoiseBank.from_folder(noise, NOISE_SECONDS)
+    bank = NoiseBank(tuple(recording.path for recording in noise), NOISE_SECONDS)
     rooms = RoomBank(num_rooms=NUM_ROOMS, seed=seed, split="test")
     wanted = {
         "noise at 10 dB": ConditionConfig(snr_db=10.0),

@@ -28,4 +28,4 @@ def bank(tmp_path: Path) -> NoiseBank:
     for name, seconds in (("short", 0.7), ("long", 3.0)):
         noise = rng.uniform(-0.5, 0.5, round(seconds * SAMPLE_RATE)).astype(np.float32)
         audio.save(tmp_path / "noise" / f"{name}.wav", noise)
-    return NoiseBank.from_folder(tmp_path / "noise")
+    return NoiseBank(tuple(sorted((tmp_path / "noise").iterdir())))

@@ -265,15 +265,33 @@ def test_the_command_prints_a_table_and_writes_the_report(
     assert "give --overwrite" in capsys.readouterr().err
 
 
+def test_noise_is_any_source_and_only_that_of_the_split_is_mixed_in(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    rows = [
+        {"path": str(data / f"noise/{index}.wav"), "split": split}
+        for index, split in enumerate(("test", "train"))
+    ]
+    (tmp_path / "noise.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    words = ["eval", str(data / "m.onnx"), "--positives", str(data / "positives.jsonl"), "--output"]
+    words += [str(tmp_path / "report"), "--negatives", str(data / "negatives"), "--noise"]
+    assert main([*words, str(tmp_path / "noise.jsonl")]) == 0
+    assert "room and noise at 5 dB" in capsys.readouterr().out
+    (tmp_path / "noise.jsonl").write_text(json.dumps(rows[1]))
+    assert main([*words, str(tmp_path / "noise.jsonl"), "--overwrite"]) == 2
+    assert "noise.jsonl: no recordings of split test; there are train" in capsys.readouterr().err
+
+
 def test_noise_conditions_depend_on_seed_and_clip_alone(data: Path):
     waveform = np.concatenate([tone(1000, 1.0), silence(1.0)])
-    noisy = {entry.name: entry for entry in make_conditions(data / "noise", seed=0)}
+    recordings = read_utterances([data / "noise"], "test")
+    noisy = {entry.name: entry for entry in make_conditions(recordings, seed=0)}
     assert list(noisy) == ["noise at 10 dB", "room and noise at 5 dB"]
     change = noisy["noise at 10 dB"].change
     first = change(waveform, "a")
     np.testing.assert_array_equal(first, change(waveform, "a"))
     assert not np.array_equal(first, change(waveform, "b"))
-    other_seed = make_conditions(data / "noise", seed=1)[0].change
+    other_seed = make_conditions(recordings, seed=1)[0].change
     assert not np.array_equal(first, other_seed(waveform, "a"))
     added = first - waveform
     ratio_db = 10 * np.log10(np.square(waveform[:16_000]).mean() / np.square(added).mean())
