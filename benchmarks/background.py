@@ -1,10 +1,11 @@
-"""Makes what ``kws enroll`` knows of other speech: ``background.safetensors`` and ``frames.safetensors``.
+"""Makes what ``kws enroll`` knows of other speech, in three files of ``kws/assets/embedded``.
 
     python benchmarks/background.py --data DATA --work WORK
 
-Into ``kws/assets/embedded`` go the phones of speech, as the recogniser hears them, on which thresholds of
-typed phrases are chosen, and every second frame of it and of synthetic voices, as the encoder's first layers
-make them, against which layers are fitted. No recording is one that the keyword benchmark tests on: all
+Into ``background.safetensors`` go the phones of speech, as the recogniser hears them, on which thresholds of
+typed phrases are chosen; into ``frames.safetensors`` every second frame of it and of synthetic voices, as the
+encoder's first layers make them, against which layers are fitted, and into ``frame_phones.safetensors`` the
+phones that those layers hear in it. No recording is one that the keyword benchmark tests on: all
 speech-to-intent but its test split, which the recogniser was never trained on, every sixth sentence of
 speechocean762's train split, which it was, and noise. Of three recordings one stays as it is, one is
 augmented as in training with noise recordings, and one as in training without.
@@ -29,8 +30,7 @@ from data_prep.augmentation.banks import NoiseBank  # noqa: E402
 from data_prep.augmentation.chain import Chain, default_chain  # noqa: E402
 from kws import audio  # noqa: E402
 from kws.encoders.sources.embedded_weights import load_recogniser  # noqa: E402
-from kws.encoders.truncate import truncate  # noqa: E402
-from kws.enrollment.examples import DEPTH, FRAMES, encode, pack_frames  # noqa: E402
+from kws.enrollment.heard import FRAME_PHONES, FRAMES, FirstLayers, pack_frames  # noqa: E402
 from kws.enrollment.typed import BACKGROUND, pack_background  # noqa: E402
 from kws.heads.window import STRIDE  # noqa: E402
 from kws.weights import write_weights  # noqa: E402
@@ -63,16 +63,20 @@ def main() -> None:
         default_chain(seed=SEED),
     )
     model = load_recogniser()
-    first_layers = truncate(model.encoder, DEPTH)
-    heard, frames = [], []
+    first_layers = FirstLayers(model)
+    heard, frames, phones = [], [], []
     for number, path in enumerate(tqdm([*paths, *voices], "listening")):
         waveform = chains[number % len(chains)].augment(audio.load(path), path.name, SEED, 0)
         if number < len(paths):
             heard.append(model.hear(waveform, TAIL_S))
-        frames.append(encode(first_layers, waveform)[::STRIDE])
+        seen = first_layers.hear(waveform)
+        even = len(seen.frames) // STRIDE * STRIDE
+        frames.append(seen.frames[:even:STRIDE])
+        phones.append(seen.phones[:even])
     for file, tensors in (
         (BACKGROUND, {"behind": pack_background(torch.cat(heard))}),
         (FRAMES, pack_frames(torch.cat(frames))),
+        (FRAME_PHONES, {"behind": pack_background(torch.cat(phones))}),
     ):
         write_weights(file, tensors)
         print(f"{file}: {max(map(len, tensors.values()))} frames, {file.stat().st_size / 1e6:.1f} MB")

@@ -13,10 +13,8 @@ import yaml
 
 from kws.config import load_config, read_yaml, to_dict
 from kws.encoders.registry import build_encoder
-from kws.encoders.truncate import truncate
 from kws.errors import CheckpointError, ConfigError
-from kws.heads import build_head
-from kws.model import ModelConfig, WakeWordModel
+from kws.model import ModelConfig, WakeWordModel, assemble
 from kws.weights import (
     CONFIG,
     METRICS,
@@ -112,19 +110,9 @@ def load_model(folder: str | Path) -> WakeWordModel:
     values = _model_values(folder)
     config = load_model_config(folder)
     try:
-        encoder = truncate(build_encoder(config.encoder, values["encoder_shape"]), config.depth)
+        model = assemble(build_encoder(config.encoder, values["encoder_shape"]), config)
     except ConfigError as error:
         raise ConfigError(f"{folder / CONFIG}: {error}") from error
-    dimension = encoder.info.dimension
-    head = build_head(
-        config.head,
-        dimension,
-        len(config.keywords),
-        config.pronunciations,
-        config.readings,
-        config.columns,
-    )
-    model = WakeWordModel(encoder, head, config.keywords)
     load_strictly(model, read_weights(folder / WEIGHTS), folder / WEIGHTS)
     return model.eval()
 

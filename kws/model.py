@@ -37,6 +37,8 @@ class ModelConfig:
     """Phones in each recorded way of each keyword; for head ``phrase`` alone."""
     columns: tuple[int, ...] = ()
     """Keywords of each column, in the order of training; for head ``columns`` alone."""
+    head_layers: int = 0
+    """Encoder layers above ``depth`` that belong to the head; for head ``phrase_window`` alone."""
 
     def __post_init__(self) -> None:
         if not self.keywords or any(not keyword.strip() for keyword in self.keywords):
@@ -163,6 +165,23 @@ def build_model(config: ModelConfig, *, pretrained: bool = True) -> WakeWordMode
     Raises:
         ConfigError, CheckpointError: see :func:`kws.encoders.registry.load_encoder` and :func:`truncate`.
     """
-    encoder = truncate(load_encoder(config.encoder, config.weights, pretrained=pretrained), config.depth)
-    head = build_head(config.head, encoder.info.dimension, len(config.keywords))
-    return WakeWordModel(encoder, head, config.keywords)
+    return assemble(load_encoder(config.encoder, config.weights, pretrained=pretrained), config)
+
+
+def assemble(encoder: Encoder, config: ModelConfig) -> WakeWordModel:
+    """Cut a whole encoder and put a fresh head on top.
+
+    Raises:
+        ConfigError: it has fewer layers, or a phone of the head is unknown.
+    """
+    cut = truncate(encoder, config.depth)
+    head = build_head(
+        config.head,
+        cut.info.dimension,
+        len(config.keywords),
+        config.pronunciations,
+        config.readings,
+        config.columns,
+        encoder.layers[config.depth : config.depth + config.head_layers],
+    )
+    return WakeWordModel(cut, head, config.keywords)

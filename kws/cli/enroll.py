@@ -1,11 +1,11 @@
 """Make a detector from a typed phrase, with no training, and from recordings of it where there are some.
 
 In English, where Flite is installed, a layer is fitted to the phrase as synthetic voices say it, and to your
---recordings (three to ten), against speech of which the frames ship: half a minute. Otherwise, or with --way
-phones, the phrase is turned into phones, in every accent of English unless --language says otherwise, and the
-shipped recogniser is searched for them: seconds, but it misses more. The threshold is chosen on background
-speech: yours (--negatives), or what ships. `kws train` takes minutes and makes a better detector. --way
-chooses two other ways of the literature, which miss more (RESULTS.md).
+--recordings (three to ten), against speech of which the frames ship: half a minute. To it is added how well
+the phones are heard that the phrase is made of, in every accent of English unless --language says otherwise.
+Elsewhere, or with --way phones, these alone are searched for: seconds, but it misses more. The threshold is
+chosen on background speech: yours (--negatives), or what ships. With ten recordings or more `kws train` takes
+minutes and misses less. --way chooses two other ways of the literature, which miss more (RESULTS.md).
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--way",
         choices=(PHONES, EXAMPLES, ATTRIBUTES, WORDS),
-        help="how the phrase is found: a layer fitted to recordings and synthetic voices (default with "
-        "recordings and, without --weights and where Flite is installed, in English); its phones one after "
-        "the other, with recordings also those heard in them (default otherwise); the attributes of its "
+        help="how the phrase is found: a layer fitted to recordings and synthetic voices, and its phones "
+        "(default with recordings and, without --weights and where Flite is installed, in English); its "
+        "phones alone, with recordings also those heard in them (default otherwise); the attributes of its "
         "phones in a window as a whole; or a combination of known words",
     )
     add("--language", default="en", help="eSpeak language of the phrases; `en` takes every accent of English")
@@ -169,7 +169,7 @@ def enroll(
     from kws.cli.enroll_examples import fit_examples
     from kws.cli.run_settings import claim_folder
     from kws.config import config_hash, to_dict
-    from kws.enrollment.examples import FRAMES
+    from kws.enrollment.heard import FRAME_PHONES, FRAMES
     from kws.enrollment.typed import BACKGROUND, doubts, phrase_model, said_alike
     from kws.training.provenance import provenance
 
@@ -215,8 +215,8 @@ def enroll(
         "dev_hours": round(point.dev_hours, 3),
         "recordings": min(map(len, clips), default=0),
     }
-    manifests = [] if negatives else [FRAMES if way == EXAMPLES else BACKGROUND]
-    origin = provenance(model, manifests, identity)
+    shipped = [FRAMES, FRAME_PHONES] if way == EXAMPLES else [BACKGROUND]
+    origin = provenance(model, [] if negatives else shipped, identity)
     save_model(output, model, config, point, training={}, metrics=metrics, provenance=origin)
     for phrase, said in zip(phrases, spoken, strict=True):
         notes += doubts(phrase, said, None if way == EXAMPLES else point.thresholds[phrase])
@@ -293,7 +293,7 @@ def _typed_model(
 
     if way == EXAMPLES:
         check_phrases(phrases, spoken)
-        return None, examples_config(phrases, weights)
+        return None, examples_config(phrases, spoken, weights)
     if way == PHONES:
         return phrase_model(phrases, spoken, weights=weights)
     return word_space_model(phrases, spoken, way, weights)
@@ -320,11 +320,11 @@ def _operating_point(
 
 def _background(model: WakeWordModel, negatives: AudioStore | None) -> np.ndarray:
     """Return (frames, keyword) scores of background speech, what ships where none is given."""
-    from kws.enrollment.typed import background_scores, read_background
+    from kws.enrollment.typed import background_logits, read_background
     from kws.heads import PhraseHead
     from kws.training.scan import score_stream
 
     if negatives is not None:
         return score_stream(model, negatives)
     assert isinstance(model.head, PhraseHead)
-    return background_scores(model.head, read_background()).numpy()
+    return background_logits(model.head, read_background()).sigmoid().numpy()

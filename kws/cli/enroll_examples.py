@@ -1,4 +1,4 @@
-"""``kws enroll --way examples``: a layer fitted to recordings and synthetic voices of each phrase."""
+"""``kws enroll --way examples``: a layer fitted to recordings and synthetic voices, and phones beside it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import numpy as np
 if TYPE_CHECKING:
     from kws.data import AudioStore, Augment
     from kws.enrollment.examples import FittedLayer
+    from kws.enrollment.heard import Examples
+    from kws.heads import PhraseWindowHead
     from kws.model import ModelConfig, WakeWordModel
 
 COPIES = 24
@@ -29,42 +31,59 @@ class Fitted(NamedTuple):
 
     Attributes:
         model: in eval mode.
+        head: its head.
         scores: (frames, keyword) of the background, by layers that were fitted without it.
         layers: of each phrase.
-        groups: windows of the examples of each phrase, recordings and synthetic voices apart.
+        groups: examples of each phrase, recordings and synthetic voices apart.
         notes: what the person should know.
     """
 
     model: WakeWordModel
+    head: PhraseWindowHead
     scores: np.ndarray
     layers: list[FittedLayer]
-    groups: list[list[np.ndarray]]
+    groups: list[list[Examples]]
     notes: list[str]
 
     def taken_for_each_other(self, thresholds: Mapping[str, float]) -> list[str]:
         """Say which phrases fire on the examples of others, and how often."""
         from kws.enrollment.examples import share_above
 
-        notes = []
-        for (phrase, layer), (other, groups) in itertools.product(
-            zip(self.model.keywords, self.layers, strict=True),
-            zip(self.model.keywords, self.groups, strict=True),
-        ):
-            share = np.mean([share_above(layer, windows, thresholds[phrase]) for windows in groups])
-            if phrase != other and share >= TOLD_FROM:
+        keywords, notes = self.model.keywords, []
+        for one, other in itertools.permutations(range(len(keywords)), 2):
+            phrase = keywords[one]
+            share = np.mean(
+                [
+                    share_above(self.layers[one], self.head.phrase, one, found, thresholds[phrase])
+                    for found in self.groups[other]
+                ]
+            )
+            if share >= TOLD_FROM:
                 notes.append(
-                    f"{phrase}: fires on {100 * share:.0f} % of the examples of {other!r}, too; choose "
-                    "phrases less alike, or train on recordings of both with `kws train`"
+                    f"{phrase}: fires on {100 * share:.0f} % of the examples of {keywords[other]!r}, too; "
+                    "choose phrases less alike, or train on recordings of both with `kws train`"
                 )
         return notes
 
 
-def examples_config(phrases: Sequence[str], weights: Path | None) -> ModelConfig:
-    """Return what the model of these phrases is made of."""
-    from kws.enrollment.examples import DEPTH
+def examples_config(
+    phrases: Sequence[str], spoken: Sequence[tuple[str, ...]], weights: Path | None
+) -> ModelConfig:
+    """Return what the model of these phrases, said so, is made of."""
+    from kws.encoders.sources.embedded_weights import load_recogniser
+    from kws.enrollment.heard import FirstLayers
+    from kws.heads import PHRASE_WINDOW
     from kws.model import ModelConfig
 
-    return ModelConfig(tuple(phrases), weights=weights, depth=DEPTH, head="window")
+    kept = FirstLayers(load_recogniser(weights))
+    return ModelConfig(
+        tuple(phrases),
+        weights=weights,
+        depth=kept.info.num_layers,
+        head=PHRASE_WINDOW,
+        head_layers=len(kept.blocks),
+        pronunciations=tuple(spoken),
+    )
 
 
 def fit_examples(
@@ -91,19 +110,23 @@ def fit_examples(
         lexicon: pronunciations for them.
         num_workers: processes that make them.
     """
-    from kws.enrollment import examples
-    from kws.errors import KwsError
-    from kws.heads.window import STRIDE
-    from kws.model import WakeWordModel, build_model
+    from scipy.special import expit
 
-    encoder = build_model(config).encoder.eval()
-    space, background = (None, None) if config.weights else examples.read_frames()
-    num_scored = 0 if background is None else len(background)
+    from kws.encoders.sources.embedded_weights import load_recogniser
+    from kws.enrollment.examples import fit, head_of
+    from kws.enrollment.heard import Background, FirstLayers, examples_of
+    from kws.errors import KwsError
+    from kws.heads.phrase_window import PHONES_WEIGHT
+    from kws.heads.window import STRIDE
+    from kws.model import WakeWordModel
+
+    kept = FirstLayers(load_recogniser(config.weights))
+    background = None if config.weights else Background.shipped()
+    scored = background
     if negatives is not None:
-        space, own = examples.background_frames(encoder, space, negatives.samples)
-        background = own if background is None else np.concatenate([background, own])
-        num_scored = len(own)
-    assert space is not None and background is not None
+        scored = Background.of(kept, background.space if background else None, negatives.samples)
+        background = background.followed_by(scored) if background else scored
+    assert background is not None and scored is not None
     augment, notes = _augmentation(noise)
     layers, groups = [], []
     for phrase, found in zip(config.keywords, clips, strict=True):
@@ -114,17 +137,19 @@ def fit_examples(
                 raise
             voices = []
             notes.append(f"{phrase}: fitted without synthetic voices: {error}")
-        windows = [
-            examples.windows_of(encoder, space, _in_a_room(said, copies, augment))
+        seen = [
+            examples_of(kept, background.space, _in_a_room(said, copies, augment))
             for said, copies in ((found, COPIES), (voices, 1))
             if said
         ]
         notes.append(f"{phrase}: fitted to {len(found)} recordings and {len(voices)} synthetic voices")
-        layers.append(examples.fit(windows, background))
-        groups.append(windows)
-    model = WakeWordModel(encoder, examples.head_of(layers, space), config.keywords).eval()
-    scores = np.stack([layer.scores[-num_scored:] for layer in layers], axis=1)
-    return Fitted(model, scores.repeat(STRIDE, axis=0), layers, groups, notes)
+        layers.append(fit([group.windows for group in seen], background.frames))
+        groups.append(seen)
+    head = head_of(layers, background.space, kept, config.pronunciations)
+    model = WakeWordModel(kept.encoder, head, config.keywords).eval()
+    logits = np.stack([layer.logits[-len(scored.frames) :] for layer in layers], axis=1)
+    scores = expit(logits + PHONES_WEIGHT * scored.phone_logits(head.phrase))
+    return Fitted(model, head, scores.repeat(STRIDE, axis=0), layers, groups, notes)
 
 
 def _augmentation(noise: Sequence[Path]) -> tuple[Augment, list[str]]:
@@ -132,18 +157,24 @@ def _augmentation(noise: Sequence[Path]) -> tuple[Augment, list[str]]:
     from data_prep import manifests
     from data_prep.augmentation.banks import NoiseBank
     from data_prep.augmentation.chain import default_chain
+    from kws.errors import ManifestError
 
     bank: NoiseBank | None = None
     unreadable: list[str] = []
     if noise:
-        bank, unreadable = NoiseBank.of_readable(entry.path for entry in manifests.read_all(noise))
+        given = [entry.path for entry in manifests.read_all(noise) if entry.split != "test"]
+        if not given:
+            raise ManifestError(
+                f"--noise {', '.join(map(str, noise))}: all recordings are of split test; give others"
+            )
+        bank, unreadable = NoiseBank.of_readable(given)
     return default_chain(bank, seed=0).augment, [f"noise: not used: {reason}" for reason in unreadable]
 
 
 def _in_a_room(clips: Sequence[np.ndarray], copies: int, augment: Augment) -> list[np.ndarray]:
     """Return each clip with near silence around it, augmented so many times; of several the first is not."""
     from kws.audio import seconds_to_samples
-    from kws.enrollment.examples import AFTER_S, BEFORE_S
+    from kws.enrollment.heard import AFTER_S, BEFORE_S
 
     around = (seconds_to_samples(BEFORE_S), seconds_to_samples(AFTER_S))
     found = []

@@ -39,7 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="run the cells on the workers of this Dask scheduler, which all see OUTPUT and the audio",
     )
-    add("--only", nargs="*", metavar="WORD", help="run only cells whose name holds one of these; * is anything")
+    add(
+        "--only",
+        nargs="*",
+        metavar="WORD",
+        help="run only cells whose name holds one of these; * is anything",
+    )
     add("--cache", type=Path, help="folder for decoded audio and synthetic voices (default: OUTPUT/cache)")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override one key, such as seeds=[0]")
     add("--keep-runs", action="store_true", help="keep the folder of each training run, 20 MB or so each")

@@ -80,7 +80,12 @@ def run_cell(order: CellOrder) -> CellResult:
     run = Path(
         tempfile.mkdtemp(prefix=f"{order.identity}-", dir=runs)
     )  # another one of a cell handed out twice
-    overrides = [f"train.transfer.policy={order.policy}", f"train.seed={order.seed}", "train.num_workers=0"]
+    overrides = [
+        f"train.transfer.policy={order.policy}",
+        f"train.seed={order.seed}",
+        "train.num_workers=0",
+        "train.dev_copies=0",
+    ]
     if not order.held_out:
         # Dev is then read after each round for the log alone: the last round is what is kept.
         overrides.append(f"train.dev_hours={SHORT_DEV_HOURS}")

@@ -173,11 +173,14 @@ class TrainSummary:
         held = "held-out" if metrics["held_out"] else "augmented training"
         if not metrics["recordings"]:
             held = "held-out synthetic"
-        rate, hours = metrics["false_accepts_per_hour"], metrics["dev_hours"]
+        rate, copies = metrics["false_accepts_per_hour"], metrics.get("dev_copies", 0)
+        hours = f"{metrics['dev_hours'] / (1 + copies):.2f} h"
+        if copies:
+            hours += f" and {copies} copies in noise and rooms"
         for keyword, threshold in metrics["thresholds"].items():
             misses = 100 * metrics["dev_miss"][keyword]
             found.append(
-                f"{keyword}: threshold {threshold:.3f} for {rate:g} false accepts/h, from {hours:.2f} h; "
+                f"{keyword}: threshold {threshold:.3f} for {rate:g} false accepts/h, from {hours}; "
                 f"misses {misses:.1f} % of the {held} recordings there"
             )
         return [*found, f"{self.run}: trained in {metrics['wall_s']:.0f} s; next: kws export {self.run}"]
@@ -265,7 +268,8 @@ def _train_once(order: TrainOrder) -> TrainSummary:
     from kws.evaluation.thresholds import choose_operating_point
     from kws.model import build_model
     from kws.regularizers import load_phones
-    from kws.training.loop import fit, read_dev, seed_everything
+    from kws.training.dev import num_copies, read_dev_copies
+    from kws.training.loop import fit, seed_everything
     from kws.training.provenance import provenance
     from kws.transfer import choose
     from kws.weights import METRICS
@@ -293,7 +297,7 @@ def _train_once(order: TrainOrder) -> TrainSummary:
 
     outcome = fit(model, settings, heard.data, output, heard.augment, recogniser)
     point, misses, doubts = choose_operating_point(
-        read_dev(model, heard.data),
+        read_dev_copies(model, heard.data, heard.augment, settings),
         order.keywords,
         hop_samples=model.hop_samples,
         false_accepts_per_hour=settings.false_accepts_per_hour,
@@ -304,6 +308,7 @@ def _train_once(order: TrainOrder) -> TrainSummary:
         "thresholds": point.thresholds,
         "false_accepts_per_hour": point.false_accepts_per_hour,
         "dev_hours": round(point.dev_hours, 3),
+        "dev_copies": num_copies(heard.data.dev_negatives.hours, settings),
         "dev_miss": misses,
         "held_out": heard.data.held_out,
         "policy": policy,

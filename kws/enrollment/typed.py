@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from kws.audio import samples_to_seconds
 from kws.encoders.ctc import PhoneRecogniser
@@ -217,11 +217,12 @@ def read_background(path: Path = BACKGROUND) -> Tensor:
 
 
 @torch.no_grad()
-def background_scores(head: PhraseHead, background: Tensor) -> Tensor:
-    """Return the (frames, keyword) scores of a head on (frames, 40) background, less a few frames."""
-    rows = background[: len(background) // ROWS * ROWS].reshape(ROWS, -1, background.shape[1])
-    logits, _ = head.search(rows, head.initial_state(ROWS)[0])
-    return torch.sigmoid(logits).flatten(0, 1)
+def background_logits(head: PhraseHead, background: Tensor) -> Tensor:
+    """Return the (frames, keyword) logits of a head on (frames, 40) background, searched in rows at once."""
+    width = -(-len(background) // ROWS)
+    padded = nn.functional.pad(background, (0, 0, 0, ROWS * width - len(background)))
+    logits, _ = head.search(padded.reshape(ROWS, width, -1), head.initial_state(ROWS)[0])
+    return logits.flatten(0, 1)[: len(background)]
 
 
 def doubts(phrase: str, pronunciations: Sequence[str], threshold: float | None = None) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+
+from torch import nn
 
 from kws.errors import ConfigError
 from kws.heads.attention import AttentionHead
@@ -13,16 +15,19 @@ from kws.heads.cross_stitch import CrossStitchHead
 from kws.heads.gru import GruHead
 from kws.heads.linear import LinearHead
 from kws.heads.phrase import PhraseHead
+from kws.heads.phrase_window import PhraseWindowHead
 from kws.heads.window import WindowHead
 from kws.heads.words import SPACES, WordSpaceHead
 
 __all__ = [
     "COLUMNS",
     "PHRASE",
+    "PHRASE_WINDOW",
     "TYPED",
     "ColumnsHead",
     "Head",
     "PhraseHead",
+    "PhraseWindowHead",
     "WindowHead",
     "WordSpaceHead",
     "add_column",
@@ -32,7 +37,9 @@ __all__ = [
 
 PHRASE = "phrase"
 """Name of the head that searches for typed phrases in the recogniser's phones."""
-TYPED = (PHRASE, *SPACES)
+PHRASE_WINDOW = "phrase_window"
+"""Name of the head that adds to those phones a layer fitted to examples."""
+TYPED = (PHRASE, PHRASE_WINDOW, *SPACES)
 """Heads made from typed phrases: nothing to train, so not among those to choose from."""
 COLUMNS = "columns"
 """Name of the head with a column for each time that keywords were added."""
@@ -59,6 +66,7 @@ def build_head(
     pronunciations: Sequence[Sequence[str]] = (),
     readings: Sequence[Sequence[int]] = (),
     columns: Sequence[int] = (),
+    blocks: Iterable[nn.Module] = (),
 ) -> Head:
     """Return a freshly initialised head.
 
@@ -69,11 +77,14 @@ def build_head(
         pronunciations: of each keyword, for the heads of :data:`TYPED`.
         readings: phones in each recorded way of each keyword, for ``phrase``.
         columns: keywords of each column, for ``columns``.
+        blocks: encoder layers that belong to the head, for ``phrase_window``.
     Raises:
         ConfigError: the name is unknown.
     """
     if name == PHRASE:
         return PhraseHead(dimension, pronunciations, readings)
+    if name == PHRASE_WINDOW:
+        return PhraseWindowHead(dimension, pronunciations, blocks)
     if name in SPACES:
         return WordSpaceHead(dimension, name, pronunciations)
     if name == COLUMNS:

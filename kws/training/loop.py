@@ -7,7 +7,6 @@ Lightning runs the loop; losses, metrics, data and file formats live elsewhere. 
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,14 +25,15 @@ from kws.balances import build_balance
 from kws.data import AudioStore, Augment, BatchConfig, KeywordBatches, Synthetic
 from kws.encoders.ctc import PhoneRecogniser
 from kws.errors import ConfigError
-from kws.evaluation.thresholds import DevScores, choose_operating_point
+from kws.evaluation.thresholds import choose_operating_point
 from kws.losses import build_loss
 from kws.model import WakeWordModel
 from kws.regularizers import Resources, Step, build_regularizer, check_weights, need_domains, need_transcripts
 from kws.structs import Batch
 from kws.training.checkpoints import WholeCheckpoints, newest_checkpoint
+from kws.training.dev import read_dev
 from kws.training.logs import keep_earlier_log
-from kws.training.scan import hard_windows, score_clips, score_stream
+from kws.training.scan import hard_windows
 from kws.training.schedule import scheduled
 from kws.training.signals import gradient_signals
 from kws.transfer import TransferConfig, apply_policy, check_policy, open_groups
@@ -81,6 +81,9 @@ class TrainConfig:
     """Hours of negative audio searched for hard windows after each round."""
     dev_hours: float = 0.3
     """Hours of dev negatives read after each round; all of them are read at the end, for the threshold."""
+    dev_copies: int = 3
+    """With few of them, augmented copies are read as well, so many at most: a threshold chosen on recordings
+    as they are kept to no rate."""
     false_accepts_per_hour: float = 0.5
     """Rate that the thresholds are chosen for."""
     smoothing_frames: int = 2
@@ -110,7 +113,7 @@ class TrainConfig:
         ):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"train.{name}: got {getattr(self, name)}, allowed: above 0")
-        for name in ("weight_decay", "patience", "mine_hours", "refractory_s", "num_workers"):
+        for name in ("weight_decay", "patience", "mine_hours", "dev_copies", "refractory_s", "num_workers"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"train.{name}: got {getattr(self, name)}, allowed: 0 or more")
         if not 0 <= self.augmentation <= 1.4:
@@ -282,16 +285,6 @@ class StopEarly(EarlyStopping):
 def seed_everything(seed: int) -> None:
     """Seed torch, numpy and Python, and what loader processes draw."""
     lightning.seed_everything(seed, workers=True, verbose=False)
-
-
-def read_dev(model: WakeWordModel, data: TrainingData, max_hours: float | None = None) -> DevScores:
-    """Score the dev recordings and up to ``max_hours`` of the dev negatives."""
-    return DevScores(
-        positives=score_clips(model, data.dev_positives),
-        labels=tuple(data.dev_labels),
-        negatives=score_stream(model, data.dev_negatives, max_hours),
-        hours=min(data.dev_negatives.hours, max_hours or math.inf),
-    )
 
 
 def fit(

@@ -21,14 +21,18 @@ from kws import Detector
 from kws.checkpoint import load_model, load_operating_point
 from kws.cli import enroll_audio, enroll_examples, main
 from kws.encoders.sources.embedded_weights import load_recogniser
-from kws.enrollment import examples, typed
-from kws.enrollment.examples import FRAMES
+from kws.enrollment import examples, heard, typed
+from kws.enrollment.heard import FRAME_PHONES, FRAMES
 from kws.enrollment.typed import BACKGROUND, pack_background, phrase_model, read_background, said_alike
 from kws.errors import CheckpointError, ConfigError
+from kws.heads import PhraseWindowHead
 from kws.heads.phrase import WORST_FRAME
+from kws.heads.phrase_window import PHONES_WEIGHT
+from kws.heads.window import NUM_FRAMES
 from kws.heads.words import SPACES
 from kws.manifest import Utterance
 from kws.model import WakeWordModel
+from kws.phones import BLANK, NUM_OUTPUTS
 from kws.pretraining.corpus import Corpus
 from kws.pretraining.word_space import WordSpaceConfig, make_word_space
 from kws.weights import write_weights
@@ -116,9 +120,9 @@ def test_a_layer_is_fitted_to_recordings(
     assert f"computer: fitted to 3 recordings and {num_voices} synthetic voices" in printed
     assert ("fitted without synthetic voices: they need Flite" in printed) == (num_voices == 0)
     origin = json.loads((run / "provenance.json").read_text("utf-8"))
-    assert origin["manifests"].keys() == {FRAMES.name}
+    assert origin["manifests"].keys() == {FRAMES.name, FRAME_PHONES.name}
     detector, model = Detector(run / "model.onnx"), load_model(run)
-    assert model.encoder.info.num_layers == 6
+    assert model.encoder.info.num_layers + len(model.head.blocks) == 6
     said = [np.pad(speak("computer", voice), (16_000, 16_000)) for voice in voices(3, seed=1)]
     other = [np.pad(speak("marmalade", voice), (16_000, 16_000)) for voice in voices(3, seed=1)]
     best = [[float(detector.scores(clip).max()) for clip in clips] for clips in (said, other)]
@@ -162,19 +166,20 @@ def fitted_alone(
     monkeypatch: pytest.MonkeyPatch, clips: list[np.ndarray], **given: Any
 ) -> tuple[enroll_examples.Fitted, list[list[np.ndarray]]]:
     """Return a layer fitted to clips of "red" on a background of noise frames, and what was heard in it."""
-    heard: list[list[np.ndarray]] = []
+    seen: list[list[np.ndarray]] = []
 
-    def windows_of(encoder: object, space: object, found: list[np.ndarray]) -> np.ndarray:
-        heard.append(found)
-        return np.ones((3, examples.NUM_FRAMES, 4), np.float32)
+    def examples_of(layers: object, space: object, found: list[np.ndarray]) -> heard.Examples:
+        seen.append(found)
+        return heard.Examples(np.ones((3, NUM_FRAMES, 4), np.float32), torch.zeros(1, 20, NUM_OUTPUTS))
 
     frames = np.random.default_rng(0).standard_normal((1000, 4)).astype(np.float32)
-    space = examples.FrameSpace(torch.zeros(192), torch.eye(192)[:, :4])
-    monkeypatch.setattr(examples, "read_frames", lambda: (space, frames))
-    monkeypatch.setattr(examples, "windows_of", windows_of)
+    space = heard.FrameSpace(torch.zeros(192), torch.eye(192)[:, :4])
+    background = heard.Background(space, frames, torch.zeros(2000, NUM_OUTPUTS))
+    monkeypatch.setattr(heard.Background, "shipped", lambda: background)
+    monkeypatch.setattr(heard, "examples_of", examples_of)
     given = {"noise": (), "language": "de", "lexicon": None, "num_workers": 1, **given}
-    config = enroll_examples.examples_config(["red"], None)
-    return enroll_examples.fit_examples(config, [clips], None, Path("unused"), **given), heard
+    config = enroll_examples.examples_config(["red"], [("R EH D",)], None)
+    return enroll_examples.fit_examples(config, [clips], None, Path("unused"), **given), seen
 
 
 def test_noise_is_mixed_into_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -196,20 +201,26 @@ def test_noise_is_mixed_into_recordings(tmp_path: Path, monkeypatch: pytest.Monk
     assert sum(with_noise > 0.01 > without for with_noise, without in zip(shares, plain, strict=True)) > 3
 
 
-def test_phrases_that_fire_on_each_other_are_named(monkeypatch: pytest.MonkeyPatch):
-    def layer(component: int) -> examples.FittedLayer:
-        weight = np.zeros((examples.NUM_FRAMES, 2), np.float32)
-        weight[0, component] = 4.0
-        return examples.FittedLayer(weight, -2.0, np.zeros(0))
+def test_phrases_that_fire_on_each_other_are_named():
+    head = PhraseWindowHead(4, [["AA N N AA N N"], ["AO F F AO F F"]], [])
+    phones = torch.full((2, 20, NUM_OUTPUTS), -WORST_FRAME)
+    phones[:, :, BLANK] = 0.0
+    # what examples add in which no phone is heard, the same for both phrases
+    silent = PHONES_WEIGHT * float(head.phrase.search(phones, head.phrase.initial_state(2)[0])[0].amax())
 
-    def heard(*components: int) -> list[np.ndarray]:
+    def layer(component: int) -> examples.FittedLayer:
+        weight = np.zeros((NUM_FRAMES, 2), np.float32)
+        weight[0, component] = 4.0
+        return examples.FittedLayer(weight, -2.0 - silent, np.zeros(0))
+
+    def seen(*components: int) -> list[heard.Examples]:
         """Two groups of windows, which show these components in all examples and in none."""
-        windows = np.zeros((2 * len(examples.FIRES_AFTER), examples.NUM_FRAMES, 2), np.float32)
+        windows = np.zeros((2 * len(heard.FIRES_AFTER), NUM_FRAMES, 2), np.float32)
         windows[:, 0, list(components)] = 1.0
-        return [windows, np.zeros_like(windows)]
+        return [heard.Examples(found, phones) for found in (windows, np.zeros_like(windows))]
 
     model = cast(WakeWordModel, SimpleNamespace(keywords=("on", "off")))
-    fitted = enroll_examples.Fitted(model, np.zeros(0), [layer(0), layer(1)], [heard(0), heard(0, 1)], [])
+    fitted = enroll_examples.Fitted(model, head, np.zeros(0), [layer(0), layer(1)], [seen(0), seen(0, 1)], [])
     (note,) = fitted.taken_for_each_other({"on": 0.5, "off": 0.5})
     assert note.startswith("on: fires on 50 % of the examples of 'off', too; choose phrases less alike")
     assert fitted.taken_for_each_other({"on": 0.9, "off": 0.5}) == []
@@ -226,9 +237,9 @@ def test_noise_has_no_place_in_other_ways(way: str, tmp_path: Path, capsys: pyte
 def test_a_fitted_layer_goes_without_synthetic_voices_only_beside_recordings(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    fitted, (heard,) = fitted_alone(monkeypatch, [tone(0.5)])
+    fitted, (mixed,) = fitted_alone(monkeypatch, [tone(0.5)])
     assert "red: fitted without synthetic voices: --language de: they are English" in fitted.notes
-    assert len(heard) == enroll_examples.COPIES
+    assert len(mixed) == enroll_examples.COPIES
     with pytest.raises(ConfigError, match="--language de: they are English"):
         fitted_alone(monkeypatch, [])
     monkeypatch.setattr("data_prep.synthesis.flite.flite_voices", list)

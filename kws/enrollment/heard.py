@@ -1,0 +1,258 @@
+"""What a fitted detector hears: frames and phones of examples, and of hours of speech that ship.
+
+The first layers of the shipped encoder stay as they are. Their frames of some hours of speech, and the phones
+that they hear in it, are in the package, so that only the examples have to be heard.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kws.audio import SAMPLE_RATE, seconds_to_samples, to_float32
+from kws.encoders.base import EncoderInfo
+from kws.encoders.ctc import PhoneRecogniser
+from kws.encoders.sources.embedded_weights import ASSETS
+from kws.encoders.truncate import truncate
+from kws.enrollment.typed import background_logits, read_background
+from kws.errors import CheckpointError, ConfigError
+from kws.heads.phrase import WORST_FRAME, PhraseHead
+from kws.heads.phrase_window import HELD_FRAMES, held
+from kws.heads.window import NUM_FRAMES, STRIDE
+from kws.phones import BLANK, NUM_OUTPUTS
+from kws.weights import read_weights
+
+FRAMES = ASSETS / "frames.safetensors"
+"""What the shipped encoder's first layers make of speech, of people and synthetic voices; see the card."""
+FRAME_PHONES = ASSETS / "frame_phones.safetensors"
+"""Phones of the same speech as the recogniser's middle output hears them, twice as many frames."""
+DEPTH = 6
+"""Layers below the fitted one."""
+COMPONENTS = 56
+"""Of a frame, the directions that speech varies in most."""
+WIDEST, STEPS = 5.0, 7
+"""A component is kept in whole steps of 5/7 of its deviation, up to 5 of them: half a byte."""
+BEFORE_S, AFTER_S = 1.0, 0.6
+"""Near silence around an example."""
+FIRES_AFTER = (-1, 1, 3)
+"""Frames after the end of an example, and the encoder's look-ahead, at which the layer shall fire."""
+PIECE_S = 60.0
+"""Own background is heard in pieces of this length."""
+BLOCK_FRAMES = 375
+"""The background is cut into two halves in turn, so many frames (30 s) at a time."""
+LEAST_VARIANCE = 1e-6
+"""Directions that vary less, as a share of the widest, are left out: nothing but rounding is in them."""
+
+
+class FrameSpace(NamedTuple):
+    """Directions that the frames of speech are described in.
+
+    Attributes:
+        mean: (dimension,).
+        basis: (dimension, component), which brings every component to deviation 1.
+    """
+
+    mean: Tensor
+    basis: Tensor
+
+    @classmethod
+    def of(cls, features: Tensor) -> FrameSpace:
+        """Return the principal components of (frames, dimension) features, the widest first."""
+        normed = _normed(features)
+        values, vectors = torch.linalg.eigh(torch.cov(normed.double().T))
+        filled = int((values > LEAST_VARIANCE * values.max()).sum())
+        widest = values.argsort(descending=True)[: min(COMPONENTS, filled)]
+        return cls(normed.mean(dim=0), (vectors[:, widest] / values[widest].sqrt()).float())
+
+    def project(self, features: Tensor) -> Tensor:
+        """Map (..., dimension) features to (..., component)."""
+        return (_normed(features) - self.mean) @ self.basis
+
+
+def _normed(features: Tensor) -> Tensor:
+    """Bring each frame to mean 0 and deviation 1, as :class:`WindowHead` does."""
+    return nn.functional.layer_norm(features.float(), features.shape[-1:])
+
+
+def pack_frames(features: Tensor) -> dict[str, Tensor]:
+    """Return the tensors of :data:`FRAMES` for (frames, dimension), every ``STRIDE``-th of some audio."""
+    space = FrameSpace.of(features)
+    steps = (space.project(features) / WIDEST * STEPS).round().clamp(-STEPS, STEPS).add(STEPS).to(torch.uint8)
+    codes = steps[:, 0::2] * (2 * STEPS + 2) + steps[:, 1::2]
+    return {"mean": space.mean.half(), "basis": space.basis.half(), "codes": codes}
+
+
+def read_frames(path: Path = FRAMES) -> tuple[FrameSpace, np.ndarray]:
+    """Return the space of packed frames, and the frames, (frames, component) float32.
+
+    Raises:
+        CheckpointError: the file is missing, damaged or holds no packed frames.
+    """
+    found = read_weights(path)
+    codes = found.get("codes")
+    if codes is None or codes.dtype != torch.uint8 or not {"mean", "basis"} <= set(found):
+        raise CheckpointError(f"{path}: holds no packed frames; install the package again")
+    steps = torch.stack([codes // (2 * STEPS + 2), codes % (2 * STEPS + 2)], dim=-1).flatten(1)
+    frames = (steps.float() - STEPS) * (WIDEST / STEPS)
+    return FrameSpace(found["mean"].float(), found["basis"].float()), frames.numpy()
+
+
+class Heard(NamedTuple):
+    """What the first layers of a recogniser make of audio.
+
+    Attributes:
+        frames: (time, dimension) of layer :data:`DEPTH`.
+        phones: (time, 40) log-probabilities of the middle output.
+    """
+
+    frames: Tensor
+    phones: Tensor
+
+
+class FirstLayers:
+    """The part of a recogniser that a fitted detector keeps.
+
+    Args:
+        recogniser: in eval mode; it is not changed.
+    Attributes:
+        encoder: cut below the middle output.
+        blocks: the layers from there to :data:`DEPTH`.
+        output: the middle output.
+    """
+
+    def __init__(self, recogniser: PhoneRecogniser) -> None:
+        whole = recogniser.encoder
+        self.encoder = truncate(whole, min(recogniser.middle, DEPTH))
+        self.blocks = copy.deepcopy(whole.layers[recogniser.middle : DEPTH])
+        self.output = copy.deepcopy(recogniser.middle_output)
+
+    @property
+    def info(self) -> EncoderInfo:
+        """What the encoder tells; no layer above it looks further ahead."""
+        return self.encoder.info
+
+    @torch.no_grad()
+    def hear(self, waveform: np.ndarray) -> Heard:
+        """Hear (samples,) float32 from a new start, less what does not fill a frame."""
+        whole = len(waveform) // self.info.hop_samples * self.info.hop_samples
+        features, _ = self.encoder.run(
+            torch.from_numpy(waveform[None, :whole]), self.encoder.initial_state(1)
+        )
+        phones = torch.log_softmax(self.output(features), dim=-1)
+        for block in self.blocks:
+            features, _ = block(features, block.initial_state(1))  # type: ignore[operator]
+        return Heard(features[0], phones[0])
+
+
+class Examples(NamedTuple):
+    """Recordings of a phrase as a detector sees them when it shall fire.
+
+    Attributes:
+        windows: (examples * FIRES_AFTER, NUM_FRAMES, component) float32, those of one example in a row.
+        phones: (examples, time, 40) log-probabilities that end with the last window; before an example
+            that is shorter than others nothing is said.
+    """
+
+    windows: np.ndarray
+    phones: Tensor
+
+
+def examples_of(layers: FirstLayers, space: FrameSpace, examples: Sequence[np.ndarray]) -> Examples:
+    """Return what is seen of examples.
+
+    Args:
+        layers: that hear them.
+        space: of the background.
+        examples: (samples,) float32 each, ``BEFORE_S`` of near silence before the keyword and ``AFTER_S``
+            after.
+    """
+    tail, hop = seconds_to_samples(AFTER_S), layers.info.hop_samples
+    lookahead = layers.info.lookahead_samples // hop
+    windows, phones = [], []
+    for example in examples:
+        heard = layers.hear(np.pad(example, (0, tail)))
+        frames = space.project(heard.frames)
+        end = len(frames) - 2 * tail // hop
+        ends = [end + lookahead + later for later in FIRES_AFTER]
+        windows += [frames[last - STRIDE * (NUM_FRAMES - 1) - 1 : last : STRIDE] for last in ends]
+        phones.append(heard.phones[: ends[-1]])
+    silence = torch.full((max(map(len, phones)), NUM_OUTPUTS), -WORST_FRAME)
+    silence[:, BLANK] = 0.0
+    joined = torch.stack([torch.cat([silence[: len(silence) - len(found)], found]) for found in phones])
+    return Examples(torch.stack(windows).numpy(), joined)
+
+
+class Background(NamedTuple):
+    """Speech without the keyword.
+
+    Attributes:
+        space: what its frames are described in.
+        frames: (frames, component) float32, every ``STRIDE``-th.
+        phones: (frames * STRIDE, 40) log-probabilities, or how far each is behind the likeliest.
+    """
+
+    space: FrameSpace
+    frames: np.ndarray
+    phones: Tensor
+
+    @classmethod
+    def shipped(cls) -> Background:
+        """Return that of the package, for the shipped recogniser alone.
+
+        Raises:
+            CheckpointError: a file is missing or damaged.
+        """
+        space, frames = read_frames()
+        phones = read_background(FRAME_PHONES)
+        if len(phones) != STRIDE * len(frames):
+            raise CheckpointError(
+                f"{FRAME_PHONES}: does not belong to {FRAMES.name}; install the package again"
+            )
+        return cls(space, frames, phones)
+
+    @classmethod
+    def of(cls, layers: FirstLayers, space: FrameSpace | None, samples: np.ndarray) -> Background:
+        """Return that of own speech.
+
+        Args:
+            layers: that hear it.
+            space: of other background; None makes one from these frames.
+            samples: (samples,) int16.
+        Raises:
+            ConfigError: there are too few to make a space from.
+        """
+        hop, piece = layers.info.hop_samples, seconds_to_samples(PIECE_S)
+        pieces = [
+            layers.hear(to_float32(np.asarray(samples[start : start + piece])))
+            for start in range(0, len(samples) - STRIDE * hop + 1, piece)
+        ]
+        even = [len(heard.frames) // STRIDE * STRIDE for heard in pieces]
+        features = [heard.frames[:stop:STRIDE] for heard, stop in zip(pieces, even, strict=True)]
+        num_frames = sum(map(len, features))
+        if not num_frames or (space is None and num_frames < 2 * BLOCK_FRAMES):
+            least_s = 2 * BLOCK_FRAMES * STRIDE * hop / SAMPLE_RATE
+            raise ConfigError(
+                f"--negatives: {len(samples) / SAMPLE_RATE:.1f} s of speech; a layer on own --weights is "
+                f"fitted to at least {least_s:g} s, and with hours it misses less; give more"
+            )
+        joined = torch.cat(features)
+        space = space or FrameSpace.of(joined)
+        phones = torch.cat([heard.phones[:stop] for heard, stop in zip(pieces, even, strict=True)])
+        return cls(space, space.project(joined).numpy(), phones)
+
+    def followed_by(self, other: Background) -> Background:
+        """Return this background and another one, described in the same space."""
+        frames = np.concatenate([self.frames, other.frames])
+        return Background(self.space, frames, torch.cat([self.phones, other.phones]))
+
+    def phone_logits(self, head: PhraseHead) -> np.ndarray:
+        """Return (frames, keyword) of typed phrases, as :class:`PhraseWindowHead` adds them."""
+        logits = background_logits(head, self.phones)[None]
+        best, _ = held(logits, logits.new_zeros(1, HELD_FRAMES - 1, logits.shape[2]))
+        return best[0, ::STRIDE].numpy()

@@ -1,0 +1,76 @@
+"""Head ``phrase_window``: a layer fitted to examples of a phrase, and its phones, added."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from kws.heads.base import Head
+from kws.heads.phrase import PhraseHead
+from kws.heads.window import WindowHead
+from kws.structs import StreamState
+
+PHONES_WEIGHT = 1.5
+"""Of the phones' logit beside the fitted layer's; 1 to 2 miss about the same (RESULTS.md, typed text)."""
+HELD_FRAMES = 7
+"""The phones' best of so many frames counts: both do not fire in the same frame."""
+FLOOR = -20.0
+"""A phones' logit below this counts as this, so that a zero state is a new start."""
+
+
+def held(logits: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the best of the last :data:`HELD_FRAMES` frames.
+
+    Args:
+        logits: (batch, time, keyword).
+        before: (batch, HELD_FRAMES - 1, keyword), what the last call returned, or zeros.
+    Returns:
+        (batch, time, keyword), at least :data:`FLOOR`, and the next state.
+    """
+    above = torch.cat([before, (logits - FLOOR).clamp(min=0.0)], dim=1)
+    best = nn.functional.max_pool1d(above.transpose(1, 2), HELD_FRAMES, stride=1).transpose(1, 2)
+    return best + FLOOR, above[:, above.shape[1] - (HELD_FRAMES - 1) :]
+
+
+class PhraseWindowHead(Head):
+    """The sum of :class:`PhraseHead` on frames as they come and :class:`WindowHead` some layers higher.
+
+    What the recogniser reads and what a layer fitted to examples sees go wrong in different places: the one
+    in noise, the other where a voice or a pace is unlike the examples.
+
+    Args:
+        dimension: features per encoder frame.
+        pronunciations: of each keyword one or more, as ARPAbet phones between spaces.
+        blocks: encoder layers between both.
+    Raises:
+        ManifestError: a phone is unknown.
+    """
+
+    def __init__(
+        self, dimension: int, pronunciations: Sequence[Sequence[str]], blocks: Iterable[nn.Module]
+    ) -> None:
+        super().__init__()
+        self.phrase = PhraseHead(dimension, pronunciations)
+        self.blocks = nn.ModuleList(blocks)
+        self.window = WindowHead(dimension, len(pronunciations))
+
+    def initial_state(self, batch: int) -> StreamState:
+        """Return the zero states of the held phones, of the search, of the layers and of the window."""
+        num_keywords = self.window.output.conv.out_channels
+        kept = torch.zeros(batch, HELD_FRAMES - 1, num_keywords)
+        layers = [state for block in self.blocks for state in block.initial_state(batch)]  # type: ignore[operator]
+        return [kept, *self.phrase.initial_state(batch), *layers, *self.window.initial_state(batch)]
+
+    def forward(self, features: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
+        """See :meth:`Head.forward`."""
+        phones, paths = self.phrase(features, state[1:2])
+        phones, kept = held(phones, state[0])
+        next_state = [kept, *paths]
+        for block in self.blocks:
+            first = len(next_state)
+            features, after = block(features, state[first : first + block.num_states])  # type: ignore[operator]
+            next_state += after
+        logits, after = self.window(features, state[len(next_state) :])
+        return logits + PHONES_WEIGHT * phones, [*next_state, *after]

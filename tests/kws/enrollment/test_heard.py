@@ -1,0 +1,151 @@
+"""`kws.enrollment.heard`: packed frames, what is seen of examples, own background."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from kws.audio import seconds_to_samples
+from kws.encoders.ctc import PhoneRecogniser
+from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
+from kws.encoders.truncate import truncate
+from kws.enrollment import heard
+from kws.enrollment.heard import (
+    FIRES_AFTER,
+    STEPS,
+    WIDEST,
+    Background,
+    FirstLayers,
+    FrameSpace,
+    examples_of,
+    pack_frames,
+    read_frames,
+)
+from kws.enrollment.typed import pack_background
+from kws.errors import CheckpointError, ConfigError
+from kws.heads.phrase import PhraseHead
+from kws.heads.phrase_window import FLOOR, HELD_FRAMES
+from kws.heads.window import NUM_FRAMES, STRIDE
+from kws.phones import BLANK, NUM_OUTPUTS
+from kws.weights import write_weights
+
+RNG = np.random.default_rng(0)
+
+
+def recogniser(num_layers: int = 8, middle: int = 3) -> PhoneRecogniser:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        config = EmbeddedConfig(num_mels=8, dimension=12, num_layers=num_layers, kernel=3, lookahead=2)
+        return PhoneRecogniser(EmbeddedEncoder(config), middle).eval()
+
+
+def test_packed_frames_are_within_half_a_step(tmp_path: Path):
+    features = torch.from_numpy(RNG.standard_normal((4000, 80))).float() * torch.linspace(0.1, 3, 80)
+    write_weights(tmp_path / "frames.safetensors", pack_frames(features))
+    space, frames = read_frames(tmp_path / "frames.safetensors")
+    assert frames.shape == (4000, heard.COMPONENTS)
+    exact = FrameSpace.of(features).project(features)
+    torch.testing.assert_close(torch.cov(exact.T), torch.eye(heard.COMPONENTS), atol=1e-3, rtol=0)
+    inside = exact.abs() <= WIDEST
+    error = (torch.from_numpy(frames) - exact).abs()
+    assert float(error[inside].max()) <= WIDEST / STEPS / 2 + 1e-3
+    torch.testing.assert_close(space.project(features), exact, atol=0.02, rtol=0)  # kept as half floats
+    write_weights(tmp_path / "other.safetensors", {"mean": torch.zeros(80)})
+    with pytest.raises(CheckpointError, match=r"other.safetensors: holds no packed frames"):
+        read_frames(tmp_path / "other.safetensors")
+
+
+def test_directions_in_which_nothing_varies_are_left_out():
+    features = torch.from_numpy(RNG.standard_normal((20, 80))).float()
+    space = FrameSpace.of(features)
+    assert space.basis.shape == (80, 19)  # 20 frames differ in 19 directions
+    projected = space.project(features)
+    torch.testing.assert_close(torch.cov(projected.T), torch.eye(19), atol=1e-3, rtol=0)
+    assert FrameSpace.of(features.repeat(50, 1)).basis.shape == (80, 19)
+    constant = torch.cat([features, torch.ones(20, 4)], dim=1)
+    assert FrameSpace.of(constant).basis.isfinite().all()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("num_layers", "middle"), [(8, 3), (8, 6), (8, 7), (4, 2)])
+def test_frames_and_phones_are_those_of_the_recogniser(num_layers: int, middle: int):
+    model = recogniser(num_layers, middle)
+    layers, waveform = FirstLayers(model), RNG.standard_normal(20_000).astype(np.float32) * 0.1
+    found = layers.hear(waveform)
+    whole = torch.from_numpy(waveform[None, : 20_000 // 640 * 640])
+    depth = min(6, num_layers)
+    cut = truncate(model.encoder, depth)
+    expected, _ = cut.run(whole, cut.initial_state(1))
+    torch.testing.assert_close(found.frames, expected[0], atol=1e-5, rtol=0)
+    below = truncate(model.encoder, min(middle, depth))
+    features, _ = below.run(whole, below.initial_state(1))
+    phones = torch.log_softmax(model.middle_output(features), dim=-1)[0]
+    torch.testing.assert_close(found.phones, phones, atol=1e-5, rtol=0)
+
+
+def test_windows_and_phones_end_when_the_layer_shall_fire():
+    layers = FirstLayers(recogniser())
+    hop, lookahead = layers.info.hop_samples, layers.info.lookahead_samples // layers.info.hop_samples
+    clips = [RNG.standard_normal(count * hop).astype(np.float32) * 0.1 for count in (100, 80)]
+    space = FrameSpace(torch.zeros(12), torch.eye(12)[:, :5])
+    seen = examples_of(layers, space, clips)
+    tail = seconds_to_samples(heard.AFTER_S)
+    assert seen.windows.shape == (6, NUM_FRAMES, 5) and lookahead == 2
+    assert seen.phones.shape == (2, 100 - tail // hop + lookahead + FIRES_AFTER[-1], NUM_OUTPUTS)
+    for number, (clip, count) in enumerate(zip(clips, (100, 80), strict=True)):
+        whole = layers.hear(np.pad(clip, (0, tail)))
+        frames = space.project(whole.frames).numpy()
+        end = count - tail // hop + lookahead  # first frame that the end of the keyword is heard in
+        for window, later in zip(seen.windows[3 * number :], FIRES_AFTER, strict=False):
+            expected = [frames[end + later - 1 - STRIDE * back] for back in reversed(range(NUM_FRAMES))]
+            np.testing.assert_array_equal(window, expected)
+        said = whole.phones[: end + FIRES_AFTER[-1]]
+        torch.testing.assert_close(seen.phones[number, -len(said) :], said, atol=0, rtol=0)
+        before = seen.phones[number, : -len(said)]
+        assert (before.argmax(dim=-1) == BLANK).all() and len(before) == (0, 20)[number]
+
+
+def test_own_background_is_every_second_frame_and_a_minute_at_least():
+    layers = FirstLayers(recogniser())
+    hop, piece = layers.info.hop_samples, seconds_to_samples(heard.PIECE_S)
+    samples = RNG.integers(-3000, 3000, seconds_to_samples(61.0)).astype(np.int16)
+    background = Background.of(layers, None, samples)
+    parts = [layers.hear(part.astype(np.float32) / 32768) for part in (samples[:piece], samples[piece:])]
+    frames = torch.cat(
+        [parts[0].frames[::STRIDE], parts[1].frames[:24:STRIDE]]
+    )  # the last lacks its other half
+    np.testing.assert_allclose(background.frames, background.space.project(frames), atol=1e-5)
+    phones = torch.cat([parts[0].phones, parts[1].phones[:24]])
+    torch.testing.assert_close(background.phones, phones, atol=0, rtol=0)
+    message = r"--negatives: 59.9 s of speech; .* at least 60 s, .*; give more"
+    with pytest.raises(ConfigError, match=message):
+        Background.of(layers, None, samples[: piece - 2 * hop])
+    few = Background.of(layers, background.space, samples[: 10 * hop])
+    assert len(few.frames) == 5
+    joined = background.followed_by(few)
+    assert len(joined.frames) == len(background.frames) + 5 and len(joined.phones) == 2 * len(joined.frames)
+
+
+def test_phrases_are_searched_for_in_the_background_where_frames_are_kept():
+    head = PhraseHead(12, [["K AH"]])
+    phones = torch.log_softmax(torch.randn(400, NUM_OUTPUTS, generator=torch.Generator().manual_seed(1)), -1)
+    space = FrameSpace(torch.zeros(12), torch.eye(12))
+    found = Background(space, np.zeros((200, 12), np.float32), phones).phone_logits(head)
+    assert found.shape == (200, 1)
+    rows = 13  # of 32, each searched from its start; 400 frames fill them but for 16
+    logits, _ = head.search(phones[:rows][None], head.initial_state(1)[0])
+    for frame in range(0, rows, STRIDE):
+        best = logits[0, max(0, frame - HELD_FRAMES + 1) : frame + 1, 0].max()
+        assert found[frame // STRIDE, 0] == pytest.approx(max(FLOOR, float(best)), abs=1e-4)
+
+
+def test_what_ships_belongs_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    shipped = Background.shipped()
+    assert len(shipped.phones) == STRIDE * len(shipped.frames) > 100_000
+    write_weights(tmp_path / "phones.safetensors", {"behind": pack_background(torch.zeros(10, NUM_OUTPUTS))})
+    monkeypatch.setattr(heard, "FRAME_PHONES", tmp_path / "phones.safetensors")
+    with pytest.raises(CheckpointError, match=r"phones.safetensors: does not belong to frames.safetensors"):
+        Background.shipped()

@@ -1,0 +1,87 @@
+"""Reading dev for the threshold: as many copies in noise and rooms as the wished rate needs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from kws.audio import SAMPLE_RATE, to_float32
+from kws.data import AudioStore
+from kws.evaluation.thresholds import choose_operating_point
+from kws.training import dev, scan
+from kws.training.loop import TrainConfig, TrainingData
+from tests.kws.training.test_scan import LoudnessModel, store
+from tests.support.training import noise, tone
+from tests.tolerances import PADDED
+
+CONFIG = TrainConfig(num_workers=0, seed=5)
+NOTHING = AudioStore([])
+
+
+def data_of(waveform: np.ndarray) -> TrainingData:
+    return TrainingData(NOTHING, [], NOTHING, [tone(0.5)], [0], True, store(waveform))
+
+
+def louder(waveform: np.ndarray, item_id: str, seed: int, epoch: int) -> np.ndarray:
+    """Each copy and each row twice as loud as the one before."""
+    return np.clip(to_float32(waveform) * 2.0 ** (1 + epoch + int(item_id)), -1, 1)
+
+
+@pytest.mark.parametrize(
+    ("hours", "rate", "most", "expected"),
+    [
+        (0.7, 0.5, 3, 3),  # 6 h show 0.5 per hour: eight times as much would be needed
+        (3.0, 0.5, 3, 1),
+        (2.0, 0.5, 3, 2),
+        (6.0, 0.5, 3, 0),
+        (0.7, 0.5, 0, 0),
+        (0.7, 10.0, 3, 0),
+        (0.0, 0.5, 3, 0),
+    ],
+)
+def test_as_many_copies_are_read_as_show_the_rate(hours: float, rate: float, most: int, expected: int):
+    config = replace(CONFIG, false_accepts_per_hour=rate, dev_copies=most)
+    assert dev.num_copies(hours, config) == expected
+
+
+def test_without_augmentation_there_are_no_copies():
+    assert dev.num_copies(0.7, replace(CONFIG, augmentation=0.0)) == 0
+
+
+def test_the_copies_follow_the_recordings_as_they_are(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(dev, "ROW_S", 1.0)
+    data, model = data_of(noise(2.0, level=0.05)), LoudnessModel()
+    found = dev.read_dev_copies(model, data, louder, replace(CONFIG, dev_copies=2))
+    once = dev.read_dev(model, data)
+    frames = len(once.negatives)
+    assert len(found.negatives) == 3 * frames and found.hours == pytest.approx(3 * once.hours)
+    np.testing.assert_array_equal(found.negatives[:frames], once.negatives)
+    assert [len(clip) for clip in found.positives] == [len(clip) for clip in once.positives]
+    rows = [data.dev_negatives.samples[:SAMPLE_RATE], data.dev_negatives.samples[SAMPLE_RATE:]]
+    expected = [
+        scan.score_rows(model, louder(row, str(number), 0, copy))
+        for copy in range(2)
+        for number, row in enumerate(rows)
+    ]
+    np.testing.assert_allclose(found.negatives[frames:], np.concatenate(expected), atol=PADDED + 1e-3, rtol=0)
+
+
+def test_what_fires_only_in_noise_raises_the_threshold():
+    """Recordings that the model is sure of, and copies that it takes for the keyword."""
+    data, model = data_of(noise(40.0, level=0.02)), LoudnessModel()
+
+    def threshold(copies: int) -> float:
+        scores = dev.read_dev_copies(model, data, louder, replace(CONFIG, dev_copies=copies))
+        point, _, _ = choose_operating_point(
+            scores,
+            ["tone"],
+            hop_samples=model.hop_samples,
+            false_accepts_per_hour=0.5,
+            smoothing_frames=1,
+            refractory_s=1.0,
+        )
+        return point.thresholds["tone"]
+
+    assert threshold(3) > 2 * threshold(0)
