@@ -258,6 +258,8 @@ def test_hears_a_phrase_played_in_a_room_through_a_real_microphone(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # a job that a shell runs in the background ignores Ctrl-C, and so would its children
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         recording = _wait_for(lambda: bool(_pactl(sound_server, "source-outputs").strip()), 20)
@@ -265,7 +267,7 @@ def test_hears_a_phrase_played_in_a_room_through_a_real_microphone(
         subprocess.run(["paplay", str(played)], env=sound_server, check=True, timeout=20)
         assert _wait_for(lambda: saved.is_dir() and any(saved.glob("*.wav")), 10), "nothing was heard"
         listener.send_signal(signal.SIGINT)
-        out, err = listener.communicate(timeout=60)  # a busy machine closes the device late
+        out, err = listener.communicate(timeout=20)
     finally:
         listener.kill()
         listener.wait()
