@@ -178,6 +178,11 @@ def enroll(
     spoken = [tuple(map(" ".join, pronunciations(phrase, language, lexicon))) for phrase in phrases]
     model, config = _typed_model(way, phrases, spoken, weights)  # refuses before anything is written
     notes += said_alike(phrases, spoken)
+    if language.split("-")[0] != "en" and not negatives:
+        notes.append(
+            f"--language {language}: the background speech that ships is English, and the threshold with it; "
+            "give --negatives in your language"
+        )
     sources = [str(path.absolute()) for path in (*recordings, *negatives, *noise)]
     identity = config_hash({"model": to_dict(config), "rate": false_accepts_per_hour, "sources": sources})
     claim_folder(output, identity, overwrite)

@@ -449,3 +449,17 @@ def test_the_head_takes_over_the_outputs_of_the_recogniser(tmp_path: Path):
     model, config = phrase_model(["zorb"], [["Z AO R B"]], weights=weights)
     assert (config.head, config.depth, config.pronunciations) == ("phrase", 4, (("Z AO R B",),))
     assert not model.training and len(model.encoder.layers) == 4
+
+
+def test_it_is_said_when_the_background_is_of_another_language(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    write_wavs(tmp_path, [noise(30.0)])
+    words = ["enroll", "hallo rechner", "--way", "phones", "--output", str(tmp_path / "run"), "--overwrite"]
+    warning = "the background speech that ships is English, and the threshold with it; give --negatives"
+    assert main([*words, "--language", "de"]) == 0
+    assert f"note: --language de: {warning}" in capsys.readouterr().out
+    assert main([*words, "--language", "de", "--negatives", str(tmp_path / "000.wav")]) == 0
+    assert warning not in capsys.readouterr().out
+    assert main([*words[:1], "hey robot", *words[2:], "--language", "en-gb"]) == 0
+    assert warning not in capsys.readouterr().out
