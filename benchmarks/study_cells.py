@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
 
 from benchmarks.corpora import write_rows  # noqa: E402
 from kws.audio import atomic_write  # noqa: E402
+from kws.cli.recordings import Synthesis  # noqa: E402
 from kws.cli.study import claim, plan, resolved_settings  # noqa: E402
 from kws.cli.study_data import read_data, weights_fingerprint  # noqa: E402
 from kws.config import config_hash  # noqa: E402
@@ -100,8 +101,11 @@ def main() -> None:
     encoder = weights_fingerprint("embedded", None)
     places = {}
     for cell, job in planned.items():
-        order = (job.values[name] for name in ("overrides", "policy", "num_recordings"))
-        settings = resolved_settings(cell.keyword, *order)
+        order = job.values
+        spoken = Synthesis(order["synthetic"], order["confusables"], order["language"])
+        settings = resolved_settings(
+            cell.keyword, order["overrides"], order["policy"], order["num_recordings"], spoken
+        )
         made_with = config_hash({"encoder": encoder, **settings})
         places[cell.name] = Place(cell_path(output, job.identity), made_with)
     task = keep if arguments.task == "keep" else restore

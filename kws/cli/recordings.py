@@ -257,8 +257,7 @@ class Synthesis:
 
     keyword: int | None = None
     """Of the keyword itself; three times as many of other speech come with them. None is
-    :data:`SYNTHETIC_ALONE` without recordings, :data:`SYNTHETIC_RECORDINGS` beside fewer than
-    :data:`SYNTHETIC_BELOW`, else 0."""
+    :data:`SYNTHETIC_ALONE` without recordings, else :data:`SYNTHETIC_RECORDINGS`."""
     confusables: int = 0
     """Of words that sound like it."""
     language: str = "en"
@@ -268,13 +267,10 @@ class Synthesis:
         """Return how many of the keyword are made beside so many recordings."""
         if self.keyword is not None:
             return self.keyword
-        if not num_recordings:
-            return SYNTHETIC_ALONE
-        return SYNTHETIC_RECORDINGS if num_recordings < SYNTHETIC_BELOW else 0
+        return SYNTHETIC_RECORDINGS if num_recordings else SYNTHETIC_ALONE
 
 
-SYNTHETIC_RECORDINGS, SYNTHETIC_BELOW = 200, 25
-SYNTHETIC_ALONE = 600
+SYNTHETIC_RECORDINGS, SYNTHETIC_ALONE = 200, 600
 SYNTHETIC_HELD_OUT = 60
 """Without recordings, so many synthetic ones of each keyword by voices that are not trained on choose the
 weights."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kws.cli.recordings import Synthesis
     from kws.cli.study_data import StudyData
     from kws.study.grid import Cell
     from kws.study.pool import Failure, Job
@@ -261,8 +262,7 @@ def plan(
             "encoder": weights_fingerprint(model.encoder, model.weights),
             "keyword": cell.keyword,
             "seed": cell.seed,
-            "settings": resolved_settings(cell.keyword, pairs, policy, positives.num_recordings),
-            "synthesis": asdict(spoken),
+            "settings": resolved_settings(cell.keyword, pairs, policy, positives.num_recordings, spoken),
             "positives": positives.fingerprint,
             **fingerprints,
             "test": data.test_hash,
@@ -294,7 +294,7 @@ def plan(
 
 
 def resolved_settings(
-    keyword: str, overrides: Sequence[str], policy: str, num_recordings: int
+    keyword: str, overrides: Sequence[str], policy: str, num_recordings: int, synthesis: Synthesis
 ) -> dict[str, Any]:
     """Return all settings of a cell, defaults included, so that a changed default makes it another cell.
 
@@ -303,6 +303,7 @@ def resolved_settings(
         overrides: as ``kws train --set`` takes them.
         policy: what their policy comes to; the table of ``auto`` then has said what it had to say.
         num_recordings: how many are trained on.
+        synthesis: what synthetic voices are wished to say.
     """
     from kws.cli.run_settings import read_settings, read_wish
     from kws.config import to_dict
@@ -315,7 +316,12 @@ def resolved_settings(
         transfer=replace(training.transfer, auto_table=None),
         epochs=training.num_epochs(num_recordings),
     )
-    return {"model": to_dict(replace(model, weights=None)), "train": to_dict(training)}  # weights by content
+    spoken = replace(synthesis, keyword=synthesis.count(num_recordings))
+    return {
+        "model": to_dict(replace(model, weights=None)),  # weights by content
+        "train": to_dict(training),
+        "synthesis": asdict(spoken),
+    }
 
 
 def share_work(jobs: Sequence[Job], cache: Path, num_workers: int) -> None:

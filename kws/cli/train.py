@@ -109,7 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="synthetic recordings of each keyword as further positives, with other speech by like voices "
-        "(default: 600 without recordings, 200 beside fewer than 25, as less was missed with them, else 0)",
+        "(default: 600 without recordings, else 200, as less was missed with them)",
     )
     add(
         "--confusables",

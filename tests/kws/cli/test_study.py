@@ -20,6 +20,7 @@ import yaml
 
 from kws.balances import available_balances
 from kws.cli import main, study
+from kws.cli.recordings import Synthesis
 from kws.cli.run_settings import read_settings, read_wish
 from kws.cli.study import check_choices, resolved_settings, setting_pairs
 from kws.cli.study_cell import CellOrder, run_cell
@@ -459,11 +460,16 @@ def test_there_is_a_recipe_to_start_from():
 
 
 def test_what_a_cell_is_known_by_holds_the_defaults():
-    late = resolved_settings("tone", [], "late", 10)
+    def settings(policy: str, num_recordings: int, *overrides: str, **wished: int) -> dict[str, Any]:
+        return resolved_settings("tone", overrides, policy, num_recordings, Synthesis(**wished))
+
+    late = settings("late", 10)
     assert late["train"]["epochs"] == TrainConfig().num_epochs() == 4
-    assert resolved_settings("tone", [], "late", 200)["train"]["epochs"] == 8
-    assert resolved_settings("tone", [], "late", 5000)["train"]["epochs"] == 16
-    assert resolved_settings("tone", [], "scratch", 10)["train"]["epochs"] == 16
-    assert resolved_settings("tone", ["train.epochs=5"], "scratch", 10)["train"]["epochs"] == 5
+    assert settings("late", 200)["train"]["epochs"] == 8
+    assert settings("late", 5000)["train"]["epochs"] == 16
+    assert settings("scratch", 10)["train"]["epochs"] == 16
+    assert settings("scratch", 10, "train.epochs=5")["train"]["epochs"] == 5
+    assert [settings("late", count)["synthesis"]["keyword"] for count in (0, 10)] == [600, 200]
+    assert settings("late", 10, keyword=200) == late != settings("late", 10, keyword=100)
     table = ["train.transfer.policy=auto", "train.transfer.auto_table=table.yaml", "model.weights=here"]
-    assert resolved_settings("tone", table, "late", 10) == late
+    assert settings("late", 10, *table) == late

@@ -738,9 +738,9 @@ def test_without_recordings_something_must_say_the_keyword(
 
 @pytest.mark.parametrize(
     ("wanted", "num_recordings", "count"),
-    [(None, 0, 600), (None, 1, 200), (None, 24, 200), (None, 25, 0), (7, 99, 7), (7, 0, 7)],
+    [(None, 0, 600), (None, 1, 200), (None, 200, 200), (0, 25, 0), (7, 99, 7), (7, 0, 7)],
 )
-def test_few_recordings_get_synthetic_ones_beside_them(
+def test_recordings_get_synthetic_ones_beside_them(
     wanted: int | None, num_recordings: int, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     asked = []
