@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 HELP = "a wake word from its text alone, with synthetic voices"
 ROUNDS = 8
-"""Of training: fewer than so many recordings of people would get, as synthetic voices are learnt sooner."""
+"""Of training, as RESULTS.md was measured with; so many recordings of people would get more."""
 STREAM_REPEATS = 4
 """Times that the phrase is spoken in the stream that the detector is shown."""
 

@@ -13,7 +13,7 @@ from kws.heads.window import WindowHead
 from kws.structs import StreamState
 
 PHONES_WEIGHT = 1.5
-"""Of the phones' logit beside the fitted layer's; 1 to 2 miss about the same (RESULTS.md, typed text)."""
+"""Of the phones' logit beside the fitted layer's (RESULTS.md, typed text)."""
 HELD_FRAMES = 7
 """The phones' best of so many frames counts: both do not fire in the same frame."""
 FLOOR = -20.0
