@@ -32,7 +32,6 @@ from kws import audio  # noqa: E402
 from kws.encoders.sources.embedded_weights import load_recogniser  # noqa: E402
 from kws.enrollment.heard import FRAME_PHONES, FRAMES, FirstLayers, pack_frames  # noqa: E402
 from kws.enrollment.typed import BACKGROUND, pack_background  # noqa: E402
-from kws.heads.window import STRIDE  # noqa: E402
 from kws.weights import write_weights  # noqa: E402
 
 TAIL_S = 0.4
@@ -69,10 +68,9 @@ def main() -> None:
         waveform = chains[number % len(chains)].augment(audio.load(path), path.name, SEED, 0)
         if number < len(paths):
             heard.append(model.hear(waveform, TAIL_S))
-        seen = first_layers.hear(waveform)
-        even = len(seen.frames) // STRIDE * STRIDE
-        frames.append(seen.frames[:even:STRIDE])
-        phones.append(seen.phones[:even])
+        seen = first_layers.hear(waveform).as_background()
+        frames.append(seen.frames)
+        phones.append(seen.phones)
     for file, tensors in (
         (BACKGROUND, {"behind": pack_background(torch.cat(heard))}),
         (FRAMES, pack_frames(torch.cat(frames))),

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +71,6 @@ def rows(keyword: str, count: int, data: Path, work: Path) -> Iterator[dict[str,
         )
         threshold = point.thresholds[keyword]
         decision = DecisionConfig((threshold,), settings.smoothing_frames, settings.refractory_s)
-
-        def fired(streams: list[np.ndarray], decision: DecisionConfig = decision) -> np.ndarray:
-            return pack(streams, decision, hop_s, decision.thresholds[0]).fire(decision.thresholds[0]).owners
-
         yield {
             "keyword": keyword,
             "recordings": count,
@@ -82,12 +78,19 @@ def rows(keyword: str, count: int, data: Path, work: Path) -> Iterator[dict[str,
             "dev_hours": round(scores.hours, 3),
             "threshold": threshold,
             "wished_per_hour": settings.false_accepts_per_hour,
-            "false_accepts": int(fired([stream]).size),
+            "false_accepts": len(fired([stream], decision, hop_s)),
             "test_hours": round(test.hours, 3),
             "missed": {
-                name: [len(heard) - len(set(fired(heard))), len(heard)] for name, heard in clips.items()
+                name: [len(heard) - len(set(fired(heard, decision, hop_s))), len(heard)]
+                for name, heard in clips.items()
             },
         }
+
+
+def fired(streams: Sequence[np.ndarray], decision: DecisionConfig, hop_s: float) -> list[int]:
+    """Return the stream of each detection."""
+    (threshold,) = decision.thresholds
+    return pack(streams, decision, hop_s, threshold).fire(threshold).owners.tolist()
 
 
 def summary(found: list[dict[str, Any]]) -> Iterator[list[str]]:

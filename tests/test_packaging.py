@@ -77,7 +77,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def device(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of commands of an environment that holds the wheel without extras."""
+    """Return the folder of commands of an environment that holds the wheel without extras.
+
+    Its requirements come from a package index. Without a network there is none, and the tests are skipped;
+    where pip can fetch any of them, a wheel that cannot be installed fails.
+    """
     folder = tmp_path_factory.mktemp("device")
     venv.create(folder / "venv", with_pip=True, symlinks=os.name != "nt")
     commands = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")

@@ -84,7 +84,7 @@ def run_cell(order: CellOrder) -> CellResult:
         f"train.transfer.policy={order.policy}",
         f"train.seed={order.seed}",
         "train.num_workers=0",
-        "train.dev_copies=0",
+        "train.dev_copies=0",  # misses are read at rates on the test audio, not at the stored threshold
     ]
     if not order.held_out:
         # Dev is then read after each round for the log alone: the last round is what is kept.

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from kws.audio import seconds_to_samples
 from kws.encoders.base import Encoder
+from kws.encoders.blocks.base import initial_states, run_blocks
 from kws.encoders.sources.embedded import EmbeddedEncoder
 from kws.errors import ConfigError
 from kws.phones import NUM_OUTPUTS
@@ -100,8 +101,8 @@ class PhoneRecogniser(nn.Module):
         Returns:
             (batch, time, 40).
         """
-        for layer in self.encoder.layers[depth:]:
-            features, _ = layer(features, layer.initial_state(features.shape[0]))  # type: ignore[operator]
+        layers = self.encoder.layers[depth:]
+        features, _ = run_blocks(layers, features, initial_states(layers, features.shape[0]))
         return self.output(features)
 
     def with_first_layers(self, encoder: Encoder) -> PhoneRecogniser:

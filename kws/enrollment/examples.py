@@ -16,7 +16,7 @@ from scipy.special import expit
 
 from kws.enrollment.heard import BLOCK_FRAMES, FIRES_AFTER, Examples, FirstLayers, FrameSpace
 from kws.heads.phrase import PhraseHead
-from kws.heads.phrase_window import HELD_FRAMES, PHONES_WEIGHT, PhraseWindowHead, held
+from kws.heads.phrase_window import PHONES_WEIGHT, PhraseWindowHead, held
 from kws.heads.window import NUM_FRAMES
 
 POSITIVE_SHARE = 0.1
@@ -78,9 +78,8 @@ def share_above(
         threshold: a score.
     """
     seen = ((examples.windows * layer.weight).sum(axis=(1, 2)) + layer.bias).reshape(-1, len(FIRES_AFTER))
-    count = len(examples.phones)
-    logits, _ = head.search(examples.phones, head.initial_state(count)[0])
-    best, _ = held(logits, logits.new_zeros(count, HELD_FRAMES - 1, logits.shape[2]))
+    logits, _ = head.search(examples.phones, head.initial_state(len(examples.phones))[0])
+    best, _ = held(logits)
     spoken = best[:, [after - FIRES_AFTER[-1] - 1 for after in FIRES_AFTER], keyword].numpy()
     return float((expit(seen + PHONES_WEIGHT * spoken).max(axis=1) >= threshold).mean())
 

@@ -17,13 +17,14 @@ from torch import Tensor, nn
 
 from kws.audio import SAMPLE_RATE, seconds_to_samples, to_float32
 from kws.encoders.base import EncoderInfo
+from kws.encoders.blocks.base import initial_states, run_blocks
 from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.sources.embedded_weights import ASSETS
 from kws.encoders.truncate import truncate
 from kws.enrollment.typed import background_logits, read_background
 from kws.errors import CheckpointError, ConfigError
 from kws.heads.phrase import WORST_FRAME, PhraseHead
-from kws.heads.phrase_window import HELD_FRAMES, held
+from kws.heads.phrase_window import held
 from kws.heads.window import NUM_FRAMES, STRIDE
 from kws.phones import BLANK, NUM_OUTPUTS
 from kws.weights import read_weights
@@ -33,7 +34,7 @@ FRAMES = ASSETS / "frames.safetensors"
 FRAME_PHONES = ASSETS / "frame_phones.safetensors"
 """Phones of the same speech as the recogniser's middle output hears them, twice as many frames."""
 DEPTH = 6
-"""Layers below the fitted one."""
+"""Layers below the fitted one, more where phones are heard higher."""
 COMPONENTS = 56
 """Of a frame, the directions that speech varies in most."""
 WIDEST, STEPS = 5.0, 7
@@ -107,30 +108,39 @@ class Heard(NamedTuple):
     """What the first layers of a recogniser make of audio.
 
     Attributes:
-        frames: (time, dimension) of layer :data:`DEPTH`.
-        phones: (time, 40) log-probabilities of the middle output.
+        frames: (time, dimension) of the layer that a fitted one is put on.
+        phones: (time, 40) log-probabilities.
     """
 
     frames: Tensor
     phones: Tensor
 
+    def as_background(self) -> Heard:
+        """Return every ``STRIDE``-th frame, and the phones of those and of the frames between them."""
+        whole = len(self.frames) // STRIDE * STRIDE
+        return Heard(self.frames[:whole:STRIDE], self.phones[:whole])
+
 
 class FirstLayers:
     """The part of a recogniser that a fitted detector keeps.
 
+    Phones are heard by the middle output where no layer above it looks further ahead, else by the last.
+
     Args:
         recogniser: in eval mode; it is not changed.
     Attributes:
-        encoder: cut below the middle output.
-        blocks: the layers from there to :data:`DEPTH`.
-        output: the middle output.
+        encoder: cut below the output that hears phones.
+        blocks: the layers from there to :data:`DEPTH`; none where the output is as high.
+        output: that hears phones.
     """
 
     def __init__(self, recogniser: PhoneRecogniser) -> None:
-        whole = recogniser.encoder
-        self.encoder = truncate(whole, min(recogniser.middle, DEPTH))
-        self.blocks = copy.deepcopy(whole.layers[recogniser.middle : DEPTH])
-        self.output = copy.deepcopy(recogniser.middle_output)
+        whole, middle = recogniser.encoder, recogniser.middle
+        early = whole.config.lookahead <= middle
+        height = middle if early else whole.info.num_layers
+        self.encoder = truncate(whole, height)
+        self.blocks = copy.deepcopy(whole.layers[height:DEPTH])
+        self.output = copy.deepcopy(recogniser.middle_output if early else recogniser.output)
 
     @property
     def info(self) -> EncoderInfo:
@@ -145,8 +155,7 @@ class FirstLayers:
             torch.from_numpy(waveform[None, :whole]), self.encoder.initial_state(1)
         )
         phones = torch.log_softmax(self.output(features), dim=-1)
-        for block in self.blocks:
-            features, _ = block(features, block.initial_state(1))  # type: ignore[operator]
+        features, _ = run_blocks(self.blocks, features, initial_states(self.blocks, 1))
         return Heard(features[0], phones[0])
 
 
@@ -229,22 +238,19 @@ class Background(NamedTuple):
         """
         hop, piece = layers.info.hop_samples, seconds_to_samples(PIECE_S)
         pieces = [
-            layers.hear(to_float32(np.asarray(samples[start : start + piece])))
+            layers.hear(to_float32(np.asarray(samples[start : start + piece]))).as_background()
             for start in range(0, len(samples) - STRIDE * hop + 1, piece)
         ]
-        even = [len(heard.frames) // STRIDE * STRIDE for heard in pieces]
-        features = [heard.frames[:stop:STRIDE] for heard, stop in zip(pieces, even, strict=True)]
-        num_frames = sum(map(len, features))
+        num_frames = sum(len(heard.frames) for heard in pieces)
         if not num_frames or (space is None and num_frames < 2 * BLOCK_FRAMES):
             least_s = 2 * BLOCK_FRAMES * STRIDE * hop / SAMPLE_RATE
             raise ConfigError(
                 f"--negatives: {len(samples) / SAMPLE_RATE:.1f} s of speech; a layer on own --weights is "
                 f"fitted to at least {least_s:g} s, and with hours it misses less; give more"
             )
-        joined = torch.cat(features)
-        space = space or FrameSpace.of(joined)
-        phones = torch.cat([heard.phones[:stop] for heard, stop in zip(pieces, even, strict=True)])
-        return cls(space, space.project(joined).numpy(), phones)
+        frames = torch.cat([heard.frames for heard in pieces])
+        space = space or FrameSpace.of(frames)
+        return cls(space, space.project(frames).numpy(), torch.cat([heard.phones for heard in pieces]))
 
     def followed_by(self, other: Background) -> Background:
         """Return this background and another one, described in the same space."""
@@ -253,6 +259,5 @@ class Background(NamedTuple):
 
     def phone_logits(self, head: PhraseHead) -> np.ndarray:
         """Return (frames, keyword) of typed phrases, as :class:`PhraseWindowHead` adds them."""
-        logits = background_logits(head, self.phones)[None]
-        best, _ = held(logits, logits.new_zeros(1, HELD_FRAMES - 1, logits.shape[2]))
+        best, _ = held(background_logits(head, self.phones)[None])
         return best[0, ::STRIDE].numpy()

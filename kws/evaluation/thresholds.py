@@ -16,6 +16,8 @@ LOSS_BLOCK_FRAMES = 50
 LOSS_BLOCKS = 20
 """The dev loss reads the negatives' worst 20 blocks of 50 frames: those that could become false accepts."""
 SMALLEST = 1e-6
+MOST_MISSED = 0.5
+"""A threshold at which a larger share of the dev recordings is missed is warned of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,5 +82,11 @@ def choose_operating_point(
         clips = [clip for clip, label in zip(scores.positives, scores.labels, strict=True) if label == index]
         hits = [bool(decide(clip[:, index : index + 1], [keyword], decision, hop_s)[0]) for clip in clips]
         misses[keyword] = 1 - float(np.mean(hits)) if hits else float("nan")
+        if misses[keyword] > MOST_MISSED:
+            doubts.append(
+                f"{keyword}: WARNING: {100 * misses[keyword]:.0f} % of the dev recordings are missed at its "
+                "threshold; look for something like it among the negatives, or allow more with "
+                "--false-accepts-per-hour"
+            )
     point = OperatingPoint(thresholds, false_accepts_per_hour, scores.hours, smoothing_frames, refractory_s)
     return point, misses, doubts

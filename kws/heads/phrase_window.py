@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from kws.encoders.blocks.base import initial_states, run_blocks
 from kws.heads.base import Head
 from kws.heads.phrase import PhraseHead
 from kws.heads.window import WindowHead
@@ -20,15 +21,17 @@ FLOOR = -20.0
 """A phones' logit below this counts as this, so that a zero state is a new start."""
 
 
-def held(logits: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+def held(logits: Tensor, before: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Return the best of the last :data:`HELD_FRAMES` frames.
 
     Args:
         logits: (batch, time, keyword).
-        before: (batch, HELD_FRAMES - 1, keyword), what the last call returned, or zeros.
+        before: (batch, HELD_FRAMES - 1, keyword), what the last call returned; None is zeros, a new start.
     Returns:
         (batch, time, keyword), at least :data:`FLOOR`, and the next state.
     """
+    if before is None:
+        before = logits.new_zeros(logits.shape[0], HELD_FRAMES - 1, logits.shape[2])
     above = torch.cat([before, (logits - FLOOR).clamp(min=0.0)], dim=1)
     best = nn.functional.max_pool1d(above.transpose(1, 2), HELD_FRAMES, stride=1).transpose(1, 2)
     return best + FLOOR, above[:, above.shape[1] - (HELD_FRAMES - 1) :]
@@ -60,17 +63,13 @@ class PhraseWindowHead(Head):
         """Return the zero states of the held phones, of the search, of the layers and of the window."""
         num_keywords = self.window.output.conv.out_channels
         kept = torch.zeros(batch, HELD_FRAMES - 1, num_keywords)
-        layers = [state for block in self.blocks for state in block.initial_state(batch)]  # type: ignore[operator]
+        layers = initial_states(self.blocks, batch)
         return [kept, *self.phrase.initial_state(batch), *layers, *self.window.initial_state(batch)]
 
     def forward(self, features: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
         """See :meth:`Head.forward`."""
         phones, paths = self.phrase(features, state[1:2])
         phones, kept = held(phones, state[0])
-        next_state = [kept, *paths]
-        for block in self.blocks:
-            first = len(next_state)
-            features, after = block(features, state[first : first + block.num_states])  # type: ignore[operator]
-            next_state += after
-        logits, after = self.window(features, state[len(next_state) :])
-        return logits + PHONES_WEIGHT * phones, [*next_state, *after]
+        features, layers = run_blocks(self.blocks, features, state[2:-1])
+        logits, past = self.window(features, state[-1:])
+        return logits + PHONES_WEIGHT * phones, [kept, *paths, *layers, *past]

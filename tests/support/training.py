@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from kws import audio
-from kws.audio import SAMPLE_RATE
+from kws.audio import SAMPLE_RATE, to_int16
+from kws.data import AudioStore
 from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
 from kws.encoders.sources.embedded_weights import save_recogniser
@@ -23,6 +25,7 @@ from kws.model import WakeWordModel
 from kws.pretraining.config import PretrainConfig
 from kws.pretraining.sources import SourceConfig
 
+HOP_SAMPLES = 640
 TINY = EmbeddedConfig(num_mels=16, dimension=16, num_layers=4, kernel=3)
 
 
@@ -84,6 +87,29 @@ def tiny_model(
         return WakeWordModel(encoder, build_head(head, encoder.info.dimension, len(keywords)), keywords)
 
 
+class LoudnessModel(nn.Module):
+    """Scores a frame by its loudness: a frame of amplitude 0.5 scores 0.5."""
+
+    keywords = ("loud",)
+    hop_samples = HOP_SAMPLES
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def scores(self, waveform: Tensor) -> Tensor:
+        assert waveform.device == self.weight.device
+        frames = waveform[:, : waveform.shape[1] // HOP_SAMPLES * HOP_SAMPLES]
+        return frames.reshape(waveform.shape[0], -1, HOP_SAMPLES).abs().amax(dim=2, keepdim=True)
+
+
+def store(waveform: np.ndarray) -> AudioStore:
+    """Return a store that holds (samples,) float32."""
+    held = AudioStore([])
+    held.samples = to_int16(waveform)
+    return held
+
+
 def tiny_weights(folder: Path, config: EmbeddedConfig = TINY) -> Path:
     """Write what ``kws pretrain`` would, of an encoder with random weights and telling band statistics."""
     with torch.random.fork_rng(devices=[]):
@@ -94,6 +120,16 @@ def tiny_weights(folder: Path, config: EmbeddedConfig = TINY) -> Path:
     source = (SourceConfig(Path("unused.jsonl")),)
     save_recogniser(folder, model, PretrainConfig(source, source, encoder=config, middle=1), {})
     return folder
+
+
+def tiny_recogniser(num_layers: int = 8, middle: int = 3, lookahead: int = 2) -> PhoneRecogniser:
+    """Return a recogniser with random weights, in eval mode; global random state is kept."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        config = EmbeddedConfig(
+            num_mels=8, dimension=12, num_layers=num_layers, kernel=3, lookahead=lookahead
+        )
+        return PhoneRecogniser(EmbeddedEncoder(config), middle).eval()
 
 
 SHORT = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -56,3 +57,30 @@ class ResidualBlock(nn.Module, ABC):
             keep = torch.rand(branch.shape[0], 1, 1, device=branch.device) >= self.drop
             branch = branch * (keep / (1 - self.drop)).to(branch)
         return waited + branch
+
+
+def run_blocks(
+    blocks: Iterable[nn.Module], features: Tensor, state: StreamState
+) -> tuple[Tensor, StreamState]:
+    """Map the next frames of a stream through blocks, one after the other.
+
+    Args:
+        blocks: each a :class:`ResidualBlock`.
+        features: (batch, time, feature).
+        state: the tensors of the first block, then those of the next, and so on.
+    Returns:
+        (batch, time, feature) and the next state.
+    """
+    next_state: StreamState = []
+    for block in blocks:
+        assert isinstance(block, ResidualBlock)
+        first = len(next_state)
+        features, after = block(features, state[first : first + block.num_states])
+        next_state += after
+    assert len(next_state) == len(state)
+    return features, next_state
+
+
+def initial_states(blocks: Iterable[nn.Module], batch: int) -> StreamState:
+    """Return the zero states of blocks as :func:`run_blocks` takes them."""
+    return [tensor for block in blocks for tensor in block.initial_state(batch)]  # type: ignore[operator]

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from kws import frontend
 from kws.encoders.base import Encoder, EncoderInfo
 from kws.encoders.blocks.attention import AttentionBlock
-from kws.encoders.blocks.base import ResidualBlock
+from kws.encoders.blocks.base import ResidualBlock, initial_states, run_blocks
 from kws.encoders.blocks.gated import GatedBlock
 from kws.encoders.blocks.separable import SeparableBlock
 from kws.encoders.blocks.squeeze import SqueezeBlock
@@ -168,7 +168,7 @@ class EmbeddedEncoder(Encoder):
 
     def initial_state(self, batch: int) -> StreamState:
         """Return zeros for the front end, the stem's two steps and every layer."""
-        layers = [tensor for layer in self._blocks() for tensor in layer.initial_state(batch)]
+        layers = initial_states(self.layers, batch)
         return [self.frontend.initial_state(batch), *self.stem.initial_state(batch), *layers]
 
     def run(self, waveform: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
@@ -179,13 +179,9 @@ class EmbeddedEncoder(Encoder):
 
     def encode(self, features: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
         """Encode log-mel (batch, 4 * n, mel) to (batch, n, dimension); ``state`` lacks the front end's."""
-        features, next_state = self.stem(features, state[:2])
-        for layer in self._blocks():
-            first = len(next_state)
-            features, layer_state = layer(features, state[first : first + layer.num_states])
-            next_state += layer_state
-        assert len(next_state) == len(state)
-        return features, next_state
+        features, of_stem = self.stem(features, state[:2])
+        features, of_layers = run_blocks(self.layers, features, state[2:])
+        return features, [*of_stem, *of_layers]
 
     def _blocks(self) -> Iterator[ResidualBlock]:
         for layer in self.layers:

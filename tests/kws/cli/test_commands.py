@@ -172,3 +172,6 @@ def test_the_quickstart_goes_the_whole_road(tmp_path: Path, monkeypatch: pytest.
     assert found.typed is not None and found.typed.keywords[0].num_positives > 0
     assert Detector(tmp_path / "typed" / "model.onnx").keywords == ("hey robot",)
     assert any("SYNTHETIC" in line for line in said) and f"kws listen {found.model}" in said[-1]
+    trained = json.loads((tmp_path / "run" / "metrics.json").read_text("utf-8"))
+    # the negatives sound like the phrase on purpose, and every voice is synthetic already
+    assert (trained["dev_copies"], trained["synthetic_recordings"]) == (0, 0)

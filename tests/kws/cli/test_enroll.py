@@ -24,7 +24,7 @@ from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.enrollment import examples, heard, typed
 from kws.enrollment.heard import FRAME_PHONES, FRAMES
 from kws.enrollment.typed import BACKGROUND, pack_background, phrase_model, read_background, said_alike
-from kws.errors import CheckpointError, ConfigError
+from kws.errors import CheckpointError, ConfigError, ManifestError
 from kws.heads import PhraseWindowHead
 from kws.heads.phrase import WORST_FRAME
 from kws.heads.phrase_window import PHONES_WEIGHT
@@ -37,7 +37,7 @@ from kws.pretraining.corpus import Corpus
 from kws.pretraining.word_space import WordSpaceConfig, make_word_space
 from kws.weights import write_weights
 from tests.support.recordings import write_audio
-from tests.support.training import TINY, noise, spoken, tiny_weights, tone, write_wavs
+from tests.support.training import TINY, noise, spoken, tiny_weights, tone, write_manifest, write_wavs
 from tests.tolerances import ONNX
 
 
@@ -224,6 +224,22 @@ def test_phrases_that_fire_on_each_other_are_named():
     (note,) = fitted.taken_for_each_other({"on": 0.5, "off": 0.5})
     assert note.startswith("on: fires on 50 % of the examples of 'off', too; choose phrases less alike")
     assert fitted.taken_for_each_other({"on": 0.9, "off": 0.5}) == []
+
+
+def test_noise_of_split_test_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def manifest(*splits: str) -> Path:
+        rows = [{"path": f"{number}.wav", "split": split} for number, split in enumerate(splits)]
+        return write_manifest(tmp_path / "noise.jsonl", rows)
+
+    write_wavs(tmp_path, [tone(3.0, 3000.0, 0.2), tone(3.0, 3000.0, 0.2)])
+    (tmp_path / "000.wav").rename(tmp_path / "0.wav")
+    (tmp_path / "001.wav").write_bytes(b"RIFF")
+    (tmp_path / "001.wav").rename(tmp_path / "1.wav")
+    clip = tone(0.5, 500.0)
+    fitted, _ = fitted_alone(monkeypatch, [clip], noise=[manifest("train", "test")])
+    assert not any("not used" in note for note in fitted.notes)  # the broken one is not even read
+    with pytest.raises(ManifestError, match="noise.jsonl: all recordings are of split test; give others"):
+        fitted_alone(monkeypatch, [clip], noise=[manifest("test", "test")])
 
 
 @pytest.mark.parametrize("way", ["phones", "attributes", "words"])

@@ -15,7 +15,7 @@ from kws.heads.phrase import WORST_FRAME, PhraseHead
 from kws.heads.phrase_window import FLOOR, HELD_FRAMES, PHONES_WEIGHT, held
 from kws.heads.window import NUM_FRAMES, STRIDE
 from kws.phones import BLANK, NUM_OUTPUTS, encode
-from tests.kws.enrollment.test_heard import recogniser
+from tests.support.training import tiny_recogniser
 
 RNG = np.random.default_rng(0)
 
@@ -79,20 +79,20 @@ def test_an_example_counts_where_its_best_window_and_phones_score():
         return share_above(layer, head, 1, said, float(expit(silent + threshold)))
 
     assert [share(threshold) for threshold in (1.5, 0.9, -1.1)] == [1 / 4, 2 / 4, 1]
-    phones[2, -6:-4, :] = -WORST_FRAME
-    phones[2, -6, encode("K")] = phones[2, -5, encode("AH")] = (
-        0.0  # said as it ends: two frames before it fires
-    )
+    phones[2, -2:, :] = -WORST_FRAME
+    phones[2, -2, encode("K")] = phones[2, -1, encode("AH")] = 0.0  # said as the last window ends
+    windows[2 * len(FIRES_AFTER), 0, 0] = 6.0  # logit 5, but before anything is said
     logits, _ = head.search(phones[2:3], head.initial_state(1)[0])
-    spoken = PHONES_WEIGHT * float(logits[0, -5, 1])
-    assert spoken > silent + 5
-    assert share_above(layer, head, 1, said, float(expit(spoken - 1.1))) == 1 / 4
+    spoken = PHONES_WEIGHT * float(logits[0, -1, 1])
+    assert spoken > silent + 10
+    found = [share_above(layer, head, 1, said, float(expit(spoken + above))) for above in (-1.1, -0.9)]
+    assert found == [1 / 4, 0]
     assert share_above(layer, head, 0, said, float(expit(spoken - 1.1))) == 0  # the other phrase
 
 
 @torch.no_grad()
 def test_the_head_scores_frames_like_the_layer_and_adds_the_phones():
-    kept = FirstLayers(recogniser())
+    kept = FirstLayers(tiny_recogniser())
     features = torch.from_numpy(RNG.standard_normal((200, 12))).float()
     higher = features[None]
     for block in kept.blocks:

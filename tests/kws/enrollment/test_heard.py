@@ -9,8 +9,6 @@ import pytest
 import torch
 
 from kws.audio import seconds_to_samples
-from kws.encoders.ctc import PhoneRecogniser
-from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
 from kws.encoders.truncate import truncate
 from kws.enrollment import heard
 from kws.enrollment.heard import (
@@ -31,15 +29,9 @@ from kws.heads.phrase_window import FLOOR, HELD_FRAMES
 from kws.heads.window import NUM_FRAMES, STRIDE
 from kws.phones import BLANK, NUM_OUTPUTS
 from kws.weights import write_weights
+from tests.support.training import tiny_recogniser
 
 RNG = np.random.default_rng(0)
-
-
-def recogniser(num_layers: int = 8, middle: int = 3) -> PhoneRecogniser:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        config = EmbeddedConfig(num_mels=8, dimension=12, num_layers=num_layers, kernel=3, lookahead=2)
-        return PhoneRecogniser(EmbeddedEncoder(config), middle).eval()
 
 
 def test_packed_frames_are_within_half_a_step(tmp_path: Path):
@@ -70,24 +62,37 @@ def test_directions_in_which_nothing_varies_are_left_out():
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(("num_layers", "middle"), [(8, 3), (8, 6), (8, 7), (4, 2)])
-def test_frames_and_phones_are_those_of_the_recogniser(num_layers: int, middle: int):
-    model = recogniser(num_layers, middle)
+@pytest.mark.parametrize(
+    ("num_layers", "middle", "lookahead", "heard_at", "fitted_at"),
+    [
+        (8, 3, 2, 3, 6),
+        (8, 6, 2, 6, 6),
+        (8, 7, 2, 7, 7),  # no layer below its phones is fitted on
+        (4, 2, 2, 2, 4),
+        (8, 3, 4, 8, 8),  # the fourth layer looks further ahead than the middle output
+    ],
+)
+def test_frames_and_phones_are_those_of_the_tiny_recogniser(
+    num_layers: int, middle: int, lookahead: int, heard_at: int, fitted_at: int
+):
+    model = tiny_recogniser(num_layers, middle, lookahead)
     layers, waveform = FirstLayers(model), RNG.standard_normal(20_000).astype(np.float32) * 0.1
     found = layers.hear(waveform)
     whole = torch.from_numpy(waveform[None, : 20_000 // 640 * 640])
-    depth = min(6, num_layers)
-    cut = truncate(model.encoder, depth)
-    expected, _ = cut.run(whole, cut.initial_state(1))
-    torch.testing.assert_close(found.frames, expected[0], atol=1e-5, rtol=0)
-    below = truncate(model.encoder, min(middle, depth))
-    features, _ = below.run(whole, below.initial_state(1))
-    phones = torch.log_softmax(model.middle_output(features), dim=-1)[0]
+
+    def features_of(depth: int) -> torch.Tensor:
+        cut = truncate(model.encoder, depth)
+        return cut.run(whole, cut.initial_state(1))[0]
+
+    torch.testing.assert_close(found.frames, features_of(fitted_at)[0], atol=1e-5, rtol=0)
+    output = model.middle_output if heard_at == middle else model.output
+    phones = torch.log_softmax(output(features_of(heard_at)), dim=-1)[0]
     torch.testing.assert_close(found.phones, phones, atol=1e-5, rtol=0)
+    assert layers.info.lookahead_samples == truncate(model.encoder, fitted_at).info.lookahead_samples
 
 
 def test_windows_and_phones_end_when_the_layer_shall_fire():
-    layers = FirstLayers(recogniser())
+    layers = FirstLayers(tiny_recogniser())
     hop, lookahead = layers.info.hop_samples, layers.info.lookahead_samples // layers.info.hop_samples
     clips = [RNG.standard_normal(count * hop).astype(np.float32) * 0.1 for count in (100, 80)]
     space = FrameSpace(torch.zeros(12), torch.eye(12)[:, :5])
@@ -109,7 +114,7 @@ def test_windows_and_phones_end_when_the_layer_shall_fire():
 
 
 def test_own_background_is_every_second_frame_and_a_minute_at_least():
-    layers = FirstLayers(recogniser())
+    layers = FirstLayers(tiny_recogniser())
     hop, piece = layers.info.hop_samples, seconds_to_samples(heard.PIECE_S)
     samples = RNG.integers(-3000, 3000, seconds_to_samples(61.0)).astype(np.int16)
     background = Background.of(layers, None, samples)

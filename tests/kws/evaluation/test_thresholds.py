@@ -53,10 +53,12 @@ def test_each_keyword_gets_the_lowest_threshold_that_keeps_to_the_rate():
     assert misses["a"] == pytest.approx(1 / 3)  # 0.55
     assert misses["b"] == 0
     assert len(doubts) == 2 and doubts[0].startswith("a: 1 h of negatives are too few")
-    point, misses, _ = choose(scores, 0.5)
+    point, misses, doubts = choose(scores, 0.5)
     assert 0.9 < point.thresholds["a"] < 0.91 and 0.3 < point.thresholds["b"] < 0.31
     assert misses == {"a": pytest.approx(2 / 3), "b": pytest.approx(1 / 2)}
     assert (point.false_accepts_per_hour, point.dev_hours) == (0.5, 1.0)
+    (warning,) = [doubt for doubt in doubts if "WARNING" in doubt]  # a half, as of b, is not warned of
+    assert warning.startswith("a: WARNING: 67 % of the dev recordings are missed")
 
 
 def test_smoothing_and_refractory_time_are_those_of_the_device():

@@ -12,19 +12,15 @@ from kws.heads.columns import Adapter
 from kws.heads.conv import ConvHead
 from kws.model import WakeWordModel
 from kws.transfer import TransferConfig, apply_policy
+from tests.support.streams import in_pieces
 from tests.support.training import tiny_model
 from tests.tolerances import STREAMING
 
 DIMENSION = 12
 
 
-@torch.no_grad()
 def logits_of(head: Head, features: torch.Tensor) -> torch.Tensor:
-    state, pieces = head.initial_state(len(features)), []
-    for piece in features.split((5, 20, 15), dim=1):
-        logits, state = head(piece, state)
-        pieces.append(logits)
-    return torch.cat(pieces, dim=1)
+    return in_pieces(head, features, (5, 20, 15))
 
 
 def test_the_first_columns_keep_their_logits_to_the_last_bit():

@@ -9,6 +9,7 @@ from torch.testing import assert_close
 from kws.heads import build_head
 from kws.heads.conv import CHANNELS, ConvHead
 from kws.heads.cross_stitch import CrossStitch, CrossStitchHead
+from tests.support.streams import in_pieces
 from tests.tolerances import STREAMING
 
 DIMENSION, KEYWORDS = 12, 3
@@ -20,21 +21,13 @@ def make_head(num_keywords: int = KEYWORDS) -> CrossStitchHead:
     return head
 
 
-@torch.no_grad()
 def test_the_towers_are_apart_at_first_to_the_last_bit():
     head, features = make_head(), torch.randn(2, 60, DIMENSION)
-    state, pieces = head.initial_state(2), []
-    for piece in features.split((7, 30, 23), dim=1):
-        logits, state = head(piece, state)
-        pieces.append(logits)
-    found = torch.cat(pieces, dim=1)
+    found = in_pieces(head, features, (7, 30, 23))
     for number, tower in enumerate(head.towers):
         assert isinstance(tower, ConvHead)
-        own, alone = tower.initial_state(2), []
-        for piece in features.split((7, 30, 23), dim=1):
-            logits, own = tower(piece, own)
-            alone.append(logits)
-        assert torch.equal(found[:, :, number : number + 1], torch.cat(alone, dim=1))
+        alone = in_pieces(tower, features, (7, 30, 23))
+        assert torch.equal(found[:, :, number : number + 1], alone)
 
 
 def test_one_keyword_is_head_conv():

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from kws.encoders.blocks.separable import SeparableBlock
 from kws.heads.phrase_window import FLOOR, HELD_FRAMES, PHONES_WEIGHT, PhraseWindowHead, held
+from tests.support.streams import in_pieces
 from tests.tolerances import STREAMING
 
 DIMENSION, WAYS = 12, [["K AH M"], ["JH AA", "JH AH"]]
@@ -26,11 +27,11 @@ def random_features(frames: int) -> Tensor:
 
 def test_the_best_of_the_last_frames_is_held():
     logits = torch.from_numpy(np.random.default_rng(0).normal(-8, 12, (2, 40, 3))).float()
-    found, _ = held(logits, torch.zeros(2, HELD_FRAMES - 1, 3))
+    found, _ = held(logits)
     for frame in range(40):
         best = logits[:, max(0, frame - HELD_FRAMES + 1) : frame + 1].amax(dim=1).clamp(min=FLOOR)
         torch.testing.assert_close(found[:, frame], best)
-    state, pieces = torch.zeros(2, HELD_FRAMES - 1, 3), []
+    state, pieces = None, []
     for piece in logits.split([1, 2, 3, 14, 20], dim=1):
         best, state = held(piece, state)
         pieces.append(best)
@@ -58,11 +59,6 @@ def test_pieces_of_a_stream_give_what_the_whole_gives():
     for head in (head_of(), head_of(0)):
         features = random_features(50)
         whole, _ = head(features, head.initial_state(1))
-        state, pieces = head.initial_state(1), []
-        for piece in features.split([1, 4, 2, 13, 30], dim=1):
-            logits, state = head(piece, state)
-            pieces.append(logits)
-        torch.testing.assert_close(torch.cat(pieces, dim=1), whole, atol=STREAMING, rtol=0)
-        assert len(state) == len(head.initial_state(1)) and not any(
-            tensor.any() for tensor in head.initial_state(1)
-        )
+        found = in_pieces(head, features, [1, 4, 2, 13, 30])
+        torch.testing.assert_close(found, whole, atol=STREAMING, rtol=0)
+        assert not any(tensor.any() for tensor in head.initial_state(1))

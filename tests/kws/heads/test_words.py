@@ -8,6 +8,7 @@ import torch
 from kws.heads import TYPED, WordSpaceHead, build_head
 from kws.heads.words import KNOWN_WORDS, MIDDLE, SLOPE, SPACES, WordSpace, window_frames
 from kws.phone_attributes import embed, segment_means
+from tests.support.streams import in_pieces
 from tests.tolerances import STREAMING
 
 DIMENSION = 6
@@ -44,11 +45,8 @@ def test_a_stream_in_pieces_gives_what_the_whole_gives(space: str):
     head, features = head_of(space), torch.randn(2, 41, DIMENSION)
     with torch.no_grad():
         whole, _ = head(features, head.initial_state(2))
-        state, found = head.initial_state(2), []
-        for piece in features.split([1, 5, 30, 2, 3], dim=1):
-            logits, state = head(piece, state)
-            found.append(logits)
-    torch.testing.assert_close(torch.cat(found, dim=1), whole, atol=STREAMING, rtol=0)
+    found = in_pieces(head, features, [1, 5, 30, 2, 3])
+    torch.testing.assert_close(found, whole, atol=STREAMING, rtol=0)
 
 
 def test_a_combination_of_known_words_is_as_long_as_they_are_likely():

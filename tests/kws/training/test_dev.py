@@ -12,8 +12,7 @@ from kws.data import AudioStore
 from kws.evaluation.thresholds import choose_operating_point
 from kws.training import dev, scan
 from kws.training.loop import TrainConfig, TrainingData
-from tests.kws.training.test_scan import LoudnessModel, store
-from tests.support.training import noise, tone
+from tests.support.training import LoudnessModel, noise, store, tone
 from tests.tolerances import PADDED
 
 CONFIG = TrainConfig(num_workers=0, seed=5)

@@ -5,37 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
 
 from kws.audio import SAMPLE_RATE, to_int16
-from kws.data import AudioStore
 from kws.training import scan
-from tests.support.training import noise, tiny_model, tone
+from tests.support.training import HOP_SAMPLES, LoudnessModel, noise, store, tiny_model, tone
 from tests.tolerances import PADDED
-
-HOP_SAMPLES = 640
-
-
-class LoudnessModel(nn.Module):
-    """Scores a frame by its loudness: a frame of amplitude 0.5 scores 0.5."""
-
-    keywords = ("loud",)
-    hop_samples = HOP_SAMPLES
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(1))
-
-    def scores(self, waveform: Tensor) -> Tensor:
-        assert waveform.device == self.weight.device
-        frames = waveform[:, : waveform.shape[1] // HOP_SAMPLES * HOP_SAMPLES]
-        return frames.reshape(waveform.shape[0], -1, HOP_SAMPLES).abs().amax(dim=2, keepdim=True)
-
-
-def store(waveform: np.ndarray) -> AudioStore:
-    held = AudioStore([])
-    held.samples = to_int16(waveform)
-    return held
 
 
 def hard(waveform: np.ndarray, max_hours: float = 1.0, seed: int = 0) -> list[int]:
