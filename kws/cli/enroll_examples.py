@@ -54,7 +54,7 @@ class Fitted(NamedTuple):
             phrase = keywords[one]
             share = np.mean(
                 [
-                    share_above(self.layers[one], self.head.phrase, one, found, thresholds[phrase])
+                    share_above(self.layers[one], self.head, one, found, thresholds[phrase])
                     for found in self.groups[other]
                 ]
             )
@@ -110,13 +110,13 @@ def fit_examples(
         lexicon: pronunciations for them.
         num_workers: processes that make them.
     """
-    from scipy.special import expit
+    import torch
 
+    from kws.audio import SAMPLE_RATE
     from kws.encoders.sources.embedded_weights import load_recogniser
     from kws.enrollment.examples import fit, head_of
     from kws.enrollment.heard import Background, FirstLayers, examples_of
     from kws.errors import KwsError
-    from kws.heads.phrase_window import PHONES_WEIGHT
     from kws.heads.window import STRIDE
     from kws.model import WakeWordModel
 
@@ -147,8 +147,10 @@ def fit_examples(
         groups.append(seen)
     head = head_of(layers, background.space, kept, config.pronunciations)
     model = WakeWordModel(kept.encoder, head, config.keywords).eval()
-    logits = np.stack([layer.logits[-len(scored.frames) :] for layer in layers], axis=1)
-    scores = expit(logits + PHONES_WEIGHT * scored.phone_logits(head.phrase))
+    fitted = torch.from_numpy(np.stack([layer.logits for layer in layers], axis=1))
+    phones = torch.from_numpy(background.phone_logits(head.phrase))
+    head.calibrate(fitted, phones, 3600 * SAMPLE_RATE / (STRIDE * model.hop_samples))
+    scores = head.fuse(fitted, phones)[-len(scored.frames) :].sigmoid().numpy()
     return Fitted(model, head, scores.repeat(STRIDE, axis=0), layers, groups, notes)
 
 

@@ -15,8 +15,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from kws.enrollment.heard import BLOCK_FRAMES, FIRES_AFTER, Examples, FirstLayers, FrameSpace
-from kws.heads.phrase import PhraseHead
-from kws.heads.phrase_window import PHONES_WEIGHT, PhraseWindowHead, held
+from kws.heads.phrase_window import PhraseWindowHead, held
 from kws.heads.window import NUM_FRAMES
 
 POSITIVE_SHARE = 0.1
@@ -66,22 +65,23 @@ def fit(groups: Sequence[np.ndarray], background: np.ndarray) -> FittedLayer:
 
 @torch.no_grad()
 def share_above(
-    layer: FittedLayer, head: PhraseHead, keyword: int, examples: Examples, threshold: float
+    layer: FittedLayer, head: PhraseWindowHead, keyword: int, examples: Examples, threshold: float
 ) -> float:
     """Return the share of examples in which a fitted phrase scores above a threshold.
 
     Args:
         layer: of the phrase.
-        head: that searches for its phones.
+        head: that it is part of.
         keyword: number of the phrase there.
         examples: of any phrase.
         threshold: a score.
     """
-    seen = ((examples.windows * layer.weight).sum(axis=(1, 2)) + layer.bias).reshape(-1, len(FIRES_AFTER))
-    logits, _ = head.search(examples.phones, head.initial_state(len(examples.phones))[0])
+    seen = ((examples.windows * layer.weight).sum(axis=(1, 2)) + layer.bias).reshape(-1, len(FIRES_AFTER), 1)
+    logits, _ = head.phrase.search(examples.phones, head.phrase.initial_state(len(examples.phones))[0])
     best, _ = held(logits)
-    spoken = best[:, [after - FIRES_AFTER[-1] - 1 for after in FIRES_AFTER], keyword].numpy()
-    return float((expit(seen + PHONES_WEIGHT * spoken).max(axis=1) >= threshold).mean())
+    spoken = best[:, [after - FIRES_AFTER[-1] - 1 for after in FIRES_AFTER]]
+    scores = head.fuse(torch.from_numpy(seen), spoken)[:, :, keyword].sigmoid()
+    return float((scores.amax(dim=1) >= threshold).float().mean())
 
 
 def _logits(frames: np.ndarray, layer: np.ndarray) -> np.ndarray:

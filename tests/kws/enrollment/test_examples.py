@@ -11,8 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from kws.enrollment import examples
 from kws.enrollment.examples import FittedLayer, fit, head_of, share_above
 from kws.enrollment.heard import FIRES_AFTER, Examples, FirstLayers, FrameSpace
-from kws.heads.phrase import WORST_FRAME, PhraseHead
-from kws.heads.phrase_window import FLOOR, HELD_FRAMES, PHONES_WEIGHT, held
+from kws.heads.phrase import WORST_FRAME
+from kws.heads.phrase_window import FLOOR, HELD_FRAMES, PHONES_WEIGHT, PhraseWindowHead, held
 from kws.heads.window import NUM_FRAMES, STRIDE
 from kws.phones import BLANK, NUM_OUTPUTS, encode
 from tests.support.training import tiny_recogniser
@@ -68,11 +68,12 @@ def test_an_example_counts_where_its_best_window_and_phones_score():
     windows = np.zeros((4 * len(FIRES_AFTER), NUM_FRAMES, 2), np.float32)
     windows[1, 0, 0] = 3.0  # one window of the first example: logit 2
     windows[-1, :2, 1] = 1.0  # of the last: logit 1
-    head = PhraseHead(8, [["M AH"], ["K AH"]])
+    head = PhraseWindowHead(8, [["M AH"], ["K AH"]], [])
+    head.offset[1] = -1000.0  # the phones alone never
     phones = torch.full((4, 30, NUM_OUTPUTS), -WORST_FRAME)
     phones[:, :, BLANK] = 0.0
     said = Examples(windows, phones)
-    logits, _ = head.search(phones, head.initial_state(4)[0])
+    logits, _ = head.phrase.search(phones, head.phrase.initial_state(4)[0])
     silent = PHONES_WEIGHT * float(logits[0, -1, 1].clamp(min=FLOOR))
 
     def share(threshold: float) -> float:
@@ -82,12 +83,14 @@ def test_an_example_counts_where_its_best_window_and_phones_score():
     phones[2, -2:, :] = -WORST_FRAME
     phones[2, -2, encode("K")] = phones[2, -1, encode("AH")] = 0.0  # said as the last window ends
     windows[2 * len(FIRES_AFTER), 0, 0] = 6.0  # logit 5, but before anything is said
-    logits, _ = head.search(phones[2:3], head.initial_state(1)[0])
+    logits, _ = head.phrase.search(phones[2:3], head.phrase.initial_state(1)[0])
     spoken = PHONES_WEIGHT * float(logits[0, -1, 1])
     assert spoken > silent + 10
     found = [share_above(layer, head, 1, said, float(expit(spoken + above))) for above in (-1.1, -0.9)]
     assert found == [1 / 4, 0]
     assert share_above(layer, head, 0, said, float(expit(spoken - 1.1))) == 0  # the other phrase
+    head.offset[1] = 0.0
+    assert share_above(layer, head, 1, said, float(expit(spoken / PHONES_WEIGHT - 0.1))) == 1 / 4
 
 
 @torch.no_grad()
@@ -103,6 +106,7 @@ def test_the_head_scores_frames_like_the_layer_and_adds_the_phones():
         for bias in (-1.0, 2.0)
     ]
     head = head_of(layers, space, kept, [["K AH"], ["M AH M"]])
+    head.offset[1] = -1000.0  # the phones alone never
     logits, _ = head(features[None], head.initial_state(1))
     lattice = head.phrase.search(
         torch.log_softmax(kept.output(features), -1)[None], head.phrase.initial_state(1)[0]
