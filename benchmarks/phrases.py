@@ -5,15 +5,13 @@
 The drink orders of 50 speakers hold phrases such as "dark roast". ``kws enroll`` makes a detector from the
 texts alone; its score is read as it is, and from its parts: the layer, the sum of layer and phones, the
 phones. An order is missed when nothing fires in it. False accepts are counted in the orders that share no
-word with the phrase and in sentences by other speakers, joined to one stream. The background that ships
-holds some of the orders, so the shipped recogniser is given as own weights, whose background is only what
-``--negatives`` names: here four hours of other corpora. Writes ``benchmarks/results/phrases.jsonl`` and
-prints a Markdown table.
+word with the phrase and in sentences by other speakers. The background that ships holds some of the orders,
+so the shipped recogniser is given as own weights, whose background is only what ``--negatives`` names: here
+four hours of other corpora. Writes ``benchmarks/results/phrases.jsonl`` and prints a Markdown table.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -66,10 +64,6 @@ SEED = 20
 Row = dict[str, Any]
 
 
-PIECE_S = 60.0
-"""The stream is heard in pieces of about this length."""
-
-
 class Logits(NamedTuple):
     """Of the two parts of an enrolled detector, (frames, phrase) each."""
 
@@ -87,7 +81,7 @@ WAYS: dict[str, Callable[[PhraseWindowHead, Logits], Tensor]] = {
 
 @torch.no_grad()
 def logits_of(model: WakeWordModel, waveform: np.ndarray) -> Logits:
-    """Return the logits of audio, from a new start and with silence after it.
+    """Return the logits of a recording with silence before and after it.
 
     Args:
         model: as ``kws enroll`` saves it.
@@ -95,28 +89,13 @@ def logits_of(model: WakeWordModel, waveform: np.ndarray) -> Logits:
     """
     head, encoder = model.head, model.encoder
     assert isinstance(head, PhraseWindowHead)
-    waveform = np.pad(waveform, (0, seconds_to_samples(TAIL_S)))
+    waveform = np.pad(waveform, seconds_to_samples(TAIL_S))
     whole = torch.from_numpy(waveform[None, : len(waveform) // model.hop_samples * model.hop_samples])
     features, _ = encoder.run(whole, encoder.initial_state(1))
     phones, _ = held(head.phrase(features, head.phrase.initial_state(1))[0])
     features, _ = run_blocks(head.blocks, features, initial_states(head.blocks, 1))
     window, _ = head.window(features, head.window.initial_state(1))
     return Logits(window[0], phones[0])
-
-
-def stream_logits(model: WakeWordModel, paths: Iterable[Path]) -> Iterator[Logits]:
-    """Yield the logits of each recording, and of a pause after it, as it is heard in one stream of all."""
-    held_back: list[np.ndarray] = []
-    pause = seconds_to_samples(TAIL_S)
-    for path in itertools.chain(paths, [None]):
-        if path is not None:
-            held_back.append(np.pad(audio.load(path), (0, pause)))
-        if held_back and (path is None or sum(map(len, held_back)) >= seconds_to_samples(PIECE_S)):
-            found = logits_of(model, np.concatenate(held_back))
-            ends = np.cumsum([len(waveform) for waveform in held_back]) // model.hop_samples
-            for start, end in itertools.pairwise([0, *ends]):
-                yield Logits(found.window[start:end], found.phones[start:end])
-            held_back = []
 
 
 def scores(way: str, head: PhraseWindowHead, found: Logits, phrase: int) -> np.ndarray:
@@ -165,10 +144,10 @@ def measure(data: Path, work: Path) -> Iterator[Row]:
             logits_of(model, condition.change(audio.load(path), path.stem))
             for path in paths(orders, condition.name)
         ]
-    others = [*orders, *sentences]
-    stream = list(zip(others, stream_logits(model, paths(others, "stream")), strict=True))
+    quiet = [logits_of(model, audio.load(path)) for path in paths(sentences, "sentences")]
+    recordings = [*zip(orders, heard["clean"], strict=True), *zip(sentences, quiet, strict=True)]
     for number, phrase in enumerate(PHRASES):
-        silent = [(row, found) for row, found in stream if spoken_in(row, phrase) is False]
+        silent = [(row, found) for row, found in recordings if spoken_in(row, phrase) is False]
         hours = sum(float(str(row["duration_s"])) for row, _ in silent) / 3600
         for way in WAYS:
             positives = {
