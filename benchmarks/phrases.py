@@ -1,4 +1,4 @@
-"""Typed phrases that nothing was chosen on, within sentences, and what each part of a detector makes of them.
+"""Typed phrases within sentences, and what each part of a detector makes of them.
 
     python benchmarks/phrases.py --data DATA --work WORK
 
@@ -35,11 +35,10 @@ from kws.checkpoint import load_model  # noqa: E402
 from kws.cli.enroll import enroll  # noqa: E402
 from kws.cli.eval import make_conditions, read_utterances  # noqa: E402
 from kws.decisions import DecisionConfig  # noqa: E402
-from kws.encoders.blocks.base import initial_states, run_blocks  # noqa: E402
 from kws.encoders.sources.embedded_weights import ASSETS  # noqa: E402
 from kws.evaluation.evaluate import normalise  # noqa: E402
 from kws.evaluation.scoring import TAIL_S  # noqa: E402
-from kws.heads.phrase_window import PHONES_WEIGHT, PhraseWindowHead, held  # noqa: E402
+from kws.heads.phrase_window import PhraseWindowHead, ways  # noqa: E402
 from kws.model import WakeWordModel  # noqa: E402
 from kws.study.scoring import read_misses  # noqa: E402
 
@@ -67,13 +66,13 @@ Row = dict[str, Any]
 class Logits(NamedTuple):
     """Of the two parts of an enrolled detector, (frames, phrase) each."""
 
-    window: Tensor
+    seen: Tensor
     phones: Tensor
 
 
 WAYS: dict[str, Callable[[PhraseWindowHead, Logits], Tensor]] = {
-    "the layer alone": lambda head, found: found.window,
-    "the sum of layer and phones": lambda head, found: found.window + PHONES_WEIGHT * found.phones,
+    "the layer alone": lambda head, found: found.seen,
+    "the sum of layer and phones": lambda head, found: ways(*found)[0],
     "the phones alone": lambda head, found: found.phones,
     "`kws enroll`: the surer of sum and phones": lambda head, found: head.fuse(*found),
 }
@@ -92,10 +91,8 @@ def logits_of(model: WakeWordModel, waveform: np.ndarray) -> Logits:
     waveform = np.pad(waveform, seconds_to_samples(TAIL_S))
     whole = torch.from_numpy(waveform[None, : len(waveform) // model.hop_samples * model.hop_samples])
     features, _ = encoder.run(whole, encoder.initial_state(1))
-    phones, _ = held(head.phrase(features, head.phrase.initial_state(1))[0])
-    features, _ = run_blocks(head.blocks, features, initial_states(head.blocks, 1))
-    window, _ = head.window(features, head.window.initial_state(1))
-    return Logits(window[0], phones[0])
+    seen, phones, _ = head.hear(features, head.initial_state(1))
+    return Logits(seen[0], phones[0])
 
 
 def scores(way: str, head: PhraseWindowHead, found: Logits, phrase: int) -> np.ndarray:

@@ -89,7 +89,7 @@ def device(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     installed = call(*pip, "--only-binary", ":all:", wheel, folder=folder)
     if installed.returncode:
         if call(*pip, "--retries", "1", "--dry-run", "numpy", folder=folder).returncode:
-            pytest.skip(f"pip reaches no package index here: {installed.stderr[-300:]}")
+            pytest.skip(f"pip reaches no package index, not even for numpy: {installed.stderr[-300:]}")
         pytest.fail(f"the wheel cannot be installed: {installed.stderr}")
     return commands
 

@@ -114,7 +114,7 @@ def fit_examples(
 
     from kws.audio import SAMPLE_RATE
     from kws.encoders.sources.embedded_weights import load_recogniser
-    from kws.enrollment.examples import fit, head_of
+    from kws.enrollment.examples import calibrate, fit, head_of
     from kws.enrollment.heard import Background, FirstLayers, examples_of
     from kws.errors import KwsError
     from kws.heads.window import STRIDE
@@ -149,7 +149,7 @@ def fit_examples(
     model = WakeWordModel(kept.encoder, head, config.keywords).eval()
     fitted = torch.from_numpy(np.stack([layer.logits for layer in layers], axis=1))
     phones = torch.from_numpy(background.phone_logits(head.phrase))
-    head.calibrate(fitted, phones, 3600 * SAMPLE_RATE / (STRIDE * model.hop_samples))
+    calibrate(head, fitted, phones, 3600 * SAMPLE_RATE / (STRIDE * model.hop_samples))
     scores = head.fuse(fitted, phones)[-len(scored.frames) :].sigmoid().numpy()
     return Fitted(model, head, scores.repeat(STRIDE, axis=0), layers, groups, notes)
 

@@ -6,6 +6,7 @@ the phones.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,9 +14,10 @@ import numpy as np
 import torch
 from scipy.optimize import minimize
 from scipy.special import expit
+from torch import Tensor
 
 from kws.enrollment.heard import BLOCK_FRAMES, FIRES_AFTER, Examples, FirstLayers, FrameSpace
-from kws.heads.phrase_window import PhraseWindowHead, held
+from kws.heads.phrase_window import PhraseWindowHead, held, ways
 from kws.heads.window import NUM_FRAMES
 
 POSITIVE_SHARE = 0.1
@@ -25,6 +27,12 @@ PENALTY = 1e-4
 FIRST_BIAS = -5.0
 """The search starts from a layer that fires on nothing."""
 ITERATIONS = 40
+NEAR_PER_HOUR, FAR = 3.0, 10
+"""The scale of a way to fire comes of its peaks at 3 per hour, and of ten times as many."""
+PEAK_S = 1.0
+"""Background has one peak in so much time."""
+LEAST_SPREAD = 0.5
+"""Between both rates, where there is so little background that they are all but one."""
 
 
 class FittedLayer(NamedTuple):
@@ -136,3 +144,28 @@ def head_of(
     bias = torch.tensor([layer.bias for layer in layers]) - (weights @ space.mean).sum(dim=1)
     head.window.output.conv.load_state_dict({"weight": weights.transpose(1, 2), "bias": bias})
     return head.eval()
+
+
+@torch.no_grad()
+def calibrate(head: PhraseWindowHead, seen: Tensor, phones: Tensor, frames_per_hour: float) -> None:
+    """Bring both ways in which a head may fire to one scale, on which 0 is about one false accept per hour.
+
+    A way's scale and offset make of a logit minus the logarithm of the false accepts per hour at it: a line
+    through two rates of peaks in speech without the keyword, as false accepts decay exponentially.
+
+    Args:
+        head: its ``scale`` and ``offset`` are set.
+        seen: (frames, keyword) logits of the window, of speech without the keyword.
+        phones: (frames, keyword) of the held phones.
+        frames_per_hour: of both.
+    """
+    for way, logits in enumerate(ways(seen, phones)):
+        block = max(1, min(round(PEAK_S / 3600 * frames_per_hour), len(logits) // FAR))
+        blocks = logits[: len(logits) // block * block].unflatten(0, (-1, block))
+        peaks = blocks.amax(dim=1).sort(dim=0, descending=True).values
+        hours = len(logits) / frames_per_hour
+        near = max(1, round(NEAR_PER_HOUR * hours))
+        far = min(FAR * near, len(peaks))
+        spread = (peaks[near - 1] - peaks[far - 1]).clamp(min=LEAST_SPREAD)
+        head.scale[way] = math.log(far / near) / spread
+        head.offset[way] = -head.scale[way] * peaks[near - 1] - math.log(near / hours)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -18,12 +17,6 @@ PHONES_WEIGHT = 1.5
 """Of the phones' logit beside the fitted layer's (RESULTS.md, typed text)."""
 HELD_FRAMES = 7
 """The phones' best of so many frames counts: both do not fire in the same frame."""
-NEAR_PER_HOUR, FAR = 3.0, 10
-"""The scale of a way to fire comes of its peaks at 3 per hour, and of ten times as many."""
-PEAK_S = 1.0
-"""Background has one peak in so much time."""
-LEAST_SPREAD = 0.5
-"""Between both rates, where there is so little background that they are all but one."""
 FLOOR = -20.0
 """A phones' logit below this counts as this, so that a zero state is a new start."""
 
@@ -44,13 +37,18 @@ def held(logits: Tensor, before: Tensor | None = None) -> tuple[Tensor, Tensor]:
     return best + FLOOR, above[:, above.shape[1] - (HELD_FRAMES - 1) :]
 
 
+def ways(seen: Tensor, phones: Tensor) -> tuple[Tensor, Tensor]:
+    """Return both logits that may fire: the sum of the window and the held phones, and the phones alone."""
+    return seen + PHONES_WEIGHT * phones, phones
+
+
 class PhraseWindowHead(Head):
     """:class:`WindowHead` with :class:`PhraseHead` some layers lower added, or that alone where it is surer.
 
     What the recogniser reads and what a layer fitted to examples sees go wrong in different places: the one
     in noise, the other where a voice or a pace is unlike the examples, so their sum misses less than either.
     Within a sentence a phrase is nothing like the examples, which are spoken alone: there the phones are to
-    be heard without the layer. :meth:`calibrate` brings both ways to one scale.
+    be heard without the layer. :func:`kws.enrollment.examples.calibrate` brings both ways to one scale.
 
     Args:
         dimension: features per encoder frame.
@@ -83,36 +81,18 @@ class PhraseWindowHead(Head):
 
     def forward(self, features: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
         """See :meth:`Head.forward`."""
+        seen, phones, next_state = self.hear(features, state)
+        return self.fuse(seen, phones), next_state
+
+    def hear(self, features: Tensor, state: StreamState) -> tuple[Tensor, Tensor, StreamState]:
+        """Return (batch, time, keyword) logits of the window and of the held phones, and the next state."""
         phones, paths = self.phrase(features, state[1:2])
         phones, kept = held(phones, state[0])
         features, layers = run_blocks(self.blocks, features, state[2:-1])
         seen, past = self.window(features, state[-1:])
-        return self.fuse(seen, phones), [kept, *paths, *layers, *past]
+        return seen, phones, [kept, *paths, *layers, *past]
 
     def fuse(self, seen: Tensor, phones: Tensor) -> Tensor:
         """Return the logits that follow from those of the window and of the held phones, (..., keyword)."""
-        both = seen + PHONES_WEIGHT * phones
-        return torch.maximum(both * self.scale[0] + self.offset[0], phones * self.scale[1] + self.offset[1])
-
-    @torch.no_grad()
-    def calibrate(self, seen: Tensor, phones: Tensor, frames_per_hour: float) -> None:
-        """Bring both ways to fire to one scale, on which 0 is about one false accept per hour.
-
-        A way's scale and offset make of a logit, minus the logarithm of the false accepts per hour at it: a
-        line through two rates of peaks in speech without the keyword, as false accepts decay exponentially.
-
-        Args:
-            seen: (frames, keyword) logits of the window, of speech without the keyword.
-            phones: (frames, keyword) of the held phones.
-            frames_per_hour: of both.
-        """
-        for way, logits in enumerate((seen + PHONES_WEIGHT * phones, phones)):
-            block = max(1, min(round(PEAK_S / 3600 * frames_per_hour), len(logits) // FAR))
-            blocks = logits[: len(logits) // block * block].unflatten(0, (-1, block))
-            peaks = blocks.amax(dim=1).sort(dim=0, descending=True).values
-            hours = len(logits) / frames_per_hour
-            near = max(1, round(NEAR_PER_HOUR * hours))
-            far = min(FAR * near, len(peaks))
-            spread = (peaks[near - 1] - peaks[far - 1]).clamp(min=LEAST_SPREAD)
-            self.scale[way] = math.log(far / near) / spread
-            self.offset[way] = -self.scale[way] * peaks[near - 1] - math.log(near / hours)
+        both, alone = ways(seen, phones)
+        return torch.maximum(both * self.scale[0] + self.offset[0], alone * self.scale[1] + self.offset[1])

@@ -178,16 +178,16 @@ def test_thresholds_on_the_command_line():
 def sound_server(tmp_path: Path) -> Iterator[dict[str, str]]:
     """A private PulseAudio with one virtual room (a null sink); yields the environment of its clients.
 
-    The test needs system libraries and a sound server, which pip does not bring: a machine without them skips
-    it. Nothing of the package has a say in that.
+    It needs system packages, which pip does not bring and a newcomer need not have: without them the test is
+    skipped. Where they are, nothing is.
     """
     try:
         import sounddevice  # noqa: F401
     except (ImportError, OSError) as error:
-        pytest.skip(f"no PortAudio: {error}")
-    for program in ("pulseaudio", "paplay", "pactl"):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
+        pytest.skip(f"PortAudio, a system package, is not installed: {error}")
+    absent = [name for name in ("pulseaudio", "paplay", "pactl") if shutil.which(name) is None]
+    if absent:
+        pytest.skip(f"PulseAudio, a system package, is not installed: no {', '.join(absent)}")
     folder = tmp_path / "pulse"
     folder.mkdir(mode=0o700)
     asound = folder / "asound.conf"
@@ -220,12 +220,13 @@ def sound_server(tmp_path: Path) -> Iterator[dict[str, str]]:
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(["pulseaudio", *arguments], env=environment, stdout=log, stderr=log)
     try:
-        if not _wait_for(lambda: "room.monitor" in _pactl(environment, "sources"), 10):
-            pytest.skip(f"PulseAudio cannot be started here: {(folder / 'log').read_text()[-300:]}")
+        started = _wait_for(lambda: "room.monitor" in _pactl(environment, "sources"), 30)
+        assert started, f"PulseAudio did not start: {(folder / 'log').read_text()[-300:]}"
         probe = [sys.executable, "-c", "import sounddevice; print(sounddevice.query_devices())"]
         seen = subprocess.run(probe, env=environment, capture_output=True, text=True, timeout=30)
+        assert seen.returncode == 0, seen.stderr
         if "default" not in seen.stdout:
-            pytest.skip(f"PortAudio sees no PulseAudio (libasound2-plugins): {seen.stdout}{seen.stderr}")
+            pytest.skip(f"ALSA's plugin for PulseAudio, a system package, is not installed: {seen.stderr}")
         yield environment
     finally:
         server.terminate()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 from dataclasses import replace
@@ -123,6 +124,8 @@ def test_a_layer_is_fitted_to_recordings(
     assert origin["manifests"].keys() == {FRAMES.name, FRAME_PHONES.name}
     detector, model = Detector(run / "model.onnx"), load_model(run)
     assert model.encoder.info.num_layers + len(model.head.blocks) == 6
+    logit = torch.tensor(load_operating_point(run).thresholds["computer"]).logit().item()
+    assert logit == pytest.approx(-math.log(0.5), abs=1), "half a false accept per hour"
     said = [np.pad(speak("computer", voice), (16_000, 16_000)) for voice in voices(3, seed=1)]
     other = [np.pad(speak("marmalade", voice), (16_000, 16_000)) for voice in voices(3, seed=1)]
     best = [[float(detector.scores(clip).max()) for clip in clips] for clips in (said, other)]

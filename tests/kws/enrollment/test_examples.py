@@ -9,7 +9,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from kws.enrollment import examples
-from kws.enrollment.examples import FittedLayer, fit, head_of, share_above
+from kws.enrollment.examples import FittedLayer, calibrate, fit, head_of, share_above
 from kws.enrollment.heard import FIRES_AFTER, Examples, FirstLayers, FrameSpace
 from kws.heads.phrase import WORST_FRAME
 from kws.heads.phrase_window import FLOOR, HELD_FRAMES, PHONES_WEIGHT, PhraseWindowHead, held
@@ -120,3 +120,27 @@ def test_the_head_scores_frames_like_the_layer_and_adds_the_phones():
         ]
         found = (logits - PHONES_WEIGHT * phones)[0, reach:, output]
         np.testing.assert_allclose(found, expected, atol=5e-4)
+
+
+@pytest.mark.parametrize("way", [0, 1])
+def test_a_logit_is_minus_the_logarithm_of_the_false_accepts_per_hour(way: int):
+    head, hours, per_second = PhraseWindowHead(8, [["M AH"], ["K AH"]], []), 40, 12
+    generator = np.random.default_rng(0)
+    # a peak a second, of which ten times as many lie lower by 2 (keyword 0) and by 6 (keyword 1)
+    peaks = generator.exponential(1 / np.log(10), (hours * 3600, 2)) * np.array([2.0, 6.0])
+    background = np.full((len(peaks), per_second, 2), -50.0)
+    background[np.arange(len(peaks)), generator.integers(0, per_second, len(peaks))] = peaks
+    logits = torch.from_numpy(background).float().flatten(0, 1)
+    silent, never = torch.zeros_like(logits), torch.full_like(logits, -1e4)
+    calibrate(head, *((logits, silent) if way == 0 else (silent, logits)), 3600 * per_second)
+    fused = head.fuse(logits - PHONES_WEIGHT * never, never) if way == 0 else head.fuse(10 * never, logits)
+    for rate in (1, 3, 10, 30):
+        found = (fused >= -np.log(rate) - 1e-3).sum(dim=0) / hours
+        torch.testing.assert_close(found, torch.full((2,), float(rate)), atol=0, rtol=0.4)
+
+
+def test_little_background_calibrates_without_infinities():
+    head = PhraseWindowHead(8, [["M AH"], ["K AH"]], [])
+    for frames in (1, 30, 700):
+        calibrate(head, torch.full((frames, 2), -20.0), torch.full((frames, 2), FLOOR), 3600 * 12)
+        assert head.scale.isfinite().all() and head.offset.isfinite().all()

@@ -72,7 +72,7 @@ def test_directions_in_which_nothing_varies_are_left_out():
         (8, 3, 4, 8, 8),  # the fourth layer looks further ahead than the middle output
     ],
 )
-def test_frames_and_phones_are_those_of_the_tiny_recogniser(
+def test_frames_and_phones_are_those_of_the_recogniser(
     num_layers: int, middle: int, lookahead: int, heard_at: int, fitted_at: int
 ):
     model = tiny_recogniser(num_layers, middle, lookahead)

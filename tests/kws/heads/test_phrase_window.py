@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 from torch import Tensor
 
@@ -59,30 +58,6 @@ def test_it_is_the_sum_of_the_phones_below_and_the_layer_above_or_the_phones_alo
         torch.testing.assert_close(found[:, frame], torch.maximum(both, alone), atol=1e-4, rtol=0)
         surer.append(alone > both)
     assert 0 < torch.cat(surer).float().mean() < 1
-
-
-@pytest.mark.parametrize("way", [0, 1])
-def test_a_logit_is_minus_the_logarithm_of_the_false_accepts_per_hour(way: int):
-    head, hours, per_second = head_of(), 40, 12
-    generator = np.random.default_rng(0)
-    # a peak a second, of which ten times as many lie lower by 2 (keyword 0) and by 6 (keyword 1)
-    peaks = generator.exponential(1 / np.log(10), (hours * 3600, 2)) * np.array([2.0, 6.0])
-    background = np.full((len(peaks), per_second, 2), -50.0)
-    background[np.arange(len(peaks)), generator.integers(0, per_second, len(peaks))] = peaks
-    logits = torch.from_numpy(background).float().flatten(0, 1)
-    silent, never = torch.zeros_like(logits), torch.full_like(logits, -1e4)
-    head.calibrate(*((logits, silent) if way == 0 else (silent, logits)), 3600 * per_second)
-    fused = head.fuse(logits - PHONES_WEIGHT * never, never) if way == 0 else head.fuse(10 * never, logits)
-    for rate in (1, 3, 10, 30):
-        found = (fused >= -np.log(rate) - 1e-3).sum(dim=0) / hours
-        torch.testing.assert_close(found, torch.full((2,), float(rate)), atol=0, rtol=0.4)
-
-
-def test_little_background_calibrates_without_infinities():
-    head = head_of()
-    for frames in (1, 30, 700):
-        head.calibrate(torch.full((frames, 2), -20.0), torch.full((frames, 2), FLOOR), 3600 * 12)
-        assert head.scale.isfinite().all() and head.offset.isfinite().all()
 
 
 @torch.no_grad()
