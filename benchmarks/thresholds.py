@@ -35,8 +35,9 @@ from kws.evaluation.metrics import pack  # noqa: E402
 from kws.evaluation.thresholds import choose_operating_point  # noqa: E402
 from kws.manifest import read_manifest  # noqa: E402
 from kws.study.scoring import detector_scores  # noqa: E402
+from kws.training.config import TrainConfig  # noqa: E402
+from kws.training.data import TrainingData  # noqa: E402
 from kws.training.dev import read_dev_copies  # noqa: E402
-from kws.training.loop import TrainConfig, TrainingData  # noqa: E402
 
 COUNTS = (0, 10, 50)
 COPIES = (0, 1, 3)

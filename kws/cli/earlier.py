@@ -22,7 +22,7 @@ from kws.checkpoint import (
 from kws.errors import CheckpointError, ConfigError
 from kws.heads import COLUMNS, ColumnsHead, add_column
 from kws.model import ModelConfig, WakeWordModel
-from kws.training.loop import TrainConfig
+from kws.training.config import TrainConfig
 from kws.transfer import AUTO
 from kws.weights import WEIGHTS
 

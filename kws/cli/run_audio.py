@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from kws.cli.recordings import PreparedData, SyntheticRecordings
     from kws.cli.run_settings import TrainOrder
     from kws.data import Augment
-    from kws.training.loop import TrainConfig, TrainingData
+    from kws.training.config import TrainConfig
+    from kws.training.data import TrainingData
 
 DEV_SEED = 7_001
 """Added to the seed where training recordings are augmented to stand in for held-out ones."""
@@ -100,7 +101,7 @@ def load_audio(
     """Read the audio of a run; without recordings, synthetic voices take their place."""
     from kws.data import AudioStore, Synthetic
     from kws.manifest import Utterance, read_manifest
-    from kws.training.loop import TrainingData
+    from kws.training.data import TrainingData
 
     def utterances(made: Sequence[Recording]) -> list[Utterance]:
         return [Utterance(entry.path, entry.duration_s or 0.0, label=entry.label) for entry in made]

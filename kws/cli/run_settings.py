@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kws.cli.earlier import EarlierRun
     from kws.cli.recordings import Synthesis
     from kws.model import ModelConfig
-    from kws.training.loop import TrainConfig
+    from kws.training.config import TrainConfig
 
 IDENTITY = "run.json"
 OPTION_KEYS = {
@@ -34,7 +34,7 @@ class RunConfig:
     model: dict[str, Any] = field(default_factory=dict)
     """Keys of :class:`kws.model.ModelConfig`; the keywords come from the command line."""
     train: dict[str, Any] = field(default_factory=dict)
-    """Keys of :class:`kws.training.loop.TrainConfig`."""
+    """Keys of :class:`kws.training.config.TrainConfig`."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def read_settings(keywords: Sequence[str], wish: RunConfig) -> tuple[ModelConfig
     """
     from kws.config import load_config
     from kws.model import ModelConfig
-    from kws.training.loop import TrainConfig
+    from kws.training.config import TrainConfig
 
     model = load_config(ModelConfig, {**wish.model, "keywords": list(keywords)}, "model")
     return model, load_config(TrainConfig, wish.train, "train")

@@ -216,7 +216,7 @@ def train(
         target_audio: recordings without labels of where the detector will be used, for the regularisers that
             compare domains.
         config: YAML with ``model`` (:class:`kws.model.ModelConfig`) and ``train``
-            (:class:`kws.training.loop.TrainConfig`).
+            (:class:`kws.training.config.TrainConfig`).
         overrides: ``key=value`` changes, such as ``train.transfer.policy=all``.
         cache: folder for decoded audio; None is ``output/cache``.
         num_workers: processes that read audio.

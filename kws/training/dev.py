@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
@@ -16,10 +15,9 @@ from kws.data import AudioStore, Augment
 from kws.evaluation.metrics import ZERO_EVENTS
 from kws.evaluation.thresholds import DevScores
 from kws.model import WakeWordModel
+from kws.training.config import TrainConfig
+from kws.training.data import TrainingData
 from kws.training.scan import ROW_S, score_clips, score_rows, score_stream
-
-if TYPE_CHECKING:
-    from kws.training.loop import TrainConfig, TrainingData
 
 COPIES_SEED = 7_002
 """Added to the seed: other noise and rooms than in training."""

@@ -20,8 +20,8 @@ from kws.heads.window import WindowHead
 from kws.losses import max_pooling_loss
 from kws.model import WakeWordModel
 from kws.structs import Batch
+from kws.training.data import TrainingData
 from kws.training.dev import read_dev
-from kws.training.loop import TrainingData
 
 PROBE_S = 1.0
 """The linear layer sees the frames of this long."""

@@ -12,7 +12,7 @@ from kws.errors import ConfigError
 from kws.losses import available_losses, build_loss
 from kws.losses.max_pooling import NEGATIVE_FRAMES, POSITIVE_FRAMES, max_pooling_loss
 from kws.structs import Batch
-from kws.training.loop import TrainConfig
+from kws.training.config import TrainConfig
 
 
 def batch(targets: list[list[float]], first: list[int], last: list[int]) -> Batch:

@@ -10,7 +10,7 @@ from torch import nn
 
 from kws.errors import ConfigError
 from kws.model import ModelConfig, WakeWordModel, build_model
-from kws.training.loop import TrainConfig
+from kws.training.config import TrainConfig
 from kws.transfer import TransferConfig, apply_policy, available_policies, choose, open_groups
 from kws.transfer.base import ParameterGroup, Policy
 from tests.support.training import tiny_model, tiny_weights

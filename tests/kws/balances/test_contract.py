@@ -8,7 +8,7 @@ from torch import nn
 
 from kws.balances import available_balances, build_balance
 from kws.errors import ConfigError
-from kws.training.loop import TrainConfig
+from kws.training.config import TrainConfig
 
 WEIGHTS = {"keyword": 1.0, "phones": 0.25}
 

@@ -16,7 +16,7 @@ from kws.cli import COMMANDS, SPINS, build_parser, main
 from kws.cli import train as train_module
 from kws.cli.quickstart import STREAM_REPEATS, quickstart, write_stream
 from kws.model import ModelConfig
-from kws.training.loop import TrainConfig
+from kws.training.config import TrainConfig
 from tests.support.training import SHORT, spoken, tone, write_manifest, write_wavs
 
 

@@ -34,7 +34,7 @@ from kws.study.pool import Failure, Job
 from kws.study.recipe import SettingsConfig, load_study
 from kws.study.results import CellResult, write_cell
 from kws.study.scoring import Reading
-from kws.training.loop import TrainConfig
+from kws.training.config import TrainConfig
 from kws.transfer import AUTO, available_policies, choose
 from tests.support.training import SHORT, noise, spoken, tiny_weights, write_manifest, write_wavs
 

@@ -19,7 +19,9 @@ from kws.errors import ConfigError
 from kws.model import ModelConfig, build_model
 from kws.pretraining.corpus import Corpus, log_mel, with_tail
 from kws.pretraining.forgetting import measure_forgetting
-from kws.training.loop import TrainConfig, TrainingData, fit
+from kws.training.config import TrainConfig
+from kws.training.data import TrainingData
+from kws.training.loop import fit
 from kws.transfer import TransferConfig
 from tests.support.runs import write_run
 from tests.support.training import noise, spoken, tiny_weights, write_utterances

@@ -16,7 +16,7 @@ from kws.regularizers import (
     load_phones,
 )
 from kws.regularizers.base import Frozen
-from kws.training.loop import TrainConfig
+from kws.training.config import TrainConfig
 from kws.transfer import TransferConfig, apply_policy
 from tests.support.steps import recogniser_of, resources_of, step_of
 from tests.support.training import tiny_model

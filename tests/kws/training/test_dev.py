@@ -11,7 +11,8 @@ from kws.audio import SAMPLE_RATE, to_float32
 from kws.data import AudioStore
 from kws.evaluation.thresholds import choose_operating_point
 from kws.training import dev, scan
-from kws.training.loop import TrainConfig, TrainingData
+from kws.training.config import TrainConfig
+from kws.training.data import TrainingData
 from tests.support.training import LoudnessModel, noise, store, tone
 from tests.tolerances import PADDED
 

@@ -16,8 +16,10 @@ from kws.errors import ConfigError
 from kws.evaluation.thresholds import DevScores
 from kws.model import WakeWordModel
 from kws.regularizers import build_regularizer
+from kws.training.config import TrainConfig
+from kws.training.data import TrainingData
 from kws.training.dev import read_dev
-from kws.training.loop import KeywordTask, TrainConfig, TrainingData, fit, seed_everything
+from kws.training.loop import KeywordTask, fit, seed_everything
 from kws.transfer import TransferConfig
 from tests.support.steps import recogniser_of, resources_of, step_of
 from tests.support.training import noise, spoken, tiny_model, tone, write_utterances

@@ -1,0 +1,106 @@
+"""How a keyword model is trained, as YAML gives it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from kws.balances import build_balance
+from kws.data import BatchConfig
+from kws.errors import ConfigError
+from kws.losses import build_loss
+from kws.regularizers import check_weights
+from kws.transfer import TransferConfig, check_policy
+
+FEWEST_EPOCHS, MOST_EPOCHS, RECORDINGS_PER_EPOCH = 4, 16, 25
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """Everything about one training run but the model and the data."""
+
+    transfer: TransferConfig = field(default_factory=TransferConfig)
+    """What may move."""
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    """How windows are drawn."""
+    augmentation: float = 1.0
+    """Strength of the augmentation, 0 (none) to 1.4; see ``data_prep.augmentation.chain.default_chain``."""
+    loss: str = "max_pooling"
+    """Detection loss: see :func:`kws.losses.available_losses`."""
+    loss_options: dict[str, float] = field(default_factory=dict)
+    """Its settings, such as ``{gamma: 2}`` of ``focal``."""
+    regularizers: dict[str, float] = field(default_factory=dict)
+    """Terms beside it and their weights, such as ``{l2_sp: 0.01}``: see :mod:`kws.regularizers`. Those that
+    stay near the source (l2_sp, ewc, feature_matching, distillation) `kws train` leaves out from scratch."""
+    balance: str = "fixed"
+    """How the terms are added: see :func:`kws.balances.available_balances`."""
+    balance_options: dict[str, float] = field(default_factory=dict)
+    """Its settings, such as ``{alpha: 1.5}`` of ``gradnorm``."""
+    epochs: int | None = None
+    """Rounds; after each, dev is read and hard negatives are mined. None is 4, with more than 100 recordings
+    one for every 25 up to 16, and 16 from random weights."""
+    steps_per_epoch: int = 40
+    """Optimiser steps per round."""
+    learning_rate: float = 2e-3
+    """Peak AdamW rate of the head; borrowed layers take a share of it (transfer.encoder_rate)."""
+    weight_decay: float = 0.01
+    """Weight decay of AdamW."""
+    warmup: float = 0.1
+    """Share of all steps over which the rate rises; then it falls to zero on a cosine."""
+    patience: int = 4
+    """Rounds without a lower dev loss after which training stops (with held-out recordings only)."""
+    mine_hours: float = 0.6
+    """Hours of negative audio searched for hard windows after each round."""
+    dev_hours: float = 0.3
+    """Hours of dev negatives read after each round; all of them are read at the end, for the threshold."""
+    dev_copies: int = 3
+    """With few of them, augmented copies are read as well, so many at most: a threshold chosen on recordings
+    as they are kept to no rate."""
+    false_accepts_per_hour: float = 0.5
+    """Rate that the thresholds are chosen for."""
+    smoothing_frames: int = 2
+    """Frames that scores are averaged over before the threshold."""
+    refractory_s: float = 1.0
+    """Seconds after a detection in which the keyword cannot fire again."""
+    num_workers: int = 1
+    """Processes that make batches; 0 makes them in the training process."""
+    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
+    """Lightning precision; ``32-true`` where bfloat16 is slow."""
+    seed: int = 0
+    """Seed of head, draws and augmentation."""
+
+    def __post_init__(self) -> None:
+        check_policy(self.transfer.policy)
+        build_loss(self.loss, self.loss_options)
+        build_balance(self.balance, {}, self.balance_options)
+        check_weights(self.regularizers)
+        if self.epochs is not None and self.epochs < 1:
+            raise ConfigError(f"train.epochs: got {self.epochs}, allowed: above 0")
+        for name in (
+            "steps_per_epoch",
+            "learning_rate",
+            "dev_hours",
+            "false_accepts_per_hour",
+            "smoothing_frames",
+        ):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"train.{name}: got {getattr(self, name)}, allowed: above 0")
+        for name in ("weight_decay", "patience", "mine_hours", "dev_copies", "refractory_s", "num_workers"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"train.{name}: got {getattr(self, name)}, allowed: 0 or more")
+        if not 0 <= self.augmentation <= 1.4:
+            raise ConfigError(f"train.augmentation: got {self.augmentation}, allowed: 0 (none) to 1.4")
+        if not 0 <= self.warmup < 1:
+            raise ConfigError(f"train.warmup: got {self.warmup}, allowed: 0 up to but not including 1")
+
+    def num_epochs(self, num_recordings: int = 0) -> int:
+        """Return the rounds: what was asked for, or what has missed least (RESULTS.md).
+
+        Args:
+            num_recordings: distinct recordings of the keyword with the fewest.
+        """
+        if self.epochs is not None:
+            return self.epochs
+        if self.transfer.policy == "scratch":
+            return MOST_EPOCHS
+        return min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(num_recordings / RECORDINGS_PER_EPOCH)))
