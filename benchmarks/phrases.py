@@ -37,7 +37,7 @@ from kws.cli.eval import make_conditions, read_utterances  # noqa: E402
 from kws.decisions import DecisionConfig  # noqa: E402
 from kws.encoders.sources.embedded_weights import ASSETS  # noqa: E402
 from kws.evaluation.evaluate import normalise  # noqa: E402
-from kws.evaluation.scoring import TAIL_S  # noqa: E402
+from kws.evaluation.scoring import LEAD_S, TAIL_S  # noqa: E402
 from kws.heads.phrase_window import PhraseWindowHead, ways  # noqa: E402
 from kws.model import WakeWordModel  # noqa: E402
 from kws.study.scoring import read_misses  # noqa: E402
@@ -80,7 +80,7 @@ WAYS: dict[str, Callable[[PhraseWindowHead, Logits], Tensor]] = {
 
 @torch.no_grad()
 def logits_of(model: WakeWordModel, waveform: np.ndarray) -> Logits:
-    """Return the logits of a recording with silence before and after it.
+    """Return the logits of a recording, heard after silence, and of the silence after it.
 
     Args:
         model: as ``kws enroll`` saves it.
@@ -88,11 +88,12 @@ def logits_of(model: WakeWordModel, waveform: np.ndarray) -> Logits:
     """
     head, encoder = model.head, model.encoder
     assert isinstance(head, PhraseWindowHead)
-    waveform = np.pad(waveform, seconds_to_samples(TAIL_S))
+    lead = seconds_to_samples(LEAD_S) // model.hop_samples
+    waveform = np.pad(waveform, (lead * model.hop_samples, seconds_to_samples(TAIL_S)))
     whole = torch.from_numpy(waveform[None, : len(waveform) // model.hop_samples * model.hop_samples])
     features, _ = encoder.run(whole, encoder.initial_state(1))
     seen, phones, _ = head.hear(features, head.initial_state(1))
-    return Logits(seen[0], phones[0])
+    return Logits(seen[0, lead:], phones[0, lead:])
 
 
 def scores(way: str, head: PhraseWindowHead, found: Logits, phrase: int) -> np.ndarray:

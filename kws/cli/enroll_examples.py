@@ -16,14 +16,28 @@ if TYPE_CHECKING:
     from kws.heads import PhraseWindowHead
     from kws.model import ModelConfig, WakeWordModel
 
-COPIES = 24
-"""Of each recording, the first as it is and the others augmented."""
 VOICES = 600
 """Synthetic recordings of each phrase."""
 TOLD_FROM = 0.1
 """Share of another phrase's examples from which on it is said that a phrase fires on them."""
 HISS = 1e-3
 """Deviation of the noise in near silence, as a share of a recording's peak."""
+
+
+class Kind(NamedTuple):
+    """How much examples of one origin count.
+
+    Attributes:
+        copies: of each; copy 0 is as it is, the others are augmented.
+        weight: of all of them together.
+    """
+
+    copies: range
+    weight: float
+
+
+RECORDED, SYNTHETIC = Kind(range(24), 0.2), Kind(range(1, 3), 0.8)
+"""A few people tell less of how others speak than many voices (RESULTS.md, typed text)."""
 
 
 class Fitted(NamedTuple):
@@ -137,13 +151,14 @@ def fit_examples(
                 raise
             voices = []
             notes.append(f"{phrase}: fitted without synthetic voices: {error}")
+        kinds = [(said, kind) for said, kind in ((found, RECORDED), (voices, SYNTHETIC)) if said]
         seen = [
-            examples_of(kept, background.space, _in_a_room(said, copies, augment))
-            for said, copies in ((found, COPIES), (voices, 1))
-            if said
+            examples_of(kept, background.space, _in_a_room(said, kind.copies, augment))
+            for said, kind in kinds
         ]
         notes.append(f"{phrase}: fitted to {len(found)} recordings and {len(voices)} synthetic voices")
-        layers.append(fit([group.windows for group in seen], background.frames))
+        weights = [kind.weight for _, kind in kinds]
+        layers.append(fit([group.windows for group in seen], weights, background.frames))
         groups.append(seen)
     head = head_of(layers, background.space, kept, config.pronunciations)
     model = WakeWordModel(kept.encoder, head, config.keywords).eval()
@@ -173,8 +188,8 @@ def _augmentation(noise: Sequence[Path]) -> tuple[Augment, list[str]]:
     return default_chain(bank, seed=0).augment, [f"noise: not used: {reason}" for reason in unreadable]
 
 
-def _in_a_room(clips: Sequence[np.ndarray], copies: int, augment: Augment) -> list[np.ndarray]:
-    """Return each clip with near silence around it, augmented so many times; of several the first is not."""
+def _in_a_room(clips: Sequence[np.ndarray], copies: range, augment: Augment) -> list[np.ndarray]:
+    """Return copies of each clip with near silence around it, augmented but for copy 0."""
     from kws.audio import seconds_to_samples
     from kws.enrollment.heard import AFTER_S, BEFORE_S
 
@@ -184,9 +199,7 @@ def _in_a_room(clips: Sequence[np.ndarray], copies: int, augment: Augment) -> li
         padded = np.pad(clip, around)
         hiss = np.random.default_rng(number).standard_normal(len(padded)) * (HISS * np.abs(clip).max())
         padded = (padded + hiss).astype(np.float32)
-        found += [
-            augment(padded, str(number), 0, copy) if copy or copies == 1 else padded for copy in range(copies)
-        ]
+        found += [augment(padded, str(number), 0, copy) if copy else padded for copy in copies]
     return found
 
 

@@ -22,7 +22,7 @@ from kws.heads.window import NUM_FRAMES
 
 POSITIVE_SHARE = 0.1
 """Weight of all examples together, of all background 1."""
-PENALTY = 1e-4
+PENALTY = 3e-3
 """Of the squared weights."""
 FIRST_BIAS = -5.0
 """The search starts from a layer that fires on nothing."""
@@ -33,6 +33,9 @@ PEAK_S = 1.0
 """Background has one peak in so much time."""
 LEAST_SPREAD = 0.5
 """Between both rates, where there is so little background that they are all but one."""
+PER_HOUR = (1 / 2, 1.0)
+"""False accepts of the sum and of the phones alone at a logit of 0: the sum knows the speech that it was
+fitted against, and gives more in other speech."""
 
 
 class FittedLayer(NamedTuple):
@@ -49,17 +52,23 @@ class FittedLayer(NamedTuple):
     logits: np.ndarray
 
 
-def fit(groups: Sequence[np.ndarray], background: np.ndarray) -> FittedLayer:
+def fit(groups: Sequence[np.ndarray], weights: Sequence[float], background: np.ndarray) -> FittedLayer:
     """Fit a layer on the whole background, and for its logits one on each half.
 
     Args:
-        groups: windows of examples, (windows, NUM_FRAMES, component) each; every group, such as recordings
-            and synthetic voices, weighs the same.
+        groups: windows of examples, (windows, NUM_FRAMES, component) each, such as recordings and synthetic
+            voices.
+        weights: of each group beside the others.
         background: (frames, component) of speech without the keyword, every ``STRIDE``-th frame.
     """
     places = np.arange(len(background)) // BLOCK_FRAMES % 2
     halves = [background[places == half] for half in (0, 1)]
-    shares = np.concatenate([np.full(len(group), 1 / len(group) / len(groups)) for group in groups])
+    shares = np.concatenate(
+        [
+            np.full(len(group), weight / sum(weights) / len(group))
+            for group, weight in zip(groups, weights, strict=True)
+        ]
+    )
     positives = np.concatenate(groups).astype(np.float32)
     first, second, whole = (
         _logistic_regression(positives, shares, frames) for frames in (*halves, background)
@@ -150,8 +159,9 @@ def head_of(
 def calibrate(head: PhraseWindowHead, seen: Tensor, phones: Tensor, frames_per_hour: float) -> None:
     """Bring both ways in which a head may fire to one scale, on which 0 is about one false accept per hour.
 
-    A way's scale and offset make of a logit minus the logarithm of the false accepts per hour at it: a line
-    through two rates of peaks in speech without the keyword, as false accepts decay exponentially.
+    A way's scale and offset make of a logit minus the logarithm of the false accepts per hour at it, as a
+    share of ``PER_HOUR``: a line through two rates of peaks in speech without the keyword, as false accepts
+    decay exponentially.
 
     Args:
         head: its ``scale`` and ``offset`` are set.
@@ -168,4 +178,4 @@ def calibrate(head: PhraseWindowHead, seen: Tensor, phones: Tensor, frames_per_h
         far = min(FAR * near, len(peaks))
         spread = (peaks[near - 1] - peaks[far - 1]).clamp(min=LEAST_SPREAD)
         head.scale[way] = math.log(far / near) / spread
-        head.offset[way] = -head.scale[way] * peaks[near - 1] - math.log(near / hours)
+        head.offset[way] = -head.scale[way] * peaks[near - 1] - math.log(near / hours / PER_HOUR[way])

@@ -39,8 +39,9 @@ COMPONENTS = 56
 """Of a frame, the directions that speech varies in most."""
 WIDEST, STEPS = 5.0, 7
 """A component is kept in whole steps of 5/7 of its deviation, up to 5 of them: half a byte."""
-BEFORE_S, AFTER_S = 1.0, 0.6
-"""Near silence around an example."""
+BEFORE_S, AFTER_S = 2.5, 0.6
+"""Near silence around an example: before it as far as the encoder hears back from a window that ends with it.
+The background is no new start, so a layer that saw one in every example would wait for one."""
 FIRES_AFTER = (-1, 1, 3)
 """Frames after the end of an example, and the encoder's look-ahead, at which the layer shall fire."""
 PIECE_S = 60.0

@@ -1,7 +1,7 @@
 """Recordings to frame scores, through the exported file as a device runs it, or a folder of ``kws train``.
 
-Positive clips are scored one by one from a new start; negatives as one long stream, as a device would hear
-them.
+Positive clips are scored one by one after silence, so that none is heard from a new start, which a device
+never is; negatives as one long stream, as a device would hear them.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from kws.manifest import Utterance
 if TYPE_CHECKING:
     from kws.model import WakeWordModel
 
+LEAD_S = 3.0
+"""Silence before a positive clip: longer than an embedded encoder hears back (seconds)."""
 TAIL_S = 1.0
 """Silence after a positive clip, so that a detection that comes late is counted (seconds)."""
 
@@ -190,9 +192,9 @@ def score_manifest(
     Args:
         model: from :func:`open_scorer`, or what it takes.
         utterances: what to score, in this order.
-        stream: False scores each from a new start, with silence after it; True scores all as one stream, so
-            that what the model remembers carries over.
-        tail_s: length of the silence, in seconds; 0 in a stream.
+        stream: False scores each by itself, with silence before and after it; True scores all as one stream,
+            so that what the model remembers carries over.
+        tail_s: length of the silence after each, in seconds; 0 in a stream.
         change: applied to each waveform with its silence; clips only.
         progress: show a bar.
         description: what the bar is called.
@@ -229,18 +231,19 @@ def hours(clips: Sequence[ScoredClip]) -> float:
 
 
 def _score_clip(scorer: Scorer, utterance: Utterance, tail_s: float, change: Change | None) -> ScoredClip:
-    """Score one clip from a new start; the tail also fills the last chunk."""
+    """Score one clip after silence of whole chunks; the tail also fills the last chunk."""
     waveform = read_waveform(utterance)
-    total = len(waveform) + seconds_to_samples(tail_s)
+    lead = seconds_to_samples(LEAD_S) // scorer.chunk_samples * scorer.chunk_samples
+    total = lead + len(waveform) + seconds_to_samples(tail_s)
     padded = np.zeros(total + -total % scorer.chunk_samples, np.float32)
-    padded[: len(waveform)] = waveform
+    padded[lead : lead + len(waveform)] = waveform
     if change is not None:
         padded = change(padded, utterance.item_id)
     scorer.reset()
     start_s, end_s = speech_span_s(waveform)
     return ScoredClip(
         utterance,
-        scorer.scores(padded),
+        scorer.scores(padded)[lead // scorer.hop_samples :],
         len(waveform),
         speech_start_s=float(utterance.extra.get("keyword_start_s", start_s)),
         speech_end_s=float(utterance.extra.get("keyword_end_s", end_s)),

@@ -13,8 +13,6 @@ from kws.heads.phrase import PhraseHead
 from kws.heads.window import WindowHead
 from kws.structs import StreamState
 
-PHONES_WEIGHT = 1.5
-"""Of the phones' logit beside the fitted layer's (RESULTS.md, typed text)."""
 HELD_FRAMES = 7
 """The phones' best of so many frames counts: both do not fire in the same frame."""
 FLOOR = -20.0
@@ -39,7 +37,7 @@ def held(logits: Tensor, before: Tensor | None = None) -> tuple[Tensor, Tensor]:
 
 def ways(seen: Tensor, phones: Tensor) -> tuple[Tensor, Tensor]:
     """Return both logits that may fire: the sum of the window and the held phones, and the phones alone."""
-    return seen + PHONES_WEIGHT * phones, phones
+    return seen + phones, phones
 
 
 class PhraseWindowHead(Head):

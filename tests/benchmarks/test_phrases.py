@@ -9,7 +9,7 @@ from benchmarks import phrases
 from kws import audio
 from kws.enrollment.examples import FittedLayer, head_of
 from kws.enrollment.heard import FirstLayers, FrameSpace
-from kws.evaluation.scoring import TAIL_S
+from kws.evaluation.scoring import LEAD_S, TAIL_S
 from kws.heads.window import NUM_FRAMES
 from kws.model import WakeWordModel
 from tests.support.training import noise, tiny_recogniser
@@ -35,8 +35,9 @@ def test_the_parts_of_a_detector_fused_are_what_it_scores():
     model = WakeWordModel(kept.encoder, head, ("cup",)).eval()
     waveform = noise(1.9)
     found = phrases.logits_of(model, waveform)
-    padded = np.pad(waveform, audio.seconds_to_samples(TAIL_S))
-    expected = model.scores(torch.from_numpy(padded)[None])[0, :, 0].numpy()
+    lead = audio.seconds_to_samples(LEAD_S) // model.hop_samples
+    padded = np.pad(waveform, (lead * model.hop_samples, audio.seconds_to_samples(TAIL_S)))
+    expected = model.scores(torch.from_numpy(padded)[None])[0, lead:, 0].numpy()
     scores = [phrases.scores(way, head, found, 0) for way in phrases.WAYS]
     np.testing.assert_allclose(scores[-1], expected, atol=1e-5)
     assert all(np.abs(scores[-1] - other).max() > 0.01 for other in scores[:-1])

@@ -19,6 +19,7 @@ import yaml
 from data_prep.synthesis.espeak import speak, voices
 from data_prep.synthesis.phrases import carrier_sentences
 from kws import Detector
+from kws.audio import seconds_to_samples
 from kws.checkpoint import load_model, load_operating_point
 from kws.cli import enroll_audio, enroll_examples, main
 from kws.encoders.sources.embedded_weights import load_recogniser
@@ -28,7 +29,6 @@ from kws.enrollment.typed import BACKGROUND, pack_background, phrase_model, read
 from kws.errors import CheckpointError, ConfigError, ManifestError
 from kws.heads import PhraseWindowHead
 from kws.heads.phrase import WORST_FRAME
-from kws.heads.phrase_window import PHONES_WEIGHT
 from kws.heads.window import NUM_FRAMES
 from kws.heads.words import SPACES
 from kws.manifest import Utterance
@@ -192,7 +192,7 @@ def test_noise_is_mixed_into_recordings(tmp_path: Path, monkeypatch: pytest.Monk
     fitted, (mixed,) = fitted_alone(monkeypatch, [clip], noise=[tmp_path])
     _, (alone,) = fitted_alone(monkeypatch, [clip])
     assert any(re.search("noise: not used: .*broken.wav", note) for note in fitted.notes)
-    assert len(mixed) == len(alone) == enroll_examples.COPIES
+    assert len(mixed) == len(alone) == len(enroll_examples.RECORDED.copies)
     np.testing.assert_array_equal(mixed[0], alone[0])  # the first is as it was recorded
 
     def share_of_noise(waveform: np.ndarray) -> float:
@@ -204,12 +204,29 @@ def test_noise_is_mixed_into_recordings(tmp_path: Path, monkeypatch: pytest.Monk
     assert sum(with_noise > 0.01 > without for with_noise, without in zip(shares, plain, strict=True)) > 3
 
 
+def test_many_voices_weigh_more_than_a_few_recordings(monkeypatch: pytest.MonkeyPatch):
+    weighed: list[list[float]] = []
+
+    def fit(groups: list[np.ndarray], weights: list[float], frames: np.ndarray) -> examples.FittedLayer:
+        weighed.append(weights)
+        return examples.FittedLayer(np.zeros((NUM_FRAMES, 4), np.float32), 0.0, np.zeros(len(frames)))
+
+    voice = tone(0.5, 800.0)
+    monkeypatch.setattr(enroll_examples, "_voices", lambda *_: [voice] * 5)
+    monkeypatch.setattr(examples, "fit", fit)
+    _, (recordings, voices) = fitted_alone(monkeypatch, [tone(0.5, 500.0)])
+    assert (len(recordings), len(voices)) == (24, 10) and weighed == [[0.2, 0.8]]
+    middle = slice(seconds_to_samples(heard.BEFORE_S), seconds_to_samples(heard.BEFORE_S + 0.5))
+    assert all(np.abs(copy[middle] - voice).max() > 0.01 for copy in voices), "all are augmented"
+    assert len({copy.tobytes() for copy in voices}) == 10
+
+
 def test_phrases_that_fire_on_each_other_are_named():
     head = PhraseWindowHead(4, [["AA N N AA N N"], ["AO F F AO F F"]], [])
     phones = torch.full((2, 20, NUM_OUTPUTS), -WORST_FRAME)
     phones[:, :, BLANK] = 0.0
     # what examples add in which no phone is heard, the same for both phrases
-    silent = PHONES_WEIGHT * float(head.phrase.search(phones, head.phrase.initial_state(2)[0])[0].amax())
+    silent = float(head.phrase.search(phones, head.phrase.initial_state(2)[0])[0].amax())
 
     def layer(component: int) -> examples.FittedLayer:
         weight = np.zeros((NUM_FRAMES, 2), np.float32)
@@ -258,7 +275,7 @@ def test_a_fitted_layer_goes_without_synthetic_voices_only_beside_recordings(
 ):
     fitted, (mixed,) = fitted_alone(monkeypatch, [tone(0.5)])
     assert "red: fitted without synthetic voices: --language de: they are English" in fitted.notes
-    assert len(mixed) == enroll_examples.COPIES
+    assert len(mixed) == len(enroll_examples.RECORDED.copies)
     with pytest.raises(ConfigError, match="--language de: they are English"):
         fitted_alone(monkeypatch, [])
     monkeypatch.setattr("data_prep.synthesis.flite.flite_voices", list)

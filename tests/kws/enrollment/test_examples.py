@@ -9,10 +9,10 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from kws.enrollment import examples
-from kws.enrollment.examples import FittedLayer, calibrate, fit, head_of, share_above
+from kws.enrollment.examples import PER_HOUR, FittedLayer, calibrate, fit, head_of, share_above
 from kws.enrollment.heard import FIRES_AFTER, Examples, FirstLayers, FrameSpace
 from kws.heads.phrase import WORST_FRAME
-from kws.heads.phrase_window import FLOOR, HELD_FRAMES, PHONES_WEIGHT, PhraseWindowHead, held
+from kws.heads.phrase_window import FLOOR, HELD_FRAMES, PhraseWindowHead, held
 from kws.heads.window import NUM_FRAMES, STRIDE
 from kws.phones import BLANK, NUM_OUTPUTS, encode
 from tests.support.training import tiny_recogniser
@@ -51,11 +51,11 @@ def test_a_half_is_scored_by_the_layer_that_did_not_see_it(monkeypatch: pytest.M
     monkeypatch.setattr(examples, "_logistic_regression", constant)
     background = frames_of(3 * examples.BLOCK_FRAMES)
     groups = [frames_of(count * NUM_FRAMES).reshape(count, NUM_FRAMES, 2) for count in (3, 6)]
-    layer = fit(groups, background)
+    layer = fit(groups, [1.0, 3.0], background)
     blocks = background.reshape(3, examples.BLOCK_FRAMES, 2)
     np.testing.assert_array_equal(seen[0][0], np.concatenate([blocks[0], blocks[2]]))
     np.testing.assert_array_equal(seen[1][0], blocks[1])
-    np.testing.assert_allclose(seen[0][1], [1 / 6] * 3 + [1 / 12] * 6)  # both groups weigh the same
+    np.testing.assert_allclose(seen[0][1], [1 / 12] * 3 + [1 / 8] * 6)
     expected = np.repeat([2.0, 1.0, 2.0], examples.BLOCK_FRAMES)
     np.testing.assert_allclose(layer.logits, expected, rtol=1e-6)
     np.testing.assert_array_equal(seen[2][0], background)
@@ -74,7 +74,7 @@ def test_an_example_counts_where_its_best_window_and_phones_score():
     phones[:, :, BLANK] = 0.0
     said = Examples(windows, phones)
     logits, _ = head.phrase.search(phones, head.phrase.initial_state(4)[0])
-    silent = PHONES_WEIGHT * float(logits[0, -1, 1].clamp(min=FLOOR))
+    silent = float(logits[0, -1, 1].clamp(min=FLOOR))
 
     def share(threshold: float) -> float:
         return share_above(layer, head, 1, said, float(expit(silent + threshold)))
@@ -84,13 +84,13 @@ def test_an_example_counts_where_its_best_window_and_phones_score():
     phones[2, -2, encode("K")] = phones[2, -1, encode("AH")] = 0.0  # said as the last window ends
     windows[2 * len(FIRES_AFTER), 0, 0] = 6.0  # logit 5, but before anything is said
     logits, _ = head.phrase.search(phones[2:3], head.phrase.initial_state(1)[0])
-    spoken = PHONES_WEIGHT * float(logits[0, -1, 1])
+    spoken = float(logits[0, -1, 1])
     assert spoken > silent + 10
     found = [share_above(layer, head, 1, said, float(expit(spoken + above))) for above in (-1.1, -0.9)]
     assert found == [1 / 4, 0]
     assert share_above(layer, head, 0, said, float(expit(spoken - 1.1))) == 0  # the other phrase
     head.offset[1] = 0.0
-    assert share_above(layer, head, 1, said, float(expit(spoken / PHONES_WEIGHT - 0.1))) == 1 / 4
+    assert share_above(layer, head, 1, said, float(expit(spoken - 0.1))) == 1 / 4
 
 
 @torch.no_grad()
@@ -118,7 +118,7 @@ def test_the_head_scores_frames_like_the_layer_and_adds_the_phones():
             (projected[last - reach : last + 1 : STRIDE] * layer.weight).sum() + layer.bias
             for last in range(reach, 200)
         ]
-        found = (logits - PHONES_WEIGHT * phones)[0, reach:, output]
+        found = (logits - phones)[0, reach:, output]
         np.testing.assert_allclose(found, expected, atol=5e-4)
 
 
@@ -133,9 +133,9 @@ def test_a_logit_is_minus_the_logarithm_of_the_false_accepts_per_hour(way: int):
     logits = torch.from_numpy(background).float().flatten(0, 1)
     silent, never = torch.zeros_like(logits), torch.full_like(logits, -1e4)
     calibrate(head, *((logits, silent) if way == 0 else (silent, logits)), 3600 * per_second)
-    fused = head.fuse(logits - PHONES_WEIGHT * never, never) if way == 0 else head.fuse(10 * never, logits)
+    fused = head.fuse(logits - never, never) if way == 0 else head.fuse(10 * never, logits)
     for rate in (1, 3, 10, 30):
-        found = (fused >= -np.log(rate) - 1e-3).sum(dim=0) / hours
+        found = (fused >= -np.log(rate / PER_HOUR[way]) - 1e-3).sum(dim=0) / hours
         torch.testing.assert_close(found, torch.full((2,), float(rate)), atol=0, rtol=0.4)
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from kws.audio import seconds_to_samples
+from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.encoders.truncate import truncate
 from kws.enrollment import heard
 from kws.enrollment.heard import (
@@ -29,7 +30,7 @@ from kws.heads.phrase_window import FLOOR, HELD_FRAMES
 from kws.heads.window import NUM_FRAMES, STRIDE
 from kws.phones import BLANK, NUM_OUTPUTS
 from kws.weights import write_weights
-from tests.support.training import tiny_recogniser
+from tests.support.training import noise, tiny_recogniser
 
 RNG = np.random.default_rng(0)
 
@@ -154,3 +155,17 @@ def test_what_ships_belongs_together(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(heard, "FRAME_PHONES", tmp_path / "phones.safetensors")
     with pytest.raises(CheckpointError, match=r"phones.safetensors: does not belong to frames.safetensors"):
         Background.shipped()
+
+
+def test_an_example_is_no_new_start():
+    layers = FirstLayers(load_recogniser())
+    space = FrameSpace(torch.zeros(192), torch.eye(192)[:, :8])
+    words = [noise(length, level=0.1) for length in (0.3, 0.9)]
+
+    def windows(before_s: float) -> np.ndarray:
+        around = (seconds_to_samples(before_s), seconds_to_samples(heard.AFTER_S))
+        return examples_of(layers, space, [np.pad(word, around) for word in words]).windows
+
+    later = heard.BEFORE_S + 3.2  # whole frames
+    np.testing.assert_allclose(windows(heard.BEFORE_S), windows(later), atol=1e-3)
+    assert np.abs(windows(1.3) - windows(later)).max() > 0.1

@@ -10,8 +10,10 @@ import torch
 
 from kws import Detector, audio
 from kws.checkpoint import OperatingPoint, save_model
+from kws.decisions import DecisionConfig
 from kws.errors import AudioError, CheckpointError, ManifestError
 from kws.evaluation.scoring import (
+    LEAD_S,
     TorchScorer,
     hours,
     open_scorer,
@@ -24,6 +26,7 @@ from kws.model import ModelConfig, build_model
 from tests.support.onnx_models import CHUNK_SAMPLES, HOP_SAMPLES, silence, tone, write_tone_model
 
 RATE = 16_000
+LEAD = round(LEAD_S * RATE) // CHUNK_SAMPLES * CHUNK_SAMPLES
 
 
 def save(path: Path, waveform: np.ndarray, **extra: object) -> Utterance:
@@ -46,6 +49,29 @@ def test_a_clip_is_followed_by_silence_that_fills_the_last_chunk(tmp_path: Path)
     assert high.min() * HOP_SAMPLES == pytest.approx(0.51 * RATE, abs=2 * HOP_SAMPLES)
     assert high.max() * HOP_SAMPLES >= 1.01 * RATE - HOP_SAMPLES  # the tail is needed to see the last ones
     assert len(score_manifest(model, [utterance], tail_s=0, progress=False)[0].scores) == 26
+
+
+def test_a_clip_is_heard_after_silence(tmp_path: Path):
+    class Counter:
+        """Scores each frame with its number since the last start."""
+
+        keywords, hop_samples, chunk_samples = ("tone",), HOP_SAMPLES, CHUNK_SAMPLES
+        hop_s, decision_config, count = HOP_SAMPLES / RATE, DecisionConfig((0.5,)), 0
+
+        def reset(self) -> None:
+            self.count, self.heard = 0, np.zeros(0, np.float32)
+
+        def scores(self, pcm: np.ndarray) -> np.ndarray:
+            self.heard = np.concatenate([self.heard, pcm])
+            first, self.count = self.count, self.count + len(pcm) // HOP_SAMPLES
+            return np.arange(first, self.count, dtype=np.float32)[:, None]
+
+    counter, utterance = Counter(), save(tmp_path / "a.wav", tone(1000, 1))
+    for clip in score_manifest(counter, [utterance, utterance], progress=False):
+        assert clip.scores[0, 0] == LEAD // HOP_SAMPLES and len(clip.scores) == 2 * RATE / HOP_SAMPLES
+    assert LEAD / RATE > 2.5
+    assert not counter.heard[:LEAD].any()
+    np.testing.assert_array_equal(counter.heard[LEAD:][:RATE], audio.load(utterance.path))
 
 
 def test_clips_start_anew_and_keep_their_order(tmp_path: Path):
@@ -80,7 +106,7 @@ def test_a_change_sees_clip_and_silence_and_the_name(tmp_path: Path):
     model = write_tone_model(tmp_path / "m.onnx")
     utterance = save(tmp_path / "a.wav", tone(1000, 1))
     (clip,) = score_manifest(model, [utterance], change=mute, progress=False)
-    assert seen == [(2 * RATE, utterance.item_id)]
+    assert seen == [(LEAD + 2 * RATE, utterance.item_id)]
     assert clip.scores.max() < 0.1
     with pytest.raises(ManifestError, match="clips only"):
         score_manifest(model, [utterance], stream=True, change=mute, progress=False)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kws.encoders.blocks.separable import SeparableBlock
-from kws.heads.phrase_window import FLOOR, HELD_FRAMES, PHONES_WEIGHT, PhraseWindowHead, held
+from kws.heads.phrase_window import FLOOR, HELD_FRAMES, PhraseWindowHead, held
 from tests.support.streams import in_pieces
 from tests.tolerances import STREAMING
 
@@ -53,7 +53,7 @@ def test_it_is_the_sum_of_the_phones_below_and_the_layer_above_or_the_phones_alo
     surer = []
     for frame in range(60):
         best = phones[:, max(0, frame - HELD_FRAMES + 1) : frame + 1].amax(dim=1).clamp(min=FLOOR)
-        both = (seen[:, frame] + PHONES_WEIGHT * best) * torch.tensor([1.0, 0.5]) + torch.tensor([1.0, 3.0])
+        both = (seen[:, frame] + best) * torch.tensor([1.0, 0.5]) + torch.tensor([1.0, 3.0])
         alone = best * torch.tensor([2.0, 1.0]) + torch.tensor([4.0, -2.0])
         torch.testing.assert_close(found[:, frame], torch.maximum(both, alone), atol=1e-4, rtol=0)
         surer.append(alone > both)
