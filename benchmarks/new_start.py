@@ -19,8 +19,6 @@ sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
 from benchmarks import corpora  # noqa: E402
 from benchmarks.short_runs import percent, table  # noqa: E402
 from kws import Detector  # noqa: E402
-from kws.decisions import DecisionConfig  # noqa: E402
-from kws.study.held_out import TestAudio  # noqa: E402
 from kws.study.scoring import detector_scores, read_misses  # noqa: E402
 
 RATE = 1.0
@@ -31,15 +29,13 @@ def rows(run: Path, data: Path, work: Path) -> Iterator[list[str]]:
     detector = Detector(run / "model.onnx")
     test = corpora.test_audio(data, work, detector.keywords[0])
     config = replace(detector.decision_config, thresholds=(1.0,))
-    for name, heard in (("a new start", test), ("silence", corpora.after_silence(test))):
-        yield [run.name, name, " / ".join(map(percent, missed(run, heard, config)))]
-
-
-def missed(run: Path, test: TestAudio, config: DecisionConfig) -> Iterator[float]:
-    """Yield the miss rate in each condition."""
-    positives, negatives, hop_s = detector_scores(run / "model.onnx", test)
-    for readings in read_misses(positives, negatives, test.hours, (RATE,), config, hop_s).values():
-        yield len(readings[RATE].missed) / readings[RATE].clips
+    heard = {"a new start": test.positives, "silence": corpora.after_silence(test).positives}
+    clips = {f"{after} {name}": each for after, found in heard.items() for name, each in found.items()}
+    positives, negatives, hop_s = detector_scores(run / "model.onnx", replace(test, positives=clips))
+    read = read_misses(positives, negatives, test.hours, (RATE,), config, hop_s)
+    for after in heard:
+        readings = [read[f"{after} {name}"][RATE] for name in test.positives]
+        yield [run.name, after, " / ".join(percent(len(each.missed) / each.clips) for each in readings)]
 
 
 def main() -> None:
