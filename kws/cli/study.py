@@ -196,18 +196,20 @@ def check_choices(config: StudyConfig, base: Path) -> None:
 
 def setting_pairs(settings: SettingsConfig, base: Path) -> list[str]:
     """Return settings as ``kws train --set`` takes them."""
-    import yaml
-
     from kws.cli.run_settings import OPTION_KEYS
-
-    def text(value: Any) -> str:
-        return yaml.safe_dump([value], default_flow_style=True, width=10**6).strip()[1:-1]
 
     given = settings.given()
     if settings.weights is not None:
         given["weights"] = str(base / settings.weights)
-    pairs = [f"{OPTION_KEYS[name]}={text(value)}" for name, value in given.items() if name in OPTION_KEYS]
-    return pairs + [f"{key}={text(value)}" for key, value in settings.set.items()]
+    pairs = [f"{OPTION_KEYS[name]}={as_text(value)}" for name, value in given.items() if name in OPTION_KEYS]
+    return pairs + [f"{key}={as_text(value)}" for key, value in settings.set.items()]
+
+
+def as_text(value: Any) -> str:
+    """Return a value as ``kws train --set`` takes it."""
+    import yaml
+
+    return yaml.safe_dump([value], default_flow_style=True, width=10**6).strip()[1:-1]
 
 
 def claim(output: Path, config: StudyConfig) -> None:
@@ -240,7 +242,6 @@ def plan(
     from kws.cli.study_data import clips_name, draw_recordings, sources_fingerprint, weights_fingerprint
     from kws.config import config_hash
     from kws.study.pool import Job
-    from kws.transfer import choose
 
     negatives, noise = ([data.base / path for path in paths] for paths in (config.negatives, config.noise))
     fingerprints = {"negatives": sources_fingerprint(negatives), "noise": sources_fingerprint(noise)}
@@ -255,7 +256,10 @@ def plan(
         settings = choices[cell.choice].over(config.settings)
         pairs = setting_pairs(settings, data.base)
         model, training = read_settings([cell.keyword], read_wish(None, pairs))
-        policy, _ = choose(training.transfer, positives.num_recordings)
+        resolved, _ = training.resolved(positives.num_recordings)
+        policy = resolved.transfer.policy
+        if resolved.regularizers != training.regularizers:  # those that `auto` brings
+            pairs.append(f"train.regularizers={as_text(resolved.regularizers)}")
         spoken = Synthesis(settings.synthetic, settings.confusables or 0, settings.language or "en")
         facts = {
             "kws": __version__,

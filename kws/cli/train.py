@@ -271,7 +271,7 @@ def _train_once(order: TrainOrder) -> TrainSummary:
     from kws.training.dev import num_copies, read_dev_copies
     from kws.training.loop import fit, seed_everything
     from kws.training.provenance import provenance
-    from kws.transfer import choose
+    from kws.transfer import describe
     from kws.weights import METRICS
 
     started = time.monotonic()
@@ -291,9 +291,8 @@ def _train_once(order: TrainOrder) -> TrainSummary:
         model = build_model(model_config, pretrained=settings.transfer.policy != "scratch")
     heard = gather(order, settings)
     num_recordings = heard.prepared.num_recordings
-    policy, reason = choose(settings.transfer, num_recordings)
-    settings = replace(settings, transfer=replace(settings.transfer, policy=policy))
-    settings = replace(settings, epochs=settings.num_epochs(num_recordings))
+    settings, reason = settings.resolved(num_recordings)
+    policy = settings.transfer.policy
 
     outcome = fit(model, settings, heard.data, output, heard.augment, recogniser)
     point, misses, doubts = choose_operating_point(
@@ -313,6 +312,7 @@ def _train_once(order: TrainOrder) -> TrainSummary:
         "held_out": heard.data.held_out,
         "policy": policy,
         "policy_reason": reason,
+        "regularizers": settings.regularizers,
         "recordings": num_recordings,
         "synthetic_recordings": heard.spoken.num_recordings(order.keywords),
         "negative_hours": round(heard.data.negatives.hours, 3),
@@ -320,7 +320,8 @@ def _train_once(order: TrainOrder) -> TrainSummary:
         **outcome,
     }
     origin = provenance(model, list(heard.manifests), settled.identity)
-    moving = f"policy {policy}: {reason}; moved: {', '.join(outcome['moving'])}"
+    chosen = describe(policy, settings.regularizers)
+    moving = f"policy {chosen}: {reason}; moved: {', '.join(outcome['moving'])}"
     notes = [*heard.prepared.notes, *heard.spoken.notes, moving, *settled.notes, *doubts]
     if earlier is not None:
         model, point = earlier.joined(model, point)

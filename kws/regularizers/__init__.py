@@ -30,6 +30,7 @@ __all__ = [
     "from_scratch",
     "load_phones",
     "need_domains",
+    "need_source_alone",
     "need_transcripts",
 ]
 
@@ -144,6 +145,12 @@ def need_transcripts(names: Iterable[str], num_transcribed: int | None = None) -
             "`phones` or `text`; give --negatives a manifest with either, or leave it out"
         )
     return bool(needing)
+
+
+def need_source_alone(names: Iterable[str]) -> bool:
+    """Return whether the regularisers need nothing beside the layers that were borrowed."""
+    terms = [_REGULARIZERS[name] for name in names]
+    return not any(term.needs_phones or term.needs_transcripts or term.needs_domains for term in terms)
 
 
 def need_domains(names: Iterable[str], has_two: bool | None = None) -> bool:

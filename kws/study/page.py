@@ -103,7 +103,7 @@ def _recommendation(table: AutoTable | None) -> list[str]:
     """Return the recommended policies."""
     if table is None:
         return []
-    rows = [[str(step.recordings), step.policy] for step in table.policies]
+    rows = [[str(step.recordings), str(step)] for step in table.policies]
     return [
         f"<h2>Recommended policy</h2><p class=dim>Rule: {escape(table.rule)}.</p>",
         page.table(["from recordings", "policy"], rows),

@@ -1,12 +1,14 @@
-"""From a study's table to a policy for each number of recordings: what `auto` reads."""
+"""From a study's table to what `auto` takes for each number of recordings."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from kws.errors import ConfigError
+from kws.regularizers import need_source_alone
 from kws.study.compare import gain_over
-from kws.study.recipe import StudyConfig
+from kws.study.recipe import ChoiceConfig, StudyConfig
 from kws.study.results import StudyResults
 from kws.transfer import AUTO
 from kws.transfer.auto import AutoStep, AutoTable
@@ -14,13 +16,16 @@ from kws.transfer.auto import AutoStep, AutoTable
 SCRATCH = "scratch"
 """Policy of the control: not one to recommend."""
 
+REGULARIZERS = "train.regularizers"
+"""Key of the terms beside the loss in what a choice sets."""
+
 RULE = (
     "fewest misses at {rate:g} false accepts per hour, averaged over conditions; where the 95 % interval of "
-    "the paired difference to that one holds zero, the policy that moves the fewest parameters"
+    "the paired difference to that one holds zero, the choice that moves the fewest parameters"
 )
 
 
-def best_policy(study: StudyResults, recordings: int | str, candidates: Collection[str]) -> str | None:
+def best_choice(study: StudyResults, recordings: int | str, candidates: Collection[str]) -> str | None:
     """Return the choice to recommend at a number of recordings; None where no candidate is wholly finished.
 
     Args:
@@ -45,40 +50,59 @@ def best_policy(study: StudyResults, recordings: int | str, candidates: Collecti
     return min(filter(tied, measured), key=cost)
 
 
-def recommend(study: StudyResults, policies: dict[str, str], source: str) -> AutoTable:
+def recommend(study: StudyResults, candidates: Mapping[str, AutoStep], source: str) -> AutoTable:
     """Return the table for ``auto``.
 
-    Below the smallest number tried, the policy of that number is taken; from each number on, that of the
-    number.
+    Below the smallest number tried, what was chosen for that number is taken; from each number on, what was
+    chosen for that one.
 
     Args:
         study: what is finished.
-        policies: choice -> policy, of the choices that change the policy alone.
+        candidates: choice -> what ``auto`` would take, whatever the number.
         source: where the numbers come from.
     Raises:
         ConfigError: none of these choices is finished.
     """
     steps: list[AutoStep] = []
     for recordings in study.recordings():
-        choice = best_policy(study, recordings, policies)
+        choice = best_choice(study, recordings, candidates)
         if choice is None:
             continue
-        policy = policies[choice]
-        if not steps or steps[-1].policy != policy:
-            start = round(study.num_recordings(recordings)) if steps else 0
-            steps.append(AutoStep(start, policy))
+        start = round(study.num_recordings(recordings)) if steps else 0
+        step = replace(candidates[choice], recordings=start)
+        if not steps or replace(step, recordings=steps[-1].recordings) != steps[-1]:
+            steps.append(step)
     if not steps:
         raise ConfigError(
-            "no recommendation: no choice that sets a policy alone is finished; add one, such as "
-            "`late: {policy: late}`"
+            "no recommendation: no choice is finished that sets a policy alone, or regularizers beside it "
+            "that need no more than the borrowed layers; add one, such as `late: {policy: late}`"
         )
     return AutoTable(tuple(steps), source, RULE.format(rate=study.compared_at))
 
 
-def lone_policies(config: StudyConfig) -> dict[str, str]:
-    """Return choice -> policy of the choices that set their policy alone, without control and auto."""
-    return {
-        name: choice.policy
-        for name, choice in config.all_choices().items()
-        if choice.policy not in (None, AUTO, SCRATCH) and set(choice.given()) == {"policy"} and not choice.set
-    }
+def candidates_of(config: StudyConfig) -> dict[str, AutoStep]:
+    """Return the choices that ``auto`` could stand for, with what it would take; control and auto are none.
+
+    They set a policy, and beside it nothing, or regularisers that any encoder and any data will do for.
+    """
+    found = {}
+    for name, choice in config.all_choices().items():
+        terms = _regularizers(choice)
+        if terms is None or choice.policy in (None, AUTO, SCRATCH) or set(choice.given()) != {"policy"}:
+            continue
+        if need_source_alone(terms):
+            found[name] = AutoStep(0, choice.policy, terms)
+    return found
+
+
+def _regularizers(choice: ChoiceConfig) -> dict[str, float] | None:
+    """Return what a choice adds to the loss; None where it sets something else too."""
+    terms: dict[str, float] = {}
+    for key, value in choice.set.items():
+        if key == REGULARIZERS:
+            terms.update(value)
+        elif key.startswith(f"{REGULARIZERS}."):
+            terms[key.removeprefix(f"{REGULARIZERS}.")] = value
+        else:
+            return None
+    return terms

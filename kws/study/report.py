@@ -15,7 +15,7 @@ from kws.errors import ConfigError
 from kws.study import page, plots, tables
 from kws.study.compare import gain_lines, gain_warnings, savings
 from kws.study.recipe import SettingsConfig, StudyConfig
-from kws.study.recommend import lone_policies, recommend
+from kws.study.recommend import candidates_of, recommend
 from kws.study.results import StudyResults
 from kws.transfer.auto import AutoTable
 
@@ -90,11 +90,11 @@ def _recommendation(config: StudyConfig, results: StudyResults, output: Path) ->
         f"{hours:.3g} h of negatives"
     )
     try:
-        table = recommend(results, lone_policies(config), source)
+        table = recommend(results, candidates_of(config), source)
     except ConfigError as error:
         return None, str(error)
     _write(output / RECOMMENDATION, yaml.safe_dump(to_dict(table), sort_keys=False))
-    steps = ", ".join(f"from {step.recordings} {step.policy}" for step in table.policies)
+    steps = ", ".join(f"from {step.recordings} {step}" for step in table.policies)
     return table, f"recommended policy: {steps} ({output / RECOMMENDATION})"
 
 

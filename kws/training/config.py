@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from kws.balances import build_balance
@@ -10,7 +10,7 @@ from kws.data import BatchConfig
 from kws.errors import ConfigError
 from kws.losses import build_loss
 from kws.regularizers import check_weights
-from kws.transfer import TransferConfig, check_policy
+from kws.transfer import AUTO, TransferConfig, check_policy, load_auto
 
 FEWEST_EPOCHS, MOST_EPOCHS, RECORDINGS_PER_EPOCH = 4, 16, 25
 
@@ -31,7 +31,8 @@ class TrainConfig:
     """Its settings, such as ``{gamma: 2}`` of ``focal``."""
     regularizers: dict[str, float] = field(default_factory=dict)
     """Terms beside it and their weights, such as ``{l2_sp: 0.01}``: see :mod:`kws.regularizers`. Those that
-    stay near the source (l2_sp, ewc, feature_matching, distillation) `kws train` leaves out from scratch."""
+    stay near the source (l2_sp, ewc, feature_matching, distillation) `kws train` leaves out from scratch.
+    Where none are given, policy auto brings its own."""
     balance: str = "fixed"
     """How the terms are added: see :func:`kws.balances.available_balances`."""
     balance_options: dict[str, float] = field(default_factory=dict)
@@ -92,6 +93,26 @@ class TrainConfig:
             raise ConfigError(f"train.augmentation: got {self.augmentation}, allowed: 0 (none) to 1.4")
         if not 0 <= self.warmup < 1:
             raise ConfigError(f"train.warmup: got {self.warmup}, allowed: 0 up to but not including 1")
+
+    def resolved(self, num_recordings: int) -> tuple[TrainConfig, str]:
+        """Return these settings with a policy in place of ``auto`` and with a number of rounds, and why.
+
+        Where none were asked for, ``auto`` also brings the regularisers of its policy.
+
+        Args:
+            num_recordings: distinct recordings of the keyword with the fewest.
+        Raises:
+            ConfigError: the table of ``auto`` cannot be read.
+        """
+        settings, reason = self, "asked for"
+        if self.transfer.policy == AUTO:
+            step, reason = load_auto(self.transfer.auto_table).choose(num_recordings)
+            settings = replace(
+                self,
+                transfer=replace(self.transfer, policy=step.policy),
+                regularizers=self.regularizers or step.regularizers,
+            )
+        return replace(settings, epochs=settings.num_epochs(num_recordings)), reason
 
     def num_epochs(self, num_recordings: int = 0) -> int:
         """Return the rounds: what was asked for, or what has missed least (RESULTS.md).

@@ -1,7 +1,7 @@
 """Transfer policies: which borrowed layers may move, and how fast (DESIGN §6)."""
 
 from kws.transfer.apply import apply_policy, open_groups
-from kws.transfer.auto import choose
+from kws.transfer.auto import describe, load_auto
 from kws.transfer.base import ParameterGroup, Policy
 from kws.transfer.config import TransferConfig
 from kws.transfer.registry import AUTO, available_policies, build_policy, check_policy
@@ -15,6 +15,7 @@ __all__ = [
     "available_policies",
     "build_policy",
     "check_policy",
-    "choose",
+    "describe",
+    "load_auto",
     "open_groups",
 ]

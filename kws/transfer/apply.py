@@ -26,7 +26,7 @@ def apply_policy(
 
     Args:
         model: its ``frozen`` list and ``requires_grad`` flags are set; a policy may add adapters to it.
-        config: a resolved policy (not ``auto``; see :func:`choose`).
+        config: a resolved policy (not ``auto``).
         signals: see :data:`kws.transfer.base.Signals`; for policies that ask the data.
     Returns:
         The policy, whose ``finish`` is to be called after training, and the groups for the optimiser:

@@ -49,6 +49,6 @@ def build_policy(name: str) -> Policy:
         ConfigError: the name is unknown, or ``auto``.
     """
     if name == AUTO:
-        raise ConfigError("policy `auto` must be resolved with kws.transfer.choose first")
+        raise ConfigError("policy `auto` must be resolved first, with TrainConfig.resolved")
     check_policy(name)
     return _POLICIES[name]()

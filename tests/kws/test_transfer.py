@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from torch import nn
 from kws.errors import ConfigError
 from kws.model import ModelConfig, WakeWordModel, build_model
 from kws.training.config import TrainConfig
-from kws.transfer import TransferConfig, apply_policy, available_policies, choose, open_groups
+from kws.transfer import TransferConfig, apply_policy, available_policies, open_groups
 from kws.transfer.base import ParameterGroup, Policy
 from tests.support.training import tiny_model, tiny_weights
 
@@ -148,14 +149,30 @@ def test_another_policy_frees_what_the_last_one_froze():
 
 
 def test_auto_goes_by_the_number_of_recordings_and_says_why():
-    config = TransferConfig("auto")
-    few, some = (choose(config, count) for count in (9, 10))
-    assert few[0] == "head" and few[1].startswith("9 recordings are fewer than 10 (RESULTS.md")
-    assert some[0] == "late" and some[1].startswith("10 recordings are at least 10 (RESULTS.md")
-    assert choose(config, 0) == ("head", few[1].replace("9", "no", 1))
-    assert choose(TransferConfig("all"), 3) == ("all", "asked for")
+    few, some, none = (TrainConfig().resolved(count) for count in (9, 10, 0))
+    assert few[0] == TrainConfig(transfer=TransferConfig("head"), epochs=4)
+    assert few[1].startswith("9 recordings are fewer than 10 (RESULTS.md")
+    assert some[0].transfer == TransferConfig("late")
+    assert some[1].startswith("10 recordings are at least 10 (RESULTS.md")
+    assert none == (few[0], few[1].replace("9", "no", 1))
+    asked = TrainConfig(transfer=TransferConfig("all"))
+    assert asked.resolved(150) == (replace(asked, epochs=6), "asked for")
     with pytest.raises(ConfigError, match="must be resolved"):
-        apply_policy(tiny_model(), config)
+        apply_policy(tiny_model(), TransferConfig("auto"))
+
+
+def test_auto_brings_its_terms_where_none_are_asked_for(tmp_path: Path):
+    table = tmp_path / "auto.yaml"
+    table.write_text(
+        "{source: a study, policies: [{recordings: 0, policy: all, regularizers: {feature_matching: 2}}]}"
+    )
+    transfer = TransferConfig(auto_table=table)
+    found, why = TrainConfig(transfer=transfer).resolved(5)
+    assert (found.transfer.policy, found.regularizers, why) == ("all", {"feature_matching": 2.0}, "a study")
+    own = {"l2_sp": 0.5}
+    assert TrainConfig(transfer=transfer, regularizers=own).resolved(5)[0].regularizers == own
+    named = replace(transfer, policy="all")
+    assert TrainConfig(transfer=named).resolved(5)[0].regularizers == {}
 
 
 @pytest.mark.parametrize(

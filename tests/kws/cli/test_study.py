@@ -35,7 +35,7 @@ from kws.study.recipe import SettingsConfig, load_study
 from kws.study.results import CellResult, write_cell
 from kws.study.scoring import Reading
 from kws.training.config import TrainConfig
-from kws.transfer import AUTO, available_policies, choose
+from kws.transfer import AUTO, available_policies
 from tests.support.training import SHORT, noise, spoken, tiny_weights, write_manifest, write_wavs
 
 REPOSITORY = Path(__file__).parents[3]
@@ -177,8 +177,8 @@ def test_the_recommendation_is_what_kws_train_takes(recipe: Path, tmp_path: Path
     assert main(["study", str(recipe), "--output", str(tmp_path / "out")]) == 0
     table = tmp_path / "out" / "recommendation.yaml"
     _, settings = read_settings(["tone"], read_wish(None, [f"train.transfer.auto_table={table}"]))
-    policy, reason = choose(settings.transfer, 500)
-    assert policy == "head" and reason.startswith("kws study ")
+    resolved, reason = settings.resolved(500)
+    assert resolved.transfer.policy == "head" and reason.startswith("kws study ")
 
 
 def test_only_what_is_missing_is_run(recipe: Path, tmp_path: Path, cells: Cells):
@@ -240,6 +240,12 @@ def test_auto_is_the_policy_that_it_stands_for_and_runs_nothing_twice(
     table.write_text("{source: here, policies: [{recordings: 0, policy: late}]}")
     assert main([*words[:-1], f"choices.auto={{set: {{train.transfer.auto_table: {table}}}}}"]) == 0
     assert cells.jobs == []  # the same as `late`
+    term = "{feature_matching: 1}"
+    matched = ["--set", f"choices.matched={{policy: all, set: {{train.regularizers: {term}}}}}"]
+    assert main([*words[:-2], *matched]) == 0 and len(cells.jobs) == 2
+    table.write_text(f"{{source: here, policies: [{{recordings: 0, policy: all, regularizers: {term}}}]}}")
+    assert main([*words[:-1], f"choices.auto={{set: {{train.transfer.auto_table: {table}}}}}", *matched]) == 0
+    assert cells.jobs == []  # the same as `matched`
 
 
 def test_failures_are_listed_at_the_end_and_stop_nothing(

@@ -402,6 +402,29 @@ def test_auto_says_which_policy_it_took_and_why(
     assert read_json(run / "metrics.json")["policy"] == "head"
 
 
+def test_what_auto_brings_is_trained_with_and_said(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    table = tmp_path / "auto.yaml"
+    table.write_text(
+        "{source: a study, policies: [{recordings: 0, policy: late, regularizers: {feature_matching: 2}}]}"
+    )
+    asked = ["--policy", "late", "--set", "train.regularizers.feature_matching=2"]
+    for name, words in {
+        "auto": ["--policy", "auto", "--set", f"train.transfer.auto_table={table}"],
+        "asked": asked,
+        "plain": asked[:2],
+    }.items():
+        assert main(train_words(recordings, tmp_path / name, *words)) == 0
+    said = capsys.readouterr().out
+    assert "note: policy late with feature_matching 2: a study; moved: " in said
+    assert "note: policy late with feature_matching 2: asked for; moved: " in said
+    assert read_json(tmp_path / "auto" / "metrics.json")["regularizers"] == {"feature_matching": 2.0}
+    auto, same, plain = (load_model(tmp_path / name).state_dict() for name in ("auto", "asked", "plain"))
+    assert all(torch.equal(auto[name], same[name]) for name in auto)
+    assert any(not torch.equal(auto[name], plain[name]) for name in auto)
+
+
 def test_the_control_run_is_trained_from_scratch_and_compared(
     recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -1,6 +1,8 @@
-"""From a table of misses to a policy for each number of recordings."""
+"""From a table of misses to what `auto` takes for each number of recordings."""
 
 from __future__ import annotations
+
+import re
 
 import pytest
 import yaml
@@ -8,12 +10,17 @@ import yaml
 from kws.config import to_dict
 from kws.errors import ConfigError
 from kws.study.grid import Cell
-from kws.study.recommend import best_policy, recommend
+from kws.study.recipe import load_study
+from kws.study.recommend import best_choice, candidates_of, recommend
 from kws.study.results import StudyResults
 from kws.transfer.auto import AutoStep, load_auto
 from tests.support.studies import cell_result, study_of
 
-POLICIES = {"head": "head", "late": "late", "everything": "all"}
+CHOICES = {
+    "head": AutoStep(0, "head"),
+    "late": AutoStep(0, "late"),
+    "everything": AutoStep(0, "all", {"feature_matching": 1.0}),
+}
 MOVING = {"head": 10, "late": 300, "everything": 900}
 
 
@@ -24,7 +31,7 @@ def table(misses: dict[int | str, dict[str, int]], drawn: dict[str, int] | None 
             Cell(choice, "tone", recordings, 0): cell_result(
                 {"clean": range(missed), "noise": range(missed)},
                 num_recordings=(drawn or {}).get(str(recordings), 0) or int(recordings),
-                policy=POLICIES[choice],
+                policy=CHOICES[choice].policy,
                 moving=MOVING[choice],
             )
             for recordings, choices in misses.items()
@@ -35,16 +42,16 @@ def table(misses: dict[int | str, dict[str, int]], drawn: dict[str, int] | None 
 
 def test_the_fewest_misses_win_where_the_interval_shows_it():
     study = table({5: {"head": 9, "late": 2, "everything": 1}})
-    assert best_policy(study, 5, POLICIES) == "late"  # one clip apart from the best: the cheaper one
+    assert best_choice(study, 5, CHOICES) == "late"  # one clip apart from the best: the cheaper one
     study = table({5: {"head": 9, "late": 8, "everything": 1}})
-    assert best_policy(study, 5, POLICIES) == "everything"
-    assert best_policy(study, 5, ["head"]) == "head"
-    assert best_policy(study, 10, POLICIES) is None
+    assert best_choice(study, 5, CHOICES) == "everything"
+    assert best_choice(study, 5, ["head"]) == "head"
+    assert best_choice(study, 10, CHOICES) is None
 
 
 def test_equal_misses_go_to_what_moves_least():
     study = table({5: {"everything": 3, "late": 3, "head": 3}})
-    assert best_policy(study, 5, POLICIES) == "head"
+    assert best_choice(study, 5, CHOICES) == "head"
 
 
 def test_the_table_starts_at_none_and_holds_only_changes():
@@ -57,21 +64,77 @@ def test_the_table_starts_at_none_and_holds_only_changes():
         },
         {"all": 189},
     )
-    found = recommend(study, POLICIES, "a study")
-    assert found.policies == (AutoStep(0, "head"), AutoStep(25, "late"), AutoStep(189, "all"))
+    found = recommend(study, CHOICES, "a study")
+    assert found.policies == (
+        AutoStep(0, "head"),
+        AutoStep(25, "late"),
+        AutoStep(189, "all", {"feature_matching": 1.0}),
+    )
     assert found.source == "a study" and "fewest misses at 1 false accepts per hour" in found.rule
 
 
 def test_what_is_not_wholly_finished_is_not_recommended():
     study = study_of({Cell("late", "tone", 5, 0): cell_result({"clean": []})}, num_runs=2)
-    with pytest.raises(ConfigError, match="no choice that sets a policy alone is finished"):
-        recommend(study, POLICIES, "a study")
+    with pytest.raises(ConfigError, match="no choice is finished that sets a policy alone"):
+        recommend(study, CHOICES, "a study")
 
 
 def test_a_recommendation_is_what_auto_reads(tmp_path):
     path = tmp_path / "recommendation.yaml"
-    found = recommend(table({5: {"head": 0, "late": 9}, 50: {"head": 9, "late": 0}}), POLICIES, "a study")
+    found = recommend(
+        table({5: {"head": 0, "everything": 9}, 50: {"head": 9, "everything": 0}}), CHOICES, "a study"
+    )
     path.write_text(yaml.safe_dump(to_dict(found)))
     assert load_auto(path) == found
-    assert load_auto(path).choose(49) == ("head", "49 recordings are fewer than 50 (a study)")
-    assert load_auto(path).choose(50) == ("late", "50 recordings are at least 50 (a study)")
+    assert load_auto(path).choose(49) == (AutoStep(0, "head"), "49 recordings are fewer than 50 (a study)")
+    step, reason = load_auto(path).choose(50)
+    assert reason == "50 recordings are at least 50 (a study)"
+    assert (step.policy, step.regularizers, str(step)) == (
+        "all",
+        {"feature_matching": 1.0},
+        "all with feature_matching 1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        ("{policy: auto}", "policies: auto cannot stand for itself"),
+        ("{policy: lat}", "train.transfer.policy: got 'lat'"),
+        ("{policy: all, regularizers: {l2: 1}}", "policies: regularizers: unknown key 'l2'"),
+        ("{policy: all, regularizers: {l2_sp: 0}}", "policies: regularizers.l2_sp: got 0"),
+        ("{policy: all, regularizers: {ewc: 1}}", "policies: regularizers: got ewc, allowed: those"),
+        ("{policy: all, regularizers: {dann: 1}}", "policies: regularizers: got dann, allowed: those"),
+        ("{policy: all, regularizers: {phones: 1}}", "policies: regularizers: got phones, allowed: those"),
+    ],
+)
+def test_a_table_that_cannot_be_followed_is_refused(step: str, message: str, tmp_path):
+    path = tmp_path / "auto.yaml"
+    path.write_text(f"source: a study\npolicies: [{{recordings: 0, {step[1:]}]\n")
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load_auto(path)
+
+
+def test_auto_can_stand_for_a_policy_and_terms_that_need_the_source_alone(tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        """
+        keywords: [{keyword: tone, train: [a], test: [b]}]
+        negatives: [c]
+        test_negatives: [d]
+        choices:
+          late: {policy: late}
+          auto: {policy: auto}
+          matched: {policy: all, set: {train.regularizers: {feature_matching: 1}}}
+          near: {policy: early, set: {train.regularizers.l2_sp: 0.5}}
+          phones: {policy: all, set: {train.regularizers: {feature_matching: 1, phones: 1}}}
+          slow: {policy: all, set: {train.learning_rate: 0.001}}
+          shallow: {policy: all, depth: 2}
+          unset: {}
+        """
+    )
+    assert candidates_of(load_study(recipe)) == {
+        "late": AutoStep(0, "late"),
+        "matched": AutoStep(0, "all", {"feature_matching": 1.0}),
+        "near": AutoStep(0, "early", {"l2_sp": 0.5}),
+    }
