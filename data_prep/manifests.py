@@ -15,8 +15,11 @@ import logging
 import os
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from data_prep.config import SPLITS
 from data_prep.lhotse_manifests import from_lhotse, is_lhotse
@@ -25,6 +28,9 @@ from kws.audio import AUDIO_SUFFIXES, atomic_write
 from kws.errors import ManifestError
 
 logger = logging.getLogger(__name__)
+
+BAR_DELAY_S = 2.0
+"""Work that is done sooner shows no bar."""
 
 
 def read(source: str | Path) -> list[Recording]:
@@ -117,6 +123,33 @@ def fingerprint(recordings: Iterable[Recording]) -> str:
             seen = (-1, -1)
         row = to_row(recording, Path("/"))
         digest.update(json.dumps([row, seen], sort_keys=True, default=str).encode())
+    return digest.hexdigest()
+
+
+def content_fingerprint(recordings: Iterable[Recording]) -> str:
+    """Hash every field of the recordings and what their files hold: the same wherever a copy of them lies.
+
+    Each file is read once; a bar is shown where that takes more than a moment.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for recording in tqdm(recordings, "comparing recordings", unit="file", delay=BAR_DELAY_S, disable=None):
+        try:
+            state = recording.path.stat()
+            held = _content_hash(recording.path, state.st_size, state.st_mtime_ns)
+        except OSError:
+            held = ""
+        row = {**to_row(recording, Path("/")), "path": recording.name}
+        digest.update(json.dumps([row, held], sort_keys=True, default=str).encode())
+    return digest.hexdigest()
+
+
+@cache
+def _content_hash(path: Path, size: int, changed_ns: int) -> str:
+    """Hash what a file of this size and time of change holds."""
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
     return digest.hexdigest()
 
 

@@ -119,7 +119,7 @@ def _test_hash(config: StudyConfig, base: Path) -> str:
     facts = {
         "keywords": [entry.keyword for entry in config.keywords],
         "test": [[str(path) for path in entry.test] or entry.test_conditions for entry in config.keywords],
-        "recordings": manifests.fingerprint(manifests.read_all(sources)),
+        "recordings": sources_fingerprint(sources),
         "conditions": config.conditions,
         "copies": config.copies,
         "seed": config.test_seed,
@@ -218,14 +218,14 @@ def draw_recordings(data: StudyData, cell: Cell, folder: Path) -> Drawn:
     return Drawn(
         manifests.write(chosen, path) if chosen else None,
         len(chosen),
-        manifests.fingerprint(chosen),
+        manifests.content_fingerprint(chosen),
         not chosen or len(chosen) >= HELD_OUT_FROM or any(entry.split == "dev" for entry in chosen),
     )
 
 
 def sources_fingerprint(sources: Iterable[Path]) -> str:
-    """Return a hash of the recordings of several sources and of their files."""
-    return manifests.fingerprint(manifests.read_all(sources))
+    """Return a hash of the recordings of several sources and of what their files hold."""
+    return manifests.content_fingerprint(manifests.read_all(sources))
 
 
 def decode(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -201,3 +202,23 @@ def test_validate_counts_hours_by_split_and_label() -> None:
         manifests.validate([*recordings, item("c", "dev", None, 0.1, None)])
     with pytest.raises(ManifestError, match=r"split is None, expected train, dev, test; split first"):
         manifests.validate([Recording(Path("/a.wav"))])
+
+
+def test_copies_have_the_same_fingerprint_of_content_and_another_one_of_files(tmp_path: Path) -> None:
+    folders = [tmp_path / name / "wavs" for name in ("here", "there")]
+    first, copy = (
+        [Recording(path=write_audio(folder / "one.wav", tone()), label="tone", offset_s=0.25)]
+        for folder in folders
+    )
+    assert manifests.content_fingerprint(first) == manifests.content_fingerprint(copy)
+    assert manifests.fingerprint(first) != manifests.fingerprint(copy)
+    told = manifests.content_fingerprint(first)
+    os.utime(first[0].path, (1, 1))
+    assert manifests.content_fingerprint(first) == told
+    for change in ({"label": "other"}, {"offset_s": 0.5}, {"path": folders[1] / "none.wav"}):
+        assert manifests.content_fingerprint([replace(first[0], **change)]) != told
+    assert manifests.content_fingerprint(first * 2) != told
+    data = bytearray(first[0].path.read_bytes())
+    data[-1] ^= 1  # a sample of the same file, of the same size
+    first[0].path.write_bytes(data)
+    assert manifests.content_fingerprint(first) != told

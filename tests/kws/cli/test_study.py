@@ -227,6 +227,13 @@ def test_other_recordings_are_other_cells(tmp_path: Path, cells: Cells):
     assert main(words) == 0 and len(cells.jobs) == len(drawn) == 4
 
 
+def test_copies_of_the_recordings_elsewhere_are_the_same_cells(tmp_path: Path, cells: Cells):
+    words = ["--output", str(tmp_path / "out")]
+    assert main(["study", str(write_study(tmp_path / "here")), *words]) == 0 and len(cells.jobs) == 6
+    assert main(["study", str(write_study(tmp_path / "there")), *words]) == 0
+    assert cells.jobs == []
+
+
 def test_auto_is_the_policy_that_it_stands_for_and_runs_nothing_twice(
     recipe: Path, tmp_path: Path, cells: Cells
 ):
