@@ -3,7 +3,7 @@
 RECIPE is YAML, such as kws/recipes/study.yaml. Each cell is `kws train`, `kws export` and `kws.Detector` on
 other people, noise and rooms. A finished cell is kept and not run again: the same command goes on where it
 stopped, also with more choices. OUTPUT gets results.csv, summary.csv, summary.md, misses.png, gains.png,
-study.html and recommendation.yaml, which `--set train.transfer.auto_table=FILE` gives to `kws train`.
+behind.png, study.html and recommendation.yaml, which `kws train --set train.transfer.auto_table=FILE` takes.
 """
 
 from __future__ import annotations

@@ -128,6 +128,31 @@ def gains_of(study: StudyResults, choice: str) -> dict[int | str, Gain]:
     return {number: gain for number, gain in found.items() if gain is not None}
 
 
+def behind_best(study: StudyResults) -> dict[str, dict[int | str, Gain]]:
+    """Return how much more a choice misses than the best one, by choice and number of recordings.
+
+    The best misses least, averaged over conditions, of those with most cells finished; the control is left
+    out. An interval that holds zero is a tie.
+    """
+    found: dict[str, dict[int | str, Gain]] = {}
+    for number in study.recordings():
+        choices = [name for name in study.choices if name != CONTROL and study.members(name, number)]
+        if not choices:
+            continue
+        most = max(len(study.members(name, number)) for name in choices)
+        rates = {
+            name: study.mean_miss_rate(name, number)
+            for name in choices
+            if len(study.members(name, number)) == most
+        }
+        best = min(rates, key=rates.__getitem__)
+        for name in choices:
+            gain = gain_over(study, best, name, number)
+            if gain is not None:
+                found.setdefault(name, {})[number] = gain
+    return {name: found[name] for name in study.choices if name in found}
+
+
 def _doubt(gain: Gain) -> str | None:
     """Return what speaks against a gain."""
     if gain.value <= 0:

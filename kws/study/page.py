@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from kws.evaluation import page
-from kws.study.compare import gains_of, savings
-from kws.study.recipe import CONTROL
+from kws.study.compare import Gain, behind_best, gains_of, savings
 from kws.study.results import StudyResults
 from kws.study.tables import summary_table
 from kws.transfer.auto import AutoTable
@@ -31,6 +30,7 @@ def render(
     study: StudyResults,
     misses: bytes,
     gains: bytes | None,
+    behind: bytes | None,
     *,
     warnings: Sequence[str],
     recommendation: AutoTable | None,
@@ -42,6 +42,7 @@ def render(
         study: what is finished.
         misses: PNG of the misses by number of recordings.
         gains: PNG of the gains over the control, where there is one.
+        behind: PNG of how far each choice is behind the best, where there are choices.
         warnings: sentences that a reader must not miss.
         recommendation: the table for ``auto``, where there is one.
         provenance: where the numbers come from.
@@ -62,6 +63,7 @@ def render(
         page.image(misses, "misses by number of recordings, a panel per condition"),
         f"<figcaption>At {study.compared_at:g} false accepts per hour, with exact 95 % intervals; choices "
         "stand a little apart.</figcaption></figure>",
+        *_behind(study, behind),
         *_gains(study, gains),
         *_recommendation(recommendation),
         "<h2>All numbers</h2>",
@@ -75,17 +77,34 @@ def render(
     return "\n".join(parts)
 
 
+def _behind(study: StudyResults, picture: bytes | None) -> list[str]:
+    """Return how much more each choice misses than the best."""
+    if picture is None:
+        return []
+    return [
+        "<h2>Behind the best choice</h2><p class=dim>Points more missed than by the choice that misses least "
+        "with as many recordings, the mean of conditions, with the 95 % interval.</p>",
+        "<figure>",
+        page.image(picture, "misses beside the best choice, a panel per number of recordings"),
+        "<figcaption>Blue: the interval holds zero, so the two are not told apart.</figcaption></figure>",
+        _points(study, behind_best(study)),
+    ]
+
+
+def _points(study: StudyResults, by_choice: Mapping[str, Mapping[int | str, Gain]]) -> str:
+    """Return a table of points by choice and number of recordings."""
+    numbers = study.recordings()
+    rows = [
+        [choice, *(str(found.get(number, "–")) for number in numbers)] for choice, found in by_choice.items()
+    ]
+    return page.table(["choice", *(f"{number} recordings" for number in numbers)], rows)
+
+
 def _gains(study: StudyResults, picture: bytes | None) -> list[str]:
     """Return what transfer gains, in points, by choice and number of recordings, and what it saves."""
     if picture is None:
         return ["<p class=dim>There is no control, so nothing is said about what transfer gains.</p>"]
-    numbers = study.recordings()
-    found = {choice: gains_of(study, choice) for choice in study.choices if choice != CONTROL}
-    rows = [
-        [choice, *(str(gains.get(number, "–")) for number in numbers)]
-        for choice, gains in found.items()
-        if gains
-    ]
+    found = {choice: gains for choice in study.choices if (gains := gains_of(study, choice))}
     saved = "".join(f"<li>{escape(str(saving))}</li>" for saving in savings(study))
     return [
         "<h2>Gain over training from scratch</h2><p class=dim>Points fewer missed, the mean of conditions, "
@@ -93,7 +112,7 @@ def _gains(study: StudyResults, picture: bytes | None) -> list[str]:
         "<figure>",
         page.image(picture, "gain over training from scratch, a panel per number of recordings"),
         "<figcaption>Orange: the interval holds zero or less.</figcaption></figure>",
-        page.table(["choice", *(f"{number} recordings" for number in numbers)], rows),
+        _points(study, found),
         "<h2>Recordings saved</h2><p class=dim>Miss rates are the mean of conditions.</p>",
         f"<ul>{saved}</ul>",
     ]

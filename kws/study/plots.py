@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kws.study.compare import gains_of
+from kws.study.compare import Gain, behind_best, gains_of
 from kws.study.recipe import CONTROL
 from kws.study.results import StudyResults
 
@@ -21,6 +21,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
 CONTROL_COLOUR = "#8a949d"
 SPREAD = 0.025
 """Choices stand this far apart, as a share of the number of recordings: their intervals do not overlap."""
+TICKS = (0, 1, 3, 6, 10, 15, 20, 30, 40, 60, 80, 100)
+"""Of the misses, in %: few are told apart beside the many of the control."""
 LINE_FROM = 3
 """Numbers of recordings that make a line; choices with fewer would hide those that have them."""
 
@@ -32,7 +34,7 @@ def misses_by_recordings(study: StudyResults) -> bytes:
     panels = figure.subplots(1, len(names), sharex=True, squeeze=False)[0]
     for axes, condition in zip(panels, names, strict=True):
         _panel(axes, study, choices, condition)
-    panels[0].set_ylabel(f"misses at {study.compared_at:g} false accepts per hour (%)")
+    panels[0].set_ylabel(f"misses at {study.compared_at:g} false accepts per hour (%, square-root scale)")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=9)
     return _png(figure)
@@ -51,6 +53,23 @@ def gains(study: StudyResults) -> bytes | None:
         PNG; None where nothing can be compared.
     """
     by_choice = {choice: found for choice in study.choices if (found := gains_of(study, choice))}
+    label = "points fewer missed than from scratch (orange: the interval holds zero)"
+    return _intervals(study, by_choice, label, lambda gain: gain.positive)
+
+
+def behind(study: StudyResults) -> bytes | None:
+    """Draw how much more each choice misses than the best one, in the same way."""
+    label = "points more missed than by the best choice (blue: the interval holds zero)"
+    return _intervals(study, behind_best(study), label, lambda gain: not gain.positive)
+
+
+def _intervals(
+    study: StudyResults,
+    by_choice: Mapping[str, Mapping[int | str, Gain]],
+    label: str,
+    is_good: Callable[[Gain], bool],
+) -> bytes | None:
+    """Draw a row per choice and a panel per number of recordings; returns PNG, None where none is."""
     numbers = [
         number for number in study.recordings() if any(number in found for found in by_choice.values())
     ]
@@ -64,14 +83,14 @@ def gains(study: StudyResults) -> bytes | None:
         for row, found in enumerate(by_choice.values()):
             gain = found.get(number)
             if gain is not None:
-                colour = COLOURS[0] if gain.positive else COLOURS[1]
+                colour = COLOURS[0] if is_good(gain) else COLOURS[1]
                 axes.plot([100 * gain.low, 100 * gain.high], [row, row], color=colour, lw=1.5)
                 axes.plot(100 * gain.value, row, "o", color=colour, ms=5)
         axes.set(title=f"{number} recordings", ylim=(len(by_choice) - 0.5, -0.5))
         axes.grid(color="#d8dde2", lw=0.8)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_yticks(range(len(by_choice)), labels=list(by_choice))
-    figure.supxlabel("points fewer missed than from scratch", fontsize=10)
+    figure.supxlabel(label, fontsize=10)
     return _png(figure)
 
 
@@ -111,6 +130,11 @@ def _panel(axes: Axes, study: StudyResults, choices: Sequence[str], condition: s
     axes.set_xscale("symlog", linthresh=5, linscale=0.4)  # from 0 to 5 linear
     axes.set_xticks(list(numbers.values()), labels=[str(recordings) for recordings in numbers])
     axes.minorticks_off()
-    axes.set(title=condition, xlabel="recordings", ylim=(0, None))
+    axes.set_yscale("function", functions=(lambda rate: np.sqrt(np.maximum(rate, 0)), np.square))
+    highest = axes.get_ylim()[1]
+    axes.set_yticks(
+        [tick for tick in TICKS if tick <= highest], labels=[str(t) for t in TICKS if t <= highest]
+    )
+    axes.set(title=condition, xlabel="recordings", ylim=(0, highest))
     axes.grid(color="#d8dde2", lw=0.8)
     axes.spines[["top", "right"]].set_visible(False)

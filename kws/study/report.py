@@ -20,7 +20,7 @@ from kws.study.results import StudyResults
 from kws.transfer.auto import AutoTable
 
 RESULTS, SUMMARY, TABLE = "results.csv", "summary.csv", "summary.md"
-MISSES, GAINS = "misses.png", "gains.png"
+MISSES, GAINS, BEHIND = "misses.png", "gains.png", "behind.png"
 PAGE, RECOMMENDATION = "study.html", "recommendation.yaml"
 
 
@@ -51,10 +51,10 @@ def write_report(
     tables.write_csv(output / RESULTS, list(tables.result_rows(results)))
     tables.write_csv(output / SUMMARY, list(tables.summary_rows(results)))
     _write(output / TABLE, "\n".join(tables.markdown(*tables.summary_table(results))) + "\n")
-    misses, gains = plots.misses_by_recordings(results), plots.gains(results)
-    _write(output / MISSES, misses)
-    if gains is not None:
-        _write(output / GAINS, gains)
+    misses, gains, behind = plots.misses_by_recordings(results), plots.gains(results), plots.behind(results)
+    for name, picture in ((MISSES, misses), (GAINS, gains), (BEHIND, behind)):
+        if picture is not None:
+            _write(output / name, picture)
     warnings = list(notes)
     if len(results.cells) < num_cells:
         warnings.append(f"{num_cells - len(results.cells)} of {num_cells} cells are not finished")
@@ -65,6 +65,7 @@ def write_report(
         results,
         misses,
         gains,
+        behind,
         warnings=[*warnings, *gain_warnings(results)],
         recommendation=table,
         provenance={

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from kws.study.compare import gain_lines, gain_over, gain_warnings, paired_gain, savings
+from kws.study.compare import behind_best, gain_lines, gain_over, gain_warnings, paired_gain, savings
 from kws.study.grid import Cell
 from kws.study.recipe import CONTROL
 from tests.support.studies import cell_result, study_of
@@ -130,3 +130,37 @@ def test_the_saving_is_the_fewest_recordings_that_do_what_scratch_does_with_most
         "8.0 times fewer recordings"
     )
     assert bad.recordings is None and str(bad).startswith("bad: misses more than scratch with all (40.0 %)")
+
+
+def test_every_choice_is_held_against_the_one_that_misses_least_with_as_many_recordings():
+    missed = {
+        ("head", 5): range(1),
+        ("late", 5): range(7),
+        (CONTROL, 5): [],
+        ("head", 10): range(4),
+        ("late", 10): range(3),
+        ("early", 10): range(3, 6),
+    }
+    study = study_of(
+        {Cell(choice, "tone", number, 0): cell_result({"clean": m}) for (choice, number), m in missed.items()}
+    )
+    found = behind_best(study)
+    assert list(found) == ["head", "late", "early"]
+    values = {choice: {n: gain.value for n, gain in gains.items()} for choice, gains in found.items()}
+    assert values == {
+        "head": {5: 0.0, 10: pytest.approx(0.1)},
+        "late": {5: pytest.approx(0.6), 10: 0.0},
+        "early": {10: 0.0},
+    }
+    assert found["late"][5].positive and not found["head"][10].positive
+    assert found["early"][10].low < 0 < found["early"][10].high  # other clips: as many, and not told apart
+    assert found["late"][10].low == found["late"][10].high == 0
+
+
+def test_the_best_is_one_of_those_with_most_cells():
+    cells = {("late", 0): [0], ("late", 1): [0], ("head", 0): []}
+    study = study_of(
+        {Cell(choice, "tone", 5, seed): cell_result({"clean": m}) for (choice, seed), m in cells.items()}
+    )
+    assert behind_best(study)["late"][5].value == 0
+    assert behind_best(study)["head"][5].value == pytest.approx(-0.1)

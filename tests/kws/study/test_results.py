@@ -111,18 +111,21 @@ def test_a_choice_with_few_numbers_of_recordings_has_no_line_beside_those_with_m
 
 def test_the_page_holds_everything_itself():
     study = small_study()
-    misses, gains = plots.misses_by_recordings(study), plots.gains(study)
-    assert gains is not None and misses.startswith(b"\x89PNG") and gains.startswith(b"\x89PNG")
+    misses, gains, behind = plots.misses_by_recordings(study), plots.gains(study), plots.behind(study)
+    assert gains is not None and behind is not None
+    assert len({misses, gains, behind}) == 3
+    assert all(picture.startswith(b"\x89PNG") for picture in (misses, gains, behind))
     table = AutoTable((AutoStep(0, "head"),), "a study", "the rule <b>")
     html = page.render(
         study,
         misses,
         gains,
+        behind,
         warnings=["mind < this"],
         recommendation=table,
         provenance={"study_hash": "1a2b"},
     )
-    assert "http://" not in html and "https://" not in html and html.count("<img") == 2
+    assert "http://" not in html and "https://" not in html and html.count("<img") == 3
     for text in ("mind &lt; this", "the rule &lt;b&gt;", "study hash", "1a2b", "+20.0 [", "“tone”, “word”"):
         assert text in html
 
@@ -131,6 +134,6 @@ def test_without_a_control_there_is_no_picture_of_gains():
     study = study_of({Cell("head", "tone", 5, 0): cell_result({"clean": [1], "noise": [0]})})
     assert plots.gains(study) is None
     html = page.render(
-        study, plots.misses_by_recordings(study), None, warnings=[], recommendation=None, provenance={}
+        study, plots.misses_by_recordings(study), None, None, warnings=[], recommendation=None, provenance={}
     )
     assert "There is no control" in html and html.count("<img") == 1
