@@ -5,7 +5,7 @@
 Each cell is what a person would do: ``kws train``, ``kws export``, then ``kws.Detector`` on speakers, noise
 and rooms that training never met. Finished cells are kept in ``benchmarks/results/keywords.jsonl`` and not
 run again; ``--table`` only prints what is there and writes ``benchmarks/results/keywords.md`` and
-``keywords.png``. ``--choices`` also runs the default with one setting changed (depth, layers that move, their
+``keywords.png``. ``--choices`` also runs a policy with one setting changed (depth, layers that move, their
 rate, rounds of training), kept in ``choices.jsonl`` and ``choices.md``.
 """
 
@@ -38,24 +38,26 @@ RATES = (0.5, 1.0, 2.0)
 """False accepts per hour at which misses are read."""
 COUNTS = (10, 50, None)
 EXTRA_COUNTS = (25, 100)
+DEFAULT = "auto"
+"""Policy of `kws train` where none is given."""
 POLICIES = ("head", "early", "late", "all", "scratch")
-WITHOUT_RECORDINGS = ("head", "late")
+WITHOUT_RECORDINGS = (DEFAULT, "head", "late")
 """Policies for no recordings, where synthetic voices alone say the keyword."""
 SEEDS = (0, 1)
 CHOICES = (
-    (50, "", tuple(f"model.depth={depth}" for depth in (4, 8, 10))),
-    (50, "", tuple(f"train.transfer.num_layers={number}" for number in (1, 6))),
-    (50, "", ("train.transfer.encoder_rate=0.1", "train.transfer.encoder_rate=1.0")),
-    (50, "", ("train.epochs=16",)),
+    (50, "late", tuple(f"model.depth={depth}" for depth in (4, 8, 10))),
+    (50, "late", tuple(f"train.transfer.num_layers={number}" for number in (1, 6))),
+    (50, "late", ("train.transfer.encoder_rate=0.1", "train.transfer.encoder_rate=1.0")),
+    (50, "late", ("train.epochs=16",)),
     (10, "head", ("synthetic=0", *(f"model.depth={depth}" for depth in (4, 8, 10)))),
-    *((count, "", ("confusables=600",)) for count in (50, 10)),
-    (50, "", ("synthetic=200",)),
-    *((0, policy, ("train.batch.synthetic_share=0.4",)) for policy in ("", "late")),
-    (0, "", ("train.batch.synthetic_share=0.4 train.augmentation=1.4",)),
+    *((count, "late", ("confusables=600",)) for count in (50, 10)),
+    (50, "late", ("synthetic=200",)),
+    *((0, policy, ("train.batch.synthetic_share=0.4",)) for policy in ("head", "late")),
+    (0, "head", ("train.batch.synthetic_share=0.4 train.augmentation=1.4",)),
     (50, "scratch", ("train.epochs=32",)),
     (None, "scratch", ("train.epochs=32",)),
 )
-"""Recordings, policy ("" is the default's) and settings to try, one at a time or two with a space between, as
+"""Recordings, policy and settings to try, one at a time or two with a space between, as
 ``--set`` takes them, or the number of ``--confusables`` or ``--synthetic``."""
 ALL_RECORDINGS = 195
 """About how many recordings of a keyword ``all`` is."""
@@ -84,17 +86,10 @@ def shown(count: int | None) -> str:
     return "all" if count is None else str(count)
 
 
-def default_policy(count: int | None) -> str:
-    """Return the policy that ``auto`` picks for so many recordings."""
-    from kws.transfer import TransferConfig, choose
-
-    return choose(TransferConfig(), ALL_RECORDINGS if count is None else count)[0]
-
-
 def cells(with_peer: bool, with_choices: bool = False) -> list[Cell]:
     """Return every cell once: changed settings, then those that carry the product's claim, then the rest."""
     wanted = [
-        Cell(keyword, count, policy or default_policy(count), 0, change)
+        Cell(keyword, count, policy, 0, change)
         for count, policy, changes in CHOICES
         for change in ("", *changes)
         for keyword in corpora.KEYWORDS
@@ -104,7 +99,7 @@ def cells(with_peer: bool, with_choices: bool = False) -> list[Cell]:
         Cell(k, n, p, s)
         for s in SEEDS
         for n in (50, 10, None)
-        for p in (default_policy(n), "scratch", *(["peer"] if with_peer else []))
+        for p in (DEFAULT, "scratch", *(["peer"] if with_peer else []))
         for k in corpora.KEYWORDS
     ]
     wanted += [Cell(k, 0, p, s) for s in SEEDS for p in WITHOUT_RECORDINGS for k in corpora.KEYWORDS]
@@ -113,7 +108,7 @@ def cells(with_peer: bool, with_choices: bool = False) -> list[Cell]:
         Cell(k, n, p, s)
         for s in SEEDS
         for n in EXTRA_COUNTS
-        for p in (default_policy(n), "scratch")
+        for p in (DEFAULT, "scratch")
         for k in corpora.KEYWORDS
     ]
     return list(dict.fromkeys(wanted))
@@ -283,21 +278,17 @@ def table(rows: dict[str, dict]) -> Iterator[str]:
     yield "|---|---|---|" + "---|" * len(heads)
     for (_, policy), members in sorted(groups.items()):
         name = "openWakeWord embedding" if policy == "peer" else policy
-        if policy == default_policy(members[0]["count"]):
+        if policy == DEFAULT:
             name += " (default)"
         values = [misses_with_interval(members, c, rate) for c in corpora.CONDITIONS for rate in RATES]
         yield f"| {shown(members[0]['count'])} | {name} | {len(members)} | " + " | ".join(values) + " |"
 
 
 def choices_table(rows: dict[str, dict], changed: dict[str, dict]) -> Iterator[str]:
-    """Yield the lines of a Markdown table of changed settings, the default of seed 0 first."""
+    """Yield the lines of a Markdown table of changed settings, the policy unchanged with seed 0 first."""
     yield "| recordings | policy | changed | " + " | ".join(f"{c}, 1 FA/h" for c in corpora.CONDITIONS) + " |"
     yield "|---|---|---|" + "---|" * len(corpora.CONDITIONS)
-    wanted = [
-        (count, policy or default_policy(count), change)
-        for count, policy, changes in CHOICES
-        for change in ("", *changes)
-    ]
+    wanted = [(count, policy, change) for count, policy, changes in CHOICES for change in ("", *changes)]
     for count, policy, change in dict.fromkeys(wanted):
         names = [Cell(keyword, count, policy, 0, change).name for keyword in corpora.KEYWORDS]
         members = [{**rows, **changed}[name] for name in names if name in rows or name in changed]
@@ -315,7 +306,7 @@ def plot(rows: dict[str, dict], path: Path) -> None:
 
     figure, axes = pyplot.subplots(1, len(corpora.CONDITIONS), figsize=(13, 4.2), sharex=True)
     for axis, condition in zip(axes, corpora.CONDITIONS, strict=True):
-        for policy in (*POLICIES, "peer"):
+        for policy in (DEFAULT, *POLICIES, "peer"):
             points: dict[int, list[float]] = {}
             for row in rows.values():
                 if row["policy"] == policy:
@@ -348,9 +339,7 @@ def main() -> None:
     parser.add_argument(
         "--jobs", type=int, default=2, help="cells at once, one thread each (default: %(default)s)"
     )
-    parser.add_argument(
-        "--choices", action="store_true", help="also run the default with one setting changed"
-    )
+    parser.add_argument("--choices", action="store_true", help="also run policies with one setting changed")
     parser.add_argument("--only", nargs="*", help="run cells whose name holds one of these")
     parser.add_argument("--cell", help=argparse.SUPPRESS)
     parser.add_argument(

@@ -20,34 +20,30 @@ REGULARIZERS = "train.regularizers"
 """Key of the terms beside the loss in what a choice sets."""
 
 RULE = (
-    "fewest misses at {rate:g} false accepts per hour, averaged over conditions; where the 95 % interval of "
-    "the paired difference to that one holds zero, the choice that moves the fewest parameters"
+    "fewest misses at {rate:g} false accepts per hour, averaged over conditions; with more recordings "
+    "another choice where it misses less by more than the 95 % interval of the paired difference"
 )
 
 
-def best_choice(study: StudyResults, recordings: int | str, candidates: Collection[str]) -> str | None:
+def best_choice(
+    study: StudyResults, recordings: int | str, candidates: Collection[str], kept: str | None = None
+) -> str | None:
     """Return the choice to recommend at a number of recordings; None where no candidate is wholly finished.
 
     Args:
         study: what is finished.
         recordings: number of training recordings.
         candidates: choices to choose from.
+        kept: what fewer recordings are recommended; it stays where another's gain over it is not shown.
     """
     measured = [name for name in study.choices if name in candidates and study.complete(name, recordings)]
     if not measured:
         return None
     best = min(measured, key=lambda name: study.mean_miss_rate(name, recordings))
-
-    def tied(name: str) -> bool:
-        worse_by = gain_over(study, best, name, recordings)
-        return name == best or (worse_by is not None and worse_by.low <= 0)
-
-    def cost(name: str) -> tuple[float, float]:
-        runs = list(study.members(name, recordings).values())
-        moving = sum(run.moving_parameters for run in runs) / len(runs)
-        return moving, sum(run.train_s for run in runs) / len(runs)
-
-    return min(filter(tied, measured), key=cost)
+    if kept not in measured:
+        return best
+    gain = gain_over(study, best, kept, recordings)
+    return best if gain is not None and gain.positive else kept
 
 
 def recommend(study: StudyResults, candidates: Mapping[str, AutoStep], source: str) -> AutoTable:
@@ -64,14 +60,13 @@ def recommend(study: StudyResults, candidates: Mapping[str, AutoStep], source: s
         ConfigError: none of these choices is finished.
     """
     steps: list[AutoStep] = []
+    kept: str | None = None
     for recordings in study.recordings():
-        choice = best_choice(study, recordings, candidates)
-        if choice is None:
-            continue
-        start = round(study.num_recordings(recordings)) if steps else 0
-        step = replace(candidates[choice], recordings=start)
-        if not steps or replace(step, recordings=steps[-1].recordings) != steps[-1]:
-            steps.append(step)
+        choice = best_choice(study, recordings, candidates, kept)
+        if choice not in (None, kept):
+            start = round(study.num_recordings(recordings)) if steps else 0
+            steps.append(replace(candidates[choice], recordings=start))
+            kept = choice
     if not steps:
         raise ConfigError(
             "no recommendation: no choice is finished that sets a policy alone, or regularizers beside it "

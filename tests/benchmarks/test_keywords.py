@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks import corpora, keywords
-from benchmarks.keywords import Cell, cells, default_policy, parse_cell, plot, shown, table
+from benchmarks.keywords import Cell, cells, parse_cell, plot, shown, table
 
 
 def row(count: int | None, policy: str, missed: int) -> dict[str, object]:
@@ -22,7 +22,7 @@ def test_every_cell_has_a_name_of_its_own_that_reads_back():
     assert {"computer-0-head-0", "computer-0-late-1", "jarvis-0-late-0", "jarvis-all-late-0"} <= set(names)
     assert not any(cell.count == 0 and cell.policy in ("peer", "scratch") for cell in wanted)
     assert (shown(0), shown(None), shown(10)) == ("0", "all", "10")
-    assert default_policy(None) == "late"
+    assert {"computer-0-auto-0", "jarvis-10-auto-1", "jarvis-all-auto-0"} <= set(names)
 
 
 def test_the_table_begins_with_no_recordings_and_ends_with_all(tmp_path: Path):

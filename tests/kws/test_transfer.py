@@ -149,12 +149,14 @@ def test_another_policy_frees_what_the_last_one_froze():
 
 
 def test_auto_goes_by_the_number_of_recordings_and_says_why():
-    few, some, none = (TrainConfig().resolved(count) for count in (9, 10, 0))
+    few, some, none = (TrainConfig().resolved(count) for count in (4, 5, 0))
     assert few[0] == TrainConfig(transfer=TransferConfig("head"), epochs=4)
-    assert few[1].startswith("9 recordings are fewer than 10 (RESULTS.md")
-    assert some[0].transfer == TransferConfig("late")
-    assert some[1].startswith("10 recordings are at least 10 (RESULTS.md")
-    assert none == (few[0], few[1].replace("9", "no", 1))
+    assert few[1].startswith("4 recordings are fewer than 5 (RESULTS.md")
+    assert some[0] == TrainConfig(
+        transfer=TransferConfig("all"), regularizers={"feature_matching": 1.0}, epochs=4
+    )
+    assert some[1].startswith("5 recordings are at least 5 (RESULTS.md")
+    assert none == (few[0], few[1].replace("4", "no", 1))
     asked = TrainConfig(transfer=TransferConfig("all"))
     assert asked.resolved(150) == (replace(asked, epochs=6), "asked for")
     with pytest.raises(ConfigError, match="must be resolved"):

@@ -234,25 +234,19 @@ def test_copies_of_the_recordings_elsewhere_are_the_same_cells(tmp_path: Path, c
     assert cells.jobs == []
 
 
-def test_auto_is_the_policy_that_it_stands_for_and_runs_nothing_twice(
-    recipe: Path, tmp_path: Path, cells: Cells
-):
-    words = ["study", str(recipe), "--output", str(tmp_path / "out"), "--set", "choices.auto={policy: auto}"]
-    assert main(words) == 0
-    assert len(cells.jobs) == 6  # with 3 and 8 recordings it is `head`
-    rows = [row for row in rows_of(tmp_path / "out" / "results.csv") if row["choice"] in ("auto", "head")]
-    assert {row["policy"] for row in rows} == {"head"} and len(rows) == 4
-    assert len({row["cell"] for row in rows}) == 2
+def test_auto_is_what_it_stands_for_and_runs_nothing_twice(recipe: Path, tmp_path: Path, cells: Cells):
+    near = "{policy: all, set: {train.regularizers: {feature_matching: 1}}}"
+    words = ["study", str(recipe), "--output", str(tmp_path / "out")]
+    words += ["--set", f"choices.near={near}", "--set"]
+    assert main([*words, "choices.auto={policy: auto}"]) == 0
+    assert len(cells.jobs) == 4 * 2  # those of head, late, near and scratch
+    rows = {(r["choice"], r["recordings"]): r for r in rows_of(tmp_path / "out" / "results.csv")}
+    for recordings, same in (("3", "head"), ("all", "near")):
+        assert rows["auto", recordings]["cell"] == rows[same, recordings]["cell"]
     table = tmp_path / "auto.yaml"
     table.write_text("{source: here, policies: [{recordings: 0, policy: late}]}")
-    assert main([*words[:-1], f"choices.auto={{set: {{train.transfer.auto_table: {table}}}}}"]) == 0
+    assert main([*words, f"choices.auto={{set: {{train.transfer.auto_table: {table}}}}}"]) == 0
     assert cells.jobs == []  # the same as `late`
-    term = "{feature_matching: 1}"
-    matched = ["--set", f"choices.matched={{policy: all, set: {{train.regularizers: {term}}}}}"]
-    assert main([*words[:-2], *matched]) == 0 and len(cells.jobs) == 2
-    table.write_text(f"{{source: here, policies: [{{recordings: 0, policy: all, regularizers: {term}}}]}}")
-    assert main([*words[:-1], f"choices.auto={{set: {{train.transfer.auto_table: {table}}}}}", *matched]) == 0
-    assert cells.jobs == []  # the same as `matched`
 
 
 def test_failures_are_listed_at_the_end_and_stop_nothing(

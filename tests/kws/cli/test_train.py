@@ -86,8 +86,9 @@ def test_a_run_holds_model_thresholds_metrics_and_origin(finished: Path):
     assert model.keywords == ("tone", "other") and len(model.encoder.layers) == 2
     metrics = read_json(finished / "metrics.json")
     assert metrics["thresholds"] == point.thresholds and set(point.thresholds) == {"tone", "other"}
-    assert (metrics["policy"], metrics["recordings"], metrics["epochs"]) == ("head", 6, 1)
-    assert metrics["held_out"] is metrics["resumed"] is False and metrics["moving"] == ["head"]
+    assert (metrics["policy"], metrics["recordings"], metrics["epochs"]) == ("all", 6, 1)
+    assert metrics["held_out"] is metrics["resumed"] is False
+    assert metrics["moving"] == ["head", "stem", "layer 1", "layer 2"]
     origin = read_json(finished / "provenance.json")
     for name in ("positives.jsonl", "negatives.jsonl"):
         data = (finished / "data" / name).read_bytes()
@@ -95,7 +96,8 @@ def test_a_run_holds_model_thresholds_metrics_and_origin(finished: Path):
     assert origin["encoder"]["licence"] == "Apache-2.0" and origin["packages"]["torch"]
     assert origin["config_hash"] == read_json(finished / "run.json")["identity"]
     training = yaml.safe_load((finished / "config.yaml").read_text("utf-8"))["training"]
-    assert training["steps_per_epoch"] == 2 and training["transfer"]["policy"] == "head"
+    assert training["steps_per_epoch"] == 2 and training["transfer"]["policy"] == "all"
+    assert training["regularizers"] == {"feature_matching": 1.0}
 
 
 def test_manifests_name_keyword_and_split_and_noise_is_a_negative(finished: Path):
@@ -184,7 +186,10 @@ def test_a_finished_run_is_not_trained_again_unless_asked(
     words = train_words(recordings, run)
     assert main(words) == 0
     first = capsys.readouterr().out
-    assert "note: policy head: 6 recordings" in first and f"next: kws export {run}" in first
+    assert (
+        "note: policy all with feature_matching 1: 6 recordings" in first
+        and f"next: kws export {run}" in first
+    )
     assert "tone: threshold 0." in first and "misses" in first
     written = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
     assert main(words) == 0
@@ -398,8 +403,10 @@ def test_auto_says_which_policy_it_took_and_why(
 ):
     run = tmp_path / "run"
     assert main(train_words(recordings, run, "--policy", "auto")) == 0
-    assert "note: policy head: 6 recordings are fewer than 10 (RESULTS.md" in capsys.readouterr().out
-    assert read_json(run / "metrics.json")["policy"] == "head"
+    said = capsys.readouterr().out
+    assert "note: policy all with feature_matching 1: 6 recordings are at least 5 (RESULTS.md" in said
+    metrics = read_json(run / "metrics.json")
+    assert (metrics["policy"], metrics["regularizers"]) == ("all", {"feature_matching": 1.0})
 
 
 def test_what_auto_brings_is_trained_with_and_said(
@@ -640,7 +647,7 @@ def test_without_recordings_synthetic_voices_alone_are_trained_on_and_others_hel
     shown = capsys.readouterr().out
     assert "note: other: no recordings, so 4 synthetic ones take their place, by eSpeak NG's and Fli" in shown
     assert "is that of held-out synthetic voices and too low" in shown
-    assert "note: policy head: no recordings are fewer than 10" in shown
+    assert "note: policy head: no recordings are fewer than 5" in shown
     assert "% of the held-out synthetic recordings there" in shown
 
     (data,) = fitted
