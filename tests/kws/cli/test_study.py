@@ -223,8 +223,16 @@ def test_other_recordings_are_other_cells(tmp_path: Path, cells: Cells):
     words = ["study", str(recipe), "--output", str(tmp_path / "out")]
     assert main(words) == 0
     drawn = [job.values["positives"] for job in cells.jobs]
-    write_wavs(tmp_path / "train", [spoken(500, seed) for seed in range(8)])
-    assert main(words) == 0 and len(cells.jobs) == len(drawn) == 4
+    for name, recordings in {
+        "train": [spoken(500, seed) for seed in range(8)],
+        "speech": [noise(3, 200 + seed) for seed in range(6)],
+        "noise": [noise(2, 300 + seed, 0.1) for seed in range(3)],
+        "test": [spoken(500, 20 + seed) for seed in range(6)],
+        "other": [noise(3, 400 + seed) for seed in range(4)],
+        "other_noise": [noise(2, 500, 0.1)],
+    }.items():
+        write_wavs(tmp_path / name, recordings)
+        assert main(words) == 0 and len(cells.jobs) == len(drawn) == 4, name
 
 
 def test_copies_of_the_recordings_elsewhere_are_the_same_cells(tmp_path: Path, cells: Cells):
