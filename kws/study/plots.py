@@ -23,7 +23,7 @@ SPREAD = 0.025
 """Choices stand this far apart, as a share of the number of recordings: their intervals do not overlap."""
 TICKS = (0, 1, 3, 6, 10, 15, 20, 30, 40, 60, 80, 100)
 """Of the misses, in %: few are told apart beside the many of the control."""
-LINE_FROM = 3
+LINE_FROM = 4
 """Numbers of recordings that make a line; choices with fewer would hide those that have them."""
 
 
