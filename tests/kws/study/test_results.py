@@ -102,10 +102,8 @@ def test_a_choice_with_few_numbers_of_recordings_has_no_line_beside_those_with_m
         }
         return study_of(cells)
 
-    assert plots.choices_with_lines(finished({"a": (5, 10, 25, 50), "b": (0, 10, 50), "c": (0, 5, 10, 50)})) == [
-        "a",
-        "c",
-    ]
+    numbers = {"a": (5, 10, 25, 50), "b": (0, 10, 50), "c": (0, 5, 10, 50)}
+    assert plots.choices_with_lines(finished(numbers)) == ["a", "c"]
     assert plots.choices_with_lines(finished({"a": (5, 10), "b": (10,), "c": (10, 25)})) == ["a", "c"]
 
 
