@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kws.cli.recordings import Synthesis
     from kws.cli.study_data import StudyData
+    from kws.model import ModelConfig
     from kws.study.grid import Cell
     from kws.study.pool import Failure, Job
     from kws.study.recipe import SettingsConfig, StudyConfig
     from kws.study.results import StudyResults
+    from kws.training.config import TrainConfig
 
 HELP = "compare ways to train, with a table, a plot and a recommendation"
 
@@ -257,7 +259,6 @@ def plan(
         pairs = setting_pairs(settings, data.base)
         model, training = read_settings([cell.keyword], read_wish(None, pairs))
         resolved, _ = training.resolved(positives.num_recordings)
-        policy = resolved.transfer.policy
         if resolved.regularizers != training.regularizers:  # those that `auto` brings
             pairs.append(f"train.regularizers={as_text(resolved.regularizers)}")
         spoken = Synthesis(settings.synthetic, settings.confusables or 0, settings.language or "en")
@@ -266,7 +267,7 @@ def plan(
             "encoder": weights_fingerprint(model.encoder, model.weights),
             "keyword": cell.keyword,
             "seed": cell.seed,
-            "settings": resolved_settings(cell.keyword, pairs, policy, positives.num_recordings, spoken),
+            "settings": cell_settings(model, resolved, positives.num_recordings, spoken),
             "positives": positives.fingerprint,
             **fingerprints,
             "test": data.test_hash,
@@ -282,7 +283,7 @@ def plan(
             negatives=tuple(map(str, negatives)),
             noise=tuple(map(str, noise)),
             seed=cell.seed,
-            policy=policy,
+            policy=resolved.transfer.policy,
             overrides=tuple(pairs),
             synthetic=spoken.keyword,
             confusables=spoken.confusables,
@@ -297,34 +298,23 @@ def plan(
     return planned
 
 
-def resolved_settings(
-    keyword: str, overrides: Sequence[str], policy: str, num_recordings: int, synthesis: Synthesis
+def cell_settings(
+    model: ModelConfig, training: TrainConfig, num_recordings: int, synthesis: Synthesis
 ) -> dict[str, Any]:
     """Return all settings of a cell, defaults included, so that a changed default makes it another cell.
 
     Args:
-        keyword: what is trained.
-        overrides: as ``kws train --set`` takes them.
-        policy: what their policy comes to; the table of ``auto`` then has said what it had to say.
+        model: of the detector.
+        training: as resolved; the table of ``auto`` then has said what it had to say.
         num_recordings: how many are trained on.
         synthesis: what synthetic voices are wished to say.
     """
-    from kws.cli.run_settings import read_settings, read_wish
     from kws.config import to_dict
 
-    model, training = read_settings(
-        [keyword], read_wish(None, [*overrides, f"train.transfer.policy={policy}"])
-    )
-    training = replace(
-        training,
-        transfer=replace(training.transfer, auto_table=None),
-        epochs=training.num_epochs(num_recordings),
-    )
-    spoken = replace(synthesis, keyword=synthesis.count(num_recordings))
     return {
         "model": to_dict(replace(model, weights=None)),  # weights by content
-        "train": to_dict(training),
-        "synthesis": asdict(spoken),
+        "train": to_dict(replace(training, transfer=replace(training.transfer, auto_table=None))),
+        "synthesis": asdict(replace(synthesis, keyword=synthesis.count(num_recordings))),
     }
 
 

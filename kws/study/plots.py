@@ -53,13 +53,13 @@ def gains(study: StudyResults) -> bytes | None:
         PNG; None where nothing can be compared.
     """
     by_choice = {choice: found for choice in study.choices if (found := gains_of(study, choice))}
-    label = "points fewer missed than from scratch (orange: the interval holds zero)"
+    label = "points fewer missed than from scratch (orange: the interval holds zero or less)"
     return _intervals(study, by_choice, label, lambda gain: gain.positive)
 
 
 def behind(study: StudyResults) -> bytes | None:
     """Draw how much more each choice misses than the best one, in the same way."""
-    label = "points more missed than by the best choice (blue: the interval holds zero)"
+    label = "points more missed than by the best choice (blue: the interval holds zero or less)"
     return _intervals(study, behind_best(study), label, lambda gain: not gain.positive)
 
 

@@ -30,5 +30,7 @@ def test_the_table_begins_with_no_recordings_and_ends_with_all(tmp_path: Path):
     lines = [line.split(" | ") for line in table(rows) if " | all | " in line]
     assert [line[0] for line in lines] == ["| 0", "| 10", "| all"]
     assert [line[3].split()[0] for line in lines] == ["40.0", "6.0", "2.0"]
+    (default,) = [line for line in table({"cell": row(10, "auto", 2)}) if " | auto" in line]
+    assert default.startswith("| 10 | auto (default) | 1 | 4.0 ")
     plot(rows, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").stat().st_size > 10_000

@@ -22,7 +22,7 @@ from kws.balances import available_balances
 from kws.cli import main, study
 from kws.cli.recordings import Synthesis
 from kws.cli.run_settings import read_settings, read_wish
-from kws.cli.study import check_choices, resolved_settings, setting_pairs
+from kws.cli.study import cell_settings, check_choices, setting_pairs
 from kws.cli.study_cell import CellOrder, run_cell
 from kws.config import load_config
 from kws.heads import available_heads
@@ -165,7 +165,9 @@ def test_a_study_leaves_tables_a_picture_a_page_and_a_recommendation(
     assert len(rows_of(output / "summary.csv")) == 6
     assert (output / "summary.md").read_text("utf-8").count("\n") == 8
     html = (output / "study.html").read_text("utf-8")
-    assert "data:image/png;base64," in html and "are not finished" not in html
+    assert html.count("data:image/png;base64,") == 3 and "are not finished" not in html
+    for name in ("misses", "gains", "behind"):
+        assert (output / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name
     assert "<td>choice “late”</td><td>policy late</td>" in html
     assert "<td>depth 2, weights encoder, synthetic 0, train.epochs 1, " in html
     # four negatives of 3 s with gaps of 0.5 s, noise of 2 s, and the four once more at another speed
@@ -476,7 +478,9 @@ def test_there_is_a_recipe_to_start_from():
 
 def test_what_a_cell_is_known_by_holds_the_defaults():
     def settings(policy: str, num_recordings: int, *overrides: str, **wished: int) -> dict[str, Any]:
-        return resolved_settings("tone", overrides, policy, num_recordings, Synthesis(**wished))
+        pairs = [f"train.transfer.policy={policy}", *overrides]
+        model, training = read_settings(["tone"], read_wish(None, pairs))
+        return cell_settings(model, training.resolved(num_recordings)[0], num_recordings, Synthesis(**wished))
 
     late = settings("late", 10)
     assert late["train"]["epochs"] == TrainConfig().num_epochs() == 4
@@ -486,5 +490,4 @@ def test_what_a_cell_is_known_by_holds_the_defaults():
     assert settings("scratch", 10, "train.epochs=5")["train"]["epochs"] == 5
     assert [settings("late", count)["synthesis"]["keyword"] for count in (0, 10)] == [600, 200]
     assert settings("late", 10, keyword=200) == late != settings("late", 10, keyword=100)
-    table = ["train.transfer.policy=auto", "train.transfer.auto_table=table.yaml", "model.weights=here"]
-    assert settings("late", 10, *table) == late
+    assert settings("late", 10, "train.transfer.auto_table=table.yaml", "model.weights=here") == late
