@@ -124,9 +124,10 @@ def train_head(
     keyword: str, seed: int, positives: Path, negatives: Path, noise: Path, work: Path, embed: Embedding
 ) -> nn.Module:
     """Train the head on augmented windows of the recordings and on all training negatives."""
+    from kws.audio_store import AudioStore
     from kws.cli.recordings import PreparedData, prepare_training
     from kws.cli.run_audio import augmentation
-    from kws.data import AudioStore, BatchConfig, KeywordBatches
+    from kws.data import BatchConfig, KeywordBatches
     from kws.manifest import read_manifest
 
     folder = work / "peer"

@@ -5,24 +5,19 @@ Batch ``step`` is a function of the seed and the step alone, so workers, order a
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
-from tqdm import tqdm
 
-from kws import audio, phones
+from kws import phones
 from kws.audio import SAMPLE_RATE, seconds_to_samples
-from kws.errors import AudioError, ConfigError
-from kws.manifest import Utterance
+from kws.audio_store import AudioStore
+from kws.errors import ConfigError
 from kws.structs import Batch, Domains, Transcribed
 
 Augment = Callable[[np.ndarray, str, int, int], np.ndarray]
@@ -39,96 +34,10 @@ LATEST_FIRING_S = 0.4
 """A positive should fire no later than this after the end of the word."""
 
 
-LONG_S = 120.0
-"""A recording from this length on is decoded in pieces: ten hours as float32 would not fit."""
 DRAWN_SHARE = 1.15
 """Windows are drawn this much longer than they are used: a speed change may shorten them."""
 SYNTHETIC_SHARE = 0.4
 """Of the positives, beside recordings."""
-
-
-class AudioStore:
-    """Recordings of a manifest as one array of int16 samples, read in parallel.
-
-    Args:
-        utterances: what to hold.
-        cache: folder for the decoded samples, shared by runs over the same files; None keeps them in memory
-            only.
-        num_workers: processes that decode.
-        description: label of the progress bar.
-    Raises:
-        AudioError: a file cannot be read.
-    """
-
-    def __init__(
-        self,
-        utterances: Sequence[Utterance],
-        cache: Path | None = None,
-        num_workers: int = 2,
-        description: str = "audio",
-    ) -> None:
-        self.utterances = list(utterances)
-        stored = None if cache is None else cache / f"{_fingerprint(self.utterances)}.npy"
-        offsets = None if stored is None else stored.with_suffix(".offsets.npy")
-        if stored is not None and offsets is not None and stored.exists() and offsets.exists():
-            self.samples, self.offsets = np.load(stored, mmap_mode="r"), np.load(offsets)
-            return
-        pieces = list(_decode_all(self.utterances, num_workers, description))
-        self.offsets = np.cumsum([0, *(len(piece) for piece in pieces)])
-        self.samples = np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
-        if stored is not None and offsets is not None:
-            for path, values in ((stored, self.samples), (offsets, self.offsets)):
-                with audio.atomic_write(path) as temporary, temporary.open("wb") as file:
-                    np.save(file, values)
-            self.samples = np.load(stored, mmap_mode="r")
-
-    def __len__(self) -> int:
-        return len(self.utterances)
-
-    @property
-    def hours(self) -> float:
-        """Hours of audio held."""
-        return len(self.samples) / SAMPLE_RATE / 3600
-
-    def waveform(self, index: int) -> np.ndarray:
-        """Return recording ``index``, (samples,) float32."""
-        return audio.to_float32(self.samples[self.offsets[index] : self.offsets[index + 1]])
-
-    def window(self, start: int, num_samples: int) -> np.ndarray:
-        """Return ``num_samples`` from anywhere in the joined recordings, (samples,) float32."""
-        start = int(np.clip(start, 0, max(0, len(self.samples) - num_samples)))
-        return audio.to_float32(self.samples[start : start + num_samples])
-
-
-def _fingerprint(utterances: Sequence[Utterance]) -> str:
-    """Name the content of a list of recordings by path, size, time and offset."""
-    try:
-        stats = [utterance.path.stat() for utterance in utterances]
-    except OSError as error:
-        raise AudioError(f"{error.filename}: {error.strerror}; check the path in the manifest") from error
-    rows = [
-        (str(u.path), stat.st_size, stat.st_mtime_ns, u.offset_s, u.duration_s)
-        for u, stat in zip(utterances, stats, strict=True)
-    ]
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
-
-
-def _decode(utterance: Utterance) -> np.ndarray:
-    if utterance.duration_s < LONG_S:
-        return audio.to_int16(utterance.load())
-    return np.concatenate([audio.to_int16(piece) for piece in utterance.pieces()])
-
-
-def _decode_all(utterances: Sequence[Utterance], num_workers: int, description: str) -> Iterator[np.ndarray]:
-    """Decode in order, in processes when there is enough to do."""
-    if not utterances:
-        return
-    bar = {"desc": f"reading {description}", "unit": "file", "total": len(utterances)}
-    if num_workers < 2 or len(utterances) < 500:
-        yield from tqdm(map(_decode, utterances), **bar)
-        return
-    with ProcessPoolExecutor(num_workers) as pool:
-        yield from tqdm(pool.map(_decode, utterances, chunksize=32), **bar)
 
 
 def active_span(waveform: np.ndarray) -> tuple[int, int]:

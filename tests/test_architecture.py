@@ -38,7 +38,7 @@ ROOMS = {
     "decisions": ["kws.decisions"],
     "streaming": ["kws.streaming"],
     "device": ["kws.detector", "kws.listen", "kws.microphone", "kws.serve", "kws.web"],
-    "evaluation": ["kws.data", "kws.evaluation"],
+    "evaluation": ["kws.audio_store", "kws.data", "kws.evaluation"],
     "study": ["kws.study"],
     "training": ["kws.training"],
     "pretraining": ["kws.pretraining"],

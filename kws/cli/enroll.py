@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
+    from kws.audio_store import AudioStore
     from kws.checkpoint import OperatingPoint
-    from kws.data import AudioStore
     from kws.model import ModelConfig, WakeWordModel
 
 HELP = "a detector from typed text, and a few recordings where there are some, without training"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-    from kws.data import AudioStore
+    from kws.audio_store import AudioStore
 
 VERSIONS = 3
 """Of each recording, the first as it is."""
@@ -82,8 +82,8 @@ def read_negatives(
 ) -> AudioStore:
     """Return the usable recordings without the phrases; the manifest of them is written into ``output``."""
     from data_prep import checks, manifests
+    from kws.audio_store import AudioStore
     from kws.cli.recordings import select_negatives
-    from kws.data import AudioStore
     from kws.manifest import read_manifest
 
     other, _ = select_negatives(manifests.read_all(negatives), phrases)

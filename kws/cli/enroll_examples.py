@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from kws.data import AudioStore, Augment
+    from kws.audio_store import AudioStore
+    from kws.data import Augment
     from kws.enrollment.examples import FittedLayer
     from kws.enrollment.heard import Examples
     from kws.heads import PhraseWindowHead

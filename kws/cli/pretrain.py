@@ -31,13 +31,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--root", type=Path, help="folder that the recipe's manifests are relative to (default: the recipe's)"
     )
     parser.add_argument(
+        "--cache",
+        type=Path,
+        help="folder for decoded speech, 115 MB an hour, shared by runs over the same files (default: "
+        "OUTPUT/cache)",
+    )
+    parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override one key of the recipe"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Call :func:`pretrain` and print the phone error rates."""
-    metrics = pretrain(arguments.recipe, arguments.output, root=arguments.root, overrides=arguments.set)
+    metrics = pretrain(
+        arguments.recipe,
+        arguments.output,
+        root=arguments.root,
+        overrides=arguments.set,
+        cache=arguments.cache,
+    )
     for name, count in metrics.get("left_out", {}).items():
         if count:
             print(f"note: left out of {name}: {count}; {arguments.output / 'left_out.jsonl'} says why")
@@ -48,7 +60,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def pretrain(
-    recipe: Path, output: Path, root: Path | None = None, overrides: list[str] | None = None
+    recipe: Path,
+    output: Path,
+    root: Path | None = None,
+    overrides: list[str] | None = None,
+    cache: Path | None = None,
 ) -> dict[str, Any]:
     """Run a recipe with the default augmentation.
 
@@ -57,6 +73,7 @@ def pretrain(
         output: folder for the result.
         root: what relative manifest paths start from; None is the recipe's folder.
         overrides: ``key=value`` changes of the recipe.
+        cache: folder for decoded speech; None is ``output/cache``.
     Raises:
         ConfigError, ManifestError, AudioError: the recipe or its data cannot be used.
     """
@@ -95,7 +112,7 @@ def pretrain(
         return features
 
     digest = noise.digest() if noise else ""
-    return run_recipe(config, output, chain.augment, mask, base, texts_as_phones, digest)
+    return run_recipe(config, output, chain.augment, mask, base, texts_as_phones, digest, cache)
 
 
 def texts_as_phones(

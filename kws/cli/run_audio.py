@@ -39,8 +39,8 @@ def gather(order: TrainOrder, settings: TrainConfig) -> RunAudio:
     Raises:
         KwsError: a source cannot be read, or too little is left of it.
     """
+    from kws.audio_store import AudioStore
     from kws.cli.recordings import prepare_training, synthesize, transcribed_speech
-    from kws.data import AudioStore
     from kws.regularizers import need_transcripts
 
     folder, cache, num_workers = order.output / "data", order.cache, order.num_workers
@@ -99,7 +99,8 @@ def load_audio(
     spoken: SyntheticRecordings,
 ) -> TrainingData:
     """Read the audio of a run; without recordings, synthetic voices take their place."""
-    from kws.data import AudioStore, Synthetic
+    from kws.audio_store import AudioStore
+    from kws.data import Synthetic
     from kws.manifest import Utterance, read_manifest
     from kws.training.data import TrainingData
 

@@ -47,15 +47,11 @@ def num_frames(num_samples: int) -> int:
     return (num_samples + audio.seconds_to_samples(TAIL_S)) // HOP_SAMPLES
 
 
-def read_speech(entry: Utterance, targets: Sequence[int]) -> np.ndarray:
+def read_speech(entry: Utterance) -> np.ndarray:
     """Read an utterance as int16, or say why it cannot be learnt from.
 
-    Args:
-        entry: a line of a manifest.
-        targets: phone indices of its transcript; empty where it has none.
     Raises:
         AudioError: the file cannot be read, is silent, or shorter than the manifest says.
-        ManifestError: the transcript has more phones than can be said in the time.
     """
     samples = audio.to_int16(entry.load())
     heard_s = audio.samples_to_seconds(len(samples))
@@ -66,13 +62,26 @@ def read_speech(entry: Utterance, targets: Sequence[int]) -> np.ndarray:
         )
     if int(samples.max()) - int(samples.min()) < SILENT_RANGE:
         raise AudioError(f"{entry.path}: silent; record it again or remove the line")
-    frames = num_frames(len(samples))
+    return samples
+
+
+def refuse_too_short(entry: Utterance, targets: Sequence[int], num_samples: int) -> None:
+    """Refuse an utterance whose phones cannot be said in its time.
+
+    Args:
+        entry: a line of a manifest.
+        targets: phone indices of its transcript; empty where it has none.
+        num_samples: its length.
+    Raises:
+        ManifestError: the transcript has more phones.
+    """
+    frames = num_frames(num_samples)
     if fewest_frames(targets) > frames:
+        heard_s = audio.samples_to_seconds(num_samples)
         raise ManifestError(
             f"{entry.path}: {heard_s:.2f} s, {frames} frames with the tail, cannot hold the {len(targets)} "
             "phones of the transcript; mend the transcript or the length"
         )
-    return samples
 
 
 def refuse_too_many(left_out: Sequence[LeftOut], total: int, largest_share: float) -> None:

@@ -1,4 +1,4 @@
-"""Transcribed utterances with their audio in memory, and the features that batches are made of."""
+"""Transcribed utterances with their audio, and the features that batches are made of."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -16,10 +17,18 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from kws import audio, phones
+from kws.audio_store import AudioStore
 from kws.encoders.sources.embedded import HOP_SAMPLES, EmbeddedEncoder
-from kws.errors import AudioError, KwsError, ManifestError
+from kws.errors import KwsError, ManifestError
 from kws.manifest import Utterance
-from kws.pretraining.checks import TAIL_S, LeftOut, fewest_frames, read_speech, refuse_too_many
+from kws.pretraining.checks import (
+    TAIL_S,
+    LeftOut,
+    fewest_frames,
+    read_speech,
+    refuse_too_many,
+    refuse_too_short,
+)
 
 Augment = Callable[..., np.ndarray]
 """``augment(waveform, item_id, seed, epoch) -> waveform``; ``data_prep.augmentation`` makes one."""
@@ -55,9 +64,10 @@ class Lessons(NamedTuple):
 
 
 class Corpus:
-    """Transcribed utterances with their audio in memory as int16.
+    """Transcribed utterances with their audio, in order of length.
 
     Attributes:
+        audio: per utterance, (samples,) int16.
         kept: per utterance, the log-mel of its versions (see :func:`keep_versions`); empty: augmented anew
             each time.
         lessons: what a teacher says of the utterances, or None.
@@ -74,6 +84,9 @@ class Corpus:
             else it counts as an error where phones are compared. The main inventory is always held to.
         left_out: lines that were left out before.
         max_left_out: share of the lines that may be left out in all.
+        cache: folder that keeps the decoded audio, from where every process maps it (see
+            :class:`kws.audio_store.AudioStore`); None holds it in memory.
+        num_workers: processes that decode.
     Raises:
         ManifestError: more lines have unknown phones, more phones than frames, or unusable audio.
     """
@@ -90,6 +103,8 @@ class Corpus:
         known_only: bool = False,
         left_out: Sequence[LeftOut] = (),
         max_left_out: float = 0.5,
+        cache: Path | None = None,
+        num_workers: int = 1,
     ) -> None:
         self.left_out = list(left_out)
         total = len(utterances) + sum(entry.is_fault for entry in left_out)
@@ -103,13 +118,24 @@ class Corpus:
             except ManifestError as error:
                 self._leave_out(utterances[index], error)
         refuse_too_many(self.left_out, total, max_left_out)
-        read: dict[int, np.ndarray] = {}
-        with tqdm(targets, "reading speech", disable=not progress) as bar:
-            for index in bar:
-                try:
-                    read[index] = read_speech(utterances[index], targets[index])
-                except (AudioError, ManifestError) as error:
-                    self._leave_out(utterances[index], error)
+        store = AudioStore(
+            [utterances[index] for index in targets],
+            cache,
+            num_workers,
+            "speech",
+            decode=read_speech,
+            keep_faults=True,
+            progress=progress,
+        )
+        heard, read = store.clips(range(len(store))), {}
+        for place, index in enumerate(targets):
+            try:
+                if place in store.faults:
+                    raise store.faults[place]
+                refuse_too_short(utterances[index], targets[index], len(heard[place]))
+                read[index] = place
+            except KwsError as error:
+                self._leave_out(utterances[index], error)
         refuse_too_many(self.left_out, total, max_left_out)
         self.utterances = [utterances[index] for index in read]
         self.weights = np.asarray([1.0 if weights is None else weights[index] for index in read])
@@ -118,7 +144,7 @@ class Corpus:
         self.lessons: Lessons | None = None
         self.outputs = [outputs[index] for index in read]
         self.targets = [targets[index] for index in read]
-        self.audio = list(read.values())
+        self.audio: Sequence[np.ndarray] = store.clips(list(read.values()))
 
     def _leave_out(self, entry: Utterance, error: KwsError) -> None:
         self.left_out.append(LeftOut(entry.where or str(entry.path), str(error)))

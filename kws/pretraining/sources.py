@@ -85,13 +85,22 @@ class Lines:
     inventories: dict[str, list[str]] = field(default_factory=dict)
     left_out: list[LeftOut] = field(default_factory=list)
 
-    def corpus(self, what: str = "speech", max_left_out: float = 0.5, known_only: bool = False) -> Corpus:
+    def corpus(
+        self,
+        what: str = "speech",
+        max_left_out: float = 0.5,
+        known_only: bool = False,
+        cache: Path | None = None,
+        num_workers: int = 1,
+    ) -> Corpus:
         """Read the audio; what is left out is logged as of ``what``.
 
         Args:
             what: such as ``train``.
             max_left_out: share of the lines that may be left out.
             known_only: as in :class:`Corpus`; speech to train on needs it.
+            cache: as there.
+            num_workers: as there.
         Raises:
             ManifestError: more lines cannot be used.
         """
@@ -104,6 +113,8 @@ class Lines:
             known_only=known_only,
             left_out=self.left_out,
             max_left_out=max_left_out,
+            cache=cache,
+            num_workers=num_workers,
         )
         warn(found.left_out, what)
         if found.unknown:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kws.data import AudioStore, Synthetic
+from kws.audio_store import AudioStore
+from kws.data import Synthetic
 
 
 @dataclass(frozen=True, slots=True)

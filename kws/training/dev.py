@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from kws.audio import SAMPLE_RATE, seconds_to_samples, to_int16
-from kws.data import AudioStore, Augment
+from kws.audio_store import AudioStore
+from kws.data import Augment
 from kws.evaluation.metrics import ZERO_EVENTS
 from kws.evaluation.thresholds import DevScores
 from kws.model import WakeWordModel

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from kws.audio import SAMPLE_RATE, seconds_to_samples, to_float32
-from kws.data import AudioStore
+from kws.audio_store import AudioStore
 from kws.model import WakeWordModel
 
 ROW_S = 30.0

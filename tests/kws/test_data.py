@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from kws import audio
 from kws.audio import SAMPLE_RATE
-from kws.data import (
-    LATEST_FIRING_S,
-    MARGIN_S,
-    AudioStore,
-    Augment,
-    BatchConfig,
-    KeywordBatches,
-    Synthetic,
-    active_span,
-)
-from kws.errors import AudioError, ConfigError
+from kws.audio_store import AudioStore
+from kws.data import LATEST_FIRING_S, MARGIN_S, Augment, BatchConfig, KeywordBatches, Synthetic, active_span
+from kws.errors import ConfigError
 from kws.manifest import Utterance
-from tests.support.training import noise, spoken, tone, write_utterances
+from tests.support.training import noise, spoken, tone
 
 HOP_SAMPLES = 640
 MARK = 0.9
@@ -417,60 +406,3 @@ def test_augmentation_sees_a_new_name_for_each_row_and_the_step():
 def test_settings_out_of_range_are_refused(key: str, value: float, message: str):
     with pytest.raises(ConfigError, match=message):
         BatchConfig(**{key: value})
-
-
-def test_a_store_gives_each_recording_back(tmp_path: Path):
-    waveforms = [tone(0.3), noise(0.2), tone(0.1, 500)]
-    store = AudioStore(write_utterances(tmp_path, waveforms), None, 1)
-    assert len(store) == 3 and store.hours == pytest.approx(0.6 / 3600)
-    for index, waveform in enumerate(waveforms):
-        np.testing.assert_allclose(store.waveform(index), waveform, atol=1 / 32768)
-    np.testing.assert_array_equal(store.window(4700, 200)[100:], store.waveform(1)[:100])
-    np.testing.assert_array_equal(store.window(10**9, 100), store.waveform(2)[-100:])
-
-
-def test_the_cache_gives_the_same_samples_and_does_not_read_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    utterances = write_utterances(tmp_path / "wavs", [tone(0.3), noise(0.2)])
-    first = AudioStore(utterances, tmp_path / "cache", 1)
-    monkeypatch.setattr(Utterance, "load", lambda self: pytest.fail("read again"))
-    second = AudioStore(utterances, tmp_path / "cache", 1)
-    np.testing.assert_array_equal(first.samples, second.samples)
-    np.testing.assert_array_equal(first.waveform(1), second.waveform(1))
-
-
-def test_the_cache_notices_another_file_stretch_or_order(tmp_path: Path):
-    utterances = write_utterances(tmp_path / "wavs", [tone(0.3), noise(0.3)])
-    AudioStore(utterances, tmp_path / "cache", 1)
-    turned = AudioStore(utterances[::-1], tmp_path / "cache", 1)
-    np.testing.assert_allclose(turned.waveform(1), tone(0.3), atol=1 / 32768)
-    stretch = AudioStore([replace(utterances[0], offset_s=0.1, duration_s=0.1)], tmp_path / "cache", 1)
-    np.testing.assert_allclose(stretch.waveform(0), tone(0.3)[1600:3200], atol=1 / 32768)
-    status = utterances[0].path.stat()
-    audio.save(utterances[0].path, tone(0.3, 700))
-    os.utime(utterances[0].path, ns=(status.st_atime_ns, status.st_mtime_ns + 1_000_000))
-    changed = AudioStore(utterances, tmp_path / "cache", 1)
-    np.testing.assert_allclose(changed.waveform(0), tone(0.3, 700), atol=1 / 32768)
-
-
-def test_a_file_that_is_gone_is_named(tmp_path: Path):
-    gone = [Utterance(tmp_path / "gone.wav", 1.0)]
-    for cache in (None, tmp_path / "cache"):
-        with pytest.raises(AudioError, match=r"gone\.wav: [Nn]o such file"):
-            AudioStore(gone, cache, 1)
-
-
-def test_a_long_recording_is_decoded_in_pieces(tmp_path: Path):
-    path, minutes = tmp_path / "long.wav", 10
-    with soundfile.SoundFile(str(path), "w", SAMPLE_RATE, 1, "PCM_16") as file:
-        for minute in range(minutes):
-            file.write(np.full(60 * SAMPLE_RATE, minute / 100, np.float32))
-    tracemalloc.start()
-    store = AudioStore([Utterance(path, 60.0 * minutes)], None, 1)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert [round(100 * float(store.waveform(0)[minute * 960_000])) for minute in range(10)] == list(
-        range(10)
-    )
-    assert peak < 4 * store.samples.nbytes  # as float32 alone it would be twice, and several copies of that

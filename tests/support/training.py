@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from kws import audio
 from kws.audio import SAMPLE_RATE, to_int16
-from kws.data import AudioStore
+from kws.audio_store import AudioStore
 from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
 from kws.encoders.sources.embedded_weights import save_recogniser

@@ -111,7 +111,8 @@ def test_what_cannot_be_learnt_from_is_left_out_and_named(recipe: Path, capsys: 
     rows += [{"path": "good.wav", **values} for values, _ in LINES]
     add_lines(folder / "speech.jsonl", [*rows, {"path": "gone.wav", "phones": "K"}])  # without a length
     messages = [message for _, message in (*BROKEN.values(), *LINES)] + ["gone.wav: no such file"]
-    assert main(command(recipe)) == 0
+    assert main([*command(recipe), "--cache", str(folder / "decoded")]) == 0
+    assert (folder / "decoded").is_dir() and not (folder / "run" / "cache").exists()
     lines = (folder / "run" / "left_out.jsonl").read_text("utf-8").splitlines()
     found = {entry["where"]: entry for entry in map(json.loads, lines)}
     for number, message in enumerate(messages, start=7):
@@ -231,6 +232,8 @@ def test_files_that_are_deleted_after_the_manifest_was_read_are_left_out(tmp_pat
         (f"{folder / 'speech.jsonl'}:6", False),
         (f"{folder / 'speech.jsonl'}:2", True),
     ]
+    for entry, samples in zip(corpus.utterances, corpus.audio, strict=True):
+        np.testing.assert_array_equal(samples, audio.to_int16(entry.load()))
     for path in (folder / "wavs").iterdir():
         path.unlink()
     with pytest.raises(ManifestError, match=r"all 3 lines cannot be used .*:1: .*000.wav: no such file"):

@@ -11,9 +11,10 @@ import torch
 
 from data_prep.synthesis import espeak
 from kws import phones
+from kws.audio_store import AudioStore
 from kws.checkpoint import OperatingPoint, load_model, save_model
 from kws.cli.pretrain import texts_as_phones
-from kws.data import AudioStore, BatchConfig
+from kws.data import BatchConfig
 from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.errors import ConfigError
 from kws.model import ModelConfig, build_model

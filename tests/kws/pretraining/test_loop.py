@@ -19,7 +19,7 @@ from torch import Tensor
 
 from data_prep.augmentation.spec_augment import SpecAugment
 from data_prep.synthesis.espeak import Voice
-from kws import audio, phones
+from kws import audio, audio_store, phones
 from kws.cli import main
 from kws.cli.pretrain import pretrain as pretrain_command
 from kws.cli.pretrain import texts_as_phones
@@ -71,6 +71,20 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
     encoder = load_recogniser(tmp_path / "whole").encoder
     assert encoder.config == TINY
     assert float(encoder.frontend.mean.abs().max()) > 1  # band statistics of the speech, not zeros
+
+
+def test_speech_is_decoded_once_for_all_runs_with_a_cache(
+    config: PretrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    first = pretrain(config, tmp_path / "first", no_change, cache=tmp_path / "cache")
+    assert not (tmp_path / "first" / "cache").exists()
+    monkeypatch.setattr(audio_store, "_tried", lambda *_: pytest.fail("read again"))
+    second = pretrain(config, tmp_path / "second", no_change, cache=tmp_path / "cache")
+    again = pretrain(config, tmp_path / "first", no_change, cache=tmp_path / "cache")
+    assert first["test_phone_error_rate"] == second["test_phone_error_rate"] == again["test_phone_error_rate"]
+    monkeypatch.undo()
+    pretrain(config, tmp_path / "third", no_change)
+    assert len(list((tmp_path / "third" / "cache").glob("*.int16"))) == 2  # train, and dev that is test
 
 
 def test_a_run_that_is_older_than_a_key_goes_on(config: PretrainConfig, tmp_path: Path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kws.audio import SAMPLE_RATE, to_float32
-from kws.data import AudioStore
+from kws.audio_store import AudioStore
 from kws.evaluation.thresholds import choose_operating_point
 from kws.training import dev, scan
 from kws.training.config import TrainConfig

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from kws.data import AudioStore, Augment, BatchConfig
+from kws.audio_store import AudioStore
+from kws.data import Augment, BatchConfig
 from kws.errors import ConfigError
 from kws.evaluation.thresholds import DevScores
 from kws.model import WakeWordModel

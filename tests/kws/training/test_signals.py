@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kws.data import AudioStore, BatchConfig, KeywordBatches
+from kws.audio_store import AudioStore
+from kws.data import BatchConfig, KeywordBatches
 from kws.losses import build_loss
 from kws.training.signals import NUM_BATCHES, gradient_signals
 from tests.support.training import noise, spoken, tiny_model, write_utterances

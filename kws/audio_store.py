@@ -1,0 +1,234 @@
+"""Recordings of a manifest as one array of int16 samples, in memory or in a file that every process maps."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from tqdm import tqdm
+
+from kws import audio
+from kws.audio import SAMPLE_RATE
+from kws.errors import AudioError
+from kws.manifest import Utterance
+
+LONG_S = 120.0
+"""A recording from this length on is decoded in pieces: ten hours as float32 would not fit."""
+FEW = 500
+"""So many files are read sooner than processes have started."""
+
+Decode = Callable[[Utterance], np.ndarray]
+"""``decode(utterance) -> (samples,) int16``; raises AudioError."""
+
+
+def decode(utterance: Utterance) -> np.ndarray:
+    """Read a recording as it is, (samples,) int16."""
+    if utterance.duration_s < LONG_S:
+        return audio.to_int16(utterance.load())
+    return np.concatenate([audio.to_int16(piece) for piece in utterance.pieces()])
+
+
+class AudioStore:
+    """Recordings of a manifest as one array of int16 samples, read in parallel.
+
+    A cache holds 115 MB an hour. While it is made, and when a process that makes batches gets the store, no
+    more than single recordings are in memory.
+
+    Attributes:
+        samples: (samples,) int16, the recordings one after the other.
+        offsets: where each begins, and the end of the last.
+        faults: recordings that cannot be used, of no length here, by index, and why.
+
+    Args:
+        utterances: what to hold.
+        cache: folder for the decoded samples, shared by runs over the same files; None keeps them in memory
+            only.
+        num_workers: processes that decode.
+        description: label of the progress bar.
+        decode: what reads a recording; it is part of what a cache is known by.
+        keep_faults: recordings that cannot be read go to ``faults``.
+        progress: show the bar.
+    Raises:
+        AudioError: a file cannot be read.
+    """
+
+    def __init__(
+        self,
+        utterances: Sequence[Utterance],
+        cache: Path | None = None,
+        num_workers: int = 2,
+        description: str = "audio",
+        *,
+        decode: Decode = decode,
+        keep_faults: bool = False,
+        progress: bool = True,
+    ) -> None:
+        self.utterances = list(utterances)
+        self._stored: Path | None = None
+        read = functools.partial(_tried, decode) if keep_faults else decode
+        pieces = _decode_all(self.utterances, read, num_workers, description, progress)
+        if cache is None:
+            faults: dict[str, str] = {}
+            kept = list(_without_faults(pieces, faults))
+            lengths = [len(piece) for piece in kept]
+            self.samples = np.concatenate([np.zeros(0, np.int16), *kept])
+        else:
+            self._stored = cache / f"{_fingerprint(self.utterances, decode, keep_faults)}.int16"
+            lengths, faults = _facts(self._stored) or _write(self._stored, pieces)
+            self.samples = _mapped(self._stored)
+        self.offsets = np.cumsum([0, *lengths])
+        self.faults = {int(index): AudioError(reason) for index, reason in faults.items()}
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out samples that another process can map for itself."""
+        return self.__dict__ if self._stored is None else self.__dict__ | {"samples": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self._stored is not None:
+            self.samples = _mapped(self._stored)
+
+    @property
+    def hours(self) -> float:
+        """Hours of audio held."""
+        return len(self.samples) / SAMPLE_RATE / 3600
+
+    def clips(self, indices: Sequence[int]) -> Clips:
+        """Return some of the recordings, as they are."""
+        return Clips(self, indices)
+
+    def waveform(self, index: int) -> np.ndarray:
+        """Return recording ``index``, (samples,) float32."""
+        return audio.to_float32(self.samples[self.offsets[index] : self.offsets[index + 1]])
+
+    def window(self, start: int, num_samples: int) -> np.ndarray:
+        """Return ``num_samples`` from anywhere in the joined recordings, (samples,) float32."""
+        start = int(np.clip(start, 0, max(0, len(self.samples) - num_samples)))
+        return audio.to_float32(self.samples[start : start + num_samples])
+
+
+class Clips(Sequence[np.ndarray]):
+    """Recordings of a store, (samples,) int16 each, which stay where the store has them."""
+
+    def __init__(self, store: AudioStore, indices: Sequence[int]) -> None:
+        self._store, self._indices = store, list(indices)
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    @overload
+    def __getitem__(self, index: int) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, index: slice) -> Clips: ...
+    def __getitem__(self, index: int | slice) -> np.ndarray | Clips:
+        if isinstance(index, slice):
+            return Clips(self._store, self._indices[index])
+        start, stop = self._store.offsets[self._indices[index] :][:2]
+        return self._store.samples[start:stop]
+
+
+def _fingerprint(utterances: Sequence[Utterance], decode: Decode, keep_faults: bool) -> str:
+    """Name the content of a list of recordings by path, size, time and offset, and by what reads it.
+
+    Raises:
+        AudioError: a file is missing, unless faults are kept.
+    """
+    rows = []
+    for entry in utterances:
+        try:
+            stat: os.stat_result | None = entry.path.stat()
+        except OSError as error:
+            stat = None
+            if not keep_faults:
+                raise AudioError(
+                    f"{error.filename}: {error.strerror}; check the path in the manifest"
+                ) from error
+        changes = (stat.st_size, stat.st_mtime_ns) if stat else (None, None)
+        rows.append((str(entry.path), *changes, entry.offset_s, entry.duration_s))
+    return hashlib.sha256(json.dumps([decode.__name__, rows]).encode()).hexdigest()[:16]
+
+
+def _tried(decode: Decode, utterance: Utterance) -> np.ndarray | AudioError:
+    """Return what a recording holds, or why it cannot be used."""
+    try:
+        return decode(utterance)
+    except AudioError as error:
+        return error
+
+
+def _decode_all(
+    utterances: Sequence[Utterance],
+    read: Callable[[Utterance], np.ndarray | AudioError],
+    num_workers: int,
+    description: str,
+    progress: bool,
+) -> Iterator[np.ndarray | AudioError]:
+    """Decode in order, in processes when there is enough to do."""
+    if not utterances:
+        return
+    bar = {
+        "desc": f"reading {description}",
+        "unit": "file",
+        "total": len(utterances),
+        "disable": not progress,
+    }
+    if num_workers < 2 or len(utterances) < FEW:
+        yield from tqdm(map(read, utterances), **bar)
+        return
+    with ProcessPoolExecutor(num_workers) as pool:
+        yield from tqdm(pool.map(read, utterances, chunksize=32), **bar)
+
+
+def _without_faults(
+    pieces: Iterator[np.ndarray | AudioError], faults: dict[str, str]
+) -> Iterator[np.ndarray]:
+    """Yield each recording; one that cannot be used is empty and in ``faults``."""
+    for index, piece in enumerate(pieces):
+        if isinstance(piece, AudioError):
+            faults[str(index)] = str(piece)
+            piece = np.zeros(0, np.int16)
+        yield piece
+
+
+def _facts_path(stored: Path) -> Path:
+    return stored.with_suffix(".json")
+
+
+def _write(stored: Path, pieces: Iterator[np.ndarray | AudioError]) -> tuple[list[int], dict[str, str]]:
+    """Write recordings as they come, and last of all what :func:`_facts` returns."""
+    lengths: list[int] = []
+    faults: dict[str, str] = {}
+    with audio.atomic_write(stored) as temporary, temporary.open("wb") as file:
+        for piece in _without_faults(pieces, faults):
+            piece.tofile(file)
+            lengths.append(len(piece))
+    with audio.atomic_write(_facts_path(stored)) as temporary:
+        temporary.write_text(json.dumps({"lengths": lengths, "faults": faults}), encoding="utf-8")
+    return lengths, faults
+
+
+def _facts(stored: Path) -> tuple[list[int], dict[str, str]] | None:
+    """Return the length of each recording in a file, and what cannot be used; None: it is not whole."""
+    try:
+        facts = json.loads(_facts_path(stored).read_text(encoding="utf-8"))
+        whole = stored.stat().st_size == np.dtype(np.int16).itemsize * sum(facts["lengths"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return (facts["lengths"], facts["faults"]) if whole else None
+
+
+def _mapped(stored: Path) -> np.ndarray:
+    """Return the samples of a file, which stay there until they are read; an empty one cannot be mapped."""
+    if stored.stat().st_size == 0:
+        return np.zeros(0, np.int16)
+    return np.asarray(np.memmap(stored, np.int16, "r"))

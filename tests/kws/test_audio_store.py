@@ -1,0 +1,175 @@
+"""What a store of recordings gives back, what it need not read again, and how much of it is in memory."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from kws import audio, audio_store
+from kws.audio import SAMPLE_RATE
+from kws.audio_store import AudioStore
+from kws.errors import AudioError
+from kws.manifest import Utterance
+from tests.support.training import noise, tone, write_utterances
+
+
+def halved(utterance: Utterance) -> np.ndarray:
+    """Read a recording at half its level."""
+    return audio_store.decode(utterance) // 2
+
+
+def test_a_store_gives_each_recording_back(tmp_path: Path):
+    waveforms = [tone(0.3), noise(0.2), tone(0.1, 500)]
+    store = AudioStore(write_utterances(tmp_path, waveforms), None, 1)
+    assert len(store) == 3 and store.hours == pytest.approx(0.6 / 3600)
+    for index, waveform in enumerate(waveforms):
+        np.testing.assert_allclose(store.waveform(index), waveform, atol=1 / 32768)
+    np.testing.assert_array_equal(store.window(4700, 200)[100:], store.waveform(1)[:100])
+    np.testing.assert_array_equal(store.window(10**9, 100), store.waveform(2)[-100:])
+
+
+def test_the_cache_gives_the_same_samples_and_does_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    utterances = write_utterances(tmp_path / "wavs", [tone(0.3), noise(0.2)])
+    first = AudioStore(utterances, tmp_path / "cache", 1)
+    monkeypatch.setattr(Utterance, "load", lambda self: pytest.fail("read again"))
+    second = AudioStore(utterances, tmp_path / "cache", 1)
+    np.testing.assert_array_equal(first.samples, second.samples)
+    np.testing.assert_array_equal(first.waveform(1), second.waveform(1))
+
+
+def test_the_cache_notices_another_file_stretch_or_order(tmp_path: Path):
+    utterances = write_utterances(tmp_path / "wavs", [tone(0.3), noise(0.3)])
+    AudioStore(utterances, tmp_path / "cache", 1)
+    turned = AudioStore(utterances[::-1], tmp_path / "cache", 1)
+    np.testing.assert_allclose(turned.waveform(1), tone(0.3), atol=1 / 32768)
+    stretch = AudioStore([replace(utterances[0], offset_s=0.1, duration_s=0.1)], tmp_path / "cache", 1)
+    np.testing.assert_allclose(stretch.waveform(0), tone(0.3)[1600:3200], atol=1 / 32768)
+    status = utterances[0].path.stat()
+    audio.save(utterances[0].path, tone(0.3, 700))
+    os.utime(utterances[0].path, ns=(status.st_atime_ns, status.st_mtime_ns + 1_000_000))
+    changed = AudioStore(utterances, tmp_path / "cache", 1)
+    np.testing.assert_allclose(changed.waveform(0), tone(0.3, 700), atol=1 / 32768)
+
+
+def test_a_file_that_is_gone_is_named(tmp_path: Path):
+    gone = [Utterance(tmp_path / "gone.wav", 1.0)]
+    for cache in (None, tmp_path / "cache"):
+        with pytest.raises(AudioError, match=r"gone\.wav: [Nn]o such file"):
+            AudioStore(gone, cache, 1)
+
+
+def test_a_long_recording_is_decoded_in_pieces(tmp_path: Path):
+    path, minutes = tmp_path / "long.wav", 10
+    with soundfile.SoundFile(str(path), "w", SAMPLE_RATE, 1, "PCM_16") as file:
+        for minute in range(minutes):
+            file.write(np.full(60 * SAMPLE_RATE, minute / 100, np.float32))
+    tracemalloc.start()
+    store = AudioStore([Utterance(path, 60.0 * minutes)], None, 1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [round(100 * float(store.waveform(0)[minute * 960_000])) for minute in range(10)] == list(
+        range(10)
+    )
+    assert peak < 4 * store.samples.nbytes  # as float32 alone it would be twice, and several copies of that
+
+
+@pytest.mark.parametrize("cache", ["cache", None])
+def test_a_recording_that_cannot_be_used_is_empty_and_told_with_the_reason(
+    cache: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    good = write_utterances(tmp_path / "wavs", [tone(0.3), noise(0.2)])
+    (tmp_path / "bad.wav").write_bytes(b"x")
+    bad = [Utterance(tmp_path / name, 1.0) for name in ("bad.wav", "gone.wav")]
+    utterances = [good[0], *bad, good[1]]
+    folder = None if cache is None else tmp_path / cache
+    for again in (False, True):
+        store = AudioStore(utterances, folder, 1, keep_faults=True)
+        assert store.faults.keys() == {1, 2}
+        assert "bad.wav: cannot be decoded" in str(store.faults[1]) and "gone.wav" in str(store.faults[2])
+        np.testing.assert_array_equal(store.clips([3])[0], audio.to_int16(good[1].load()))
+        assert [len(clip) for clip in store.clips(range(4))] == [4800, 0, 0, 3200]
+        if folder is not None and not again:
+            monkeypatch.setattr(audio_store, "_tried", lambda *_: pytest.fail("read again"))
+    monkeypatch.undo()
+    audio.save(bad[1].path, tone(1.0))
+    assert AudioStore(utterances, folder, 1, keep_faults=True).faults.keys() == {1}
+
+
+def test_processes_read_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(audio_store, "FEW", 2)
+    utterances = write_utterances(tmp_path / "wavs", [tone(0.1), noise(0.2), tone(0.3)])
+    utterances.insert(1, Utterance(tmp_path / "gone.wav", 1.0))
+    one, two = (AudioStore(utterances, None, workers, keep_faults=True) for workers in (1, 2))
+    np.testing.assert_array_equal(one.samples, two.samples)
+    assert [len(clip) for clip in two.clips(range(4))] == [1600, 0, 3200, 4800]
+    assert str(one.faults[1]) == str(two.faults[1])
+
+
+def test_clips_are_some_of_the_recordings_in_any_order(tmp_path: Path):
+    waveforms = [tone(0.1), noise(0.2), tone(0.3)]
+    utterances = write_utterances(tmp_path / "wavs", waveforms)
+    store = AudioStore(utterances, tmp_path / "cache", 1)
+    clips = store.clips([2, 0])
+    assert len(clips) == 2 and [len(clip) for clip in clips] == [4800, 1600]
+    assert clips[0].dtype == np.int16
+    np.testing.assert_array_equal(clips[-1], audio.to_int16(utterances[0].load()))
+    np.testing.assert_array_equal(clips[1:][0], clips[1])
+    with pytest.raises(IndexError):
+        clips[2]
+
+
+def test_what_reads_a_recording_is_part_of_the_cache(tmp_path: Path):
+    utterances = write_utterances(tmp_path / "wavs", [tone(0.3)])
+    whole = AudioStore(utterances, tmp_path / "cache", 1)
+    half = AudioStore(utterances, tmp_path / "cache", 1, decode=halved)
+    np.testing.assert_array_equal(half.samples, whole.samples // 2)
+
+
+@pytest.mark.parametrize("harm", ["cut", "facts gone", "facts cut", "samples gone"])
+def test_a_cache_that_is_not_whole_is_made_again(harm: str, tmp_path: Path):
+    utterances = write_utterances(tmp_path / "wavs", [tone(0.3), noise(0.2)])
+    before = AudioStore(utterances, tmp_path / "cache", 1).samples.copy()
+    (samples,), (facts,) = (list((tmp_path / "cache").glob(f"*.{end}")) for end in ("int16", "json"))
+    if harm == "cut":
+        samples.write_bytes(samples.read_bytes()[:-2])
+    elif harm == "facts cut":
+        facts.write_text(facts.read_text()[:-2])
+    else:
+        (samples if harm == "samples gone" else facts).unlink()
+    np.testing.assert_array_equal(AudioStore(utterances, tmp_path / "cache", 1).samples, before)
+
+
+def test_a_cache_of_nothing_is_empty(tmp_path: Path):
+    for _ in range(2):
+        store = AudioStore([], tmp_path / "cache", 1)
+        assert len(store) == len(store.samples) == 0
+
+
+def test_a_cache_is_written_recording_by_recording_and_not_held(tmp_path: Path):
+    utterances = write_utterances(tmp_path / "wavs", [noise(2.0, seed) for seed in range(40)])
+    AudioStore(utterances[:1], tmp_path / "first", 1)  # what is loaded but once
+    tracemalloc.start()
+    store = AudioStore(utterances, tmp_path / "cache", 1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert store.samples.nbytes == 40 * 64_000
+    assert peak < store.samples.nbytes / 4
+
+
+def test_another_process_maps_the_samples_for_itself(tmp_path: Path):
+    utterances = write_utterances(tmp_path / "wavs", [noise(2.0), tone(0.1)])
+    cached, held = (AudioStore(utterances, folder, 1) for folder in (tmp_path / "cache", None))
+    parcel = pickle.dumps(cached.clips([1]))
+    assert len(parcel) < 2_000 < 64_000 < len(pickle.dumps(held.clips([1])))
+    for store in (pickle.loads(pickle.dumps(cached)), pickle.loads(pickle.dumps(held))):
+        np.testing.assert_array_equal(store.samples, held.samples)
+    np.testing.assert_array_equal(pickle.loads(parcel)[0], held.clips([1])[0])
