@@ -6,8 +6,10 @@ import functools
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, overload
 
@@ -23,6 +25,9 @@ LONG_S = 120.0
 """A recording from this length on is decoded in pieces: ten hours as float32 would not fit."""
 FEW = 500
 """So many files are read sooner than processes have started."""
+
+LEFT_S = 3600.0
+"""A file that was begun and not written to for so long was left behind by a process that was killed."""
 
 Decode = Callable[[Utterance], np.ndarray]
 """``decode(utterance) -> (samples,) int16``; raises AudioError."""
@@ -80,6 +85,7 @@ class AudioStore:
             lengths = [len(piece) for piece in kept]
             self.samples = np.concatenate([np.zeros(0, np.int16), *kept])
         else:
+            _remove_left(cache)
             self._stored = cache / f"{_fingerprint(self.utterances, decode, keep_faults)}.int16"
             lengths, faults = _facts(self._stored) or _write(self._stored, pieces)
             self.samples = _mapped(self._stored)
@@ -198,6 +204,14 @@ def _without_faults(
             faults[str(index)] = str(piece)
             piece = np.zeros(0, np.int16)
         yield piece
+
+
+def _remove_left(cache: Path) -> None:
+    """Remove what killed processes left behind: many gigabytes, where there is much speech."""
+    for begun in cache.glob(".*.int16.*"):
+        with suppress(FileNotFoundError):  # another process was sooner
+            if time.time() - begun.stat().st_mtime > LEFT_S:
+                begun.unlink()
 
 
 def _facts_path(stored: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import time
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -146,6 +147,21 @@ def test_a_cache_that_is_not_whole_is_made_again(harm: str, tmp_path: Path):
     else:
         (samples if harm == "samples gone" else facts).unlink()
     np.testing.assert_array_equal(AudioStore(utterances, tmp_path / "cache", 1).samples, before)
+
+
+def test_what_a_killed_process_left_behind_goes_and_what_is_being_written_stays(tmp_path: Path):
+    utterances = write_utterances(tmp_path / "wavs", [tone(0.1)])
+    cache = tmp_path / "cache"
+    AudioStore(utterances, cache, 1)
+    killed, alive = cache / ".0123456789abcdef.int16.k1l2", cache / ".0123456789abcdef.int16.l1v2"
+    for path in (killed, alive):
+        path.write_bytes(b"\0\0")
+    before = time.time() - audio_store.LEFT_S
+    os.utime(killed, (before - 60, before - 60))
+    os.utime(alive, (before + 60, before + 60))
+    whole = set(cache.iterdir()) - {killed}
+    AudioStore(utterances, cache, 1)
+    assert set(cache.iterdir()) == whole
 
 
 def test_a_cache_of_nothing_is_empty(tmp_path: Path):
