@@ -827,7 +827,7 @@ def test_a_killed_run_goes_on_when_the_command_is_given_again(recordings: Path, 
         process.send_signal(signal.SIGKILL)
         process.communicate()
     assert process.returncode == -signal.SIGKILL and not (run / "metrics.json").exists()
-    kept = [run / "run.json", *(run / "cache").glob("*.npy"), *(run / "data").rglob("*.jsonl")]
+    kept = [run / "run.json", *(run / "cache").glob("*.int16"), *(run / "data").rglob("*.jsonl")]
     before = {path: path.read_bytes() for path in kept}
     assert len(before) > 5
 
