@@ -27,9 +27,9 @@ from data_prep import manifests  # noqa: E402
 from data_prep.augmentation.banks import NoiseBank  # noqa: E402
 from data_prep.augmentation.chain import default_chain  # noqa: E402
 from export.to_onnx import export  # noqa: E402
+from kws.audio_store import AudioStore  # noqa: E402
 from kws.checkpoint import load_model  # noqa: E402
 from kws.cli.train import train  # noqa: E402
-from kws.data import AudioStore  # noqa: E402
 from kws.decisions import DecisionConfig  # noqa: E402
 from kws.evaluation.metrics import pack  # noqa: E402
 from kws.evaluation.thresholds import choose_operating_point  # noqa: E402

@@ -43,8 +43,9 @@ def decode(utterance: Utterance) -> np.ndarray:
 class AudioStore:
     """Recordings of a manifest as one array of int16 samples, read in parallel.
 
-    A cache holds 115 MB an hour. While it is made, and when a process that makes batches gets the store, no
-    more than single recordings are in memory.
+    A cache holds 115 MB an hour. It is written recording by recording, and a process that makes batches maps
+    the file for itself, so that neither the one nor the other holds all samples. What processes have decoded
+    waits in memory for its turn to be written.
 
     Attributes:
         samples: (samples,) int16, the recordings one after the other.
@@ -80,7 +81,7 @@ class AudioStore:
         read = functools.partial(_tried, decode) if keep_faults else decode
         pieces = _decode_all(self.utterances, read, num_workers, description, progress)
         if cache is None:
-            faults: dict[str, str] = {}
+            faults: dict[int, str] = {}
             kept = list(_without_faults(pieces, faults))
             lengths = [len(piece) for piece in kept]
             self.samples = np.concatenate([np.zeros(0, np.int16), *kept])
@@ -90,7 +91,7 @@ class AudioStore:
             lengths, faults = _facts(self._stored) or _write(self._stored, pieces)
             self.samples = _mapped(self._stored)
         self.offsets = np.cumsum([0, *lengths])
-        self.faults = {int(index): AudioError(reason) for index, reason in faults.items()}
+        self.faults = faults
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -113,9 +114,13 @@ class AudioStore:
         """Return some of the recordings, as they are."""
         return Clips(self, indices)
 
+    def clip(self, index: int) -> np.ndarray:
+        """Return recording ``index``, (samples,) int16."""
+        return self.samples[self.offsets[index] : self.offsets[index + 1]]
+
     def waveform(self, index: int) -> np.ndarray:
         """Return recording ``index``, (samples,) float32."""
-        return audio.to_float32(self.samples[self.offsets[index] : self.offsets[index + 1]])
+        return audio.to_float32(self.clip(index))
 
     def window(self, start: int, num_samples: int) -> np.ndarray:
         """Return ``num_samples`` from anywhere in the joined recordings, (samples,) float32."""
@@ -139,12 +144,11 @@ class Clips(Sequence[np.ndarray]):
     def __getitem__(self, index: int | slice) -> np.ndarray | Clips:
         if isinstance(index, slice):
             return Clips(self._store, self._indices[index])
-        start, stop = self._store.offsets[self._indices[index] :][:2]
-        return self._store.samples[start:stop]
+        return self._store.clip(self._indices[index])
 
 
 def _fingerprint(utterances: Sequence[Utterance], decode: Decode, keep_faults: bool) -> str:
-    """Name the content of a list of recordings by path, size, time and offset, and by what reads it.
+    """Name the content of a list of recordings by path, size, time and offset, and by how it is read.
 
     Raises:
         AudioError: a file is missing, unless faults are kept.
@@ -161,7 +165,7 @@ def _fingerprint(utterances: Sequence[Utterance], decode: Decode, keep_faults: b
                 ) from error
         changes = (stat.st_size, stat.st_mtime_ns) if stat else (None, None)
         rows.append((str(entry.path), *changes, entry.offset_s, entry.duration_s))
-    return hashlib.sha256(json.dumps([decode.__name__, rows]).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([decode.__name__, keep_faults, rows]).encode()).hexdigest()[:16]
 
 
 def _tried(decode: Decode, utterance: Utterance) -> np.ndarray | AudioError:
@@ -196,12 +200,12 @@ def _decode_all(
 
 
 def _without_faults(
-    pieces: Iterator[np.ndarray | AudioError], faults: dict[str, str]
+    pieces: Iterator[np.ndarray | AudioError], faults: dict[int, str]
 ) -> Iterator[np.ndarray]:
     """Yield each recording; one that cannot be used is empty and in ``faults``."""
     for index, piece in enumerate(pieces):
         if isinstance(piece, AudioError):
-            faults[str(index)] = str(piece)
+            faults[index] = str(piece)
             piece = np.zeros(0, np.int16)
         yield piece
 
@@ -218,27 +222,30 @@ def _facts_path(stored: Path) -> Path:
     return stored.with_suffix(".json")
 
 
-def _write(stored: Path, pieces: Iterator[np.ndarray | AudioError]) -> tuple[list[int], dict[str, str]]:
+def _write(stored: Path, pieces: Iterator[np.ndarray | AudioError]) -> tuple[list[int], dict[int, str]]:
     """Write recordings as they come, and last of all what :func:`_facts` returns."""
     lengths: list[int] = []
-    faults: dict[str, str] = {}
+    faults: dict[int, str] = {}
     with audio.atomic_write(stored) as temporary, temporary.open("wb") as file:
         for piece in _without_faults(pieces, faults):
             piece.tofile(file)
             lengths.append(len(piece))
     with audio.atomic_write(_facts_path(stored)) as temporary:
-        temporary.write_text(json.dumps({"lengths": lengths, "faults": faults}), encoding="utf-8")
+        temporary.write_text(
+            json.dumps({"lengths": lengths, "faults": list(faults.items())}), encoding="utf-8"
+        )
     return lengths, faults
 
 
-def _facts(stored: Path) -> tuple[list[int], dict[str, str]] | None:
+def _facts(stored: Path) -> tuple[list[int], dict[int, str]] | None:
     """Return the length of each recording in a file, and what cannot be used; None: it is not whole."""
     try:
         facts = json.loads(_facts_path(stored).read_text(encoding="utf-8"))
+        faults = dict(facts["faults"])
         whole = stored.stat().st_size == np.dtype(np.int16).itemsize * sum(facts["lengths"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return (facts["lengths"], facts["faults"]) if whole else None
+    return (facts["lengths"], faults) if whole else None
 
 
 def _mapped(stored: Path) -> np.ndarray:

@@ -51,6 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--cache", type=Path, help="folder for decoded audio and synthetic voices (default: OUTPUT/cache)")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override one key, such as seeds=[0]")
     add("--keep-runs", action="store_true", help="keep the folder of each training run, 20 MB or so each")
+    add(
+        "--against",
+        nargs="+",
+        metavar="CHOICE",
+        default=[],
+        help="also tell what each choice gains over these, clip by clip (against.md, and in the page)",
+    )
     add("--report", action="store_true", help="run nothing; write tables, plot and page of what is finished")
 
 
@@ -67,6 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         overrides=arguments.set,
         keep_runs=arguments.keep_runs,
         report=arguments.report,
+        against=arguments.against,
         progress=sys.stderr.isatty(),
     )
     print("\n".join(summary.lines))
@@ -106,6 +114,7 @@ def study(
     overrides: Sequence[str] = (),
     keep_runs: bool = False,
     report: bool = False,
+    against: Sequence[str] = (),
     progress: bool = False,
 ) -> StudySummary:
     """Run what is missing of a study and write its tables, plot and page.
@@ -121,6 +130,7 @@ def study(
         overrides: ``key=value`` changes of the recipe.
         keep_runs: keep the folders of the training runs.
         report: run nothing.
+        against: choices that every other one is held against, with intervals.
         progress: show bars.
     Raises:
         KwsError: the recipe, its audio or the folder cannot be used; the message names it and the remedy.
@@ -143,6 +153,7 @@ def study(
     config = load_study(recipe, parse_overrides(list(overrides)))
     base = (root or recipe.parent).absolute()
     check_choices(config, base)
+    check_against(config, against)
     claim(output, config)
     cache = (cache or output / "cache").absolute()
     grid = cells(config)
@@ -175,6 +186,7 @@ def study(
         notes=data.notes,
         command=shlex.join(["kws", *sys.argv[1:]]),
         num_cells=len(grid),
+        against=against,
     )
     return StudySummary(output, tuple(lines), tuple(failures), len(results.cells), len(grid))
 
@@ -194,6 +206,20 @@ def check_choices(config: StudyConfig, base: Path) -> None:
             read_settings([config.keywords[0].keyword], wish)
         except ConfigError as error:
             raise ConfigError(f"choices.{name}: {error}") from error
+
+
+def check_against(config: StudyConfig, against: Sequence[str]) -> None:
+    """Refuse to hold choices against one that the recipe does not have.
+
+    Raises:
+        ConfigError: naming those that it has.
+    """
+    from kws.errors import ConfigError
+
+    names = list(config.all_choices())
+    for name in against:
+        if name not in names:
+            raise ConfigError(f"--against: got {name}, allowed: {', '.join(names)}")
 
 
 def setting_pairs(settings: SettingsConfig, base: Path) -> list[str]:

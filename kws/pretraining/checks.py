@@ -65,23 +65,22 @@ def read_speech(entry: Utterance) -> np.ndarray:
     return samples
 
 
-def refuse_too_short(entry: Utterance, targets: Sequence[int], num_samples: int) -> None:
-    """Refuse an utterance whose phones cannot be said in its time.
+def shortage(entry: Utterance, targets: Sequence[int], num_samples: int) -> str | None:
+    """Return why the phones of an utterance cannot be said in its time, or None: they can.
 
     Args:
         entry: a line of a manifest.
         targets: phone indices of its transcript; empty where it has none.
         num_samples: its length.
-    Raises:
-        ManifestError: the transcript has more phones.
     """
     frames = num_frames(num_samples)
-    if fewest_frames(targets) > frames:
-        heard_s = audio.samples_to_seconds(num_samples)
-        raise ManifestError(
-            f"{entry.path}: {heard_s:.2f} s, {frames} frames with the tail, cannot hold the {len(targets)} "
-            "phones of the transcript; mend the transcript or the length"
-        )
+    if fewest_frames(targets) <= frames:
+        return None
+    heard_s = audio.samples_to_seconds(num_samples)
+    return (
+        f"{entry.path}: {heard_s:.2f} s, {frames} frames with the tail, cannot hold the {len(targets)} "
+        "phones of the transcript; mend the transcript or the length"
+    )
 
 
 def refuse_too_many(left_out: Sequence[LeftOut], total: int, largest_share: float) -> None:

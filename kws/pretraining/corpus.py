@@ -19,7 +19,7 @@ from tqdm import tqdm
 from kws import audio, phones
 from kws.audio_store import AudioStore
 from kws.encoders.sources.embedded import HOP_SAMPLES, EmbeddedEncoder
-from kws.errors import KwsError, ManifestError
+from kws.errors import ManifestError
 from kws.manifest import Utterance
 from kws.pretraining.checks import (
     TAIL_S,
@@ -27,7 +27,7 @@ from kws.pretraining.checks import (
     fewest_frames,
     read_speech,
     refuse_too_many,
-    refuse_too_short,
+    shortage,
 )
 
 Augment = Callable[..., np.ndarray]
@@ -116,7 +116,7 @@ class Corpus:
             try:
                 targets[index] = self._encode(utterances[index], outputs[index], known_only)
             except ManifestError as error:
-                self._leave_out(utterances[index], error)
+                self._leave_out(utterances[index], str(error))
         refuse_too_many(self.left_out, total, max_left_out)
         store = AudioStore(
             [utterances[index] for index in targets],
@@ -127,15 +127,15 @@ class Corpus:
             keep_faults=True,
             progress=progress,
         )
-        heard, read = store.clips(range(len(store))), {}
+        read: dict[int, int] = {}
         for place, index in enumerate(targets):
-            try:
-                if place in store.faults:
-                    raise store.faults[place]
-                refuse_too_short(utterances[index], targets[index], len(heard[place]))
+            fault = store.faults.get(place)
+            if fault is None:
+                fault = shortage(utterances[index], targets[index], len(store.clip(place)))
+            if fault is None:
                 read[index] = place
-            except KwsError as error:
-                self._leave_out(utterances[index], error)
+            else:
+                self._leave_out(utterances[index], fault)
         refuse_too_many(self.left_out, total, max_left_out)
         self.utterances = [utterances[index] for index in read]
         self.weights = np.asarray([1.0 if weights is None else weights[index] for index in read])
@@ -146,8 +146,8 @@ class Corpus:
         self.targets = [targets[index] for index in read]
         self.audio: Sequence[np.ndarray] = store.clips(list(read.values()))
 
-    def _leave_out(self, entry: Utterance, error: KwsError) -> None:
-        self.left_out.append(LeftOut(entry.where or str(entry.path), str(error)))
+    def _leave_out(self, entry: Utterance, reason: str) -> None:
+        self.left_out.append(LeftOut(entry.where or str(entry.path), reason))
 
     def _encode(self, entry: Utterance, output: int, known_only: bool) -> list[int]:
         said = entry.phones or ""

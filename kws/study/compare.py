@@ -120,12 +120,17 @@ def _missed(result: CellResult, condition: str, rate: float) -> np.ndarray:
 NOTHING, UNSHOWN = "transfer gained nothing here", "the gain is not shown to be above zero"
 
 
-def gains_of(study: StudyResults, choice: str) -> dict[int | str, Gain]:
-    """Return what a choice gains over the control, by number of recordings."""
-    if choice == CONTROL:
+def gains_of(study: StudyResults, choice: str, other: str = CONTROL) -> dict[int | str, Gain]:
+    """Return what a choice gains over another, by number of recordings; none over itself."""
+    if choice == other:
         return {}
-    found = {number: gain_over(study, choice, CONTROL, number) for number in study.recordings(choice)}
+    found = {number: gain_over(study, choice, other, number) for number in study.recordings(choice)}
     return {number: gain for number, gain in found.items() if gain is not None}
+
+
+def all_gains(study: StudyResults, other: str) -> dict[str, dict[int | str, Gain]]:
+    """Return what each choice gains over one, by choice and number of recordings."""
+    return {choice: gains for choice in study.choices if (gains := gains_of(study, choice, other))}
 
 
 def behind_best(study: StudyResults) -> dict[str, dict[int | str, Gain]]:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from kws.evaluation import page
-from kws.study.compare import Gain, behind_best, gains_of, savings
+from kws.study.compare import all_gains, behind_best, savings
+from kws.study.recipe import CONTROL
 from kws.study.results import StudyResults
-from kws.study.tables import summary_table
+from kws.study.tables import points_table, summary_table
 from kws.transfer.auto import AutoTable
 
 READING = """
@@ -32,6 +33,7 @@ def render(
     gains: bytes | None,
     behind: bytes | None,
     *,
+    against: Sequence[str] = (),
     warnings: Sequence[str],
     recommendation: AutoTable | None,
     provenance: Mapping[str, object],
@@ -43,6 +45,7 @@ def render(
         misses: PNG of the misses by number of recordings.
         gains: PNG of the gains over the control, where there is one.
         behind: PNG of how far each choice is behind the best, where there are choices.
+        against: choices that every other one is held against.
         warnings: sentences that a reader must not miss.
         recommendation: the table for ``auto``, where there is one.
         provenance: where the numbers come from.
@@ -65,6 +68,7 @@ def render(
         "stand a little apart.</figcaption></figure>",
         *_behind(study, behind),
         *_gains(study, gains),
+        *(part for other in against for part in _against(study, other)),
         *_recommendation(recommendation),
         "<h2>All numbers</h2>",
         "<p class=dim>Misses in % with exact 95 % intervals, over keywords and seeds.</p>",
@@ -87,24 +91,14 @@ def _behind(study: StudyResults, picture: bytes | None) -> list[str]:
         "<figure>",
         page.image(picture, "misses beside the best choice, a panel per number of recordings"),
         "<figcaption>Blue: the interval holds zero, so the two are not told apart.</figcaption></figure>",
-        _points(study, behind_best(study)),
+        page.table(*points_table(study, behind_best(study))),
     ]
-
-
-def _points(study: StudyResults, by_choice: Mapping[str, Mapping[int | str, Gain]]) -> str:
-    """Return a table of points by choice and number of recordings."""
-    numbers = study.recordings()
-    rows = [
-        [choice, *(str(found.get(number, "–")) for number in numbers)] for choice, found in by_choice.items()
-    ]
-    return page.table(["choice", *(f"{number} recordings" for number in numbers)], rows)
 
 
 def _gains(study: StudyResults, picture: bytes | None) -> list[str]:
     """Return what transfer gains, in points, by choice and number of recordings, and what it saves."""
     if picture is None:
         return ["<p class=dim>There is no control, so nothing is said about what transfer gains.</p>"]
-    found = {choice: gains for choice in study.choices if (gains := gains_of(study, choice))}
     saved = "".join(f"<li>{escape(str(saving))}</li>" for saving in savings(study))
     return [
         "<h2>Gain over training from scratch</h2><p class=dim>Points fewer missed, the mean of conditions, "
@@ -112,9 +106,18 @@ def _gains(study: StudyResults, picture: bytes | None) -> list[str]:
         "<figure>",
         page.image(picture, "gain over training from scratch, a panel per number of recordings"),
         "<figcaption>Orange: the interval holds zero or less.</figcaption></figure>",
-        _points(study, found),
+        page.table(*points_table(study, all_gains(study, CONTROL))),
         "<h2>Recordings saved</h2><p class=dim>Miss rates are the mean of conditions.</p>",
         f"<ul>{saved}</ul>",
+    ]
+
+
+def _against(study: StudyResults, other: str) -> list[str]:
+    """Return what each choice gains over one of them."""
+    return [
+        f"<h2>Gain over {escape(other)}</h2><p class=dim>Points fewer missed, the mean of conditions, with "
+        "the 95 % interval; below zero is more missed.</p>",
+        page.table(*points_table(study, all_gains(study, other))),
     ]
 
 

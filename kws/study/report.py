@@ -13,13 +13,13 @@ from kws.audio import atomic_write
 from kws.config import config_hash, to_dict
 from kws.errors import ConfigError
 from kws.study import page, plots, tables
-from kws.study.compare import gain_lines, gain_warnings, savings
+from kws.study.compare import all_gains, gain_lines, gain_warnings, savings
 from kws.study.recipe import SettingsConfig, StudyConfig
 from kws.study.recommend import candidates_of, recommend
 from kws.study.results import StudyResults
 from kws.transfer.auto import AutoTable
 
-RESULTS, SUMMARY, TABLE = "results.csv", "summary.csv", "summary.md"
+RESULTS, SUMMARY, TABLE, AGAINST = "results.csv", "summary.csv", "summary.md", "against.md"
 MISSES, GAINS, BEHIND = "misses.png", "gains.png", "behind.png"
 PAGE, RECOMMENDATION = "study.html", "recommendation.yaml"
 
@@ -32,6 +32,7 @@ def write_report(
     notes: Sequence[str],
     command: str,
     num_cells: int,
+    against: Sequence[str] = (),
 ) -> list[str]:
     """Write everything that a study says; see the names above.
 
@@ -42,6 +43,7 @@ def write_report(
         notes: what a reader must know of the audio.
         command: how it was called.
         num_cells: cells of the study, finished or not.
+        against: choices that every other one is held against, in a table each.
     Returns:
         Sentences for the person.
     """
@@ -55,6 +57,9 @@ def write_report(
     for name, picture in ((MISSES, misses), (GAINS, gains), (BEHIND, behind)):
         if picture is not None:
             _write(output / name, picture)
+    held = [line for other in against for line in _held_against(results, other)]
+    if held:
+        _write(output / AGAINST, "\n".join(held) + "\n")
     warnings = list(notes)
     if len(results.cells) < num_cells:
         warnings.append(f"{num_cells - len(results.cells)} of {num_cells} cells are not finished")
@@ -66,6 +71,7 @@ def write_report(
         misses,
         gains,
         behind,
+        against=against,
         warnings=[*warnings, *gain_warnings(results)],
         recommendation=table,
         provenance={
@@ -80,7 +86,13 @@ def write_report(
     )
     _write(output / PAGE, html)
     found = f"{output / PAGE}: {len(results.cells)} of {num_cells} cells"
-    return [*warnings, *gain_lines(results), *map(str, savings(results)), recommended, found]
+    return [*warnings, *gain_lines(results), *map(str, savings(results)), *held, recommended, found]
+
+
+def _held_against(results: StudyResults, other: str) -> list[str]:
+    """Return the lines of a Markdown table of what each choice gains over one."""
+    head = f"Points fewer missed than by `{other}`, at {results.compared_at:g} false accepts per hour:"
+    return [head, "", *tables.markdown(*tables.points_table(results, all_gains(results, other))), ""]
 
 
 def _recommendation(config: StudyConfig, results: StudyResults, output: Path) -> tuple[AutoTable | None, str]:

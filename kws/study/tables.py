@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from kws.audio import atomic_write
-from kws.study.compare import gain_over
+from kws.study.compare import Gain, gain_over
 from kws.study.recipe import CONTROL
 from kws.study.results import StudyResults
 
@@ -116,6 +116,24 @@ def summary_table(study: StudyResults) -> tuple[list[str], list[list[str]]]:
     if study.has_control():
         header.append(f"gain over scratch, {study.compared_at:g} FA/h")
     return header, rows
+
+
+def points_table(
+    study: StudyResults, by_choice: Mapping[str, Mapping[int | str, Gain]]
+) -> tuple[list[str], list[list[str]]]:
+    """Return header and cells of gains by choice and number of recordings, in points.
+
+    Where not all runs of both choices are finished, their number is in parentheses.
+    """
+    numbers = study.recordings()
+
+    def told(gain: Gain | None) -> str:
+        if gain is None:
+            return "–"
+        return str(gain) if gain.num_pairs == study.num_runs else f"{gain} ({gain.num_pairs})"
+
+    rows = [[choice, *(told(found.get(number)) for number in numbers)] for choice, found in by_choice.items()]
+    return ["choice", *(f"{number} recordings" for number in numbers)], rows
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -175,6 +175,38 @@ def test_a_study_leaves_tables_a_picture_a_page_and_a_recommendation(
     assert 16 + 4 * (3 / 1.11 + 0.5) < 3600 * float(results[0]["negative_hours"]) < 16 + 4 * (3 / 0.89 + 0.5)
 
 
+def test_choices_are_held_against_others_on_request(
+    recipe: Path, tmp_path: Path, cells: Cells, capsys: pytest.CaptureFixture[str]
+):
+    words = ["study", str(recipe), "--output", str(tmp_path / "out")]
+    assert main(words) == 0
+    assert not (tmp_path / "out" / "against.md").exists()
+    cells.jobs = []
+    assert main([*words, "--report", "--against", "late", "scratch"]) == 0 and cells.jobs == []
+    held = (tmp_path / "out" / "against.md").read_text("utf-8")
+    assert held in capsys.readouterr().out + "\n"
+    late, scratch = held.split("Points fewer missed than by ")[1:]
+    assert late.splitlines()[0] == "`late`, at 600 false accepts per hour:"
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in late.splitlines()[2:] if line]
+    assert rows[0] == ["choice", "3 recordings", "all recordings"]
+    assert [row[0] for row in rows[2:]] == ["head", "scratch"]
+    # of six clips, in every condition alike, `head` misses one, `late` three and `scratch` five with 3
+    assert rows[2][1].startswith("+33.3 [") and rows[3][1].startswith("-33.3 [")
+    assert "| head | +66.7 [+50.0, +100.0] |" in scratch
+    html = (tmp_path / "out" / "study.html").read_text("utf-8")
+    section = html.split("<h2>Gain over late</h2>")[1].split("<h2>")[0]
+    assert all(f"<td>{cell}</td>" in section for row in rows[2:] for cell in row)
+
+
+def test_an_unknown_choice_to_be_held_against_is_named_before_anything_is_run(
+    recipe: Path, tmp_path: Path, cells: Cells, capsys: pytest.CaptureFixture[str]
+):
+    words = ["study", str(recipe), "--output", str(tmp_path / "out"), "--against", "head", "latest"]
+    assert main(words) == 2
+    assert "--against: got latest, allowed: head, late, scratch" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_recommendation_is_what_kws_train_takes(recipe: Path, tmp_path: Path, cells: Cells):
     assert main(["study", str(recipe), "--output", str(tmp_path / "out")]) == 0
     table = tmp_path / "out" / "recommendation.yaml"

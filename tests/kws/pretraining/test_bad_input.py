@@ -25,7 +25,7 @@ from kws.manifest import Utterance
 from kws.phones import encode
 from kws.pretraining import loop as module
 from kws.pretraining.batches import TrainingBatches
-from kws.pretraining.checks import fewest_frames
+from kws.pretraining.checks import fewest_frames, shortage
 from kws.pretraining.config import PretrainConfig
 from kws.pretraining.corpus import Corpus, keep_versions
 from kws.pretraining.loop import begin_with, pretrain
@@ -290,6 +290,17 @@ def test_ctc_needs_a_frame_for_each_phone_and_a_blank_between_equal_ones(said: s
         lengths = torch.tensor([count]), torch.tensor([targets.shape[1]])
         loss = torch.nn.functional.ctc_loss(even, targets, *lengths)
         assert bool(torch.isfinite(loss)) == (count == frames)
+
+
+def test_phones_need_as_many_frames_as_their_time_and_the_tail_have():
+    entry = Utterance(Path("short.wav"), 0.04)
+    ten = list(range(10))  # 0.04 s and the tail of 0.36 s are ten frames of 0.04 s
+    assert shortage(entry, ten, 640) is None and shortage(entry, [], 0) is None
+    reason = shortage(entry, [*ten, 10], 640)
+    assert reason == (
+        "short.wav: 0.04 s, 10 frames with the tail, cannot hold the 11 phones of the transcript; mend the "
+        "transcript or the length"
+    )
 
 
 def test_one_text_of_many_that_cannot_be_read_is_told_apart():

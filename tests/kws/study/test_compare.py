@@ -6,9 +6,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from kws.study.compare import behind_best, gain_lines, gain_over, gain_warnings, paired_gain, savings
+from kws.study.compare import (
+    all_gains,
+    behind_best,
+    gain_lines,
+    gain_over,
+    gain_warnings,
+    paired_gain,
+    savings,
+)
 from kws.study.grid import Cell
 from kws.study.recipe import CONTROL
+from kws.study.tables import points_table
 from tests.support.studies import cell_result, study_of
 
 
@@ -74,6 +83,31 @@ def test_misses_are_subtracted_clip_by_clip_and_averaged_over_conditions():
     back = gain_over(study, CONTROL, "head", 5)
     assert back is not None and back.value == -gain.value
     assert gain_over(study, "head", CONTROL, 10) is None
+
+
+def test_gains_over_any_choice_are_told_by_number_with_the_runs_that_both_have():
+    study = study_of(
+        {
+            Cell("late", "tone", 5, 0): cell_result({"clean": [0, 1]}),
+            Cell("late", "tone", 5, 1): cell_result({"clean": [0, 1]}, seed=1),
+            Cell("late", "tone", 10, 0): cell_result({"clean": []}),
+            Cell("head", "tone", 5, 0): cell_result({"clean": [0]}),
+            Cell("head", "tone", 5, 1): cell_result({"clean": [1]}, seed=1),
+            Cell("early", "tone", 5, 0): cell_result({"clean": range(5)}),
+            Cell("alone", "tone", 25, 0): cell_result({"clean": []}),
+        },
+        num_runs=2,
+    )
+    found = all_gains(study, "late")
+    assert list(found) == ["head", "early"]  # the one itself, and one with no number in common, say nothing
+    assert found["head"].keys() == {5} and found["head"][5].value == pytest.approx(0.1)
+    header, rows = points_table(study, found)
+    assert header == ["choice", "5 recordings", "10 recordings", "25 recordings"]
+    assert rows == [
+        ["head", str(found["head"][5]), "–", "–"],
+        ["early", f"{found['early'][5]} (1)", "–", "–"],  # one of two runs is finished
+    ]
+    assert rows[1][1].startswith("-30.0 [")
 
 
 def test_a_gain_that_is_not_positive_is_a_warning():
