@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-    from kws.audio_store import AudioStore
     from kws.checkpoint import OperatingPoint
+    from kws.cli.enroll_audio import OtherSpeech
     from kws.model import ModelConfig, WakeWordModel
 
 HELP = "a detector from typed text, and a few recordings where there are some, without training"
@@ -56,15 +56,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         action="append",
         default=[],
-        help="speech without the phrases to choose the threshold on; may be repeated; without it, what ships",
+        help="speech without the phrases to choose the threshold on, as it is and in noise and rooms; may be "
+        "repeated; without it, what ships",
     )
     add(
         "--noise",
         type=Path,
         action="append",
         default=[],
-        help="noise to mix into the examples, so that less is missed in it; may be repeated; without it, "
-        "noise is made",
+        help="noise to mix into the examples, so that less is missed in it, and into --negatives; may be "
+        "repeated; without it, noise is made",
     )
     add(
         "--false-accepts-per-hour",
@@ -117,10 +118,13 @@ class Enrolled:
 
     def lines(self) -> list[str]:
         """Return the sentences to print."""
-        rate, hours = self.metrics["false_accepts_per_hour"], self.metrics["dev_hours"]
+        from kws.training.copies import told_hours
+
+        rate = self.metrics["false_accepts_per_hour"]
+        hours = told_hours(self.metrics["dev_hours"], self.metrics["dev_copies"])
         found = [
             f"{phrase}: {' | '.join(self.pronunciations[phrase])}; threshold {threshold:.3f} for {rate:g} "
-            f"false accepts/h, from {hours:.2f} h of background speech"
+            f"false accepts/h, from background speech of {hours}"
             for phrase, threshold in self.metrics["thresholds"].items()
         ]
         return [*found, *(f"note: {note}" for note in self.notes), f"next: kws listen {self.model}"]
@@ -153,7 +157,7 @@ def enroll(
         language: eSpeak language code; ``en`` takes the pronunciations of all its accents.
         lexicon: upper-case word to ARPAbet phones; overrides eSpeak.
         negatives: speech to choose the thresholds on; none takes what ships.
-        noise: recordings to mix in, by ``examples``.
+        noise: recordings to mix in, into examples and ``negatives``; none makes noise.
         false_accepts_per_hour: rate that the thresholds are chosen for, per phrase.
         weights: output of ``kws pretrain``; None takes the shipped recogniser.
         num_workers: processes that read audio.
@@ -165,7 +169,7 @@ def enroll(
     from data_prep.synthesis.phones import pronunciations
     from export.to_onnx import export
     from kws.checkpoint import save_model
-    from kws.cli.enroll_audio import read_clips, read_negatives, versions
+    from kws.cli.enroll_audio import augmentation, read_clips, read_negatives, versions
     from kws.cli.enroll_examples import fit_examples
     from kws.cli.run_settings import claim_folder
     from kws.config import config_hash, to_dict
@@ -192,14 +196,20 @@ def enroll(
         found, said_of_them = read_clips(phrase, said, source, listed, weights)
         clips.append(found)
         notes += said_of_them
-    store = read_negatives(negatives, phrases, output, num_workers) if negatives else None
+    augment, unreadable = augmentation(noise)
+    notes += unreadable
+    speech = (
+        read_negatives(negatives, phrases, output, augment, false_accepts_per_hour, num_workers)
+        if negatives
+        else None
+    )
     if model is None:
         fitted = fit_examples(
             config,
             clips or [[] for _ in phrases],
-            store,
+            speech,
             output / "data" / "voices",
-            noise=noise,
+            augment=augment,
             language=language,
             lexicon=lexicon,
             num_workers=num_workers,
@@ -210,7 +220,7 @@ def enroll(
         fitted = None
         if clips:
             model, config = phrase_model(phrases, spoken, [versions(entry) for entry in clips], weights)
-        scores = _background(model, store)
+        scores = _background(model, speech)
     point, unsure = _operating_point(model, scores, false_accepts_per_hour)
     if fitted is not None:
         notes += fitted.taken_for_each_other(point.thresholds)
@@ -218,6 +228,7 @@ def enroll(
         "thresholds": point.thresholds,
         "false_accepts_per_hour": point.false_accepts_per_hour,
         "dev_hours": round(point.dev_hours, 3),
+        "dev_copies": round(speech.copies, 3) if speech else 0,
         "recordings": min(map(len, clips), default=0),
     }
     shipped = [FRAMES, FRAME_PHONES] if way == EXAMPLES else [BACKGROUND]
@@ -277,8 +288,11 @@ def check_sources(
 
     if weights is not None and not negatives:
         raise ConfigError("--weights: what ships fits the shipped recogniser alone; give --negatives as well")
-    if noise and way != EXAMPLES:
-        raise ConfigError(f"--noise: is mixed into recordings, and --way {way} does not; leave it out")
+    if noise and way != EXAMPLES and not negatives:
+        raise ConfigError(
+            f"--noise: is mixed into examples, which --way {way} has none of, and into --negatives; leave it "
+            "out, or give those"
+        )
     if way in (ATTRIBUTES, WORDS) and (recordings or not negatives):
         raise ConfigError(f"--way {way}: takes --negatives for the threshold, and no --recordings")
     if recordings and len(recordings) != len(phrases):
@@ -323,13 +337,16 @@ def _operating_point(
     return point, unsure
 
 
-def _background(model: WakeWordModel, negatives: AudioStore | None) -> np.ndarray:
+def _background(model: WakeWordModel, speech: OtherSpeech | None) -> np.ndarray:
     """Return (frames, keyword) scores of background speech, what ships where none is given."""
+    import numpy as np
+
     from kws.enrollment.typed import background_logits, read_background
     from kws.heads import PhraseHead
-    from kws.training.scan import score_stream
+    from kws.training.scan import score_rows
 
-    if negatives is not None:
-        return score_stream(model, negatives)
+    if speech is not None:
+        every = (speech.samples, *(row for _, row in speech.rows))
+        return np.concatenate([score_rows(model, samples) for samples in every])
     assert isinstance(model.head, PhraseHead)
     return background_logits(model.head, read_background()).sigmoid().numpy()

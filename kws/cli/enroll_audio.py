@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from kws.audio_store import AudioStore
+    from kws.data import Augment
 
 VERSIONS = 3
 """Of each recording, the first as it is."""
@@ -77,18 +77,74 @@ def versions(clips: Sequence[np.ndarray]) -> list[np.ndarray]:
     ]
 
 
+def augmentation(noise: Sequence[Path]) -> tuple[Augment, list[str]]:
+    """Return the default augmentation with own noise, and what is wrong with noise that cannot be read.
+
+    Args:
+        noise: folders or manifests; none makes noise.
+    Raises:
+        ManifestError: all of it is held out for tests.
+    """
+    from data_prep import manifests
+    from data_prep.augmentation.banks import NoiseBank
+    from data_prep.augmentation.chain import default_chain
+    from data_prep.augmentation.made_noise import made_noises
+    from kws.errors import ManifestError
+
+    bank: NoiseBank | None = None
+    unreadable: list[str] = []
+    if noise:
+        given = [entry.path for entry in manifests.read_all(noise) if entry.split != "test"]
+        if not given:
+            raise ManifestError(
+                f"--noise {', '.join(map(str, noise))}: all recordings are of split test; give others"
+            )
+        bank, unreadable = NoiseBank.of_readable(given)
+    else:
+        made_noises(0)  # once, before worker processes share it
+    return default_chain(bank, seed=0).augment, [f"noise: not used: {reason}" for reason in unreadable]
+
+
+class OtherSpeech(NamedTuple):
+    """Speech without the phrases that thresholds are chosen on.
+
+    Attributes:
+        samples: (samples,) int16, the recordings as they are.
+        rows: copies in noise and rooms: the number of a row of ``ROW_S`` in ``samples``, and (samples,)
+            int16.
+        copies: how many of each recording.
+    """
+
+    samples: np.ndarray
+    rows: Sequence[tuple[int, np.ndarray]]
+    copies: float
+
+
 def read_negatives(
-    negatives: Sequence[Path], phrases: Sequence[str], output: Path, num_workers: int
-) -> AudioStore:
-    """Return the usable recordings without the phrases; the manifest of them is written into ``output``."""
+    negatives: Sequence[Path],
+    phrases: Sequence[str],
+    output: Path,
+    augment: Augment,
+    false_accepts_per_hour: float,
+    num_workers: int,
+) -> OtherSpeech:
+    """Return the usable recordings without the phrases, with as many copies as ``kws train`` reads.
+
+    The manifest of the recordings is written into ``output``.
+    """
     from data_prep import checks, manifests
     from kws.audio_store import AudioStore
     from kws.cli.recordings import select_negatives
     from kws.manifest import read_manifest
+    from kws.training.config import TrainConfig
+    from kws.training.copies import augmented_copies, num_copies
 
     other, _ = select_negatives(manifests.read_all(negatives), phrases)
     usable = checks.check_all(other, num_workers=num_workers, cache=output / "cache" / "measurements.jsonl")
     manifests.write(usable.kept, output / "data" / "negatives.jsonl")
-    return AudioStore(
+    store = AudioStore(
         read_manifest(output / "data" / "negatives.jsonl"), None, num_workers, "background speech"
     )
+    copies = num_copies(store.hours, false_accepts_per_hour, TrainConfig().dev_copies)
+    rows = augmented_copies(store, augment, 0, copies, num_workers) if copies else ()
+    return OtherSpeech(store.samples, list(rows), copies)

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from kws.audio_store import AudioStore
+    from torch import Tensor
+
+    from kws.cli.enroll_audio import OtherSpeech
     from kws.data import Augment
     from kws.enrollment.examples import FittedLayer
-    from kws.enrollment.heard import Examples
+    from kws.enrollment.heard import Examples, FirstLayers, FrameSpace
     from kws.heads import PhraseWindowHead
     from kws.model import ModelConfig, WakeWordModel
 
@@ -104,10 +106,10 @@ def examples_config(
 def fit_examples(
     config: ModelConfig,
     clips: Sequence[Sequence[np.ndarray]],
-    negatives: AudioStore | None,
+    speech: OtherSpeech | None,
     folder: Path,
     *,
-    noise: Sequence[Path],
+    augment: Augment,
     language: str,
     lexicon: Mapping[str, Sequence[str]] | None,
     num_workers: int,
@@ -117,10 +119,10 @@ def fit_examples(
     Args:
         config: as :func:`examples_config` returns it.
         clips: of each phrase any number, (samples,) float32 of the spoken part; none needs synthetic voices.
-        negatives: speech without the phrases beside what ships, for the scores; needed where the config
-            names weights, whose frames do not ship.
+        speech: without the phrases, for the scores in place of what ships, and as it is to be fitted against
+            as well; needed where the config names weights, whose frames do not ship.
         folder: gets the synthetic voices.
-        noise: recordings to mix in; none makes noise in their place.
+        augment: what makes noise and rooms around examples.
         language: eSpeak language code; synthetic voices speak along in English, where Flite is installed.
         lexicon: pronunciations for them.
         num_workers: processes that make them.
@@ -138,12 +140,11 @@ def fit_examples(
     kept = FirstLayers(load_recogniser(config.weights))
     background = None if config.weights else Background.shipped()
     scored = background
-    if negatives is not None:
-        scored = Background.of(kept, background.space if background else None, negatives.samples)
+    if speech is not None:
+        scored = Background.of(kept, background.space if background else None, speech.samples)
         background = background.followed_by(scored) if background else scored
     assert background is not None and scored is not None
-    augment, notes = _augmentation(noise)
-    layers, groups = [], []
+    layers, groups, notes = [], [], []
     for phrase, found in zip(config.keywords, clips, strict=True):
         try:
             voices = _voices(phrase, folder, language, lexicon, num_workers)
@@ -166,27 +167,45 @@ def fit_examples(
     fitted = torch.from_numpy(np.stack([layer.logits for layer in layers], axis=1))
     phones = torch.from_numpy(background.phone_logits(head.phrase))
     calibrate(head, fitted, phones, 3600 * SAMPLE_RATE / (STRIDE * model.hop_samples))
-    scores = head.fuse(fitted, phones)[-len(scored.frames) :].sigmoid().numpy()
+    logits = [head.fuse(fitted, phones)[-len(scored.frames) :]]
+    if speech is not None and speech.rows:
+        logits.append(_logits_of_copies(kept, layers, head, background.space, speech.rows))
+    scores = torch.cat(logits).sigmoid().numpy()
     return Fitted(model, head, scores.repeat(STRIDE, axis=0), layers, groups, notes)
 
 
-def _augmentation(noise: Sequence[Path]) -> tuple[Augment, list[str]]:
-    """Return the default augmentation with own noise, and what is wrong with noise that cannot be read."""
-    from data_prep import manifests
-    from data_prep.augmentation.banks import NoiseBank
-    from data_prep.augmentation.chain import default_chain
-    from kws.errors import ManifestError
+def _logits_of_copies(
+    kept: FirstLayers,
+    layers: Sequence[FittedLayer],
+    head: PhraseWindowHead,
+    space: FrameSpace,
+    rows: Sequence[tuple[int, np.ndarray]],
+) -> Tensor:
+    """Return (frames, keyword) logits of copies of own speech, each by layers that did not see its original.
 
-    bank: NoiseBank | None = None
-    unreadable: list[str] = []
-    if noise:
-        given = [entry.path for entry in manifests.read_all(noise) if entry.split != "test"]
-        if not given:
-            raise ManifestError(
-                f"--noise {', '.join(map(str, noise))}: all recordings are of split test; give others"
-            )
-        bank, unreadable = NoiseBank.of_readable(given)
-    return default_chain(bank, seed=0).augment, [f"noise: not used: {reason}" for reason in unreadable]
+    Args:
+        kept: what hears them.
+        layers: of each phrase, fitted to what ships and to own speech after it.
+        head: made of them.
+        space: of the background.
+        rows: copies and the numbers of the rows that they are of.
+    """
+    import torch
+
+    from kws.enrollment.heard import Background
+    from kws.heads.window import STRIDE
+
+    least = STRIDE * kept.info.hop_samples
+    copies = [(number, Background.of(kept, space, row)) for number, row in rows if len(row) >= least]
+    seen = [
+        np.concatenate([layer.logits_of_copy(copy.frames, number) for number, copy in copies])
+        for layer in layers
+    ]
+    frames = np.concatenate([copy.frames for _, copy in copies])
+    whole = Background(space, frames, torch.cat([copy.phones for _, copy in copies]))
+    return head.fuse(
+        torch.from_numpy(np.stack(seen, axis=1)), torch.from_numpy(whole.phone_logits(head.phrase))
+    )
 
 
 def _in_a_room(clips: Sequence[np.ndarray], copies: range, augment: Augment) -> list[np.ndarray]:

@@ -168,15 +168,15 @@ class TrainSummary:
 
     def lines(self) -> list[str]:
         """Return the sentences to print."""
+        from kws.training.copies import told_hours
+
         metrics = self.metrics
         found = [f"note: {note}" for note in self.notes]
         held = "held-out" if metrics["held_out"] else "augmented training"
         if not metrics["recordings"]:
             held = "held-out synthetic"
-        rate, copies = metrics["false_accepts_per_hour"], metrics.get("dev_copies", 0)
-        hours = f"{metrics['dev_hours'] / (1 + copies):.2f} h"
-        if copies:
-            hours += f" and {copies} copies in noise and rooms"
+        rate = metrics["false_accepts_per_hour"]
+        hours = told_hours(metrics["dev_hours"], metrics.get("dev_copies", 0))
         for keyword, threshold in metrics["thresholds"].items():
             misses = 100 * metrics["dev_miss"][keyword]
             found.append(
@@ -268,7 +268,7 @@ def _train_once(order: TrainOrder) -> TrainSummary:
     from kws.evaluation.thresholds import choose_operating_point
     from kws.model import build_model
     from kws.regularizers import load_phones
-    from kws.training.dev import num_copies, read_dev_copies
+    from kws.training.dev import dev_copies, read_dev_copies
     from kws.training.loop import fit, seed_everything
     from kws.training.provenance import provenance
     from kws.transfer import describe
@@ -307,7 +307,7 @@ def _train_once(order: TrainOrder) -> TrainSummary:
         "thresholds": point.thresholds,
         "false_accepts_per_hour": point.false_accepts_per_hour,
         "dev_hours": round(point.dev_hours, 3),
-        "dev_copies": num_copies(heard.data.dev_negatives.hours, settings),
+        "dev_copies": round(dev_copies(heard.data.dev_negatives.hours, settings), 3),
         "dev_miss": misses,
         "held_out": heard.data.held_out,
         "policy": policy,

@@ -44,11 +44,23 @@ class FittedLayer(NamedTuple):
         weight: (NUM_FRAMES, component).
         bias: of its logit.
         logits: (frames,) of the background, each half's by the layer that was fitted without it.
+        without: (2, NUM_FRAMES * component + 1), the layers that were fitted without each half.
     """
 
     weight: np.ndarray
     bias: float
     logits: np.ndarray
+    without: np.ndarray
+
+    def logits_of_copy(self, frames: np.ndarray, block: int) -> np.ndarray:
+        """Return (frames,) logits of a changed copy of background, by the layer that was fitted without it.
+
+        Args:
+            frames: (frames, component) of the copy.
+            block: number of the block of ``BLOCK_FRAMES`` that it is a copy of, counted from the beginning of
+                the background, or from where one follows another.
+        """
+        return _logits(frames, self.without[block % 2])
 
 
 def fit(groups: Sequence[np.ndarray], weights: Sequence[float], background: np.ndarray) -> FittedLayer:
@@ -73,10 +85,11 @@ def fit(groups: Sequence[np.ndarray], weights: Sequence[float], background: np.n
         _logistic_regression(positives, shares, frames) for frames in (*halves, background)
     )
     logits = np.zeros(len(background), np.float32)
-    for half, other in ((0, second), (1, first)):
-        logits[places == half] = _logits(halves[half], other)
+    without = np.stack([second, first])
+    for half, frames in enumerate(halves):
+        logits[places == half] = _logits(frames, without[half])
     weight = whole[:-1].reshape(positives.shape[1:]).astype(np.float32)
-    return FittedLayer(weight, float(whole[-1]), logits)
+    return FittedLayer(weight, float(whole[-1]), logits, without)
 
 
 @torch.no_grad()
@@ -104,9 +117,9 @@ def _logits(frames: np.ndarray, layer: np.ndarray) -> np.ndarray:
     """Return (frames,) logits of the windows that end with each frame, of the first ones that of none."""
     weight = layer[:-1].reshape(NUM_FRAMES, -1).astype(np.float32)
     products = frames @ weight.T  # (frames, NUM_FRAMES)
-    ends = len(frames) - NUM_FRAMES + 1
+    ends = max(0, len(frames) - NUM_FRAMES + 1)
     logits = sum(products[place : place + ends, place] for place in range(NUM_FRAMES)) + layer[-1]
-    return np.concatenate([np.full(NUM_FRAMES - 1, layer[-1]), logits]).astype(np.float32)
+    return np.concatenate([np.full(NUM_FRAMES - 1, layer[-1]), logits])[: len(frames)].astype(np.float32)
 
 
 def _logistic_regression(positives: np.ndarray, shares: np.ndarray, frames: np.ndarray) -> np.ndarray:

@@ -254,9 +254,13 @@ class Background(NamedTuple):
         return cls(space, space.project(frames).numpy(), torch.cat([heard.phones for heard in pieces]))
 
     def followed_by(self, other: Background) -> Background:
-        """Return this background and another one, described in the same space."""
-        frames = np.concatenate([self.frames, other.frames])
-        return Background(self.space, frames, torch.cat([self.phones, other.phones]))
+        """Return this background and another one, described in the same space.
+
+        The end of this one is cut off, so that the other begins with the first half of blocks.
+        """
+        whole = len(self.frames) // (2 * BLOCK_FRAMES) * 2 * BLOCK_FRAMES
+        frames = np.concatenate([self.frames[:whole], other.frames])
+        return Background(self.space, frames, torch.cat([self.phones[: STRIDE * whole], other.phones]))
 
     def phone_logits(self, head: PhraseHead) -> np.ndarray:
         """Return (frames, keyword) of typed phrases, as :class:`PhraseWindowHead` adds them."""

@@ -55,8 +55,8 @@ class TrainConfig:
     dev_hours: float = 0.3
     """Hours of dev negatives read after each round; all of them are read at the end, for the threshold."""
     dev_copies: int = 3
-    """With few of them, augmented copies are read as well, so many at most: a threshold chosen on recordings
-    as they are kept to no rate."""
+    """Augmented copies of them that are read as well, so many at most, fewer where they are many: a threshold
+    chosen on recordings as they are kept to no rate."""
     false_accepts_per_hour: float = 0.5
     """Rate that the thresholds are chosen for."""
     smoothing_frames: int = 2

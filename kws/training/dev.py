@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
-from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
-from kws.audio import SAMPLE_RATE, seconds_to_samples, to_int16
-from kws.audio_store import AudioStore
+from kws.audio import SAMPLE_RATE
 from kws.data import Augment
-from kws.evaluation.metrics import ZERO_EVENTS
 from kws.evaluation.thresholds import DevScores
 from kws.model import WakeWordModel
 from kws.training.config import TrainConfig
+from kws.training.copies import augmented_copies, num_copies
 from kws.training.data import TrainingData
-from kws.training.scan import ROW_S, score_clips, score_rows, score_stream
+from kws.training.scan import score_clips, score_rows, score_stream
 
 COPIES_SEED = 7_002
 """Added to the seed: other noise and rooms than in training."""
@@ -37,7 +33,7 @@ def read_dev(model: WakeWordModel, data: TrainingData, max_hours: float | None =
 def read_dev_copies(
     model: WakeWordModel, data: TrainingData, augment: Augment, config: TrainConfig
 ) -> DevScores:
-    """Score all dev recordings, and the dev negatives in noise and rooms where they are few.
+    """Score all dev recordings, and the dev negatives in noise and rooms, too.
 
     Recordings as they are say little about noise and rooms, and an hour of them little about a rate of one in
     two hours: thresholds chosen on them alone gave two to sixty times the wished false accepts (RESULTS.md).
@@ -46,43 +42,22 @@ def read_dev_copies(
         model: in eval mode.
         data: what it was trained on.
         augment: that of training.
-        config: its seed, the wished rate and the most copies; as many are read as show that rate.
+        config: its seed, and how many copies.
     """
     scores = read_dev(model, data)
-    copies = num_copies(scores.hours, config)
+    copies = dev_copies(scores.hours, config)
     if not copies:
         return scores
-    rows: DataLoader[np.ndarray] = DataLoader(
-        _AugmentedRows(data.dev_negatives, augment, config.seed + COPIES_SEED, copies),
-        batch_size=None,
-        num_workers=config.num_workers,
+    rows = augmented_copies(
+        data.dev_negatives, augment, config.seed + COPIES_SEED, copies, config.num_workers
     )
-    named: Iterable[np.ndarray] = tqdm(rows, "dev negatives in noise and rooms", unit="row")
-    found = [scores.negatives, *(score_rows(model, row) for row in named)]
+    found = [scores.negatives, *(score_rows(model, row) for _, row in rows)]
     hours = sum(map(len, found)) * model.hop_samples / SAMPLE_RATE / 3600
     return replace(scores, negatives=np.concatenate(found), hours=hours)
 
 
-def num_copies(hours: float, config: TrainConfig) -> int:
+def dev_copies(hours: float, config: TrainConfig) -> float:
     """Return how many augmented copies of so many hours of dev negatives are read for the threshold."""
-    if not hours or not config.augmentation:
+    if not config.augmentation:
         return 0
-    wanted = math.ceil(ZERO_EVENTS / config.false_accepts_per_hour / hours) - 1
-    return min(config.dev_copies, max(0, wanted))
-
-
-class _AugmentedRows(Dataset[np.ndarray]):
-    """Rows of a store's joined audio, (samples,) int16, each augmented once for every copy."""
-
-    def __init__(self, store: AudioStore, augment: Augment, seed: int, copies: int) -> None:
-        self.samples, self.augment, self.seed, self.copies = store.samples, augment, seed, copies
-        self.row = seconds_to_samples(ROW_S)
-        self.num_rows = math.ceil(len(self.samples) / self.row)
-
-    def __len__(self) -> int:
-        return self.copies * self.num_rows
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        copy, number = divmod(index, self.num_rows)
-        row = np.asarray(self.samples[number * self.row : (number + 1) * self.row])
-        return to_int16(self.augment(row, str(number), self.seed, copy))
+    return num_copies(hours, config.false_accepts_per_hour, config.dev_copies)

@@ -38,7 +38,16 @@ from kws.pretraining.corpus import Corpus
 from kws.pretraining.word_space import WordSpaceConfig, make_word_space
 from kws.weights import write_weights
 from tests.support.recordings import write_audio
-from tests.support.training import TINY, noise, spoken, tiny_weights, tone, write_manifest, write_wavs
+from tests.support.training import (
+    TINY,
+    noise,
+    spoken,
+    tiny_recogniser,
+    tiny_weights,
+    tone,
+    write_manifest,
+    write_wavs,
+)
 from tests.tolerances import ONNX
 
 
@@ -73,7 +82,9 @@ def test_own_speech_own_weights_and_own_pronunciation(tmp_path: Path, capsys: py
     assert not run.exists()
     words += ["--weights", str(weights), "--negatives", str(speech), "--false-accepts-per-hour", "300"]
     assert main(words) == 0
-    assert "zorb: Z AO R B; threshold 0." in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "zorb: Z AO R B; threshold 0." in printed
+    assert "from background speech of 0.01 h (0.00 h as it is, the rest in noise and rooms)" in printed
     stream = np.concatenate([noise(4.0, seed) for seed in range(3)])
     assert len(Detector(run / "model.onnx").process(stream)) <= 1  # 300 an hour in 12 s
     other = ["enroll", "zorb zorb", *words[2:]]
@@ -158,7 +169,7 @@ def test_a_layer_is_fitted_against_own_speech(
     assert main([*words, *own, "--recordings", str(tmp_path / "tone")]) == 0
     assert "fitted to 3 recordings and 0 synthetic voices" in capsys.readouterr().out
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text("utf-8"))
-    assert metrics["dev_hours"] == pytest.approx(90 / 3600, abs=0.001)
+    assert metrics["dev_hours"] == pytest.approx(2 * 90 / 3600, abs=0.001) and metrics["dev_copies"] == 1
     detector = Detector(tmp_path / "run" / "model.onnx")
     assert detector.process(
         np.concatenate([noise(2.0, 9, level=0.001), spoken(), np.zeros(16_000, np.float32)])
@@ -166,7 +177,7 @@ def test_a_layer_is_fitted_against_own_speech(
 
 
 def fitted_alone(
-    monkeypatch: pytest.MonkeyPatch, clips: list[np.ndarray], **given: Any
+    monkeypatch: pytest.MonkeyPatch, clips: list[np.ndarray], noise: tuple[Path, ...] = (), **given: Any
 ) -> tuple[enroll_examples.Fitted, list[list[np.ndarray]]]:
     """Return a layer fitted to clips of "red" on a background of noise frames, and what was heard in it."""
     seen: list[list[np.ndarray]] = []
@@ -180,28 +191,70 @@ def fitted_alone(
     background = heard.Background(space, frames, torch.zeros(2000, NUM_OUTPUTS))
     monkeypatch.setattr(heard.Background, "shipped", lambda: background)
     monkeypatch.setattr(heard, "examples_of", examples_of)
-    given = {"noise": (), "language": "de", "lexicon": None, "num_workers": 1, **given}
+    augment, _ = enroll_audio.augmentation(noise)
+    given = {"augment": augment, "language": "de", "lexicon": None, "num_workers": 1, **given}
     config = enroll_examples.examples_config(["red"], [("R EH D",)], None)
     return enroll_examples.fit_examples(config, [clips], None, Path("unused"), **given), seen
+
+
+def share_of_3_khz(waveform: np.ndarray) -> float:
+    power = np.abs(np.fft.rfft(waveform)) ** 2
+    hz = np.fft.rfftfreq(len(waveform), 1 / 16_000)
+    return float(power[(hz > 2500) & (hz < 3500)].sum() / power.sum())
+
+
+@torch.no_grad()
+def test_copies_are_scored_by_what_did_not_see_them_and_phones_go_on_from_row_to_row():
+    kept = heard.FirstLayers(tiny_recogniser())
+    rng = np.random.default_rng(5)
+    speech = rng.integers(-3000, 3000, 70 * 16_000).astype(np.int16)
+    space = heard.Background.of(kept, None, speech).space
+    size = NUM_FRAMES * space.basis.shape[1]
+    # without its even blocks a layer says 3 of everything, without the odd ones -3
+    without = np.array([[*np.zeros(size), 3.0], [*np.zeros(size), -3.0]])
+    weight = np.zeros((NUM_FRAMES, size // NUM_FRAMES), np.float32)
+    layer = examples.FittedLayer(weight, 0.0, np.zeros(0), without)
+    head = examples.head_of([layer], space, kept, [("K AH",)])
+    rows = [(number, speech[start : start + 16_000]) for number, start in ((0, 0), (3, 50_000), (2, 90_000))]
+    found = enroll_examples._logits_of_copies(kept, [layer], head, space, [*rows, (1, speech[:100])])
+    whole = [heard.Background.of(kept, space, row) for _, row in rows]
+    joined = heard.Background(space, np.zeros((36, 1)), torch.cat([row.phones for row in whole]))
+    seen = torch.tensor([3.0, -3.0, 3.0]).repeat_interleave(12)[:, None]
+    expected = head.fuse(seen, torch.from_numpy(joined.phone_logits(head.phrase)))
+    torch.testing.assert_close(found, expected)
 
 
 def test_noise_is_mixed_into_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     write_wavs(tmp_path, [tone(10.0, 3000.0, 0.2)])
     (tmp_path / "broken.wav").write_bytes(b"RIFF")
     clip = tone(0.5, 500.0)
-    fitted, (mixed,) = fitted_alone(monkeypatch, [clip], noise=[tmp_path])
+    _, (mixed,) = fitted_alone(monkeypatch, [clip], (tmp_path,))
     _, (alone,) = fitted_alone(monkeypatch, [clip])
-    assert any(re.search("noise: not used: .*broken.wav", note) for note in fitted.notes)
+    (note,) = enroll_audio.augmentation([tmp_path])[1]
+    assert re.search("noise: not used: .*broken.wav", note)
     assert len(mixed) == len(alone) == len(enroll_examples.RECORDED.copies)
     np.testing.assert_array_equal(mixed[0], alone[0])  # the first is as it was recorded
 
-    def share_of_noise(waveform: np.ndarray) -> float:
-        power = np.abs(np.fft.rfft(waveform)) ** 2
-        hz = np.fft.rfftfreq(len(waveform), 1 / 16_000)
-        return float(power[(hz > 2500) & (hz < 3500)].sum() / power.sum())
-
-    shares, plain = ([share_of_noise(copy) for copy in copies] for copies in (mixed, alone))
+    shares, plain = ([share_of_3_khz(copy) for copy in copies] for copies in (mixed, alone))
     assert sum(with_noise > 0.01 > without for with_noise, without in zip(shares, plain, strict=True)) > 3
+
+
+def test_own_speech_is_read_as_it_is_and_in_noise(tmp_path: Path):
+    for name, waveforms in (
+        ("speech", [tone(20.0, hz) for hz in range(400, 1000, 100)]),
+        ("noise", [tone(10.0, 3000.0)]),
+    ):
+        (tmp_path / name).mkdir()
+        write_wavs(tmp_path / name, waveforms)
+    augment, _ = enroll_audio.augmentation([tmp_path / "noise"])
+    asked = [tmp_path / "speech"], ["red"], tmp_path / "run", augment
+    samples, rows, copies = enroll_audio.read_negatives(*asked, 30.0, 0)  # 0.1 h would show the rate
+    assert copies == 2 and len(samples) == 120 * 16_000
+    assert [number for number, _ in rows] == [0, 1, 2, 3] * 2
+    assert share_of_3_khz(samples / 32768) < 1e-4
+    assert share_of_3_khz(np.concatenate([row for _, row in rows]) / 32768) > 1e-3
+    assert len({row.tobytes() for _, row in rows}) == 8
+    assert enroll_audio.read_negatives(*asked, 3000.0, 0).copies == pytest.approx(0.03)
 
 
 def test_many_voices_weigh_more_than_a_few_recordings(monkeypatch: pytest.MonkeyPatch):
@@ -209,7 +262,9 @@ def test_many_voices_weigh_more_than_a_few_recordings(monkeypatch: pytest.Monkey
 
     def fit(groups: list[np.ndarray], weights: list[float], frames: np.ndarray) -> examples.FittedLayer:
         weighed.append(weights)
-        return examples.FittedLayer(np.zeros((NUM_FRAMES, 4), np.float32), 0.0, np.zeros(len(frames)))
+        return examples.FittedLayer(
+            np.zeros((NUM_FRAMES, 4), np.float32), 0.0, np.zeros(len(frames)), np.zeros(0)
+        )
 
     voice = tone(0.5, 800.0)
     monkeypatch.setattr(enroll_examples, "_voices", lambda *_: [voice] * 5)
@@ -231,7 +286,7 @@ def test_phrases_that_fire_on_each_other_are_named():
     def layer(component: int) -> examples.FittedLayer:
         weight = np.zeros((NUM_FRAMES, 2), np.float32)
         weight[0, component] = 4.0
-        return examples.FittedLayer(weight, -2.0 - silent, np.zeros(0))
+        return examples.FittedLayer(weight, -2.0 - silent, np.zeros(0), np.zeros(0))
 
     def seen(*components: int) -> list[heard.Examples]:
         """Two groups of windows, which show these components in all examples and in none."""
@@ -246,7 +301,7 @@ def test_phrases_that_fire_on_each_other_are_named():
     assert fitted.taken_for_each_other({"on": 0.9, "off": 0.5}) == []
 
 
-def test_noise_of_split_test_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_noise_of_split_test_is_left_out(tmp_path: Path):
     def manifest(*splits: str) -> Path:
         rows = [{"path": f"{number}.wav", "split": split} for number, split in enumerate(splits)]
         return write_manifest(tmp_path / "noise.jsonl", rows)
@@ -255,18 +310,16 @@ def test_noise_of_split_test_is_left_out(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "000.wav").rename(tmp_path / "0.wav")
     (tmp_path / "001.wav").write_bytes(b"RIFF")
     (tmp_path / "001.wav").rename(tmp_path / "1.wav")
-    clip = tone(0.5, 500.0)
-    fitted, _ = fitted_alone(monkeypatch, [clip], noise=[manifest("train", "test")])
-    assert not any("not used" in note for note in fitted.notes)  # the broken one is not even read
+    assert enroll_audio.augmentation([manifest("train", "test")])[1] == []  # the broken one is not even read
     with pytest.raises(ManifestError, match="noise.jsonl: all recordings are of split test; give others"):
-        fitted_alone(monkeypatch, [clip], noise=[manifest("test", "test")])
+        enroll_audio.augmentation([manifest("test", "test")])
 
 
 @pytest.mark.parametrize("way", ["phones", "attributes", "words"])
-def test_noise_has_no_place_in_other_ways(way: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    words = ["enroll", "hey computer", "--way", way, "--noise", str(tmp_path), "--negatives", str(tmp_path)]
+def test_noise_needs_something_to_be_mixed_into(way: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    words = ["enroll", "hey computer", "--way", way, "--noise", str(tmp_path)]
     assert main([*words, "--output", str(tmp_path / "run")]) == 2
-    message = f"--noise: is mixed into recordings, and --way {way} does not; leave it out"
+    message = f"--noise: is mixed into examples, which --way {way} has none of, and into --negatives; leave"
     assert message in capsys.readouterr().err
 
 

@@ -60,11 +60,14 @@ def test_a_half_is_scored_by_the_layer_that_did_not_see_it(monkeypatch: pytest.M
     np.testing.assert_allclose(layer.logits, expected, rtol=1e-6)
     np.testing.assert_array_equal(seen[2][0], background)
     assert layer.bias == 3.0
+    for block, bias in ((0, 2.0), (1, 1.0), (2, 2.0), (5, 1.0)):  # a copy too, even one shorter than a window
+        for count in (20, NUM_FRAMES - 2):
+            np.testing.assert_allclose(layer.logits_of_copy(frames_of(count), block), np.full(count, bias))
 
 
 @torch.no_grad()
 def test_an_example_counts_where_its_best_window_and_phones_score():
-    layer = FittedLayer(np.ones((NUM_FRAMES, 2), np.float32), -1.0, np.zeros(0))
+    layer = FittedLayer(np.ones((NUM_FRAMES, 2), np.float32), -1.0, np.zeros(0), np.zeros(0))
     windows = np.zeros((4 * len(FIRES_AFTER), NUM_FRAMES, 2), np.float32)
     windows[1, 0, 0] = 3.0  # one window of the first example: logit 2
     windows[-1, :2, 1] = 1.0  # of the last: logit 1
@@ -102,7 +105,7 @@ def test_the_head_scores_frames_like_the_layer_and_adds_the_phones():
         higher, _ = block(higher, block.initial_state(1))
     space = FrameSpace.of(higher[0])
     layers = [
-        FittedLayer(RNG.standard_normal((NUM_FRAMES, 11)).astype(np.float32), bias, np.zeros(0))
+        FittedLayer(RNG.standard_normal((NUM_FRAMES, 11)).astype(np.float32), bias, *[np.zeros(0)] * 2)
         for bias in (-1.0, 2.0)
     ]
     head = head_of(layers, space, kept, [["K AH"], ["M AH M"]])

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from kws.audio import seconds_to_samples
+from kws.encoders.sources.embedded import HOP_SAMPLES
 from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.encoders.truncate import truncate
 from kws.enrollment import heard
@@ -29,6 +30,7 @@ from kws.heads.phrase import PhraseHead
 from kws.heads.phrase_window import FLOOR, HELD_FRAMES
 from kws.heads.window import NUM_FRAMES, STRIDE
 from kws.phones import BLANK, NUM_OUTPUTS
+from kws.training.copies import ROW_S
 from kws.weights import write_weights
 from tests.support.training import noise, tiny_recogniser
 
@@ -132,7 +134,13 @@ def test_own_background_is_every_second_frame_and_a_minute_at_least():
     few = Background.of(layers, background.space, samples[: 10 * hop])
     assert len(few.frames) == 5
     joined = background.followed_by(few)
-    assert len(joined.frames) == len(background.frames) + 5 and len(joined.phones) == 2 * len(joined.frames)
+    assert len(background.frames) == 762 and len(joined.frames) == 750 + 5  # whole pairs of blocks
+    np.testing.assert_array_equal(joined.frames, np.concatenate([background.frames[:750], few.frames]))
+    torch.testing.assert_close(joined.phones, torch.cat([background.phones[:1500], few.phones]))
+
+
+def test_a_row_of_a_copy_is_as_long_as_a_block():
+    assert seconds_to_samples(ROW_S) == heard.BLOCK_FRAMES * STRIDE * HOP_SAMPLES
 
 
 def test_phrases_are_searched_for_in_the_background_where_frames_are_kept():

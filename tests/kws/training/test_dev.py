@@ -1,4 +1,4 @@
-"""Reading dev for the threshold: as many copies in noise and rooms as the wished rate needs."""
+"""Reading dev for the threshold: recordings as they are, and copies in noise and rooms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from kws.audio import SAMPLE_RATE, to_float32
 from kws.audio_store import AudioStore
 from kws.evaluation.thresholds import choose_operating_point
-from kws.training import dev, scan
+from kws.training import copies, dev, scan
 from kws.training.config import TrainConfig
 from kws.training.data import TrainingData
 from tests.support.training import LoudnessModel, noise, store, tone
@@ -29,29 +29,13 @@ def louder(waveform: np.ndarray, item_id: str, seed: int, epoch: int) -> np.ndar
     return np.clip(to_float32(waveform) * 2.0 ** (1 + epoch + int(item_id)), -1, 1)
 
 
-@pytest.mark.parametrize(
-    ("hours", "rate", "most", "expected"),
-    [
-        (0.7, 0.5, 3, 3),  # 6 h show 0.5 per hour: eight times as much would be needed
-        (3.0, 0.5, 3, 1),
-        (2.0, 0.5, 3, 2),
-        (6.0, 0.5, 3, 0),
-        (0.7, 0.5, 0, 0),
-        (0.7, 10.0, 3, 0),
-        (0.0, 0.5, 3, 0),
-    ],
-)
-def test_as_many_copies_are_read_as_show_the_rate(hours: float, rate: float, most: int, expected: int):
-    config = replace(CONFIG, false_accepts_per_hour=rate, dev_copies=most)
-    assert dev.num_copies(hours, config) == expected
-
-
 def test_without_augmentation_there_are_no_copies():
-    assert dev.num_copies(0.7, replace(CONFIG, augmentation=0.0)) == 0
+    assert dev.dev_copies(0.7, CONFIG) == 3
+    assert dev.dev_copies(0.7, replace(CONFIG, augmentation=0.0)) == 0
 
 
 def test_the_copies_follow_the_recordings_as_they_are(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(dev, "ROW_S", 1.0)
+    monkeypatch.setattr(copies, "ROW_S", 1.0)
     data, model = data_of(noise(2.0, level=0.05)), LoudnessModel()
     found = dev.read_dev_copies(model, data, louder, replace(CONFIG, dev_copies=2))
     once = dev.read_dev(model, data)

@@ -1,0 +1,122 @@
+"""What the threshold of a typed phrase promises and what happens: false accepts on other people's speech.
+
+    python benchmarks/enrolled_thresholds.py --data DATA --work WORK
+
+``kws enroll PHRASE`` chooses its threshold on background speech that ships, or on ``--negatives``: here the
+dev speech of ``benchmarks/keywords.py``, 0.7 h. Each detector is read at that threshold on the test audio of
+that benchmark; its words are missed or not, of other phrases there are no clips. Rows lie in
+``benchmarks/results/enrolled_thresholds.jsonl``; finished ones are not run again. Prints a Markdown table.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
+
+import numpy as np  # noqa: E402
+
+from benchmarks import corpora  # noqa: E402
+from benchmarks.keywords import append_row  # noqa: E402
+from benchmarks.short_runs import RESULTS, percent, table  # noqa: E402
+from benchmarks.thresholds import LEAST, fired  # noqa: E402
+from kws import Detector  # noqa: E402
+from kws.cli.enroll import EXAMPLES, PHONES, enroll  # noqa: E402
+from kws.study.scoring import detector_scores  # noqa: E402
+
+KIND = "enrolled_thresholds"
+PHRASES = (*corpora.KEYWORDS, "hey robot", "alexa", "silver moon", "okay lamp")
+"""None is said in the test audio."""
+WAYS = (EXAMPLES, PHONES)
+BACKGROUNDS = ("ships", "own")
+RATE = 0.5
+"""The default of ``kws enroll``, in false accepts per hour."""
+
+
+def row(phrase: str, way: str, background: str, data: Path, work: Path) -> dict[str, Any]:
+    """Enroll a phrase and read it at its threshold."""
+    negatives, noise = corpora.training_manifests(data, work)
+    dev = [entry for entry in map(json.loads, negatives.open(encoding="utf-8")) if entry["split"] == "dev"]
+    own = corpora.write_rows(work / "dev.jsonl", dev)
+    made = enroll(
+        [phrase],
+        work / KIND / f"{phrase}-{way}-{background}".replace(" ", "_"),
+        way=way,
+        negatives=[own] if background == "own" else (),
+        noise=[noise] if way == EXAMPLES else (),
+        false_accepts_per_hour=RATE,
+        overwrite=True,
+    )
+    spoken = phrase in corpora.KEYWORDS
+    test = corpora.after_silence(corpora.test_audio(data, work, phrase if spoken else corpora.KEYWORDS[0]))
+    if not spoken:
+        test = replace(test, positives={})
+    clips, stream, hop_s = detector_scores(made.model, test)
+    decision = Detector(made.model).decision_config
+    return {
+        "phrase": phrase,
+        "way": way,
+        "background": background,
+        "copies": made.metrics.get("dev_copies", 0),
+        "background_hours": made.metrics["dev_hours"],
+        "threshold": decision.thresholds[0],
+        "wished_per_hour": RATE,
+        "false_accepts": len(fired([stream], decision, hop_s)),
+        "test_hours": round(test.hours, 3),
+        "missed": {
+            name: [len(heard) - len(set(fired(heard, decision, hop_s))), len(heard)]
+            for name, heard in clips.items()
+        },
+    }
+
+
+def summary(found: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
+    """Yield a row of the table for each way, background and number of copies."""
+    ordered = sorted(found, key=lambda entry: PHRASES.index(entry["phrase"]))
+    for way in WAYS:
+        for background in BACKGROUNDS:
+            here = [entry for entry in ordered if (entry["way"], entry["background"]) == (way, background)]
+            for copies in sorted({entry["copies"] for entry in here}):
+                own = [entry for entry in here if entry["copies"] == copies]
+                rates = np.array([entry["false_accepts"] / entry["test_hours"] for entry in own])
+                spoken = [entry["missed"] for entry in own if entry["missed"]]
+                missed = [
+                    percent(float(np.mean([np.divide(*entry[name]) for entry in spoken])))
+                    for name in (spoken[0] if spoken else ())
+                ]
+                yield [
+                    way,
+                    background,
+                    f"{copies:g}",
+                    f"{np.mean([entry['background_hours'] for entry in own]):.2f}",
+                    " ".join(f"{rate:.1f}" for rate in rates),
+                    f"{np.exp(np.log(np.maximum(rates, LEAST)).mean()):.2f}",
+                    " / ".join(missed) or "–",
+                ]
+
+
+def main() -> None:
+    """Run what is missing and print the table."""
+    arguments = corpora.argument_parser(__doc__).parse_args()
+    path = RESULTS / f"{KIND}.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    found = [json.loads(line) for line in lines]
+    done = {(entry["phrase"], entry["way"], entry["background"]) for entry in found}
+    for phrase in PHRASES:
+        for way in WAYS:
+            for background in BACKGROUNDS:
+                if (phrase, way, background) not in done:
+                    found.append(row(phrase, way, background, arguments.data, arguments.work))
+                    append_row(found[-1], KIND)
+    heads = ["way", "background", "copies", "hours", "false accepts per hour, by phrase", "geometric mean"]
+    print("\n".join(table([*heads, "missed (%)"], summary(found))))
+
+
+if __name__ == "__main__":
+    main()
