@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kws.enrollment.ways import EXAMPLES, PHONES, TEXT_ALONE, WAYS
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
     from kws.model import ModelConfig, WakeWordModel
 
 HELP = "a detector from typed text, and a few recordings where there are some, without training"
-PHONES, EXAMPLES, ATTRIBUTES, WORDS = "phones", "examples", "attributes", "words"
-"""Ways to find a phrase: its phones one after the other; a layer fitted to recordings; the attributes of its
-phones; known words that are like it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--way",
-        choices=(PHONES, EXAMPLES, ATTRIBUTES, WORDS),
+        choices=WAYS,
         help="how the phrase is found: a layer fitted to recordings and synthetic voices, and its phones "
         "(default with recordings and, without --weights and where Flite is installed, in English); its "
         "phones alone, with recordings also those heard in them (default otherwise); the attributes of its "
@@ -293,7 +292,7 @@ def check_sources(
             f"--noise: is mixed into examples, which --way {way} has none of, and into --negatives; leave it "
             "out, or give those"
         )
-    if way in (ATTRIBUTES, WORDS) and (recordings or not negatives):
+    if way in TEXT_ALONE and (recordings or not negatives):
         raise ConfigError(f"--way {way}: takes --negatives for the threshold, and no --recordings")
     if recordings and len(recordings) != len(phrases):
         raise ConfigError(f"got {len(phrases)} phrases and {len(recordings)} --recordings; give one for each")

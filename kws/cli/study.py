@@ -12,20 +12,17 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kws.cli.recordings import Synthesis
     from kws.cli.study_data import StudyData
-    from kws.model import ModelConfig
     from kws.study.grid import Cell
     from kws.study.pool import Failure, Job
-    from kws.study.recipe import SettingsConfig, StudyConfig
+    from kws.study.recipe import StudyConfig
     from kws.study.results import StudyResults
-    from kws.training.config import TrainConfig
 
 HELP = "compare ways to train, with a table, a plot and a recommendation"
 
@@ -139,6 +136,7 @@ def study(
 
     from kws.cli.study_cell import PROGRAM
     from kws.cli.study_data import read_data
+    from kws.cli.study_plan import plan, share_work
     from kws.config import parse_overrides
     from kws.errors import ConfigError
     from kws.study.grid import cell_path, cells
@@ -198,6 +196,7 @@ def check_choices(config: StudyConfig, base: Path) -> None:
         ConfigError: the message names the choice and the key.
     """
     from kws.cli.run_settings import read_settings, read_wish
+    from kws.cli.study_plan import setting_pairs
     from kws.errors import ConfigError
 
     for name, choice in config.all_choices().items():
@@ -222,24 +221,6 @@ def check_against(config: StudyConfig, against: Sequence[str]) -> None:
             raise ConfigError(f"--against: got {name}, allowed: {', '.join(names)}")
 
 
-def setting_pairs(settings: SettingsConfig, base: Path) -> list[str]:
-    """Return settings as ``kws train --set`` takes them."""
-    from kws.cli.run_settings import OPTION_KEYS
-
-    given = settings.given()
-    if settings.weights is not None:
-        given["weights"] = str(base / settings.weights)
-    pairs = [f"{OPTION_KEYS[name]}={as_text(value)}" for name, value in given.items() if name in OPTION_KEYS]
-    return pairs + [f"{key}={as_text(value)}" for key, value in settings.set.items()]
-
-
-def as_text(value: Any) -> str:
-    """Return a value as ``kws train --set`` takes it."""
-    import yaml
-
-    return yaml.safe_dump([value], default_flow_style=True, width=10**6).strip()[1:-1]
-
-
 def claim(output: Path, config: StudyConfig) -> None:
     """Mark a folder as that of a study; refuse one that holds something else.
 
@@ -254,118 +235,6 @@ def claim(output: Path, config: StudyConfig) -> None:
     if output.is_dir() and any(output.iterdir()) and not (output / MARKER).is_file():
         raise ConfigError(f"{output}: holds something else than a study; choose another --output")
     write_json(output / MARKER, {"study": config_hash(config)})
-
-
-def plan(
-    config: StudyConfig, grid: Sequence[Cell], data: StudyData, output: Path, cache: Path, keep_runs: bool
-) -> dict[Cell, Job]:
-    """Return the job of each cell; cells that would train the same share an identity.
-
-    ``auto`` is resolved here, by the number of recordings drawn.
-    """
-    from kws import __version__
-    from kws.cli.recordings import Synthesis
-    from kws.cli.run_settings import read_settings, read_wish
-    from kws.cli.study_cell import CellOrder
-    from kws.cli.study_data import clips_name, draw_recordings, sources_fingerprint, weights_fingerprint
-    from kws.config import config_hash
-    from kws.study.pool import Job
-
-    negatives, noise = ([data.base / path for path in paths] for paths in (config.negatives, config.noise))
-    fingerprints = {"negatives": sources_fingerprint(negatives), "noise": sources_fingerprint(noise)}
-    choices = config.all_choices()
-    drawn = {}
-    planned = {}
-    for cell in grid:
-        place = (cell.keyword, cell.recordings, cell.seed)
-        if place not in drawn:
-            drawn[place] = draw_recordings(data, cell, output)
-        positives = drawn[place]
-        settings = choices[cell.choice].over(config.settings)
-        pairs = setting_pairs(settings, data.base)
-        model, training = read_settings([cell.keyword], read_wish(None, pairs))
-        resolved, _ = training.resolved(positives.num_recordings)
-        if resolved.regularizers != training.regularizers:  # those that `auto` brings
-            pairs.append(f"train.regularizers={as_text(resolved.regularizers)}")
-        spoken = Synthesis(settings.synthetic, settings.confusables or 0, settings.language or "en")
-        facts = {
-            "kws": __version__,
-            "encoder": weights_fingerprint(model.encoder, model.weights),
-            "keyword": cell.keyword,
-            "seed": cell.seed,
-            "settings": cell_settings(model, resolved, positives.num_recordings, spoken),
-            "positives": positives.fingerprint,
-            **fingerprints,
-            "test": data.test_hash,
-            "rates": config.rates,
-        }
-        order = CellOrder(
-            folder=str(output),
-            identity=config_hash(facts),
-            keyword=cell.keyword,
-            positives=None if positives.manifest is None else str(positives.manifest),
-            num_recordings=positives.num_recordings,
-            held_out=positives.held_out,
-            negatives=tuple(map(str, negatives)),
-            noise=tuple(map(str, noise)),
-            seed=cell.seed,
-            policy=resolved.transfer.policy,
-            overrides=tuple(pairs),
-            synthetic=spoken.keyword,
-            confusables=spoken.confusables,
-            language=spoken.language,
-            cache=str(cache),
-            test=str(data.test),
-            clips=clips_name(cell.keyword),
-            rates=config.rates,
-            keep_run=keep_runs,
-        )
-        planned[cell] = Job(cell.name, order.identity, asdict(order))
-    return planned
-
-
-def cell_settings(
-    model: ModelConfig, training: TrainConfig, num_recordings: int, synthesis: Synthesis
-) -> dict[str, Any]:
-    """Return all settings of a cell, defaults included, so that a changed default makes it another cell.
-
-    Args:
-        model: of the detector.
-        training: as resolved; the table of ``auto`` then has said what it had to say.
-        num_recordings: how many are trained on.
-        synthesis: what synthetic voices are wished to say.
-    """
-    from kws.config import to_dict
-
-    return {
-        "model": to_dict(replace(model, weights=None)),  # weights by content
-        "train": to_dict(replace(training, transfer=replace(training.transfer, auto_table=None))),
-        "synthesis": asdict(replace(synthesis, keyword=synthesis.count(num_recordings))),
-    }
-
-
-def share_work(jobs: Sequence[Job], cache: Path, num_workers: int) -> None:
-    """Decode audio and make synthetic voices once, before the cells that need them are run side by side."""
-    from kws.cli.recordings import Synthesis
-    from kws.cli.study_cell import CellOrder
-    from kws.cli.study_data import decode, speak
-    from kws.config import load_config
-
-    orders = [load_config(CellOrder, job.values, job.name) for job in jobs]
-    largest: dict[str, CellOrder] = {}
-    for order in orders:
-        if order.num_recordings >= largest.get(order.keyword, order).num_recordings:
-            largest[order.keyword] = order
-    for keyword, order in largest.items():
-        positives = None if order.positives is None else Path(order.positives)
-        negatives, noise = ([Path(path) for path in paths] for paths in (order.negatives, order.noise))
-        decode(keyword, positives, negatives, noise, cache, num_workers)
-    wishes = dict.fromkeys(
-        (o.keyword, o.num_recordings, o.seed, Synthesis(o.synthetic, o.confusables, o.language))
-        for o in orders
-    )
-    for keyword, number, seed, wish in wishes:
-        speak(keyword, wish, cache, num_recordings=number, seed=seed, num_workers=num_workers)
 
 
 def collect(config: StudyConfig, planned: dict[Cell, Job], data: StudyData, output: Path) -> StudyResults:

@@ -1,4 +1,4 @@
-"""One cell of a study, a process of its own: `kws train`, `kws export`, and what the detector misses."""
+"""One cell of a study, a process of its own: `kws train` or `kws enroll`, and what the detector misses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from kws.study.results import CellResult
@@ -24,6 +24,18 @@ SHORT_DEV_HOURS = 0.01
 
 
 @dataclass(frozen=True)
+class RunOrder:
+    """One call of ``kws train`` or ``kws enroll``."""
+
+    keywords: tuple[str, ...]
+    """What it is to learn."""
+    positives: tuple[str, ...]
+    """Manifest of the drawn recordings of each; none where there are no recordings."""
+    overrides: tuple[str, ...]
+    """Settings as ``kws train --set`` takes them."""
+
+
+@dataclass(frozen=True)
 class CellOrder:
     """All that the process is told."""
 
@@ -32,18 +44,20 @@ class CellOrder:
     identity: str
     """Hash of all that determines the cell."""
     keyword: str
-    positives: str | None
-    """Manifest of the drawn recordings; None is none."""
+    """The one that is read."""
     num_recordings: int
+    """Of it."""
+    way: str | None
+    """Of ``kws enroll``; None trains."""
+    policy: str
+    """As resolved, of the first run; or what is done in place of training."""
+    runs: tuple[RunOrder, ...]
+    """Each but the first adds its keywords to the one before; the last is read."""
     held_out: bool
     """Training can hold recordings out, which decides when it stops."""
     negatives: tuple[str, ...]
     noise: tuple[str, ...]
     seed: int
-    policy: str
-    """As resolved."""
-    overrides: tuple[str, ...]
-    """Settings as ``kws train --set`` takes them."""
     synthetic: int | None
     confusables: int
     language: str
@@ -58,17 +72,33 @@ class CellOrder:
     """Leave the folder of the run."""
 
 
+class Made(NamedTuple):
+    """A detector that is to be read.
+
+    Attributes:
+        run: its folder.
+        model: exported.
+        policy: which layers moved, or the way of enrolling.
+        moving_parameters: how many.
+        wall_s: seconds that its training took, earlier runs included.
+    """
+
+    run: Path
+    model: Path
+    policy: str
+    moving_parameters: int
+    wall_s: float
+
+
 def run_cell(order: CellOrder) -> CellResult:
-    """Train, export and read one cell, and write its file.
+    """Train or enroll, export and read one cell, and write its file.
 
     Args:
         order: what is to be run.
     Raises:
         KwsError: it cannot be trained, or the exported file differs.
     """
-    from export.to_onnx import export
     from kws.checkpoint import load_operating_point
-    from kws.cli.train import train
     from kws.decisions import DecisionConfig
     from kws.study.held_out import load_test_audio
     from kws.study.results import CellResult, write_cell
@@ -77,35 +107,10 @@ def run_cell(order: CellOrder) -> CellResult:
     started = time.monotonic()
     runs = Path(order.folder) / RUNS
     runs.mkdir(parents=True, exist_ok=True)
-    run = Path(
-        tempfile.mkdtemp(prefix=f"{order.identity}-", dir=runs)
-    )  # another one of a cell handed out twice
-    overrides = [
-        f"train.transfer.policy={order.policy}",
-        f"train.seed={order.seed}",
-        "train.num_workers=0",
-        "train.dev_copies=0",  # misses are read at rates on the test audio, not at the stored threshold
-    ]
-    if not order.held_out:
-        # Dev is then read after each round for the log alone: the last round is what is kept.
-        overrides.append(f"train.dev_hours={SHORT_DEV_HOURS}")
-    summary = train(
-        [order.keyword],
-        [] if order.positives is None else [Path(order.positives)],
-        [Path(source) for source in order.negatives],
-        run,
-        noise=[Path(source) for source in order.noise],
-        overrides=[*order.overrides, *overrides],
-        cache=Path(order.cache),
-        num_workers=1,
-        synthetic=order.synthetic,
-        confusables=order.confusables,
-        language=order.language,
-    )
-    model = export(run)
+    made = _trained(order, runs) if order.way is None else _enrolled(order, runs)
     test = load_test_audio(Path(order.test), order.clips)
-    scores, negatives, hop_s = detector_scores(model, test)
-    point = load_operating_point(run)
+    scores, negatives, hop_s = detector_scores(made.model, test, order.keyword)
+    point = load_operating_point(made.run)
     config = DecisionConfig((1.0,), point.smoothing_frames, point.refractory_s)
     found = read_misses(scores, negatives, test.hours, order.rates, config, hop_s)
     result = CellResult(
@@ -113,24 +118,95 @@ def run_cell(order: CellOrder) -> CellResult:
         keyword=order.keyword,
         num_recordings=order.num_recordings,
         seed=order.seed,
-        policy=summary.metrics["policy"],
+        policy=made.policy,
         readings={
             name: {f"{rate:g}": reading for rate, reading in rates.items()} for name, rates in found.items()
         },
         negative_hours=round(test.hours, 3),
         original_hours=round(test.original_hours, 3),
         stored_threshold=point.thresholds[order.keyword],
-        moving_parameters=summary.metrics["moving_parameters"],
-        parameters=num_parameters(run),
-        train_s=summary.metrics["wall_s"],
+        moving_parameters=made.moving_parameters,
+        parameters=num_parameters(made.run),
+        train_s=round(made.wall_s, 1),
         wall_s=round(time.monotonic() - started, 1),
-        config_hash=json.loads((run / "provenance.json").read_text(encoding="utf-8"))["config_hash"],
+        config_hash=json.loads((made.run / "provenance.json").read_text(encoding="utf-8"))["config_hash"],
     )
     write_cell(Path(order.folder), result)
     if not order.keep_run:
         for folder in runs.glob(f"{order.identity}-*"):  # also what was killed
             shutil.rmtree(folder, ignore_errors=True)
     return result
+
+
+def _trained(order: CellOrder, runs: Path) -> Made:
+    """Train what is ordered, each run in a new folder in ``runs``."""
+    from export.to_onnx import export
+    from kws.cli.train import train
+
+    always = [
+        f"train.seed={order.seed}",
+        "train.num_workers=0",
+        "train.dev_copies=0",  # misses are read at rates on the test audio, not at the stored threshold
+    ]
+    if not order.held_out:
+        # Dev is then read after each round for the log alone: the last round is what is kept.
+        always.append(f"train.dev_hours={SHORT_DEV_HOURS}")
+    run, wall_s = None, 0.0
+    for wished in order.runs:
+        earlier, run = run, _new_folder(order, runs)
+        policy = [f"train.transfer.policy={order.policy}"] if earlier is None else []
+        summary = train(
+            wished.keywords,
+            [Path(source) for source in wished.positives],
+            [Path(source) for source in order.negatives],
+            run,
+            noise=[Path(source) for source in order.noise],
+            overrides=[*wished.overrides, *policy, *always],
+            cache=Path(order.cache),
+            num_workers=1,
+            synthetic=order.synthetic,
+            confusables=order.confusables,
+            language=order.language,
+            add_to=earlier,
+        )
+        wall_s += summary.metrics["wall_s"]
+    assert run is not None
+    metrics = summary.metrics
+    return Made(run, export(run), metrics["policy"], metrics["moving_parameters"], wall_s)
+
+
+def _enrolled(order: CellOrder, runs: Path) -> Made:
+    """Enroll what is ordered, in a new folder in ``runs``; the layer that is fitted counts as what moves."""
+    from kws.checkpoint import load_model
+    from kws.cli.enroll import enroll
+    from kws.enrollment.ways import EXAMPLES, TEXT_ALONE
+    from kws.heads import PhraseWindowHead
+
+    started = time.monotonic()
+    (wished,) = order.runs
+    run = _new_folder(order, runs)
+    # A threshold on what ships does: misses are read at rates on the test audio.
+    negatives = order.negatives if order.way in TEXT_ALONE else ()
+    noise = order.noise if order.way in (EXAMPLES, *TEXT_ALONE) else ()
+    made = enroll(
+        wished.keywords,
+        run,
+        recordings=[Path(source) for source in wished.positives],
+        way=order.way,
+        language=order.language,
+        negatives=[Path(source) for source in negatives],
+        noise=[Path(source) for source in noise],
+        num_workers=1,
+    )
+    head = load_model(run).head
+    layer = head.window.parameters() if isinstance(head, PhraseWindowHead) else ()
+    fitted = sum(parameter.numel() for parameter in layer)
+    return Made(run, made.model, order.policy, fitted, time.monotonic() - started)
+
+
+def _new_folder(order: CellOrder, runs: Path) -> Path:
+    """Return a folder of its own, as a cell may be handed out twice."""
+    return Path(tempfile.mkdtemp(prefix=f"{order.identity}-", dir=runs))
 
 
 def num_parameters(run: Path) -> int:

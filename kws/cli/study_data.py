@@ -229,28 +229,28 @@ def sources_fingerprint(sources: Iterable[Path]) -> str:
 
 
 def decode(
-    keyword: str,
-    positives: Path | None,
+    keywords: Sequence[str],
+    positives: Sequence[Path],
     negatives: Sequence[Path],
     noise: Sequence[Path],
     cache: Path,
     num_workers: int,
 ) -> None:
-    """Measure and decode the training audio of a keyword into the cache, as `kws train` will look for it."""
+    """Measure and decode the training audio of keywords into the cache, as `kws train` will look for it."""
     from kws.cli.recordings import SyntheticRecordings
     from kws.cli.run_audio import load_audio
 
     prepared = prepare_training(
-        [keyword],
-        [] if positives is None else [positives],
+        keywords,
+        positives,
         negatives,
         noise,
-        cache / clips_name(keyword),
+        cache / clips_name(" ".join(keywords)),
         cache=cache,
         num_workers=num_workers,
     )
     load_audio(
-        prepared, [keyword], cache, num_workers, 0, lambda waveform, *_: waveform, SyntheticRecordings()
+        prepared, keywords, cache, num_workers, 0, lambda waveform, *_: waveform, SyntheticRecordings()
     )
 
 

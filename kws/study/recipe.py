@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kws.config import load_config, merge, read_yaml
+from kws.enrollment.ways import TEXT_ALONE, WAYS
 from kws.errors import ConfigError
 
 ALL = "all"
@@ -16,6 +17,9 @@ ALL = "all"
 
 CONTROL = "scratch"
 """Name of the control: the common settings, trained from random weights."""
+
+TOGETHER, BEFORE = "together", "before"
+"""What becomes of the study's other keywords where a choice trains them too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +63,28 @@ class ChoiceConfig(SettingsConfig):
 
     recordings: tuple[Any, ...] = ()
     """Numbers of recordings of this choice; empty takes the study's."""
+    others: str | None = None
+    """Also train the study's other keywords, with as many recordings of each: ``together`` in one detector,
+    or ``before`` it, and the keyword is added to theirs (``kws train --add-to``). None leaves them out."""
+    enroll: str | None = None
+    """A way of ``kws enroll`` in place of training: ``phones``, ``examples``, ``attributes``, ``words``."""
 
     def __post_init__(self) -> None:
         check_recordings(self.recordings, "recordings")
+        for key, value, allowed in (
+            ("others", self.others, (TOGETHER, BEFORE)),
+            ("enroll", self.enroll, WAYS),
+        ):
+            if value is not None and value not in allowed:
+                raise ConfigError(f"{key}: got {value!r}, allowed: {', '.join(allowed)}")
+        if self.enroll is None:
+            return
+        given = [*self.given(), *(["set"] if self.set else []), *(["others"] if self.others else [])]
+        surplus = [key for key in given if key != "language"]
+        if surplus:
+            raise ConfigError(f"{surplus[0]}: nothing is trained with `enroll`; leave it out")
+        if self.enroll in TEXT_ALONE and self.recordings != (0,):
+            raise ConfigError(f"recordings: enroll {self.enroll} takes none; give `recordings: [0]`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +120,7 @@ class StudyConfig:
     """A study: every choice, with every number of recordings, for every keyword and seed."""
 
     keywords: tuple[KeywordConfig, ...]
-    """What is trained, each by itself."""
+    """What is trained, each by itself unless a choice says otherwise."""
     negatives: tuple[Path, ...]
     """Speech to train on."""
     test_negatives: tuple[Path, ...]
@@ -178,6 +201,9 @@ class StudyConfig:
             str(name): load_config(ChoiceConfig, values or {}, f"choices.{name}")
             for name, values in self.choices.items()
         }
+        for name, choice in found.items():
+            if choice.others and len(self.keywords) < 2:
+                raise ConfigError(f"choices.{name}.others: the study has one keyword; give it another")
         if self.control:
             everything = [n for choice in found.values() for n in choice.recordings or self.recordings]
             numbers = self.control_recordings or sorted_recordings(everything or self.recordings)

@@ -85,6 +85,8 @@ def candidates_of(config: StudyConfig) -> dict[str, AutoStep]:
         terms = _regularizers(choice)
         if terms is None or choice.policy in (None, AUTO, SCRATCH) or set(choice.given()) != {"policy"}:
             continue
+        if choice.others is not None:
+            continue
         if need_source_alone(terms):
             found[name] = AutoStep(0, choice.policy, terms)
     return found

@@ -33,27 +33,31 @@ class Reading:
     """Detections in the negatives."""
 
 
-def detector_scores(model: Path, test: TestAudio) -> tuple[dict[str, list[np.ndarray]], np.ndarray, float]:
-    """Score all test audio with :class:`kws.Detector`, for the first keyword of a file.
+def detector_scores(
+    model: Path, test: TestAudio, keyword: str | None = None
+) -> tuple[dict[str, list[np.ndarray]], np.ndarray, float]:
+    """Score all test audio with :class:`kws.Detector`, for one keyword of a file.
 
     Args:
         model: an exported ``.onnx``.
         test: clips, each from a new start with silence after it, and the stream.
+        keyword: one of the file; None is its first.
     Returns:
         (frames,) scores of each clip by condition, (frames,) of the negatives, and seconds per frame.
     """
     detector = Detector(model)
+    column = 0 if keyword is None else detector.keywords.index(keyword)
     tail = np.zeros(seconds_to_samples(TAIL_S), np.int16)
 
     def clip_scores(clip: np.ndarray) -> np.ndarray:
         detector.reset()
-        return detector.scores(np.concatenate([clip, tail]))[:, 0]
+        return detector.scores(np.concatenate([clip, tail]))[:, column]
 
     positives = {name: [clip_scores(clip) for clip in clips] for name, clips in test.positives.items()}
     detector.reset()
     block, samples = seconds_to_samples(BLOCK_S), test.negatives
     pieces = [
-        detector.scores(samples[start : start + block])[:, 0] for start in range(0, len(samples), block)
+        detector.scores(samples[start : start + block])[:, column] for start in range(0, len(samples), block)
     ]
     return positives, np.concatenate(pieces), detector.hop_s
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,17 @@ def test_the_small_source_differs_from_the_shipped_one_in_what_it_has_heard_alon
     assert small.init is None and [source.manifest.name for source in small.train] == ["small_source.jsonl"]
 
 
+def test_the_self_taught_source_is_the_small_one_with_unlabelled_speech():
+    small, taught = (
+        load_config(PretrainConfig, read_yaml(REPOSITORY / "benchmarks" / f"{name}.yaml"))
+        for name in ("small_source", "self_taught")
+    )
+    labelled, unlabelled = taught.train
+    assert unlabelled.unlabelled and not labelled.unlabelled and taught.consistency > 0
+    labelled = replace(labelled, weight=small.train[0].weight)
+    assert replace(taught, train=(labelled,), consistency=0.0) == small
+
+
 def test_the_small_source_hears_the_first_sentences_of_each_split(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -35,7 +47,16 @@ def test_the_small_source_hears_the_first_sentences_of_each_split(
         "precise_community",
     ):
         rows = [
-            {"path": f"{corpus}/{split}-{n}.ogg", "split": split, "language": "en", "label": "android"}
+            {
+                "path": f"{corpus}/{split}-{n}.ogg",
+                "duration_s": 1.0,
+                "speaker": f"{split} {n // 20}",
+                "split": split,
+                "language": "en",
+                "label": "android",
+                "text": "AN ANDROID",
+                "phones": "AH N AE N D R OY D",
+            }
             for split in ("dev", "train", "test")
             for n in range(60)
         ]
@@ -48,3 +69,7 @@ def test_the_small_source_hears_the_first_sentences_of_each_split(
     lines = (tmp_path / "out" / "small_source.jsonl").read_text("utf-8").splitlines()
     heard = [Path(json.loads(line)["path"]).stem for line in lines]
     assert heard == [f"train-{n}" for n in range(40)] + [f"dev-{n}" for n in range(20)]
+    lines = (tmp_path / "out" / "unlabelled.jsonl").read_text("utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert [Path(row["path"]).stem for row in rows] == [f"train-{n}" for n in range(40, 60)]
+    assert {key for row in rows for key in row} == {"path", "duration_s", "speaker", "split"}

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,21 +20,25 @@ import pytest
 import yaml
 
 from kws.balances import available_balances
-from kws.cli import main, study
+from kws.checkpoint import load_operating_point
+from kws.cli import main, study_plan
 from kws.cli.recordings import Synthesis
 from kws.cli.run_settings import read_settings, read_wish
-from kws.cli.study import cell_settings, check_choices, setting_pairs
+from kws.cli.study import check_choices
 from kws.cli.study_cell import CellOrder, run_cell
+from kws.cli.study_plan import cell_settings, setting_pairs
 from kws.config import load_config
+from kws.decisions import DecisionConfig
+from kws.enrollment.ways import WAYS
 from kws.heads import available_heads
 from kws.losses import available_losses
 from kws.regularizers import available_regularizers
 from kws.study import pool
 from kws.study.held_out import load_test_audio
 from kws.study.pool import Failure, Job
-from kws.study.recipe import SettingsConfig, load_study
+from kws.study.recipe import BEFORE, TOGETHER, SettingsConfig, load_study
 from kws.study.results import CellResult, write_cell
-from kws.study.scoring import Reading
+from kws.study.scoring import Reading, detector_scores, read_misses
 from kws.training.config import TrainConfig
 from kws.transfer import AUTO, available_policies
 from tests.support.training import SHORT, noise, spoken, tiny_weights, write_manifest, write_wavs
@@ -98,7 +103,7 @@ class Cells:
                 failures.append(Failure(job.name, "it broke", job.log(folder)))
                 continue
             audio = load_test_audio(Path(order.test), order.clips)
-            missed = tuple(range(MISSES[order.policy]))
+            missed = tuple(range(MISSES.get(order.policy, 0)))
             readings = {
                 condition: {f"{rate:g}": Reading(0.5, missed, len(clips), 1) for rate in order.rates}
                 for condition, clips in audio.positives.items()
@@ -134,7 +139,7 @@ def cells(monkeypatch: pytest.MonkeyPatch) -> Cells:
     """Replace the processes, and leave out what they would share."""
     stand_in = Cells()
     monkeypatch.setattr(pool, "run_jobs", stand_in)
-    monkeypatch.setattr(study, "share_work", lambda *_: None)
+    monkeypatch.setattr(study_plan, "share_work", lambda *_: None)
     return stand_in
 
 
@@ -256,7 +261,7 @@ def test_other_recordings_are_other_cells(tmp_path: Path, cells: Cells):
     recipe = write_study(tmp_path, control=False)
     words = ["study", str(recipe), "--output", str(tmp_path / "out")]
     assert main(words) == 0
-    drawn = [job.values["positives"] for job in cells.jobs]
+    drawn = [job.values["runs"] for job in cells.jobs]
     for name, recordings in {
         "train": [spoken(500, seed) for seed in range(8)],
         "speech": [noise(3, 200 + seed) for seed in range(6)],
@@ -289,6 +294,112 @@ def test_auto_is_what_it_stands_for_and_runs_nothing_twice(recipe: Path, tmp_pat
     table.write_text("{source: here, policies: [{recordings: 0, policy: late}]}")
     assert main([*words, f"choices.auto={{set: {{train.transfer.auto_table: {table}}}}}"]) == 0
     assert cells.jobs == []  # the same as `late`
+
+
+TWO_KEYWORDS = [
+    {"keyword": "tone", "train": ["train"], "test": ["test.jsonl"]},
+    {"keyword": "beep", "train": ["beeps"], "test": ["other_beeps"]},
+]
+
+
+def write_pair(folder: Path, seed: int = 0) -> Path:
+    """Write the recipe of a study with choices that train both of two keywords."""
+    write_wavs(folder / "beeps", [spoken(500, seed=seed + number) for number in range(8)])
+    write_wavs(folder / "other_beeps", [spoken(500, seed=20 + number) for number in range(6)])
+    near = {"policy": "all", "set": {"train.regularizers": {"feature_matching": 1.0}}}
+    choices = {
+        "late": {"policy": "late"},
+        "pair": {"policy": "late", "others": "together"},
+        "column": {**near, "others": "before"},
+    }
+    return write_study(folder, keywords=TWO_KEYWORDS, choices=choices, control=False, recordings=[3])
+
+
+def test_other_keywords_are_trained_along_or_before(tmp_path: Path, cells: Cells):
+    assert main(["study", str(write_pair(tmp_path)), "--output", str(tmp_path / "out")]) == 0
+    orders = {job.name: load_config(CellOrder, job.values) for job in cells.jobs}
+    assert len(orders) == 6 and all(order.num_recordings == 3 for order in orders.values())
+    (alone,), (both,) = orders["beep-3-late-0"].runs, orders["beep-3-pair-0"].runs
+    first, second = orders["beep-3-column-0"].runs
+    assert [run.keywords for run in (alone, both, first, second)] == [
+        ("beep",),
+        ("beep", "tone"),
+        ("tone",),
+        ("beep",),
+    ]
+    assert both.positives == (*alone.positives, *orders["tone-3-late-0"].runs[0].positives)
+    assert (second.positives, first.positives) == (alone.positives, both.positives[1:])
+    assert both.overrides == alone.overrides and "train.transfer.policy=late" in both.overrides
+    assert any(pair.startswith("train.regularizers=") for pair in first.overrides)
+    assert set(second.overrides) == set(SHORT)  # what borrowed layers do is settled
+
+
+def test_where_other_keywords_are_trained_too_their_recordings_make_it_another_cell(
+    tmp_path: Path, cells: Cells
+):
+    words = ["--output", str(tmp_path / "out"), "--only", "tone-"]
+    assert main(["study", str(write_pair(tmp_path)), *words]) == 0 and len(cells.jobs) == 3
+    assert main(["study", str(write_pair(tmp_path, seed=40)), *words]) == 0
+    assert cells.names == ["tone-3-column-0", "tone-3-pair-0"]
+
+
+@pytest.mark.slow
+def test_cells_of_several_keywords_read_the_one_that_they_are_of(tmp_path: Path, cells: Cells):
+    assert main(["study", str(write_pair(tmp_path)), "--output", str(tmp_path / "out")]) == 0
+    jobs = {job.name: job for job in cells.jobs}
+    study_plan.share_work([jobs["beep-3-pair-0"], jobs["beep-3-column-0"]], tmp_path / "cache", 1)
+    for name, policy in (("beep-3-pair-0", "late"), ("beep-3-column-0", "head")):
+        order = replace(load_config(CellOrder, jobs[name].values), keep_run=True)
+        result = run_cell(order)
+        assert (result.keyword, result.policy) == ("beep", policy)
+        runs = list((tmp_path / "out" / "runs").glob(f"{order.identity}-*"))
+        points = [load_operating_point(run).thresholds for run in runs]
+        (both,) = (point for point in points if len(point) == 2)
+        assert result.stored_threshold == both["beep"]
+        (file,) = (path for run in runs for path in run.glob("*.onnx"))
+        scores, negatives, hop_s = detector_scores(
+            file, load_test_audio(Path(order.test), order.clips), "beep"
+        )
+        audio = load_test_audio(Path(order.test), order.clips)
+        point = load_operating_point(file.parent)
+        config = DecisionConfig((1.0,), point.smoothing_frames, point.refractory_s)
+        found = read_misses(scores, negatives, audio.hours, order.rates, config, hop_s)
+        assert {
+            name: {f"{rate:g}": reading for rate, reading in rates.items()} for name, rates in found.items()
+        } == result.readings
+
+
+def test_enrolling_depends_on_the_recordings_alone(tmp_path: Path, cells: Cells):
+    changes = {"recordings": [0, 3], "seeds": [0, 1], "control": False}
+    choices = {"typed": {"enroll": "phones"}, "like": {"enroll": "examples"}}
+    recipe = write_study(tmp_path, choices=choices, **changes)
+    words = ["study", str(recipe), "--output", str(tmp_path / "out")]
+    assert main(words) == 0
+    orders = [load_config(CellOrder, job.values) for job in cells.jobs]
+    drawn = [order.num_recordings for order in orders]
+    assert (drawn.count(0), drawn.count(3)) == (2, 4)  # with none, every seed is the same
+    assert {order.policy for order in orders} == {"enroll phones", "enroll examples"}
+    rows = rows_of(tmp_path / "out" / "results.csv")
+    assert len(rows) == 8 and len({row["cell"] for row in rows if row["choice"] == "typed"}) == 3
+    write_wavs(tmp_path / "noise", [noise(2, 300 + seed, 0.1) for seed in range(3)])
+    assert main(words) == 0
+    assert {order.values["way"] for order in cells.jobs} == {"examples"}  # noise is mixed into these alone
+    assert main([*words, "--set", "settings.set={train.epochs: 3}"]) == 0 and cells.jobs == []
+
+
+@pytest.mark.slow
+def test_a_cell_that_enrols_reads_what_was_typed(tmp_path: Path, cells: Cells):
+    choices = {"typed": {"enroll": "phones"}, "words": {"enroll": "words", "recordings": [0]}}
+    recipe = write_study(tmp_path, choices=choices, recordings=[0], control=False)
+    assert main(["study", str(recipe), "--output", str(tmp_path / "out")]) == 0
+    study_plan.share_work(cells.jobs, tmp_path / "cache", 1)
+    assert not (tmp_path / "cache").exists()  # nothing is trained
+    for job in cells.jobs:
+        order = load_config(CellOrder, job.values)
+        result = run_cell(order)
+        assert result.policy == f"enroll {order.way}" and result.moving_parameters == 0
+        assert result.parameters > 100_000 and result.reading("clean", 600.0).clips == 6
+    assert list((tmp_path / "out" / "runs").iterdir()) == []
 
 
 def test_failures_are_listed_at_the_end_and_stop_nothing(
@@ -399,8 +510,12 @@ def test_every_named_choice_is_in_the_benchmark_and_with_no_recordings_too():
     assert {training.loss for _, training in settings} == set(available_losses())
     assert {training.balance for _, training in settings} == set(available_balances())
     assert {model.head for model, _ in settings} == set(available_heads())
+    assert {choice.enroll for choice in choices.values()} == {None, *WAYS}
+    assert {choice.others for choice in choices.values()} == {None, TOGETHER, BEFORE}
     alone = {name for name, choice in choices.items() if 0 in choice.recordings}
-    assert alone >= {"head", "late", "dann", "mmd", "scratch"}
+    assert alone >= {"head", "late", "dann", "mmd", "scratch", *(f"enroll {way}" for way in WAYS)}
+    towers = [choice for choice in choices.values() if choice.head == "cross_stitch"]
+    assert {choice.others for choice in towers} == {TOGETHER}  # of one keyword it is head `conv`
 
 
 @pytest.mark.parametrize("place", ["kws/recipes", "benchmarks"])
@@ -425,8 +540,6 @@ def one_cell(recipe: Path, output: Path, only: str, cells: Cells) -> CellOrder:
 def test_a_cell_reads_what_kws_train_trained_and_its_dev_is_read_briefly_without_effect(
     recipe: Path, tmp_path: Path, cells: Cells
 ):
-    from dataclasses import replace
-
     import torch
 
     from kws.checkpoint import load_model

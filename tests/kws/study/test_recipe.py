@@ -95,6 +95,19 @@ def test_names_of_cells_can_be_names_of_files():
             "give every keyword the same `test_conditions`",
         ),
         ({"conditions": {}}, "conditions: is empty"),
+        ({"choices": {"a": {"others": "beside"}}}, "others: got 'beside', allowed: together, before"),
+        ({"choices": {"a": {"others": "before"}}}, "choices.a.others: the study has one keyword"),
+        ({"choices": {"a": {"enroll": "sounds"}}}, "enroll: got 'sounds', allowed: phones, examples"),
+        ({"choices": {"a": {"enroll": "phones", "head": "gru"}}}, "head: nothing is trained with `enroll`"),
+        ({"choices": {"a": {"enroll": "phones", "set": {"x": 1}}}}, "set: nothing is trained with `enroll`"),
+        (
+            {"choices": {"a": {"enroll": "phones", "others": "before"}}},
+            "others: nothing is trained with `enroll`; leave it out",
+        ),
+        (
+            {"choices": {"a": {"enroll": "words", "recordings": [0, 5]}}},
+            "recordings: enroll words takes none; give `recordings: [0]`",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_refused(changes: dict[str, Any], message: str):

@@ -113,7 +113,7 @@ def test_auto_can_stand_for_a_policy_and_terms_that_need_the_source_alone(tmp_pa
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
         """
-        keywords: [{keyword: tone, train: [a], test: [b]}]
+        keywords: [{keyword: tone, train: [a], test: [b]}, {keyword: beep, train: [a], test: [b]}]
         negatives: [c]
         test_negatives: [d]
         choices:
@@ -124,6 +124,8 @@ def test_auto_can_stand_for_a_policy_and_terms_that_need_the_source_alone(tmp_pa
           phones: {policy: all, set: {train.regularizers: {feature_matching: 1, phones: 1}}}
           slow: {policy: all, set: {train.learning_rate: 0.001}}
           shallow: {policy: all, depth: 2}
+          pair: {policy: all, others: together}
+          typed: {enroll: phones}
           unset: {}
         """
     )

@@ -45,6 +45,17 @@ def test_a_late_tone_is_heard_and_each_clip_starts_anew(unseen: held_out.TestAud
     assert positives["clean"][0].tolist() == positives["clean"][2].tolist()
 
 
+def test_of_several_keywords_the_one_that_is_named_is_read(unseen: held_out.TestAudio, tmp_path: Path):
+    model = write_tone_model(tmp_path / "tones.onnx", {"low": 500.0, "tone": 1000.0})
+    alone = scoring.detector_scores(write_tone_model(tmp_path / "tone.onnx"), unseen)
+    named = scoring.detector_scores(model, unseen, "tone")
+    np.testing.assert_allclose(named[1], alone[1], atol=1e-6)
+    for one, other in zip(named[0]["clean"], alone[0]["clean"], strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    positives, negatives, _ = scoring.detector_scores(model, unseen)  # the first
+    assert negatives.max() < 0.5 and all(scores.max() < 0.5 for scores in positives["clean"])
+
+
 def test_misses_are_those_at_the_lowest_threshold_that_keeps_to_the_rate():
     # frames of 1 s; one hour of negatives with peaks 0.9, 0.6 and 0.3, apart
     negatives = np.zeros(3600)
