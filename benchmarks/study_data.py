@@ -7,7 +7,7 @@
 
 Recordings of the keywords, English speech and noise, each with its split: the study trains on what is not
 ``test`` and is read on what is. The small source hears a few sentences of the speech alone; the self-taught
-one the rest of it as well, without what is said.
+one the rest of it as well, without what is said. ``rooms`` is speech of the training in noisy rooms.
 """
 
 from __future__ import annotations
@@ -19,10 +19,21 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
 
+from tqdm import tqdm  # noqa: E402
+
 from benchmarks import corpora  # noqa: E402
+from data_prep.augmentation import NoiseBank, RoomBank, stable_rng  # noqa: E402
+from data_prep.conditions import ConditionConfig, condition_chain  # noqa: E402
+from kws import audio  # noqa: E402
 
 SMALL_SOURCE = {"train": 40, "dev": 20}
 """Sentences of each split for the small source; speechocean762 has 20 by each speaker."""
+IN_ROOMS = 600
+"""Recordings of speech that are heard in noisy rooms."""
+ROOM_SNR_DB = 5.0
+"""Of the noise there."""
+NUM_ROOMS = 100
+SEED = 20
 UNLABELLED = ("path", "duration_s", "speaker", "split")
 """Keys of a row that do not say what is said."""
 
@@ -47,14 +58,34 @@ def main() -> None:
         for row in sentences
         if row["split"] == "train" and row["path"] not in heard
     ]
+    speech = corpora.english_other_speech(arguments.data)
+    noise = corpora.rows_of(arguments.data, "noise")
     for name, rows in (
         ("keywords", corpora.rows_of(arguments.data, "picovoice_keywords")),
-        ("speech", corpora.english_other_speech(arguments.data)),
-        ("noise", corpora.rows_of(arguments.data, "noise")),
+        ("speech", speech),
+        ("noise", noise),
         ("small_source", small),
         ("unlabelled", unlabelled),
+        ("rooms", in_rooms(speech, noise, arguments.output / "rooms")),
     ):
         print(corpora.write_rows(arguments.output / f"{name}.jsonl", rows))
+
+
+def in_rooms(
+    speech: list[dict[str, object]], noise: list[dict[str, object]], folder: Path
+) -> list[dict[str, object]]:
+    """Write evenly spaced training recordings of speech as heard in noisy rooms, and return their rows."""
+    train = [row for row in speech if row["split"] == "train"]
+    bank = NoiseBank(tuple(Path(str(row["path"])) for row in noise if row["split"] == "train"))
+    rooms = RoomBank(num_rooms=NUM_ROOMS, split="train", seed=SEED)
+    chain = condition_chain(ConditionConfig(snr_db=ROOM_SNR_DB, room=True), bank, rooms)
+    rows = []
+    for number, row in enumerate(tqdm(train[:: max(len(train) // IN_ROOMS, 1)], "rooms", unit="file")):
+        waveform = audio.load(str(row["path"]))
+        path = folder / f"{number:04d}.flac"
+        audio.save(path, chain(waveform, stable_rng("rooms", SEED, number)))
+        rows.append({"path": str(path.resolve()), "duration_s": row["duration_s"], "split": "train"})
+    return rows
 
 
 if __name__ == "__main__":

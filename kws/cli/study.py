@@ -198,11 +198,17 @@ def check_choices(config: StudyConfig, base: Path) -> None:
     from kws.cli.run_settings import read_settings, read_wish
     from kws.cli.study_plan import setting_pairs
     from kws.errors import ConfigError
+    from kws.regularizers import need_domains
 
     for name, choice in config.all_choices().items():
         try:
             wish = read_wish(None, setting_pairs(choice.over(config.settings), base))
-            read_settings([config.keywords[0].keyword], wish)
+            _, training = read_settings([config.keywords[0].keyword], wish)
+            if choice.target_audio and not need_domains(training.regularizers):
+                raise ConfigError(
+                    "target_audio: nothing compares it; add `set: {train.regularizers: {dann: 0.1}}`, or "
+                    "leave it out"
+                )
         except ConfigError as error:
             raise ConfigError(f"choices.{name}: {error}") from error
 

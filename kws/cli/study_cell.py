@@ -57,6 +57,8 @@ class CellOrder:
     """Training can hold recordings out, which decides when it stops."""
     negatives: tuple[str, ...]
     noise: tuple[str, ...]
+    target_audio: tuple[str, ...]
+    """What the first run's regularisers bring near."""
     seed: int
     synthetic: int | None
     confusables: int
@@ -155,12 +157,14 @@ def _trained(order: CellOrder, runs: Path) -> Made:
     for wished in order.runs:
         earlier, run = run, _new_folder(order, runs)
         policy = [f"train.transfer.policy={order.policy}"] if earlier is None else []
+        target_audio = order.target_audio if earlier is None else ()
         summary = train(
             wished.keywords,
             [Path(source) for source in wished.positives],
             [Path(source) for source in order.negatives],
             run,
             noise=[Path(source) for source in order.noise],
+            target_audio=[Path(source) for source in target_audio],
             overrides=[*wished.overrides, *policy, *always],
             cache=Path(order.cache),
             num_workers=1,

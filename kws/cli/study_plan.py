@@ -86,6 +86,7 @@ def plan(
             held_out=all(found.held_out for found in heard.values()),
             negatives=tuple(map(str, sources.negatives)),
             noise=tuple(map(str, sources.noise)),
+            target_audio=tuple(str(data.base / path) for path in choice.target_audio),
             synthetic=made.spoken.keyword,
             confusables=made.spoken.confusables,
             language=made.spoken.language,
@@ -149,7 +150,7 @@ def _trained(
     from kws.cli.recordings import Synthesis
     from kws.cli.run_settings import read_settings, read_wish
     from kws.cli.study_cell import RunOrder
-    from kws.cli.study_data import weights_fingerprint
+    from kws.cli.study_data import sources_fingerprint, weights_fingerprint
 
     positives = heard[cell.keyword]
     pairs = setting_pairs(settings, base)
@@ -177,6 +178,8 @@ def _trained(
     if choice.others == BEFORE:
         later = [p for p in pairs if p.startswith("train.") and not p.startswith(OF_THE_FIRST_RUN)]
         runs = [run(others, pairs), run([cell.keyword], later)]
+    if choice.target_audio:
+        facts["target_audio"] = sources_fingerprint(base / path for path in choice.target_audio)
     if others:
         facts["others"] = {choice.others: {keyword: heard[keyword].fingerprint for keyword in others}}
     return _Task(facts, resolved.transfer.policy, tuple(runs), spoken)

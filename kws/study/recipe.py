@@ -66,6 +66,8 @@ class ChoiceConfig(SettingsConfig):
     others: str | None = None
     """Also train the study's other keywords, with as many recordings of each: ``together`` in one detector,
     or ``before`` it, and the keyword is added to theirs (``kws train --add-to``). None leaves them out."""
+    target_audio: tuple[Path, ...] = ()
+    """Recordings without labels of where the detector will be used, for the regularisers dann and mmd."""
     enroll: str | None = None
     """A way of ``kws enroll`` in place of training: ``phones``, ``examples``, ``attributes``, ``words``."""
 
@@ -79,7 +81,8 @@ class ChoiceConfig(SettingsConfig):
                 raise ConfigError(f"{key}: got {value!r}, allowed: {', '.join(allowed)}")
         if self.enroll is None:
             return
-        given = [*self.given(), *(["set"] if self.set else []), *(["others"] if self.others else [])]
+        more = ("set", "others", "target_audio")
+        given = [*self.given(), *(key for key in more if getattr(self, key))]
         surplus = [key for key in given if key != "language"]
         if surplus:
             raise ConfigError(f"{surplus[0]}: nothing is trained with `enroll`; leave it out")

@@ -6,13 +6,15 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import study_data
+from kws import audio
 from kws.config import load_config, read_yaml
 from kws.encoders.sources.embedded_weights import ASSETS
 from kws.pretraining.config import PretrainConfig
-from tests.support.training import write_manifest
+from tests.support.training import noise, tone, write_manifest, write_wavs
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -33,6 +35,28 @@ def test_the_self_taught_source_is_the_small_one_with_unlabelled_speech():
     assert unlabelled.unlabelled and not labelled.unlabelled and taught.consistency > 0
     labelled = replace(labelled, weight=small.train[0].weight)
     assert replace(taught, train=(labelled,), consistency=0.0) == small
+
+
+def test_speech_of_the_training_alone_is_heard_in_rooms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(study_data, "IN_ROOMS", 2)
+    speech = write_wavs(tmp_path / "speech", [tone(1.0, 400 + 100 * number) for number in range(6)])
+    background = write_wavs(tmp_path / "noise", [noise(2, seed, 0.1) for seed in range(2)])
+
+    def rows(paths: list[Path], *splits: str) -> list[dict[str, object]]:
+        return [
+            {"path": path, "duration_s": 1.0, "split": split, "text": "A"}
+            for path, split in zip(paths, splits, strict=True)
+        ]
+
+    spoken = rows(speech, "test", "train", "train", "dev", "train", "train")
+    found = study_data.in_rooms(spoken, rows(background, "train", "test"), tmp_path / "rooms")
+    assert [set(row) for row in found] == [{"path", "duration_s", "split"}] * 2
+    assert {row["split"] for row in found} == {"train"}
+    for row, path in zip(found, (speech[1], speech[4]), strict=True):
+        heard, clean = audio.load(str(row["path"])), audio.load(path)
+        spectrum = np.abs(np.fft.rfft(heard[: len(clean)]))
+        assert spectrum.argmax() == np.abs(np.fft.rfft(clean)).argmax()  # the same tone
+        assert np.median(spectrum) > 10 * np.median(np.abs(np.fft.rfft(clean)))  # in noise
 
 
 def test_the_small_source_hears_the_first_sentences_of_each_split(
@@ -65,6 +89,7 @@ def test_the_small_source_hears_the_first_sentences_of_each_split(
     monkeypatch.setattr(
         "sys.argv", ["study_data", "--data", str(tmp_path), "--output", str(tmp_path / "out")]
     )
+    monkeypatch.setattr(study_data, "in_rooms", lambda *_: [])
     study_data.main()
     lines = (tmp_path / "out" / "small_source.jsonl").read_text("utf-8").splitlines()
     heard = [Path(json.loads(line)["path"]).stem for line in lines]

@@ -302,12 +302,12 @@ TWO_KEYWORDS = [
 ]
 
 
-def write_pair(folder: Path, seed: int = 0) -> Path:
-    """Write the recipe of a study with choices that train both of two keywords."""
+def write_pair(folder: Path, seed: int = 0, **choices: Any) -> Path:
+    """Write the recipe of a study of two keywords, with choices that train both where none are given."""
     write_wavs(folder / "beeps", [spoken(500, seed=seed + number) for number in range(8)])
     write_wavs(folder / "other_beeps", [spoken(500, seed=20 + number) for number in range(6)])
     near = {"policy": "all", "set": {"train.regularizers": {"feature_matching": 1.0}}}
-    choices = {
+    choices = choices or {
         "late": {"policy": "late"},
         "pair": {"policy": "late", "others": "together"},
         "column": {**near, "others": "before"},
@@ -367,6 +367,32 @@ def test_cells_of_several_keywords_read_the_one_that_they_are_of(tmp_path: Path,
         assert {
             name: {f"{rate:g}": reading for rate, reading in rates.items()} for name, rates in found.items()
         } == result.readings
+
+
+def test_unlabelled_audio_of_another_place_is_given_to_what_compares_it(tmp_path: Path, cells: Cells):
+    near = {"policy": "late", "set": {"train.regularizers": {"mmd": 1.0}}, "target_audio": ["room"]}
+    column = {**near, "others": "before"}
+    write_wavs(tmp_path / "room", [noise(2, 800 + seed) for seed in range(3)])
+    recipe = write_pair(tmp_path, late={"policy": "late"}, near=near, column=column)
+    words = ["study", str(recipe), "--output", str(tmp_path / "out"), "--only", "tone-"]
+    assert main(words) == 0
+    orders = {job.name: load_config(CellOrder, job.values) for job in cells.jobs}
+    assert orders["tone-3-near-0"].target_audio == (str(tmp_path / "room"),)
+    assert orders["tone-3-late-0"].target_audio == ()
+    write_wavs(tmp_path / "room", [noise(2, 900 + seed) for seed in range(3)])
+    assert main(words) == 0
+    assert cells.names == ["tone-3-column-0", "tone-3-near-0"]
+
+
+@pytest.mark.slow
+def test_a_cell_hears_unlabelled_audio_in_its_first_run_alone(tmp_path: Path, cells: Cells):
+    near = {"policy": "late", "set": {"train.regularizers": {"mmd": 1.0}}, "target_audio": ["room"]}
+    write_wavs(tmp_path / "room", [noise(2, 800 + seed) for seed in range(3)])
+    recipe = write_pair(tmp_path, column={**near, "others": "before"})
+    order = one_cell(recipe, tmp_path / "out", "tone-3-column", cells)
+    run_cell(replace(order, keep_run=True))
+    heard = {len(list(run.glob("data/target.jsonl"))) for run in (tmp_path / "out" / "runs").iterdir()}
+    assert heard == {0, 1}
 
 
 def test_enrolling_depends_on_the_recordings_alone(tmp_path: Path, cells: Cells):
@@ -455,6 +481,10 @@ def test_clips_that_are_already_in_a_condition_are_taken_as_they_are(tmp_path: P
             "choices.head: train.transfer.policy: got 'hed', allowed: head",
         ),
         (["--set", "choices.head.set={train.epoch: 3}"], "choices.head: train: unknown key `epoch`; did you"),
+        (
+            ["--set", "choices.head.target_audio=[speech]"],
+            "choices.head: target_audio: nothing compares it; add `set: {train.regularizers: {dann: 0.1}}`",
+        ),
         (["--set", "recordings=[3, 100]"], "recordings: got 100, and there are 8 of 'tone' to train on"),
         (["--set", "negatives=[nowhere]"], "nowhere: no such file or folder"),
         (["--set", "conditions={a: {snr: 3}}"], "conditions.a: unknown key `snr`; did you mean `snr_db`?"),

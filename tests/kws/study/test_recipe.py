@@ -105,6 +105,10 @@ def test_names_of_cells_can_be_names_of_files():
             "others: nothing is trained with `enroll`; leave it out",
         ),
         (
+            {"choices": {"a": {"enroll": "phones", "target_audio": ["rooms"]}}},
+            "target_audio: nothing is trained with `enroll`; leave it out",
+        ),
+        (
             {"choices": {"a": {"enroll": "words", "recordings": [0, 5]}}},
             "recordings: enroll words takes none; give `recordings: [0]`",
         ),
