@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,6 @@ from data_prep.conditions import ConditionConfig, condition_chain, draw, negativ
 from kws import audio
 from kws.audio import atomic_write
 from kws.cli.recordings import words_of
-from kws.evaluation.scoring import LEAD_S
 from kws.study.held_out import TestAudio
 
 KEYWORDS = ("computer", "jarvis")
@@ -113,13 +111,6 @@ def test_audio(data: Path, work: Path, keyword: str) -> TestAudio:
         negatives, originals = arrays["negatives"], int(arrays["original_samples"])
     hour = 3600 * audio.SAMPLE_RATE
     return TestAudio(positives, negatives, len(negatives) / hour, originals / hour)
-
-
-def after_silence(test: TestAudio) -> TestAudio:
-    """Return the same audio with silence before each clip: a device is long past its start."""
-    lead = (audio.seconds_to_samples(LEAD_S), 0)
-    clips = {name: [np.pad(clip, lead) for clip in clips] for name, clips in test.positives.items()}
-    return replace(test, positives=clips)
 
 
 def _render_all(data: Path, stored: Path, keyword: str) -> None:

@@ -55,7 +55,7 @@ def row(phrase: str, way: str, background: str, data: Path, work: Path) -> dict[
         overwrite=True,
     )
     spoken = phrase in corpora.KEYWORDS
-    test = corpora.after_silence(corpora.test_audio(data, work, phrase if spoken else corpora.KEYWORDS[0]))
+    test = corpora.test_audio(data, work, phrase if spoken else corpora.KEYWORDS[0]).after_silence()
     if not spoken:
         test = replace(test, positives={})
     clips, stream, hop_s = detector_scores(made.model, test)

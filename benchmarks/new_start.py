@@ -29,7 +29,7 @@ def rows(run: Path, data: Path, work: Path) -> Iterator[list[str]]:
     detector = Detector(run / "model.onnx")
     test = corpora.test_audio(data, work, detector.keywords[0])
     config = replace(detector.decision_config, thresholds=(1.0,))
-    heard = {"a new start": test.positives, "silence": corpora.after_silence(test).positives}
+    heard = {"a new start": test.positives, "silence": test.after_silence().positives}
     clips = {f"{after} {name}": each for after, found in heard.items() for name, each in found.items()}
     positives, negatives, hop_s = detector_scores(run / "model.onnx", replace(test, positives=clips))
     read = read_misses(positives, negatives, test.hours, (RATE,), config, hop_s)

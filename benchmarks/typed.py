@@ -137,7 +137,7 @@ def typed_row(cell: Cell, data: Path, work: Path, test: TestAudio) -> dict:
     if cell.change:
         given |= {"way": cell.change, "negatives": [corpora.training_manifests(data, work)[0]]}
     made = enroll([cell.keyword], work / "typed" / cell.name, **given, overwrite=True)
-    scores, negatives, hop_s = detector_scores(made.model, corpora.after_silence(test))
+    scores, negatives, hop_s = detector_scores(made.model, test.after_silence())
     row = read_cell(cell, scores, negatives, hop_s, test, smoothing=1)
     return {**row, "threshold": made.metrics["thresholds"][cell.keyword]}
 

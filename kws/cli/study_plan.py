@@ -199,6 +199,7 @@ def _enrolled(
     from kws.cli.study_cell import RunOrder
     from kws.cli.study_data import weights_fingerprint
     from kws.enrollment.ways import EXAMPLES, TEXT_ALONE
+    from kws.evaluation.scoring import LEAD_S
 
     assert choice.enroll is not None
     positives = heard[cell.keyword]
@@ -212,6 +213,7 @@ def _enrolled(
         "enroll": choice.enroll,
         "language": spoken.language,
         "positives": positives.fingerprint,
+        "silence_before_clips_s": LEAD_S,
         **{name: sources.fingerprints[name] for name in (*negatives, *noise)},
     }
     manifests = () if positives.manifest is None else (str(positives.manifest),)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kws.audio import SAMPLE_RATE, atomic_write
+from kws.audio import SAMPLE_RATE, atomic_write, seconds_to_samples
+from kws.evaluation.scoring import LEAD_S
 
 NEGATIVES = "negatives"
 
@@ -30,6 +31,12 @@ class TestAudio:
     negatives: np.ndarray
     hours: float
     original_hours: float
+
+    def after_silence(self) -> TestAudio:
+        """Return the same audio with silence before each clip: a device is long past its start."""
+        lead = (seconds_to_samples(LEAD_S), 0)
+        clips = {name: [np.pad(clip, lead) for clip in clips] for name, clips in self.positives.items()}
+        return replace(self, positives=clips)
 
 
 def save_clips(

@@ -26,7 +26,7 @@ def test_both_beginnings_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_silence_comes_before_each_clip():
     clip = np.arange(1, 5, dtype=np.int16)
     test = TestAudio({"clean": [clip]}, np.ones(3, np.int16), 1.0, 1.0)
-    after = corpora.after_silence(test)
+    after = test.after_silence()
     assert len(after.positives["clean"][0]) == 3 * 16_000 + 4
     assert not after.positives["clean"][0][:-4].any()
     np.testing.assert_array_equal(after.positives["clean"][0][-4:], clip)

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import yaml
 
+from kws.audio import SAMPLE_RATE
 from kws.balances import available_balances
 from kws.checkpoint import load_operating_point
 from kws.cli import main, study_plan
@@ -30,10 +31,11 @@ from kws.cli.study_plan import cell_settings, setting_pairs
 from kws.config import load_config
 from kws.decisions import DecisionConfig
 from kws.enrollment.ways import WAYS
+from kws.evaluation.scoring import LEAD_S
 from kws.heads import available_heads
 from kws.losses import available_losses
 from kws.regularizers import available_regularizers
-from kws.study import pool
+from kws.study import pool, scoring
 from kws.study.held_out import load_test_audio
 from kws.study.pool import Failure, Job
 from kws.study.recipe import BEFORE, TOGETHER, SettingsConfig, load_study
@@ -414,7 +416,18 @@ def test_enrolling_depends_on_the_recordings_alone(tmp_path: Path, cells: Cells)
 
 
 @pytest.mark.slow
-def test_a_cell_that_enrols_reads_what_was_typed(tmp_path: Path, cells: Cells):
+def test_a_cell_that_enrols_reads_what_was_typed(
+    tmp_path: Path, cells: Cells, monkeypatch: pytest.MonkeyPatch
+):
+    heard: set[float] = set()
+
+    def spy(model: Path, test: Any, keyword: str) -> Any:
+        known = load_test_audio(Path(order.test), order.clips).positives["clean"]
+        heard.update(len(c) - len(k) for c, k in zip(test.positives["clean"], known, strict=True))
+        assert not any(clip[: int(LEAD_S * SAMPLE_RATE)].any() for clip in test.positives["clean"])
+        return detector_scores(model, test, keyword)
+
+    monkeypatch.setattr(scoring, "detector_scores", spy)
     choices = {"typed": {"enroll": "phones"}, "words": {"enroll": "words", "recordings": [0]}}
     recipe = write_study(tmp_path, choices=choices, recordings=[0], control=False)
     assert main(["study", str(recipe), "--output", str(tmp_path / "out")]) == 0
@@ -425,6 +438,7 @@ def test_a_cell_that_enrols_reads_what_was_typed(tmp_path: Path, cells: Cells):
         result = run_cell(order)
         assert result.policy == f"enroll {order.way}" and result.moving_parameters == 0
         assert result.parameters > 100_000 and result.reading("clean", 600.0).clips == 6
+        assert heard.pop() == LEAD_S * SAMPLE_RATE and not heard  # silence before every clip
     assert list((tmp_path / "out" / "runs").iterdir()) == []
 
 
