@@ -29,7 +29,7 @@ from kws import audio  # noqa: E402
 SMALL_SOURCE = {"train": 40, "dev": 20}
 """Sentences of each split for the small source; speechocean762 has 20 by each speaker."""
 IN_ROOMS = 600
-"""Recordings of speech that are heard in noisy rooms."""
+"""So many recordings of speech at least are heard in noisy rooms, where there are as many."""
 ROOM_SNR_DB = 5.0
 """Of the noise there."""
 NUM_ROOMS = 100

@@ -111,10 +111,8 @@ def run_cell(order: CellOrder) -> CellResult:
     runs.mkdir(parents=True, exist_ok=True)
     made = _trained(order, runs) if order.way is None else _enrolled(order, runs)
     test = load_test_audio(Path(order.test), order.clips)
-    if (
-        order.way is not None
-    ):  # its examples were heard after silence, as a device hears; a training's were not
-        test = test.after_silence()
+    if order.way is not None:
+        test = test.after_silence()  # as its examples were heard, and as a device hears
     scores, negatives, hop_s = detector_scores(made.model, test, order.keyword)
     point = load_operating_point(made.run)
     config = DecisionConfig((1.0,), point.smoothing_frames, point.refractory_s)
