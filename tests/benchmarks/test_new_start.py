@@ -21,13 +21,3 @@ def test_both_beginnings_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(corpora, "test_audio", lambda *_: test)
     found = list(new_start.rows(tmp_path, tmp_path, tmp_path))
     assert found == [[tmp_path.name, name, "0.0 / 50.0"] for name in ("a new start", "silence")]
-
-
-def test_silence_comes_before_each_clip():
-    clip = np.arange(1, 5, dtype=np.int16)
-    test = TestAudio({"clean": [clip]}, np.ones(3, np.int16), 1.0, 1.0)
-    after = test.after_silence()
-    assert len(after.positives["clean"][0]) == 3 * 16_000 + 4
-    assert not after.positives["clean"][0][:-4].any()
-    np.testing.assert_array_equal(after.positives["clean"][0][-4:], clip)
-    assert after.negatives is test.negatives

@@ -45,6 +45,16 @@ def test_a_late_tone_is_heard_and_each_clip_starts_anew(unseen: held_out.TestAud
     assert positives["clean"][0].tolist() == positives["clean"][2].tolist()
 
 
+def test_silence_comes_before_each_clip():
+    clip = np.arange(1, 5, dtype=np.int16)
+    test = held_out.TestAudio({"clean": [clip]}, np.ones(3, np.int16), 1.0, 1.0)
+    after = test.after_silence()
+    assert len(after.positives["clean"][0]) == 3 * 16_000 + 4
+    assert not after.positives["clean"][0][:-4].any()
+    np.testing.assert_array_equal(after.positives["clean"][0][-4:], clip)
+    assert after.negatives is test.negatives
+
+
 def test_of_several_keywords_the_one_that_is_named_is_read(unseen: held_out.TestAudio, tmp_path: Path):
     model = write_tone_model(tmp_path / "tones.onnx", {"low": 500.0, "tone": 1000.0})
     alone = scoring.detector_scores(write_tone_model(tmp_path / "tone.onnx"), unseen)
