@@ -71,8 +71,8 @@ def plan(
             keyword: recordings_of(cell, keyword)
             for keyword in (cell.keyword, *(others if choice.others else ()))
         }
-        task = _enrolled if choice.enroll else _trained
-        made = task(cell, choice, choice.over(config.settings), heard, sources, data.base)
+        wish = _Wish(cell, choice, choice.over(config.settings), heard, sources, data.base)
+        made = _enrolled(wish) if choice.enroll else _trained(wish)
         facts = made.facts | {"test": data.test_hash, "rates": config.rates}
         order = CellOrder(
             folder=str(output),
@@ -121,6 +121,27 @@ class _Sources:
 
 
 @dataclass(frozen=True)
+class _Wish:
+    """What a cell is to be made of.
+
+    Attributes:
+        cell: its place in the grid.
+        choice: what is peculiar to it.
+        settings: its own over common ones.
+        heard: recordings of its keyword first, then of others that are trained too.
+        sources: beside them.
+        base: what relative paths of the recipe start from.
+    """
+
+    cell: Cell
+    choice: ChoiceConfig
+    settings: SettingsConfig
+    heard: Mapping[str, Drawn]
+    sources: _Sources
+    base: Path
+
+
+@dataclass(frozen=True)
 class _Task:
     """What is made in a cell.
 
@@ -137,14 +158,7 @@ class _Task:
     spoken: Synthesis
 
 
-def _trained(
-    cell: Cell,
-    choice: ChoiceConfig,
-    settings: SettingsConfig,
-    heard: Mapping[str, Drawn],
-    sources: _Sources,
-    base: Path,
-) -> _Task:
+def _trained(wish: _Wish) -> _Task:
     """Return what `kws train` makes of a keyword's recordings, and of others' where the choice says so."""
     from kws import __version__
     from kws.cli.recordings import Synthesis
@@ -152,8 +166,9 @@ def _trained(
     from kws.cli.study_cell import RunOrder
     from kws.cli.study_data import sources_fingerprint, weights_fingerprint
 
+    cell, choice, settings, heard = wish.cell, wish.choice, wish.settings, wish.heard
     positives = heard[cell.keyword]
-    pairs = setting_pairs(settings, base)
+    pairs = setting_pairs(settings, wish.base)
     model, training = read_settings([cell.keyword], read_wish(None, pairs))
     resolved, _ = training.resolved(positives.num_recordings)
     if resolved.regularizers != training.regularizers:  # those that `auto` brings
@@ -166,7 +181,7 @@ def _trained(
         "seed": cell.seed,
         "settings": cell_settings(model, resolved, positives.num_recordings, spoken),
         "positives": positives.fingerprint,
-        **sources.fingerprints,
+        **wish.sources.fingerprints,
     }
 
     def run(keywords: Sequence[str], overrides: Sequence[str]) -> RunOrder:
@@ -179,45 +194,40 @@ def _trained(
         later = [p for p in pairs if p.startswith("train.") and not p.startswith(OF_THE_FIRST_RUN)]
         runs = [run(others, pairs), run([cell.keyword], later)]
     if choice.target_audio:
-        facts["target_audio"] = sources_fingerprint(base / path for path in choice.target_audio)
+        facts["target_audio"] = sources_fingerprint(wish.base / path for path in choice.target_audio)
     if others:
         facts["others"] = {choice.others: {keyword: heard[keyword].fingerprint for keyword in others}}
     return _Task(facts, resolved.transfer.policy, tuple(runs), spoken)
 
 
-def _enrolled(
-    cell: Cell,
-    choice: ChoiceConfig,
-    settings: SettingsConfig,
-    heard: Mapping[str, Drawn],
-    sources: _Sources,
-    base: Path,
-) -> _Task:
+def _enrolled(wish: _Wish) -> _Task:
     """Return what `kws enroll` makes of a keyword; the draw alone depends on the seed."""
     from kws import __version__
     from kws.cli.recordings import Synthesis
     from kws.cli.study_cell import RunOrder
     from kws.cli.study_data import weights_fingerprint
+    from kws.encoders.sources.embedded_weights import ASSETS
     from kws.enrollment.ways import EXAMPLES, TEXT_ALONE
     from kws.evaluation.scoring import LEAD_S
 
-    assert choice.enroll is not None
-    positives = heard[cell.keyword]
-    spoken = Synthesis(language=settings.language or "en")
-    negatives = ("negatives",) if choice.enroll in TEXT_ALONE else ()
-    noise = ("noise",) if choice.enroll in (EXAMPLES, *TEXT_ALONE) else ()
+    keyword, way = wish.cell.keyword, wish.choice.enroll
+    assert way is not None
+    positives = wish.heard[keyword]
+    spoken = Synthesis(language=wish.settings.language or "en")
+    negatives = ("negatives",) if way in TEXT_ALONE else ()
+    noise = ("noise",) if way in (EXAMPLES, *TEXT_ALONE) else ()
     facts = {
         "kws": __version__,
-        "encoder": weights_fingerprint("embedded", None),
-        "keyword": cell.keyword,
-        "enroll": choice.enroll,
+        "ships": [weights_fingerprint("embedded", path) for path in sorted(ASSETS.glob("*.safetensors"))],
+        "keyword": keyword,
+        "enroll": way,
         "language": spoken.language,
         "positives": positives.fingerprint,
         "silence_before_clips_s": LEAD_S,
-        **{name: sources.fingerprints[name] for name in (*negatives, *noise)},
+        **{name: wish.sources.fingerprints[name] for name in (*negatives, *noise)},
     }
     manifests = () if positives.manifest is None else (str(positives.manifest),)
-    return _Task(facts, f"enroll {choice.enroll}", (RunOrder((cell.keyword,), manifests, ()),), spoken)
+    return _Task(facts, f"enroll {way}", (RunOrder((keyword,), manifests, ()),), spoken)
 
 
 def cell_settings(

@@ -30,6 +30,7 @@ from kws.cli.study_cell import CellOrder, run_cell
 from kws.cli.study_plan import cell_settings, setting_pairs
 from kws.config import load_config
 from kws.decisions import DecisionConfig
+from kws.encoders.sources import embedded_weights
 from kws.enrollment.ways import WAYS
 from kws.evaluation.scoring import LEAD_S
 from kws.heads import available_heads
@@ -397,7 +398,9 @@ def test_a_cell_hears_unlabelled_audio_in_its_first_run_alone(tmp_path: Path, ce
     assert heard == {0, 1}
 
 
-def test_enrolling_depends_on_the_recordings_alone(tmp_path: Path, cells: Cells):
+def test_enrolling_depends_on_recordings_and_on_what_ships(
+    tmp_path: Path, cells: Cells, monkeypatch: pytest.MonkeyPatch
+):
     changes = {"recordings": [0, 3], "seeds": [0, 1], "control": False}
     choices = {"typed": {"enroll": "phones"}, "like": {"enroll": "examples"}}
     recipe = write_study(tmp_path, choices=choices, **changes)
@@ -413,6 +416,10 @@ def test_enrolling_depends_on_the_recordings_alone(tmp_path: Path, cells: Cells)
     assert main(words) == 0
     assert {order.values["way"] for order in cells.jobs} == {"examples"}  # noise is mixed into these alone
     assert main([*words, "--set", "settings.set={train.epochs: 3}"]) == 0 and cells.jobs == []
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "frames.safetensors").write_bytes(b"other speech")
+    monkeypatch.setattr(embedded_weights, "ASSETS", tmp_path / "assets")
+    assert main(words) == 0 and len(cells.jobs) == 6
 
 
 @pytest.mark.slow
