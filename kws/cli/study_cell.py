@@ -228,12 +228,20 @@ def main() -> None:
     from kws.config import load_config
 
     order = load_config(CellOrder, json.loads(sys.stdin.readline()), "order")
-    threading.Thread(target=_end_with_input, daemon=True).start()
+    end_with_input()
     quieten_libraries()
     run_cell(order)
 
 
-def _end_with_input() -> None:
-    """Wait until the process that ordered the cell is gone, then end: nobody would wait for the result."""
-    sys.stdin.read()
-    os._exit(1)
+def end_with_input() -> None:
+    """End this process when its input ends: what ordered the cell is gone, and nobody waits for the result.
+
+    The thread that waits holds no lock of ``sys.stdin``, which processes that are forked off close first.
+    """
+
+    def wait() -> None:
+        while os.read(0, 4096):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

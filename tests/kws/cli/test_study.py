@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -344,6 +345,35 @@ def test_where_other_keywords_are_trained_too_their_recordings_make_it_another_c
     assert main(["study", str(write_pair(tmp_path)), *words]) == 0 and len(cells.jobs) == 3
     assert main(["study", str(write_pair(tmp_path, seed=40)), *words]) == 0
     assert cells.names == ["tone-3-column-0", "tone-3-pair-0"]
+
+
+FORKS = """
+import multiprocessing, sys
+from kws.cli.study_cell import end_with_input
+sys.stdin.readline()
+end_with_input()
+child = multiprocessing.get_context("fork").Process(target=print, args=("forked",))
+child.start()
+child.join()
+print("waits", flush=True)
+multiprocessing.Event().wait()
+"""
+
+
+def test_the_process_of_a_cell_can_fork_and_ends_with_its_input():
+    with subprocess.Popen(
+        [sys.executable, "-c", FORKS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write("order\n")
+        process.stdin.flush()
+        end = threading.Timer(60, process.kill)  # a child that hangs would be waited for
+        end.start()
+        assert [process.stdout.readline().strip() for _ in range(2)] == ["forked", "waits"]
+        end.cancel()
+        assert process.poll() is None
+        process.stdin.close()
+        assert process.wait(60) == 1
 
 
 @pytest.mark.slow
