@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +22,8 @@ PROGRAM = "from kws.cli.study_cell import main; main()"
 RUNS = "runs"
 """Folder of the training runs; each is removed when its cell is finished."""
 SHORT_DEV_HOURS = 0.01
+SOME = 100
+"""Recordings of speech that a stored threshold is chosen on where nothing is read at it."""
 
 
 @dataclass(frozen=True)
@@ -191,16 +194,16 @@ def _enrolled(order: CellOrder, runs: Path) -> Made:
     started = time.monotonic()
     (wished,) = order.runs
     run = _new_folder(order, runs)
-    # A threshold on what ships does: misses are read at rates on the test audio.
-    negatives = order.negatives if order.way in TEXT_ALONE else ()
-    noise = order.noise if order.way in (EXAMPLES, *TEXT_ALONE) else ()
+    # Misses are read at rates on the test audio, not at the stored threshold, so little speech does for that.
+    negatives = [_some_of(order.negatives, run)] if order.way in TEXT_ALONE else []
+    noise = order.noise if order.way == EXAMPLES else ()
     made = enroll(
         wished.keywords,
         run,
         recordings=[Path(source) for source in wished.positives],
         way=order.way,
         language=order.language,
-        negatives=[Path(source) for source in negatives],
+        negatives=negatives,
         noise=[Path(source) for source in noise],
         num_workers=1,
     )
@@ -208,6 +211,15 @@ def _enrolled(order: CellOrder, runs: Path) -> Made:
     layer = head.window.parameters() if isinstance(head, PhraseWindowHead) else ()
     fitted = sum(parameter.numel() for parameter in layer)
     return Made(run, made.model, order.policy, fitted, time.monotonic() - started)
+
+
+def _some_of(sources: Sequence[str], run: Path) -> Path:
+    """Write a manifest, beside a run, of evenly spaced recordings of several sources, and return it."""
+    from data_prep import manifests
+
+    usable = [entry for entry in manifests.read_all(map(Path, sources)) if entry.split != "test"]
+    path = run.with_name(f"{run.name}-negatives") / "negatives.jsonl"
+    return manifests.write(usable[:: max(len(usable) // SOME, 1)], path)
 
 
 def _new_folder(order: CellOrder, runs: Path) -> Path:

@@ -207,15 +207,13 @@ def _enrolled(wish: _Wish) -> _Task:
     from kws.cli.study_cell import RunOrder
     from kws.cli.study_data import weights_fingerprint
     from kws.encoders.sources.embedded_weights import ASSETS
-    from kws.enrollment.ways import EXAMPLES, TEXT_ALONE
+    from kws.enrollment.ways import EXAMPLES
     from kws.evaluation.scoring import LEAD_S
 
     keyword, way = wish.cell.keyword, wish.choice.enroll
     assert way is not None
     positives = wish.heard[keyword]
     spoken = Synthesis(language=wish.settings.language or "en")
-    negatives = ("negatives",) if way in TEXT_ALONE else ()
-    noise = ("noise",) if way in (EXAMPLES, *TEXT_ALONE) else ()
     facts = {
         "kws": __version__,
         "ships": [weights_fingerprint("embedded", path) for path in sorted(ASSETS.glob("*.safetensors"))],
@@ -224,8 +222,9 @@ def _enrolled(wish: _Wish) -> _Task:
         "language": spoken.language,
         "positives": positives.fingerprint,
         "silence_before_clips_s": LEAD_S,
-        **{name: wish.sources.fingerprints[name] for name in (*negatives, *noise)},
     }
+    if way == EXAMPLES:
+        facts["noise"] = wish.sources.fingerprints["noise"]
     manifests = () if positives.manifest is None else (str(positives.manifest),)
     return _Task(facts, f"enroll {way}", (RunOrder((keyword,), manifests, ()),), spoken)
 
