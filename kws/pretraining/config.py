@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from kws.encoders.sources.embedded import EmbeddedConfig
 from kws.errors import ConfigError
 from kws.pretraining.sources import Outputs, SourceConfig
 from kws.pretraining.teachers import TeacherConfig
+from kws.training.precision import Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,8 @@ class PretrainConfig:
     """Processors to train on, each with batches of its own; 0 takes every GPU, or one CPU process."""
     seed: int = 1
     """Seed of weights, draws and augmentation."""
-    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
-    """Lightning precision; ``32-true`` where bfloat16 is slow."""
+    precision: Precision = "bf16-mixed"
+    """Lightning precision; ``bf16-mixed`` is ``32-true`` where a machine only emulates bfloat16."""
 
     def __post_init__(self) -> None:
         if not self.train or not self.dev:

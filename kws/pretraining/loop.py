@@ -32,6 +32,7 @@ from kws.pretraining.teachers import keep_lessons, load_teacher
 from kws.pretraining.word_space import make_word_space
 from kws.training.checkpoints import Resumed, WholeCheckpoints
 from kws.training.logs import StepBar, keep_earlier_log
+from kws.training.precision import usable_precision
 from kws.weights import CONFIG, write_config
 
 STATISTICS_UTTERANCES = 300
@@ -245,7 +246,7 @@ def _new_trainer(config: PretrainConfig, output: Path) -> lightning.Trainer:
     """Return the loop of a recipe, with its log, checkpoints and averaged weights."""
     return lightning.Trainer(
         max_steps=config.steps,
-        precision=config.precision,
+        precision=usable_precision(config.precision),
         accelerator="auto",
         devices=config.devices or "auto",
         use_distributed_sampler=False,  # batches know their process

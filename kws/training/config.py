@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from kws.balances import build_balance
 from kws.data import BatchConfig
 from kws.errors import ConfigError
 from kws.losses import build_loss
 from kws.regularizers import check_weights
+from kws.training.precision import Precision
 from kws.transfer import AUTO, TransferConfig, check_policy, load_auto
 
 FEWEST_EPOCHS, MOST_EPOCHS, RECORDINGS_PER_EPOCH = 4, 16, 25
@@ -65,8 +65,8 @@ class TrainConfig:
     """Seconds after a detection in which the keyword cannot fire again."""
     num_workers: int = 1
     """Processes that make batches; 0 makes them in the training process."""
-    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
-    """Lightning precision; ``32-true`` where bfloat16 is slow."""
+    precision: Precision = "bf16-mixed"
+    """Lightning precision; ``bf16-mixed`` is ``32-true`` where a machine only emulates bfloat16."""
     seed: int = 0
     """Seed of head, draws and augmentation."""
 

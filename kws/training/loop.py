@@ -32,6 +32,7 @@ from kws.training.config import TrainConfig
 from kws.training.data import TrainingData
 from kws.training.dev import read_dev
 from kws.training.logs import keep_earlier_log
+from kws.training.precision import usable_precision
 from kws.training.scan import hard_windows
 from kws.training.schedule import scheduled
 from kws.training.signals import gradient_signals
@@ -209,7 +210,7 @@ def fit(
         callbacks.append(StopEarly("dev_loss", patience=config.patience))
     trainer = lightning.Trainer(
         max_epochs=config.num_epochs(),
-        precision=config.precision,
+        precision=usable_precision(config.precision),
         accelerator="auto",
         devices=1,
         gradient_clip_val=1.0,
@@ -241,6 +242,7 @@ def fit(
     return {
         "epochs": trainer.current_epoch,
         "resumed": resumed is not None,
+        "precision": trainer.precision,
         "early_stop": trainer.current_epoch < config.num_epochs(),
         "moving": [group.name for group in moved],
         "moving_parameters": sum(p.numel() for group in moved for p in group.parameters),
