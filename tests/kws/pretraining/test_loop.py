@@ -103,10 +103,21 @@ def test_a_run_that_is_older_than_a_key_goes_on(config: PretrainConfig, tmp_path
     assert whole.keys() == old.keys() and all(torch.equal(whole[name], old[name]) for name in whole)
 
 
+def test_the_trainer_takes_the_precision_that_the_machine_computes_with(
+    config: PretrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    wished = replace(config, precision="bf16-mixed")
+    for capabilities, precision in (({"amx_bf16": True}, "bf16-mixed"), ({"avx2": True}, "32-true")):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=capabilities: found)
+        assert module._new_trainer(wished, tmp_path).precision == precision
+
+
 @pytest.mark.parametrize("block", TINY_BLOCKS)
 def test_every_kind_of_block_is_trained_in_half_precision_and_read_again(
-    config: PretrainConfig, tmp_path: Path, block: str
+    config: PretrainConfig, tmp_path: Path, block: str, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})  # or emulated
     encoder = replace(TINY, block=block, lookahead=1, **TINY_BLOCKS[block])
     metrics = pretrain(
         replace(config, encoder=encoder, precision="bf16-mixed", steps=2), tmp_path, no_change, SpecAugment()

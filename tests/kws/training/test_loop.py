@@ -54,6 +54,17 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
     )
 
 
+@pytest.mark.parametrize(("has", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_training_is_in_what_the_machine_computes_with(
+    has: bool, precision: str, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": has})
+    config = replace(CONFIG, precision="bf16-mixed", epochs=1)
+    outcome = fit(tiny_model(), config, data, tmp_path, no_change)
+    assert outcome["precision"] == precision
+
+
 def weights(model: WakeWordModel) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
