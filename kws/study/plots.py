@@ -23,6 +23,8 @@ SPREAD = 0.025
 """Choices stand this far apart, as a share of the number of recordings: their intervals do not overlap."""
 TICKS = (0, 1, 3, 6, 10, 15, 20, 30, 40, 60, 80, 100)
 """Of the misses, in %: few are told apart beside the many of the control."""
+POINT_TICKS = (0, 1, 4, 9, 16, 30, 60, 100)
+"""Of the points between two choices, in both directions."""
 LINE_FROM = 4
 """Numbers of recordings that make a line; choices with fewer would hide those that have them."""
 
@@ -87,11 +89,24 @@ def _intervals(
                 axes.plot([100 * gain.low, 100 * gain.high], [row, row], color=colour, lw=1.5)
                 axes.plot(100 * gain.value, row, "o", color=colour, ms=5)
         axes.set(title=f"{number} recordings", ylim=(len(by_choice) - 0.5, -0.5))
+        _square_root_scale(axes)
         axes.grid(color="#d8dde2", lw=0.8)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_yticks(range(len(by_choice)), labels=list(by_choice))
-    figure.supxlabel(label, fontsize=10)
+    figure.supxlabel(f"{label}; square-root scale", fontsize=10)
     return _png(figure)
+
+
+def _square_root_scale(axes: Axes) -> None:
+    """Let small differences between choices be seen beside large ones, in both directions."""
+    low, high = axes.get_xlim()
+    axes.set_xscale(
+        "function",
+        functions=(lambda x: np.sign(x) * np.sqrt(np.abs(x)), lambda x: np.sign(x) * np.square(x)),
+    )
+    ticks = sorted({sign * tick for tick in POINT_TICKS for sign in (-1, 1)})
+    axes.set_xticks([tick for tick in ticks if low <= tick <= high])
+    axes.set_xlim(low, high)
 
 
 def _png(figure: Figure) -> bytes:
