@@ -86,6 +86,7 @@ class Made(NamedTuple):
         policy: which layers moved, or the way of enrolling.
         moving_parameters: how many.
         wall_s: seconds that its training took, earlier runs included.
+        precision: in which it was trained.
     """
 
     run: Path
@@ -93,6 +94,7 @@ class Made(NamedTuple):
     policy: str
     moving_parameters: int
     wall_s: float
+    precision: str
 
 
 def run_cell(order: CellOrder) -> CellResult:
@@ -136,6 +138,7 @@ def run_cell(order: CellOrder) -> CellResult:
         parameters=num_parameters(made.run),
         train_s=round(made.wall_s, 1),
         wall_s=round(time.monotonic() - started, 1),
+        precision=made.precision,
         config_hash=json.loads((made.run / "provenance.json").read_text(encoding="utf-8"))["config_hash"],
     )
     write_cell(Path(order.folder), result)
@@ -181,7 +184,9 @@ def _trained(order: CellOrder, runs: Path) -> Made:
         wall_s += summary.metrics["wall_s"]
     assert run is not None
     metrics = summary.metrics
-    return Made(run, export(run), metrics["policy"], metrics["moving_parameters"], wall_s)
+    return Made(
+        run, export(run), metrics["policy"], metrics["moving_parameters"], wall_s, metrics["precision"]
+    )
 
 
 def _enrolled(order: CellOrder, runs: Path) -> Made:
@@ -190,6 +195,7 @@ def _enrolled(order: CellOrder, runs: Path) -> Made:
     from kws.cli.enroll import enroll
     from kws.enrollment.ways import EXAMPLES, TEXT_ALONE
     from kws.heads import PhraseWindowHead
+    from kws.study.results import NOT_TRAINED
 
     started = time.monotonic()
     (wished,) = order.runs
@@ -210,7 +216,7 @@ def _enrolled(order: CellOrder, runs: Path) -> Made:
     head = load_model(run).head
     layer = head.window.parameters() if isinstance(head, PhraseWindowHead) else ()
     fitted = sum(parameter.numel() for parameter in layer)
-    return Made(run, made.model, order.policy, fitted, time.monotonic() - started)
+    return Made(run, made.model, order.policy, fitted, time.monotonic() - started, NOT_TRAINED)
 
 
 def _some_of(sources: Sequence[str], run: Path) -> Path:

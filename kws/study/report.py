@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from kws.study import page, plots, tables
 from kws.study.compare import all_gains, gain_lines, gain_warnings, savings
 from kws.study.recipe import SettingsConfig, StudyConfig
 from kws.study.recommend import candidates_of, recommend
-from kws.study.results import StudyResults
+from kws.study.results import NOT_TRAINED, StudyResults
 from kws.transfer.auto import AutoTable
 
 RESULTS, SUMMARY, TABLE, AGAINST = "results.csv", "summary.csv", "summary.md", "against.md"
@@ -63,6 +64,11 @@ def write_report(
     warnings = list(notes)
     if len(results.cells) < num_cells:
         warnings.append(f"{num_cells - len(results.cells)} of {num_cells} cells are not finished")
+    trained = Counter(result.precision for result in results.cells.values())
+    del trained[NOT_TRAINED]
+    if len(trained) > 1:
+        told = ", ".join(f"{number} in {precision}" for precision, number in trained.most_common())
+        warnings.append(f"machines trained {told}; points are between cells of one precision alone")
     if not config.control:
         warnings.append("there is no control: nothing is said about what transfer gains")
     table, recommended = _recommendation(config, results, output)

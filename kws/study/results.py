@@ -17,6 +17,9 @@ from kws.study.grid import Cell, cell_path
 from kws.study.recipe import CONTROL, sorted_recordings
 from kws.study.scoring import Reading
 
+NOT_TRAINED = "none"
+"""Precision of what was enrolled."""
+
 
 @dataclass(frozen=True)
 class CellResult:
@@ -50,6 +53,12 @@ class CellResult:
     """Time of training, export and scoring, in seconds."""
     config_hash: str
     """Of the training run."""
+    precision: str = "bf16-mixed"
+    """In which it was trained, which depends on the machine; :data:`NOT_TRAINED` of what was enrolled."""
+
+    def alike(self, other: CellResult) -> bool:
+        """Tell whether machines made no difference between both: trained in one precision, or not at all."""
+        return NOT_TRAINED in (self.precision, other.precision) or self.precision == other.precision
 
     def reading(self, condition: str, rate: float) -> Reading:
         """Return the misses in a condition at a rate."""

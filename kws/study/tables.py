@@ -43,6 +43,7 @@ def result_rows(study: StudyResults) -> Iterator[dict[str, Any]]:
             "parameters": result.parameters,
             "train_s": result.train_s,
             "wall_s": result.wall_s,
+            "precision": result.precision,
             "config_hash": result.config_hash,
             "cell": result.identity,
         }

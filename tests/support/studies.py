@@ -21,6 +21,7 @@ def cell_result(
     policy: str = "head",
     moving: int = 100,
     identity: str = "0123456789ab",
+    precision: str = "bf16-mixed",
 ) -> CellResult:
     """Return a finished cell that misses these clips, by condition, at 1 false accept per hour."""
     return CellResult(
@@ -40,6 +41,7 @@ def cell_result(
         train_s=3.0,
         wall_s=4.0,
         config_hash="fedcba987654",
+        precision=precision,
     )
 
 

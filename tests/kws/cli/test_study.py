@@ -41,7 +41,7 @@ from kws.study import pool, scoring
 from kws.study.held_out import load_test_audio
 from kws.study.pool import Failure, Job
 from kws.study.recipe import BEFORE, TOGETHER, SettingsConfig, load_study
-from kws.study.results import CellResult, write_cell
+from kws.study.results import NOT_TRAINED, CellResult, write_cell
 from kws.study.scoring import Reading, detector_scores, read_misses
 from kws.training.config import TrainConfig
 from kws.transfer import AUTO, available_policies
@@ -384,7 +384,7 @@ def test_cells_of_several_keywords_read_the_one_that_they_are_of(tmp_path: Path,
     for name, policy in (("beep-3-pair-0", "late"), ("beep-3-column-0", "head")):
         order = replace(load_config(CellOrder, jobs[name].values), keep_run=True)
         result = run_cell(order)
-        assert (result.keyword, result.policy) == ("beep", policy)
+        assert (result.keyword, result.policy, result.precision) == ("beep", policy, "32-true")
         runs = list((tmp_path / "out" / "runs").glob(f"{order.identity}-*"))
         points = [load_operating_point(run).thresholds for run in runs]
         (both,) = (point for point in points if len(point) == 2)
@@ -474,9 +474,27 @@ def test_a_cell_that_enrols_reads_what_was_typed(
         order = load_config(CellOrder, job.values)
         result = run_cell(order)
         assert result.policy == f"enroll {order.way}" and result.moving_parameters == 0
+        assert result.precision == NOT_TRAINED
         assert result.parameters > 100_000 and result.reading("clean", 600.0).clips == 6
         assert heard.pop() == LEAD_S * SAMPLE_RATE and not heard  # silence before every clip
     assert list((tmp_path / "out" / "runs").iterdir()) == []
+
+
+def test_a_report_says_where_machines_trained_in_different_precisions(
+    recipe: Path, tmp_path: Path, cells: Cells, capsys: pytest.CaptureFixture[str]
+):
+    words = ["study", str(recipe), "--output", str(tmp_path / "out")]
+    assert main(words) == 0
+    assert "precision" not in capsys.readouterr().out
+    path = next((tmp_path / "out" / "cells").iterdir())
+    path.write_text(path.read_text("utf-8").replace("bf16-mixed", "32-true"))
+    assert main(words) == 0
+    told = "machines trained 5 in bf16-mixed, 1 in 32-true; points are between cells of one precision alone"
+    assert told in capsys.readouterr().out
+    assert sorted(row["precision"] for row in rows_of(tmp_path / "out" / "results.csv")) == [
+        "32-true",
+        *["bf16-mixed"] * 5,
+    ]
 
 
 def test_failures_are_listed_at_the_end_and_stop_nothing(

@@ -17,6 +17,7 @@ from kws.study.compare import (
 )
 from kws.study.grid import Cell
 from kws.study.recipe import CONTROL
+from kws.study.results import NOT_TRAINED, CellResult
 from kws.study.tables import points_table
 from tests.support.studies import cell_result, study_of
 
@@ -108,6 +109,32 @@ def test_gains_over_any_choice_are_told_by_number_with_the_runs_that_both_have()
         ["early", f"{found['early'][5]} (1)", "–", "–"],  # one of two runs is finished
     ]
     assert rows[1][1].startswith("-30.0 [")
+
+
+def test_what_was_trained_in_another_precision_is_not_held_against():
+    def cell(choice: str, seed: int, missed: int, precision: str) -> tuple[Cell, CellResult]:
+        result = cell_result({"clean": range(missed)}, seed=seed, precision=precision)
+        return Cell(choice, "tone", 5, seed), result
+
+    study = study_of(
+        dict(
+            [
+                cell("late", 0, 5, "bf16-mixed"),
+                cell("late", 1, 5, "32-true"),
+                cell("head", 0, 1, "32-true"),
+                cell("head", 1, 3, "32-true"),
+                cell("typed", 0, 7, NOT_TRAINED),
+                cell("all", 0, 9, "bf16-mixed"),
+            ]
+        ),
+        num_runs=2,
+    )
+    gain = gain_over(study, "head", "late", 5)
+    assert gain is not None and gain.num_pairs == 1 and gain.value == pytest.approx(0.2)
+    assert gain_over(study, "head", "all", 5) is None
+    typed = gain_over(study, "typed", "late", 5)
+    assert typed is not None and typed.num_pairs == 1 and typed.value == pytest.approx(-0.2)
+    assert all_gains(study, "all")["late"][5].value == pytest.approx(0.4)
 
 
 def test_a_gain_that_is_not_positive_is_a_warning():
