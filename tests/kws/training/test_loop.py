@@ -97,6 +97,7 @@ def test_learns_to_tell_a_tone_from_noise(data: TrainingData, tmp_path: Path):
     assert min(clip.max() for clip in after.positives) > 2 * after.negatives.max()
     moving = ["head", "stem", "layer 1", "layer 2", "layer 3"]
     assert outcome.pop("moving_parameters") == sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert outcome.pop("precision") == "32-true"
     assert outcome == {"epochs": 4, "resumed": False, "early_stop": False, "moving": moving}
     assert not model.training
     assert (tmp_path / "log" / "metrics.csv").read_text("utf-8").count("\n") >= 5
