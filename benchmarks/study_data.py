@@ -68,7 +68,7 @@ def main() -> None:
         ("unlabelled", unlabelled),
         ("rooms", in_rooms(speech, noise, arguments.output / "rooms")),
     ):
-        print(corpora.write_rows(arguments.output / f"{name}.jsonl", rows))
+        print(f"{corpora.write_rows(arguments.output / f'{name}.jsonl', rows)}: {len(rows)} recordings")
 
 
 def in_rooms(

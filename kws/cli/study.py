@@ -1,9 +1,10 @@
 """Compare ways to train over numbers of recordings, keywords and seeds, beside training from scratch.
 
-RECIPE is YAML, such as kws/recipes/study.yaml. Each cell is `kws train`, `kws export` and `kws.Detector` on
-other people, noise and rooms. A finished cell is kept and not run again: the same command goes on where it
-stopped, also with more choices. OUTPUT gets results.csv, summary.csv, summary.md, misses.png, gains.png,
-behind.png, study.html and recommendation.yaml, which `kws train --set train.transfer.auto_table=FILE` takes.
+RECIPE is YAML, such as kws/recipes/study.yaml. Each cell is `kws train` or `kws enroll`, and then
+`kws.Detector` on other people, noise and rooms. A finished cell is kept and not run again: the same command
+goes on where it stopped, also with more choices. OUTPUT gets results.csv, summary.csv, summary.md,
+misses.png, gains.png, behind.png, study.html and recommendation.yaml, which
+`kws train --set train.transfer.auto_table=FILE` takes.
 """
 
 from __future__ import annotations

@@ -72,6 +72,8 @@ class CellOrder:
     """Folder of the test audio."""
     clips: str
     """Name of the keyword's clips there."""
+    after_silence: bool
+    """Silence is heard before each."""
     rates: tuple[float, ...]
     keep_run: bool
     """Leave the folder of the run."""
@@ -116,8 +118,8 @@ def run_cell(order: CellOrder) -> CellResult:
     runs.mkdir(parents=True, exist_ok=True)
     made = _trained(order, runs) if order.way is None else _enrolled(order, runs)
     test = load_test_audio(Path(order.test), order.clips)
-    if order.way is not None:
-        test = test.after_silence()  # as its examples were heard, and as a device hears
+    if order.after_silence:
+        test = test.after_silence()
     scores, negatives, hop_s = detector_scores(made.model, test, order.keyword)
     point = load_operating_point(made.run)
     config = DecisionConfig((1.0,), point.smoothing_frames, point.refractory_s)

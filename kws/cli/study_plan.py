@@ -51,6 +51,7 @@ def plan(
     from kws.cli.study_cell import CellOrder
     from kws.cli.study_data import clips_name, draw_recordings
     from kws.config import config_hash
+    from kws.evaluation.scoring import LEAD_S
     from kws.study.pool import Job
 
     sources = _Sources.of(config, data.base)
@@ -74,6 +75,9 @@ def plan(
         wish = _Wish(cell, choice, choice.over(config.settings), heard, sources, data.base)
         made = _enrolled(wish) if choice.enroll else _trained(wish)
         facts = made.facts | {"test": data.test_hash, "rates": config.rates}
+        after_silence = config.after_silence if choice.after_silence is None else choice.after_silence
+        if after_silence:
+            facts["silence_before_clips_s"] = LEAD_S
         order = CellOrder(
             folder=str(output),
             identity=config_hash(facts),
@@ -93,6 +97,7 @@ def plan(
             cache=str(cache),
             test=str(data.test),
             clips=clips_name(cell.keyword),
+            after_silence=after_silence,
             rates=config.rates,
             keep_run=keep_runs,
         )
@@ -208,7 +213,6 @@ def _enrolled(wish: _Wish) -> _Task:
     from kws.cli.study_data import weights_fingerprint
     from kws.encoders.sources.embedded_weights import ASSETS
     from kws.enrollment.ways import EXAMPLES
-    from kws.evaluation.scoring import LEAD_S
 
     keyword, way = wish.cell.keyword, wish.choice.enroll
     assert way is not None
@@ -221,7 +225,6 @@ def _enrolled(wish: _Wish) -> _Task:
         "enroll": way,
         "language": spoken.language,
         "positives": positives.fingerprint,
-        "silence_before_clips_s": LEAD_S,
     }
     if way == EXAMPLES:
         facts["noise"] = wish.sources.fingerprints["noise"]

@@ -70,6 +70,8 @@ class ChoiceConfig(SettingsConfig):
     """Recordings without labels of where the detector will be used, for the regularisers dann and mmd."""
     enroll: str | None = None
     """A way of ``kws enroll`` in place of training: ``phones``, ``examples``, ``attributes``, ``words``."""
+    after_silence: bool | None = None
+    """Of this choice, in place of the study's."""
 
     def __post_init__(self) -> None:
         check_recordings(self.recordings, "recordings")
@@ -146,6 +148,8 @@ class StudyConfig:
     """The same for the test negatives: each is heard once more, changed in one of these ways, in turn."""
     test_seed: int = 20
     """Of the noise and rooms of conditions and copies."""
+    after_silence: bool = True
+    """Silence is heard before each test clip, as a device has long been started; else each is a new start."""
     rates: tuple[float, ...] = (0.5, 1.0, 2.0)
     """False accepts per hour at which misses are counted."""
     compared_at: float = 1.0

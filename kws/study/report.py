@@ -15,7 +15,7 @@ from kws.config import config_hash, to_dict
 from kws.errors import ConfigError
 from kws.study import page, plots, tables
 from kws.study.compare import all_gains, gain_lines, gain_warnings, savings
-from kws.study.recipe import SettingsConfig, StudyConfig
+from kws.study.recipe import BEFORE, TOGETHER, ChoiceConfig, SettingsConfig, StudyConfig
 from kws.study.recommend import candidates_of, recommend
 from kws.study.results import NOT_TRAINED, StudyResults
 from kws.transfer.auto import AutoTable
@@ -23,6 +23,7 @@ from kws.transfer.auto import AutoTable
 RESULTS, SUMMARY, TABLE, AGAINST = "results.csv", "summary.csv", "summary.md", "against.md"
 MISSES, GAINS, BEHIND = "misses.png", "gains.png", "behind.png"
 PAGE, RECOMMENDATION = "study.html", "recommendation.yaml"
+HEARD = {True: "after silence", False: "from a new start"}
 
 
 def write_report(
@@ -86,8 +87,9 @@ def write_report(
             "seeds": ", ".join(map(str, config.seeds)),
             "kws": __version__,
             "machine": f"{platform.machine()}, one thread a cell",
+            "test clips": HEARD[config.after_silence],
             "settings": _told(config.settings),
-            **{f"choice “{name}”": _told(choice) for name, choice in config.all_choices().items()},
+            **{f"choice “{name}”": _told_of(choice) for name, choice in config.all_choices().items()},
         },
     )
     _write(output / PAGE, html)
@@ -121,6 +123,16 @@ def _told(settings: SettingsConfig) -> str:
     """Return what differs from the defaults of `kws train`."""
     given = {**settings.given(), **settings.set}
     return ", ".join(f"{name} {value}" for name, value in given.items()) or "the defaults of kws train"
+
+
+def _told_of(choice: ChoiceConfig) -> str:
+    """Return what a choice does differently from `kws train` as it is, and from the study."""
+    heard = "" if choice.after_silence is None else f"; test clips {HEARD[choice.after_silence]}"
+    if choice.enroll is not None:
+        return f"kws enroll --way {choice.enroll}{heard}"
+    others = {"": "", TOGETHER: "; all keywords in one detector", BEFORE: "; added to the other keywords"}
+    place = f"; brought near {', '.join(map(str, choice.target_audio))}" if choice.target_audio else ""
+    return f"{_told(choice)}{others[choice.others or '']}{place}{heard}"
 
 
 def _write(path: Path, content: str | bytes) -> None:

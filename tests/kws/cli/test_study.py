@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import os
 import re
 import signal
@@ -249,6 +250,8 @@ def test_only_what_is_missing_is_run(recipe: Path, tmp_path: Path, cells: Cells)
         ("seeds=[1]", 6),
         ("rates=[600, 50]", 6),
         ("settings.synthetic=10", 6),
+        ("after_silence=false", 6),
+        ("choices.head.after_silence=false", 2),
     ],
 )
 def test_a_finished_cell_of_other_settings_is_not_taken_for_this_one(
@@ -362,12 +365,16 @@ multiprocessing.Event().wait()
 
 def test_the_process_of_a_cell_can_fork_and_ends_with_its_input():
     with subprocess.Popen(
-        [sys.executable, "-c", FORKS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", FORKS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     ) as process:
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write("order\n")
         process.stdin.flush()
-        end = threading.Timer(60, process.kill)  # a child that hangs would be waited for
+        end = threading.Timer(60, os.killpg, (process.pid, signal.SIGKILL))  # with a child that hangs
         end.start()
         assert [process.stdout.readline().strip() for _ in range(2)] == ["forked", "waits"]
         end.cancel()
@@ -456,16 +463,18 @@ def test_enrolling_depends_on_recordings_and_on_what_ships(
 def test_a_cell_that_enrols_reads_what_was_typed(
     tmp_path: Path, cells: Cells, monkeypatch: pytest.MonkeyPatch
 ):
-    heard: set[float] = set()
+    before: list[np.ndarray] = []
 
     def spy(model: Path, test: Any, keyword: str) -> Any:
         known = load_test_audio(Path(order.test), order.clips).positives["clean"]
-        heard.update(len(c) - len(k) for c, k in zip(test.positives["clean"], known, strict=True))
-        assert not any(clip[: int(LEAD_S * SAMPLE_RATE)].any() for clip in test.positives["clean"])
+        before[:] = [c[: len(c) - len(k)] for c, k in zip(test.positives["clean"], known, strict=True)]
         return detector_scores(model, test, keyword)
 
     monkeypatch.setattr(scoring, "detector_scores", spy)
-    choices = {"typed": {"enroll": "phones"}, "words": {"enroll": "words", "recordings": [0]}}
+    choices = {
+        "typed": {"enroll": "phones"},
+        "words": {"enroll": "words", "recordings": [0], "after_silence": False},
+    }
     recipe = write_study(tmp_path, choices=choices, recordings=[0], control=False)
     assert main(["study", str(recipe), "--output", str(tmp_path / "out")]) == 0
     study_plan.share_work(cells.jobs, tmp_path / "cache", 1)
@@ -476,7 +485,8 @@ def test_a_cell_that_enrols_reads_what_was_typed(
         assert result.policy == f"enroll {order.way}" and result.moving_parameters == 0
         assert result.precision == NOT_TRAINED
         assert result.parameters > 100_000 and result.reading("clean", 600.0).clips == 6
-        assert heard.pop() == LEAD_S * SAMPLE_RATE and not heard  # silence before every clip
+        silence = {"phones": LEAD_S, "words": 0.0}[order.way] * SAMPLE_RATE
+        assert {len(lead) for lead in before} == {silence} and not any(lead.any() for lead in before)
     assert list((tmp_path / "out" / "runs").iterdir()) == []
 
 
@@ -495,6 +505,27 @@ def test_a_report_says_where_machines_trained_in_different_precisions(
         "32-true",
         *["bf16-mixed"] * 5,
     ]
+
+
+def test_the_page_says_what_each_choice_does(tmp_path: Path, cells: Cells):
+    choices = {
+        "plain": {},
+        "pair": {"policy": "late", "others": "together"},
+        "column": {"others": "before"},
+        "near": {"set": {"train.regularizers": {"mmd": 1.0}}, "target_audio": ["speech"]},
+        "typed": {"enroll": "phones", "recordings": [0], "after_silence": False},
+    }
+    assert main(["study", str(write_pair(tmp_path, **choices)), "--output", str(tmp_path / "out")]) == 0
+    page = html.unescape((tmp_path / "out" / "study.html").read_text("utf-8"))
+    for name, told in {
+        "plain": "the defaults of kws train",
+        "pair": "policy late; all keywords in one detector",
+        "column": "the defaults of kws train; added to the other keywords",
+        "near": "train.regularizers {'mmd': 1.0}; brought near speech",
+        "typed": "kws enroll --way phones; test clips from a new start",
+    }.items():
+        _, _, rest = page.partition(f"choice “{name}”")
+        assert re.sub(r"<[^>]*>|\s+", " ", rest[:300]).strip().startswith(told), rest[:300]
 
 
 def test_failures_are_listed_at_the_end_and_stop_nothing(

@@ -107,6 +107,7 @@ def test_the_trainer_takes_the_precision_that_the_machine_computes_with(
     config: PretrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     wished = replace(config, precision="bf16-mixed")
     for capabilities, precision in (({"amx_bf16": True}, "bf16-mixed"), ({"avx2": True}, "32-true")):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=capabilities: found)

@@ -59,6 +59,7 @@ def test_training_is_in_what_the_machine_computes_with(
     has: bool, precision: str, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": has})
     config = replace(CONFIG, precision="bf16-mixed", epochs=1)
     outcome = fit(tiny_model(), config, data, tmp_path, no_change)
