@@ -138,21 +138,22 @@ def all_gains(study: StudyResults, other: str) -> dict[str, dict[int | str, Gain
 def behind_best(study: StudyResults) -> dict[str, dict[int | str, Gain]]:
     """Return how much more a choice misses than the best one, by choice and number of recordings.
 
-    The best misses least, averaged over conditions, of those with most cells finished; the control is left
-    out. An interval that holds zero is a tie.
+    The best gains most over the choice with most cells finished, of those with more than half as many; the
+    control is left out. An interval that holds zero is a tie.
     """
     found: dict[str, dict[int | str, Gain]] = {}
     for number in study.recordings():
-        choices = [name for name in study.choices if name != CONTROL and study.members(name, number)]
+        cells = {name: len(study.members(name, number)) for name in study.choices if name != CONTROL}
+        choices = [name for name, finished in cells.items() if finished]
         if not choices:
             continue
-        most = max(len(study.members(name, number)) for name in choices)
-        rates = {
-            name: study.mean_miss_rate(name, number)
+        fullest = max(choices, key=cells.__getitem__)
+        gains = {
+            name: gain.value
             for name in choices
-            if len(study.members(name, number)) == most
+            if 2 * cells[name] > cells[fullest] and (gain := gain_over(study, name, fullest, number))
         }
-        best = min(rates, key=rates.__getitem__)
+        best = max(gains, key=gains.__getitem__)
         for name in choices:
             gain = gain_over(study, best, name, number)
             if gain is not None:

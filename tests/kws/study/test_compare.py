@@ -218,6 +218,19 @@ def test_every_choice_is_held_against_the_one_that_misses_least_with_as_many_rec
     assert found["late"][10].low == found["late"][10].high == 0
 
 
+def test_one_cell_that_is_not_finished_yet_makes_no_other_choice_the_best():
+    misses = {"late": [[0], [0], [0, 1, 2]], "head": [[], []]}  # with the third draw, `late` misses more
+    study = study_of(
+        {
+            Cell(choice, "tone", 5, seed): cell_result({"clean": missed})
+            for choice, draws in misses.items()
+            for seed, missed in enumerate(draws)
+        }
+    )
+    assert behind_best(study)["head"][5].value == 0
+    assert behind_best(study)["late"][5].value == pytest.approx(0.1)
+
+
 def test_the_best_is_one_of_those_with_most_cells():
     cells = {("late", 0): [0], ("late", 1): [0], ("head", 0): []}
     study = study_of(
