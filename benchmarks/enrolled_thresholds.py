@@ -10,6 +10,7 @@ that benchmark; its words are missed or not, of other phrases there are no clips
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -34,8 +35,24 @@ from kws.study.scoring import detector_scores  # noqa: E402
 KIND = "enrolled_thresholds"
 PHRASES = (*corpora.KEYWORDS, "hey robot", "alexa", "silver moon", "okay lamp")
 """None is said in the test audio."""
+MORE_PHRASES = (
+    "bumblebee",
+    "grasshopper",
+    "blueberry muffin",
+    "terminator",
+    "hey snips",
+    "ok google",
+    "smart mirror",
+    "picture frame",
+)
+"""The same, for the default alone."""
 WAYS = (EXAMPLES, PHONES)
 BACKGROUNDS = ("ships", "own")
+CELLS = [
+    *itertools.product(PHRASES, WAYS, BACKGROUNDS),
+    *((phrase, WAYS[0], BACKGROUNDS[0]) for phrase in MORE_PHRASES),
+]
+"""Phrases, ways and backgrounds that are read."""
 RATE = 0.5
 """The default of ``kws enroll``, in false accepts per hour."""
 
@@ -79,7 +96,7 @@ def row(phrase: str, way: str, background: str, data: Path, work: Path) -> dict[
 
 def summary(found: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
     """Yield a row of the table for each way, background and number of copies."""
-    ordered = sorted(found, key=lambda entry: PHRASES.index(entry["phrase"]))
+    ordered = sorted(found, key=lambda entry: (*PHRASES, *MORE_PHRASES).index(entry["phrase"]))
     for way in WAYS:
         for background in BACKGROUNDS:
             here = [entry for entry in ordered if (entry["way"], entry["background"]) == (way, background)]
@@ -109,12 +126,10 @@ def main() -> None:
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     found = [json.loads(line) for line in lines]
     done = {(entry["phrase"], entry["way"], entry["background"]) for entry in found}
-    for phrase in PHRASES:
-        for way in WAYS:
-            for background in BACKGROUNDS:
-                if (phrase, way, background) not in done:
-                    found.append(row(phrase, way, background, arguments.data, arguments.work))
-                    append_row(found[-1], KIND)
+    for cell in CELLS:
+        if cell not in done:
+            found.append(row(*cell, arguments.data, arguments.work))
+            append_row(found[-1], KIND)
     heads = ["way", "background", "copies", "hours", "false accepts per hour, by phrase", "geometric mean"]
     print("\n".join(table([*heads, "missed (%)"], summary(found))))
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -172,6 +172,7 @@ def enroll(
     from kws.cli.enroll_examples import fit_examples
     from kws.cli.run_settings import claim_folder
     from kws.config import config_hash, to_dict
+    from kws.enrollment.examples import SHIPPED_MARGIN, stricter
     from kws.enrollment.heard import FRAME_PHONES, FRAMES
     from kws.enrollment.typed import BACKGROUND, doubts, phrase_model, said_alike
     from kws.training.provenance import provenance
@@ -221,6 +222,9 @@ def enroll(
             model, config = phrase_model(phrases, spoken, [versions(entry) for entry in clips], weights)
         scores = _background(model, speech)
     point, unsure = _operating_point(model, scores, false_accepts_per_hour)
+    if fitted is not None and speech is None:
+        surer = {phrase: stricter(score, SHIPPED_MARGIN) for phrase, score in point.thresholds.items()}
+        point = replace(point, thresholds=surer)
     if fitted is not None:
         notes += fitted.taken_for_each_other(point.thresholds)
     metrics = {

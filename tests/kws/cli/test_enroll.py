@@ -24,6 +24,7 @@ from kws.checkpoint import load_model, load_operating_point
 from kws.cli import enroll_audio, enroll_examples, main
 from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.enrollment import examples, heard, typed
+from kws.enrollment.examples import SHIPPED_MARGIN
 from kws.enrollment.heard import FRAME_PHONES, FRAMES
 from kws.enrollment.typed import BACKGROUND, pack_background, phrase_model, read_background, said_alike
 from kws.errors import CheckpointError, ConfigError, ManifestError
@@ -136,7 +137,11 @@ def test_a_layer_is_fitted_to_recordings(
     detector, model = Detector(run / "model.onnx"), load_model(run)
     assert model.encoder.info.num_layers + len(model.head.blocks) == 6
     logit = torch.tensor(load_operating_point(run).thresholds["computer"]).logit().item()
-    assert logit == pytest.approx(-math.log(0.5), abs=1), "half a false accept per hour"
+    assert logit == pytest.approx(-math.log(0.5 / SHIPPED_MARGIN), abs=1), "half a false accept per hour"
+    monkeypatch.setattr(examples, "SHIPPED_MARGIN", 1.0)
+    assert main([*words, "--overwrite"]) == 0
+    as_counted = torch.tensor(load_operating_point(run).thresholds["computer"]).logit().item()
+    assert logit - as_counted == pytest.approx(math.log(SHIPPED_MARGIN), abs=1e-3)
     said = [np.pad(speak("computer", voice), (16_000, 16_000)) for voice in voices(3, seed=1)]
     other = [np.pad(speak("marmalade", voice), (16_000, 16_000)) for voice in voices(3, seed=1)]
     best = [[float(detector.scores(clip).max()) for clip in clips] for clips in (said, other)]
@@ -170,6 +175,10 @@ def test_a_layer_is_fitted_against_own_speech(
     assert "fitted to 3 recordings and 0 synthetic voices" in capsys.readouterr().out
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text("utf-8"))
     assert metrics["dev_hours"] == pytest.approx(2 * 90 / 3600, abs=0.001) and metrics["dev_copies"] == 1
+    thresholds = load_operating_point(tmp_path / "run").thresholds
+    monkeypatch.setattr(examples, "SHIPPED_MARGIN", 100.0)  # own speech is what there will be
+    assert main([*words, *own, "--recordings", str(tmp_path / "tone"), "--overwrite"]) == 0
+    assert load_operating_point(tmp_path / "run").thresholds == pytest.approx(thresholds)
     detector = Detector(tmp_path / "run" / "model.onnx")
     assert detector.process(
         np.concatenate([noise(2.0, 9, level=0.001), spoken(), np.zeros(16_000, np.float32)])

@@ -9,7 +9,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from kws.enrollment import examples
-from kws.enrollment.examples import PER_HOUR, FittedLayer, calibrate, fit, head_of, share_above
+from kws.enrollment.examples import PER_HOUR, FittedLayer, calibrate, fit, head_of, share_above, stricter
 from kws.enrollment.heard import FIRES_AFTER, Examples, FirstLayers, FrameSpace
 from kws.heads.phrase import WORST_FRAME
 from kws.heads.phrase_window import FLOOR, HELD_FRAMES, PhraseWindowHead, held
@@ -140,6 +140,12 @@ def test_a_logit_is_minus_the_logarithm_of_the_false_accepts_per_hour(way: int):
     for rate in (1, 3, 10, 30):
         found = (fused >= -np.log(rate / PER_HOUR[way]) - 1e-3).sum(dim=0) / hours
         torch.testing.assert_close(found, torch.full((2,), float(rate)), atol=0, rtol=0.4)
+
+
+def test_a_stricter_threshold_gives_so_many_times_fewer_by_the_calibrated_scale():
+    assert stricter(0.5, 2.0) == pytest.approx(2 / 3)
+    assert stricter(stricter(0.3, 4.0), 0.25) == pytest.approx(0.3)
+    assert (stricter(0.0, 2.0), stricter(1.0, 2.0)) == (0.0, 1.0)
 
 
 def test_little_background_calibrates_without_infinities():
