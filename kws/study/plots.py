@@ -25,6 +25,8 @@ TICKS = (0, 1, 3, 6, 10, 15, 20, 30, 40, 60, 80, 100)
 """Of the misses, in %: few are told apart beside the many of the control."""
 POINT_TICKS = (0, 1, 4, 9, 16, 30, 60, 100)
 """Of the points between two choices, in both directions."""
+CROWDED = 8.0
+"""Width of a panel, in roots of points, in which every other tick is left out: their numbers would touch."""
 LINE_FROM = 4
 """Numbers of recordings that make a line; choices with fewer would hide those that have them."""
 
@@ -100,11 +102,13 @@ def _intervals(
 def _square_root_scale(axes: Axes) -> None:
     """Let small differences between choices be seen beside large ones, in both directions."""
     low, high = axes.get_xlim()
-    axes.set_xscale(
-        "function",
-        functions=(lambda x: np.sign(x) * np.sqrt(np.abs(x)), lambda x: np.sign(x) * np.square(x)),
-    )
-    ticks = sorted({sign * tick for tick in POINT_TICKS for sign in (-1, 1)})
+
+    def root(x: np.ndarray) -> np.ndarray:
+        return np.sign(x) * np.sqrt(np.abs(x))
+
+    axes.set_xscale("function", functions=(root, lambda x: np.sign(x) * np.square(x)))
+    shown = POINT_TICKS if np.ptp(root(np.array([low, high]))) < CROWDED else POINT_TICKS[::2]
+    ticks = sorted({sign * tick for tick in shown for sign in (-1, 1)})
     axes.set_xticks([tick for tick in ticks if low <= tick <= high])
     axes.set_xlim(low, high)
 
