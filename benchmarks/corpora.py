@@ -18,7 +18,7 @@ from data_prep.conditions import ConditionConfig, condition_chain, draw, negativ
 from kws import audio
 from kws.audio import atomic_write
 from kws.cli.recordings import words_of
-from kws.study.held_out import TestAudio
+from kws.study.held_out import UnseenAudio
 
 KEYWORDS = ("computer", "jarvis")
 CONDITIONS = ("clean", "noise 10 dB", "room and noise 5 dB")
@@ -97,7 +97,7 @@ def _chains(data: Path) -> dict[str, Chain]:
     return {name: condition_chain(config, bank, rooms) for name, config in CHANGES.items()}
 
 
-def test_audio(data: Path, work: Path, keyword: str) -> TestAudio:
+def test_audio(data: Path, work: Path, keyword: str) -> UnseenAudio:
     """Return the test audio of a keyword, rendered once."""
     stored = work / "test" / f"{keyword}.npz"
     if not stored.exists():
@@ -110,7 +110,7 @@ def test_audio(data: Path, work: Path, keyword: str) -> TestAudio:
         }
         negatives, originals = arrays["negatives"], int(arrays["original_samples"])
     hour = 3600 * audio.SAMPLE_RATE
-    return TestAudio(positives, negatives, len(negatives) / hour, originals / hour)
+    return UnseenAudio(positives, negatives, len(negatives) / hour, originals / hour)
 
 
 def _render_all(data: Path, stored: Path, keyword: str) -> None:

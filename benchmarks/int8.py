@@ -22,14 +22,14 @@ from benchmarks.thresholds import fired  # noqa: E402
 from export.quantize import to_int8  # noqa: E402
 from export.to_onnx import export  # noqa: E402
 from kws import Detector  # noqa: E402
-from kws.study.held_out import TestAudio  # noqa: E402
+from kws.study.held_out import UnseenAudio  # noqa: E402
 from kws.study.scoring import detector_scores, read_misses  # noqa: E402
 
 RATE = 1.0
 HEADS = ["detector", "form", "MB", "missed at 1 FA/h", "FA/h at its threshold", "missed at its threshold"]
 
 
-def row(name: str, form: str, path: Path, test: TestAudio) -> list[str]:
+def row(name: str, form: str, path: Path, test: UnseenAudio) -> list[str]:
     """Return what one file misses, at ``RATE`` and at the threshold that it holds."""
     config = Detector(path).decision_config
     positives, negatives, hop_s = detector_scores(path, test)

@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
 import numpy as np  # noqa: E402
 
 from benchmarks import corpora  # noqa: E402
-from kws.study.held_out import TestAudio  # noqa: E402
+from kws.study.held_out import UnseenAudio  # noqa: E402
 from kws.study.scoring import detector_scores, read_misses  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -127,7 +127,7 @@ def read_cell(
     positives: dict[str, list[np.ndarray]],
     negatives: np.ndarray,
     hop_s: float,
-    test: TestAudio,
+    test: UnseenAudio,
     smoothing: int,
 ) -> dict:
     """Turn scores into the row of a cell: misses and clips per condition at each rate."""

@@ -19,7 +19,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
 from kws.audio import atomic_write
-from kws.study.held_out import TestAudio
+from kws.study.held_out import UnseenAudio
 
 MEL_HOP, MEL_OVERLAP = 160, 352
 """Samples per mel frame, and samples that a piece shares with the next so that no frame is lost."""
@@ -86,7 +86,7 @@ def scores(
     positives: Path,
     negatives: Path,
     noise: Path,
-    test: TestAudio,
+    test: UnseenAudio,
     work: Path,
     peers: Path,
 ) -> tuple[dict[str, list[np.ndarray]], np.ndarray, float]:

@@ -37,7 +37,7 @@ from benchmarks.keywords import (  # noqa: E402
 )
 from kws.audio import seconds_to_samples  # noqa: E402
 from kws.evaluation.scoring import TAIL_S  # noqa: E402
-from kws.study.held_out import TestAudio  # noqa: E402
+from kws.study.held_out import UnseenAudio  # noqa: E402
 from kws.study.scoring import detector_scores  # noqa: E402
 
 BLOCK_S = 30.0
@@ -104,7 +104,7 @@ def events(times: list[float]) -> int:
     return count
 
 
-def keyphrase_row(cell: Cell, test: TestAudio) -> dict:
+def keyphrase_row(cell: Cell, test: UnseenAudio) -> dict:
     """Return the row of pocketsphinx."""
     search = KeyphraseSearch(cell.keyword)
     block, tail = seconds_to_samples(BLOCK_S), np.zeros(seconds_to_samples(TAIL_S), np.int16)
@@ -125,7 +125,7 @@ def keyphrase_row(cell: Cell, test: TestAudio) -> dict:
     return {"cell": cell.name, **cell._asdict(), "misses": misses, "false_accepts": accepts}
 
 
-def typed_row(cell: Cell, data: Path, work: Path, test: TestAudio) -> dict:
+def typed_row(cell: Cell, data: Path, work: Path, test: UnseenAudio) -> dict:
     """Return the row of ``kws enroll`` with so many recordings."""
     from kws.cli.enroll import enroll
 

@@ -17,7 +17,7 @@ NEGATIVES = "negatives"
 
 
 @dataclass(frozen=True)
-class TestAudio:
+class UnseenAudio:
     """Audio that no model has seen.
 
     Attributes:
@@ -32,7 +32,7 @@ class TestAudio:
     hours: float
     original_hours: float
 
-    def after_silence(self) -> TestAudio:
+    def after_silence(self) -> UnseenAudio:
         """Return the same audio with silence before each clip: a device is long past its start."""
         lead = (seconds_to_samples(LEAD_S), 0)
         clips = {name: [np.pad(clip, lead) for clip in clips] for name, clips in self.positives.items()}
@@ -71,7 +71,7 @@ def load_speakers(folder: Path, name: str) -> list[str]:
     return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["speakers"]
 
 
-def load_test_audio(folder: Path, name: str) -> TestAudio:
+def load_test_audio(folder: Path, name: str) -> UnseenAudio:
     """Return clips and negatives; the samples stay on disk until they are read."""
     lengths = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["conditions"]
     samples = np.load(folder / f"{name}.npy", mmap_mode="r")
@@ -81,7 +81,7 @@ def load_test_audio(folder: Path, name: str) -> TestAudio:
     negatives = np.load(folder / f"{NEGATIVES}.npy", mmap_mode="r")
     originals = json.loads((folder / f"{NEGATIVES}.json").read_text(encoding="utf-8"))["original_samples"]
     hour = 3600 * SAMPLE_RATE
-    return TestAudio(positives, negatives, len(negatives) / hour, originals / hour)
+    return UnseenAudio(positives, negatives, len(negatives) / hour, originals / hour)
 
 
 def _save_samples(path: Path, pieces: Sequence[np.ndarray]) -> None:

@@ -13,7 +13,7 @@ from kws.decisions import DecisionConfig
 from kws.detector import Detector
 from kws.evaluation.metrics import pack, sweep
 from kws.evaluation.scoring import TAIL_S
-from kws.study.held_out import TestAudio
+from kws.study.held_out import UnseenAudio
 
 BLOCK_S = 10.0
 """Audio given to the detector at once: 30 s took a quarter longer, as it leaves the processor's cache."""
@@ -34,7 +34,7 @@ class Reading:
 
 
 def detector_scores(
-    model: Path, test: TestAudio, keyword: str | None = None
+    model: Path, test: UnseenAudio, keyword: str | None = None
 ) -> tuple[dict[str, list[np.ndarray]], np.ndarray, float]:
     """Score all test audio with :class:`kws.Detector`, for one keyword of a file.
 

@@ -51,7 +51,7 @@ def test_a_phrase_is_read_at_its_threshold_with_dev_speech_or_what_ships(
 ):
     write_tone_model(tmp_path / "model.onnx")
     said = (32767 * np.concatenate([tone(1000, 1), silence(0.5)])).astype(np.int16)
-    test = held_out.TestAudio({"clean": [said, said * 0]}, np.tile(said, 3), 2.0, 2.0)
+    test = held_out.UnseenAudio({"clean": [said, said * 0]}, np.tile(said, 3), 2.0, 2.0)
     rows = [{"path": f"{split}.wav", "split": split} for split in ("train", "dev")]
     corpora.write_rows(tmp_path / "negatives.jsonl", rows)
     asked: list[dict[str, Any]] = []

@@ -18,7 +18,7 @@ def test_a_row_counts_misses_and_what_fires_without_the_keyword(tmp_path: Path):
     path = tmp_path / "model.onnx"
     write_tone_model(path)
     said = (32767 * np.concatenate([tone(1000, 1), silence(0.5)])).astype(np.int16)
-    test = held_out.TestAudio({"clean": [said, said], "some": [said, said * 0]}, np.tile(said, 3), 2.0, 2.0)
+    test = held_out.UnseenAudio({"clean": [said, said], "some": [said, said * 0]}, np.tile(said, 3), 2.0, 2.0)
     found = row("run", "float32", path, test)
     assert len(found) == len(HEADS)
     name, form, size, missed, rate, at_threshold = found
@@ -35,9 +35,9 @@ def test_a_run_is_read_in_both_forms_on_the_audio_of_its_keyword(
     clip = (32767 * tone(1000, 1)).astype(np.int16)
     asked = []
 
-    def test_audio(*place: object) -> held_out.TestAudio:
+    def test_audio(*place: object) -> held_out.UnseenAudio:
         asked.append(place)
-        return held_out.TestAudio({"clean": [clip]}, clip, 1.0, 1.0)
+        return held_out.UnseenAudio({"clean": [clip]}, clip, 1.0, 1.0)
 
     monkeypatch.setattr(corpora, "test_audio", test_audio)
     whole, small = rows(run, tmp_path / "data", tmp_path / "work")

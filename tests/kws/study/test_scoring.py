@@ -18,7 +18,7 @@ def pcm(*pieces: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture
-def unseen(tmp_path: Path) -> held_out.TestAudio:
+def unseen(tmp_path: Path) -> held_out.UnseenAudio:
     """Three clips, the second silent, in noise the third too; one tone in 36 s without the keyword."""
     heard, empty = pcm(silence(0.4), tone(1000, 0.5)), pcm(silence(0.5))
     clips = {"clean": [heard, empty, heard], "noise": [heard, empty, empty]}
@@ -27,7 +27,7 @@ def unseen(tmp_path: Path) -> held_out.TestAudio:
     return held_out.load_test_audio(tmp_path, "tone")
 
 
-def test_audio_is_kept_as_it_is(unseen: held_out.TestAudio, tmp_path: Path):
+def test_audio_is_kept_as_it_is(unseen: held_out.UnseenAudio, tmp_path: Path):
     assert [len(clip) for clip in unseen.positives["noise"]] == [14_400, 8_000, 8_000]
     assert unseen.positives["clean"][2].max() > 16_000 and not unseen.positives["clean"][1].any()
     assert (unseen.hours, unseen.original_hours) == pytest.approx((36 / 3600, 9 / 3600))
@@ -36,7 +36,7 @@ def test_audio_is_kept_as_it_is(unseen: held_out.TestAudio, tmp_path: Path):
     assert held_out.is_saved(tmp_path, "tone") and not held_out.is_saved(tmp_path, "word")
 
 
-def test_a_late_tone_is_heard_and_each_clip_starts_anew(unseen: held_out.TestAudio, tmp_path: Path):
+def test_a_late_tone_is_heard_and_each_clip_starts_anew(unseen: held_out.UnseenAudio, tmp_path: Path):
     model = write_tone_model(tmp_path / "tone.onnx")
     positives, negatives, hop_s = scoring.detector_scores(model, unseen)
     assert hop_s == 0.04 and len(negatives) == 900
@@ -47,7 +47,7 @@ def test_a_late_tone_is_heard_and_each_clip_starts_anew(unseen: held_out.TestAud
 
 def test_silence_comes_before_each_clip():
     clip = np.arange(1, 5, dtype=np.int16)
-    test = held_out.TestAudio({"clean": [clip]}, np.ones(3, np.int16), 1.0, 1.0)
+    test = held_out.UnseenAudio({"clean": [clip]}, np.ones(3, np.int16), 1.0, 1.0)
     after = test.after_silence()
     assert len(after.positives["clean"][0]) == 3 * 16_000 + 4
     assert not after.positives["clean"][0][:-4].any()
@@ -55,7 +55,7 @@ def test_silence_comes_before_each_clip():
     assert after.negatives is test.negatives
 
 
-def test_of_several_keywords_the_one_that_is_named_is_read(unseen: held_out.TestAudio, tmp_path: Path):
+def test_of_several_keywords_the_one_that_is_named_is_read(unseen: held_out.UnseenAudio, tmp_path: Path):
     model = write_tone_model(tmp_path / "tones.onnx", {"low": 500.0, "tone": 1000.0})
     alone = scoring.detector_scores(write_tone_model(tmp_path / "tone.onnx"), unseen)
     named = scoring.detector_scores(model, unseen, "tone")
