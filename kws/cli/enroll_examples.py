@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,7 +39,7 @@ class Kind(NamedTuple):
     weight: float
 
 
-RECORDED, SYNTHETIC = Kind(range(24), 0.2), Kind(range(1, 3), 0.8)
+RECORDED, SYNTHETIC = Kind(range(24), 0.2), Kind(range(1, 5), 0.8)
 """A few people tell less of how others speak than many voices (RESULTS.md, typed text)."""
 
 
@@ -208,19 +208,18 @@ def _logits_of_copies(
     )
 
 
-def _in_a_room(clips: Sequence[np.ndarray], copies: range, augment: Augment) -> list[np.ndarray]:
-    """Return copies of each clip with near silence around it, augmented but for copy 0."""
+def _in_a_room(clips: Sequence[np.ndarray], copies: range, augment: Augment) -> Iterator[np.ndarray]:
+    """Make copies of each clip with near silence around it, augmented but for copy 0."""
     from kws.audio import seconds_to_samples
     from kws.enrollment.heard import AFTER_S, BEFORE_S
 
     around = (seconds_to_samples(BEFORE_S), seconds_to_samples(AFTER_S))
-    found = []
     for number, clip in enumerate(clips):
         padded = np.pad(clip, around)
         hiss = np.random.default_rng(number).standard_normal(len(padded)) * (HISS * np.abs(clip).max())
         padded = (padded + hiss).astype(np.float32)
-        found += [augment(padded, str(number), 0, copy) if copy else padded for copy in copies]
-    return found
+        for copy in copies:
+            yield augment(padded, str(number), 0, copy) if copy else padded
 
 
 def _voices(

@@ -7,7 +7,9 @@ that they hear in it, are in the package, so that only the examples have to be h
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,6 +52,8 @@ BLOCK_FRAMES = 375
 """The background is cut into two halves in turn, so many frames (30 s) at a time."""
 LEAST_VARIANCE = 1e-6
 """Directions that vary less, as a share of the widest, are left out: nothing but rounding is in them."""
+AHEAD = 8
+"""So much audio for each thread is made before it is heard."""
 
 
 class FrameSpace(NamedTuple):
@@ -160,6 +164,28 @@ class FirstLayers:
         return Heard(features[0], phones[0])
 
 
+def hear_each(layers: FirstLayers, waveforms: Iterable[np.ndarray]) -> Iterator[Heard]:
+    """Hear (samples,) float32 each, in order, one to a thread: all threads on one take longer.
+
+    Args:
+        layers: that hear them.
+        waveforms: made while others are heard, a few ahead.
+    """
+    threads = torch.get_num_threads()
+    waiting: deque[Future[Heard]] = deque()
+    torch.set_num_threads(1)  # here too: threads of one operation would wait for those of another
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            for waveform in waveforms:
+                waiting.append(pool.submit(layers.hear, waveform))
+                if len(waiting) > AHEAD * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+    finally:
+        torch.set_num_threads(threads)
+
+
 class Examples(NamedTuple):
     """Recordings of a phrase as a detector sees them when it shall fire.
 
@@ -173,7 +199,7 @@ class Examples(NamedTuple):
     phones: Tensor
 
 
-def examples_of(layers: FirstLayers, space: FrameSpace, examples: Sequence[np.ndarray]) -> Examples:
+def examples_of(layers: FirstLayers, space: FrameSpace, examples: Iterable[np.ndarray]) -> Examples:
     """Return what is seen of examples.
 
     Args:
@@ -185,8 +211,7 @@ def examples_of(layers: FirstLayers, space: FrameSpace, examples: Sequence[np.nd
     tail, hop = seconds_to_samples(AFTER_S), layers.info.hop_samples
     lookahead = layers.info.lookahead_samples // hop
     windows, phones = [], []
-    for example in examples:
-        heard = layers.hear(np.pad(example, (0, tail)))
+    for heard in hear_each(layers, (np.pad(example, (0, tail)) for example in examples)):
         frames = space.project(heard.frames)
         end = len(frames) - 2 * tail // hop
         ends = [end + lookahead + later for later in FIRES_AFTER]
@@ -238,10 +263,9 @@ class Background(NamedTuple):
             ConfigError: there are too few to make a space from.
         """
         hop, piece = layers.info.hop_samples, seconds_to_samples(PIECE_S)
-        pieces = [
-            layers.hear(to_float32(np.asarray(samples[start : start + piece]))).as_background()
-            for start in range(0, len(samples) - STRIDE * hop + 1, piece)
-        ]
+        starts = range(0, len(samples) - STRIDE * hop + 1, piece)
+        waveforms = (to_float32(np.asarray(samples[start : start + piece])) for start in starts)
+        pieces = [heard.as_background() for heard in hear_each(layers, waveforms)]
         num_frames = sum(len(heard.frames) for heard in pieces)
         if not num_frames or (space is None and num_frames < 2 * BLOCK_FRAMES):
             least_s = 2 * BLOCK_FRAMES * STRIDE * hop / SAMPLE_RATE

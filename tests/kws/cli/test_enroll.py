@@ -6,6 +6,7 @@ import json
 import math
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -191,8 +192,8 @@ def fitted_alone(
     """Return a layer fitted to clips of "red" on a background of noise frames, and what was heard in it."""
     seen: list[list[np.ndarray]] = []
 
-    def examples_of(layers: object, space: object, found: list[np.ndarray]) -> heard.Examples:
-        seen.append(found)
+    def examples_of(layers: object, space: object, found: Iterable[np.ndarray]) -> heard.Examples:
+        seen.append(list(found))
         return heard.Examples(np.ones((3, NUM_FRAMES, 4), np.float32), torch.zeros(1, 20, NUM_OUTPUTS))
 
     frames = np.random.default_rng(0).standard_normal((1000, 4)).astype(np.float32)
@@ -279,10 +280,10 @@ def test_many_voices_weigh_more_than_a_few_recordings(monkeypatch: pytest.Monkey
     monkeypatch.setattr(enroll_examples, "_voices", lambda *_: [voice] * 5)
     monkeypatch.setattr(examples, "fit", fit)
     _, (recordings, voices) = fitted_alone(monkeypatch, [tone(0.5, 500.0)])
-    assert (len(recordings), len(voices)) == (24, 10) and weighed == [[0.2, 0.8]]
+    assert (len(recordings), len(voices)) == (24, 20) and weighed == [[0.2, 0.8]]
     middle = slice(seconds_to_samples(heard.BEFORE_S), seconds_to_samples(heard.BEFORE_S + 0.5))
     assert all(np.abs(copy[middle] - voice).max() > 0.01 for copy in voices), "all are augmented"
-    assert len({copy.tobytes() for copy in voices}) == 10
+    assert len({copy.tobytes() for copy in voices}) == 20
 
 
 def test_phrases_that_fire_on_each_other_are_named():

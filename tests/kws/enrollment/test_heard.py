@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -20,7 +23,9 @@ from kws.enrollment.heard import (
     Background,
     FirstLayers,
     FrameSpace,
+    Heard,
     examples_of,
+    hear_each,
     pack_frames,
     read_frames,
 )
@@ -92,6 +97,38 @@ def test_frames_and_phones_are_those_of_the_recogniser(
     phones = torch.log_softmax(output(features_of(heard_at)), dim=-1)[0]
     torch.testing.assert_close(found.phones, phones, atol=1e-5, rtol=0)
     assert layers.info.lookahead_samples == truncate(model.encoder, fitted_at).info.lookahead_samples
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_recordings_are_heard_in_order_and_made_only_a_few_ahead(threads: int):
+    class Layers:
+        def hear(self, waveform: np.ndarray) -> Heard:
+            inside.append(torch.get_num_threads())
+            time.sleep(0.002 * (len(waveform) % 3))  # later ones are ready before earlier ones
+            return Heard(torch.from_numpy(waveform), torch.zeros(0))
+
+    inside: list[int] = []
+    made: list[int] = []
+
+    def waveforms() -> Iterator[np.ndarray]:
+        for number in range(1, 101):
+            made.append(number)
+            yield np.full(number, number, np.float32)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        found = hear_each(cast(FirstLayers, Layers()), waveforms())
+        assert next(found).frames.tolist() == [1.0] and len(made) == heard.AHEAD * threads + 1
+        assert [len(next(found).frames) for _ in range(99)] == list(range(2, 101))
+        assert next(found, None) is None and len(inside) == 100 and set(inside) == {1}
+        assert torch.get_num_threads() == threads
+        failing = hear_each(FirstLayers(tiny_recogniser()), [np.zeros((2, 640), np.float32)])
+        with pytest.raises(RuntimeError):
+            list(failing)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_windows_and_phones_end_when_the_layer_shall_fire():
