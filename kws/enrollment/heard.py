@@ -7,14 +7,13 @@ that they hear in it, are in the package, so that only the examples have to be h
 from __future__ import annotations
 
 import copy
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from joblib import Parallel, delayed
 from torch import Tensor, nn
 
 from kws.audio import SAMPLE_RATE, seconds_to_samples, to_float32
@@ -52,8 +51,6 @@ BLOCK_FRAMES = 375
 """The background is cut into two halves in turn, so many frames (30 s) at a time."""
 LEAST_VARIANCE = 1e-6
 """Directions that vary less, as a share of the widest, are left out: nothing but rounding is in them."""
-AHEAD = 8
-"""So much audio for each thread is made before it is heard."""
 
 
 class FrameSpace(NamedTuple):
@@ -171,17 +168,16 @@ def hear_each(layers: FirstLayers, waveforms: Iterable[np.ndarray]) -> Iterator[
         layers: that hear them.
         waveforms: made while others are heard, a few ahead.
     """
+
+    def hear(waveform: np.ndarray) -> Heard:
+        torch.set_num_threads(1)
+        return layers.hear(waveform)
+
     threads = torch.get_num_threads()
-    waiting: deque[Future[Heard]] = deque()
     torch.set_num_threads(1)  # here too: threads of one operation would wait for those of another
     try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            for waveform in waveforms:
-                waiting.append(pool.submit(layers.hear, waveform))
-                if len(waiting) > AHEAD * threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+        run = Parallel(n_jobs=threads, prefer="threads", return_as="generator")
+        yield from run(delayed(hear)(waveform) for waveform in waveforms)
     finally:
         torch.set_num_threads(threads)
 
