@@ -5,8 +5,8 @@ r"""Does a detector that was trained in 32 bit miss more than the same in bfloat
     python benchmarks/precisions.py
 
 Pairs the cells that were trained so, ``benchmarks/results/study_32_bit.jsonl``, with those of the same name
-in ``benchmarks/results/study.jsonl``. Prints misses at 1 false accept per hour of both and the mean difference,
-with its 95 % interval over pairs by Student's t.
+in ``benchmarks/results/study.jsonl``. Prints misses at 1 false accept per hour of both and the mean
+difference, with its 95 % interval over pairs by Student's t.
 """
 
 from __future__ import annotations
