@@ -92,14 +92,12 @@ def gain_over(
         recordings: number of training recordings of both.
         condition: None averages over all.
     Returns:
-        None where no two cells of the same keyword and seed are finished that were trained in one precision.
+        None where no two cells of the same keyword and seed are finished.
     """
     ours, theirs = study.members(choice, recordings), study.members(other, recordings)
     names = study.conditions if condition is None else (condition,)
     differences: dict[str, list[np.ndarray]] = {}
     for keyword, seed in sorted(set(ours) & set(theirs)):
-        if not ours[keyword, seed].alike(theirs[keyword, seed]):
-            continue
         parts = [
             _missed(theirs[keyword, seed], name, study.compared_at)
             - _missed(ours[keyword, seed], name, study.compared_at)

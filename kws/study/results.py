@@ -56,10 +56,6 @@ class CellResult:
     precision: str = "bf16-mixed"
     """In which it was trained, which depends on the machine; :data:`NOT_TRAINED` of what was enrolled."""
 
-    def alike(self, other: CellResult) -> bool:
-        """Tell whether machines made no difference between both: trained in one precision, or not at all."""
-        return NOT_TRAINED in (self.precision, other.precision) or self.precision == other.precision
-
     def reading(self, condition: str, rate: float) -> Reading:
         """Return the misses in a condition at a rate."""
         return self.readings[condition][f"{rate:g}"]

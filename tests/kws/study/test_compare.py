@@ -17,7 +17,7 @@ from kws.study.compare import (
 )
 from kws.study.grid import Cell
 from kws.study.recipe import CONTROL
-from kws.study.results import NOT_TRAINED, CellResult
+from kws.study.results import NOT_TRAINED
 from kws.study.tables import points_table
 from tests.support.studies import cell_result, study_of
 
@@ -111,30 +111,18 @@ def test_gains_over_any_choice_are_told_by_number_with_the_runs_that_both_have()
     assert rows[1][1].startswith("-30.0 [")
 
 
-def test_what_was_trained_in_another_precision_is_not_held_against():
-    def cell(choice: str, seed: int, missed: int, precision: str) -> tuple[Cell, CellResult]:
-        result = cell_result({"clean": range(missed)}, seed=seed, precision=precision)
-        return Cell(choice, "tone", 5, seed), result
-
+def test_cells_of_one_draw_are_held_against_each_other_whatever_machine_trained_them():
     study = study_of(
-        dict(
-            [
-                cell("late", 0, 5, "bf16-mixed"),
-                cell("late", 1, 5, "32-true"),
-                cell("head", 0, 1, "32-true"),
-                cell("head", 1, 3, "32-true"),
-                cell("typed", 0, 7, NOT_TRAINED),
-                cell("all", 0, 9, "bf16-mixed"),
-            ]
-        ),
-        num_runs=2,
+        {
+            Cell("late", "tone", 5, 0): cell_result({"clean": range(5)}, precision="bf16-mixed"),
+            Cell("head", "tone", 5, 0): cell_result({"clean": range(1)}, precision="32-true"),
+            Cell("typed", "tone", 5, 0): cell_result({"clean": range(7)}, precision=NOT_TRAINED),
+        }
     )
-    gain = gain_over(study, "head", "late", 5)
-    assert gain is not None and gain.num_pairs == 1 and gain.value == pytest.approx(0.2)
-    assert gain_over(study, "head", "all", 5) is None
-    typed = gain_over(study, "typed", "late", 5)
-    assert typed is not None and typed.num_pairs == 1 and typed.value == pytest.approx(-0.2)
-    assert all_gains(study, "all")["late"][5].value == pytest.approx(0.4)
+    found = all_gains(study, "late")
+    assert {name: gains[5].value for name, gains in found.items()} == pytest.approx(
+        {"head": 0.4, "typed": -0.2}
+    )
 
 
 def test_a_gain_that_is_not_positive_is_a_warning():
