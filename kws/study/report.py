@@ -69,7 +69,9 @@ def write_report(
     del trained[NOT_TRAINED]
     if len(trained) > 1:
         told = ", ".join(f"{number} in {precision}" for precision, number in trained.most_common())
-        warnings.append(f"machines trained {told}; points between both hold that difference too")
+        warnings.append(
+            f"machines trained {told}; points between cells of different ones hold that difference too"
+        )
     if not config.control:
         warnings.append("there is no control: nothing is said about what transfer gains")
     table, recommended = _recommendation(config, results, output)

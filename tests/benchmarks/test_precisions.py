@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.precisions import difference, pairs, rows
+from benchmarks.precisions import differences, mean_difference, pairs, rows
 
 
 def cell(name: str, clean: int, noise: int) -> dict[str, Any]:
@@ -24,5 +24,7 @@ def test_cells_of_both_precisions_are_held_against_each_other():
         ["10", "2", "15.0 / 25.0", "5.0 / 25.0"],
         ["50", "1", "0.0 / 30.0", "0.0 / 10.0"],
     ]
-    # 20, -10 and 10 points apart: deviation 15.28, times 4.303 / sqrt(3)
-    assert difference(found) == pytest.approx((6.667, -31.28, 44.61), abs=0.01)
+    apart = differences(found)
+    assert apart == pytest.approx([20, -10, 10])
+    # deviation 15.28, times 4.303 / sqrt(3)
+    assert mean_difference(apart) == pytest.approx((6.667, -31.28, 44.61), abs=0.01)
