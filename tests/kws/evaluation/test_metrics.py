@@ -181,7 +181,7 @@ def test_latency_is_from_the_end_of_the_phrase_to_the_first_detection():
 def test_ten_hours_at_three_hundred_thresholds_take_seconds():
     stream = random_stream(11, 900_000, bias=-6.0)
     positives = [random_stream(seed, 75, bias=0.0) for seed in range(300)]
-    start = time.perf_counter()
+    start = time.process_time()
     result = sweep(positives, [stream], 10.0, CONFIG, HOP_S)
     assert len(result.thresholds) > 250
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5

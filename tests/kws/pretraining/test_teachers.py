@@ -243,7 +243,7 @@ def test_pretraining_comes_near_its_teacher(
 
     def noted(self: CtcTask, *arguments: object) -> torch.Tensor:
         error = lesson_error(self, *arguments)  # type: ignore[arg-type]
-        errors.append(float(error))
+        errors.append(float(error.detach()))
         return error
 
     monkeypatch.setattr(CtcTask, "lesson_error", noted)
