@@ -3,8 +3,9 @@
     python benchmarks/study_cells.py keep --root MANIFESTS --output STUDY
     python benchmarks/study_cells.py restore --root MANIFESTS --output STUDY
 
-A cell goes by all that determines it, what the recordings hold included, so that a kept one is found again
-wherever copies of the same corpora lie. ``MANIFESTS`` is what ``study_data.py`` wrote.
+A cell goes by all that determines it, what the recordings hold and the version of kws included, so that a
+kept one is found again wherever copies of the same corpora lie. Kept cells of other settings are named:
+``restore`` leaves them out, ``keep`` drops them. ``MANIFESTS`` is what ``study_data.py`` wrote.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
 
 from benchmarks.corpora import write_rows  # noqa: E402
+from kws import UNKNOWN_VERSION, __version__  # noqa: E402
 from kws.audio import atomic_write  # noqa: E402
 from kws.cli.study import claim  # noqa: E402
 from kws.cli.study_data import read_data  # noqa: E402
@@ -66,11 +68,20 @@ def restore(folder: Path, planned: Mapping[str, str]) -> int:
     return restored
 
 
+def others(planned: Mapping[str, str]) -> list[str]:
+    """Return the names of the kept cells that would be measured otherwise now, see :func:`keep`."""
+    return [row["cell"] for row in _lines() if planned.get(row["cell"]) != row["identity"]]
+
+
 def _kept(planned: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the kept cells of the study as it is now."""
+    return [row for row in _lines() if planned.get(row["cell"]) == row["identity"]]
+
+
+def _lines() -> list[dict[str, Any]]:
+    """Return all kept cells."""
     lines = KEPT.read_text("utf-8").splitlines() if KEPT.is_file() else []
-    rows = [json.loads(line) for line in lines]
-    return [row for row in rows if planned.get(row["cell"]) == row["identity"]]
+    return [json.loads(line) for line in lines]
 
 
 def main() -> None:
@@ -82,12 +93,17 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True, help="folder of the manifests")
     parser.add_argument("--output", type=Path, required=True, help="folder of the study")
     arguments = parser.parse_args()
+    if __version__ == UNKNOWN_VERSION:
+        parser.error("kws is not installed, and a cell goes by its version; `pip install --editable .` first")
     output = arguments.output.absolute()
     config = load_study(RECIPE)
     claim(output, config)
     data = read_data(config, arguments.root.absolute(), output, progress=True)
     planned = plan(config, cells(config), data, output, output / "cache", keep_runs=False)
     identities = {cell.name: job.identity for cell, job in planned.items()}
+    left = others(identities)
+    if left:
+        print(f"{len(left)} kept cells are of other settings: {', '.join(left)}", file=sys.stderr)
     task = keep if arguments.task == "keep" else restore
     print(f"{arguments.task}: {task(output, identities)} of {len(identities)} cells")
 

@@ -26,10 +26,13 @@ _LAZY = {
 
 __all__ = ["DecisionConfig", "Detection", "Detector", "decide"]
 
+UNKNOWN_VERSION = "0+unknown"
+"""Version of a checkout that is not installed."""
+
 try:
     __version__ = metadata.version("kws")
-except metadata.PackageNotFoundError:  # run from a checkout that is not installed
-    __version__ = "0+unknown"
+except metadata.PackageNotFoundError:
+    __version__ = UNKNOWN_VERSION
 
 
 def __getattr__(name: str) -> Any:

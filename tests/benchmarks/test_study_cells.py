@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import kws
 from benchmarks import study_cells
 from kws.study.grid import cell_path
 
@@ -19,6 +20,8 @@ def test_cells_are_added_and_come_back(tmp_path: Path, monkeypatch: pytest.Monke
     planned = {row["cell"]: row["identity"] for row in rows}
     folder, number = tmp_path / "study", len(set(planned.values()))  # `auto` is another one's cell
     assert study_cells.keep(folder, planned) == len(rows)  # none is finished here, and none is lost
+    assert study_cells.others(planned) == []
+    assert study_cells.others(planned | {rows[3]["cell"]: "0" * 12}) == [rows[3]["cell"]]
     assert study_cells.restore(folder, dict.fromkeys(planned, "0" * 12)) == 0  # of other settings
     assert study_cells.restore(folder, planned) == number
     assert study_cells.restore(folder, planned) == 0  # they are there
@@ -36,3 +39,13 @@ def test_cells_are_added_and_come_back(tmp_path: Path, monkeypatch: pytest.Monke
     assert found[first["cell"]]["train_s"] == 1.5 and found[second["cell"]] == second
     name = first["cell"]
     assert study_cells.keep(folder, {name: planned[name]}) == 1  # the others are of another study
+
+
+def test_a_checkout_that_is_not_installed_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(study_cells, "__version__", kws.UNKNOWN_VERSION)
+    monkeypatch.setattr("sys.argv", ["study_cells.py", "keep", "--root", str(tmp_path), "--output", "study"])
+    with pytest.raises(SystemExit, match="2"):
+        study_cells.main()
+    assert "kws is not installed" in capsys.readouterr().err
