@@ -5,7 +5,7 @@
 Reads up to ``--limit`` utterances of each manifest and split, drawn by seed 0, as they are and with the
 full augmentation of training (rooms, noise, speed, codecs), and prints a Markdown table. What it recognises
 of what it was trained on shows whether training fits or generalisation lacks. Speech that was not trained on
-is also read with phone 5-grams of the transcripts that were.
+is also read with phone 6-grams of the sentences that were.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ PARTS = (
     ("synthetic/train.jsonl", "train"),
     ("flite/train.jsonl", "train"),
 )
+SENTENCES = (("speechocean762.jsonl", "train"), ("ljspeech.jsonl", "train"))
+"""Parts whose texts are sentences; the synthetic ones hold random words too."""
 
 
 def main() -> None:
@@ -53,11 +55,9 @@ def main() -> None:
         (manifest, split): [e for e in read_manifest(arguments.work / manifest, (split,)) if e.phones]
         for manifest, split in PARTS
     }
-    trained = {
-        entry.phones or "" for (_, split), found in parts.items() if split == "train" for entry in found
-    }
+    trained = {entry.phones or "" for part in SENTENCES for entry in parts[part]}
     ngrams = PhoneNgrams([phones.encode(said) for said in sorted(trained)])
-    print("| manifest | split | utterances | clean (%) | with 5-grams (%) | augmented (%) |")
+    print("| manifest | split | utterances | clean (%) | with 6-grams (%) | augmented (%) |")
     print("|---|---|---|---|---|---|")
     for (manifest, split), found in parts.items():
         random.Random(SEED).shuffle(found)

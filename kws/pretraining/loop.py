@@ -207,8 +207,9 @@ def pretrain(
         left_out["test"] = test.left_out
         write_left_out(output, left_out)
         by = (*GROUPS, "gender", "age")
+        ngrams = ngrams_of(train, config.train)
         metrics["test_phone_error_rate"] = phone_error_rate(model, test, by)
-        metrics["test_phone_error_rate_with_ngrams"] = phone_error_rate(model, test, by, ngrams_of(train))
+        metrics["test_phone_error_rate_with_ngrams"] = phone_error_rate(model, test, by, ngrams)
     metrics["left_out"] = {name: len(entries) for name, entries in left_out.items()}
     save_recogniser(output, model, config, metrics)
     if config.words:

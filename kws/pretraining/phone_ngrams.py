@@ -32,7 +32,7 @@ class PhoneNgrams:
     """
 
     def __init__(
-        self, sentences: Iterable[Sequence[int]], order: int = 5, num_phones: int = NUM_OUTPUTS - 1
+        self, sentences: Iterable[Sequence[int]], order: int = 6, num_phones: int = NUM_OUTPUTS - 1
     ) -> None:
         self.order, self.num_phones = order, num_phones
         self._counts: dict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
@@ -62,7 +62,7 @@ class PhoneNgrams:
 
 
 def search(
-    log_probabilities: Tensor, ngrams: PhoneNgrams, weight: float = 0.3, bonus: float = 1.2, width: int = 16
+    log_probabilities: Tensor, ngrams: PhoneNgrams, weight: float = 0.4, bonus: float = 1.2, width: int = 24
 ) -> list[int]:
     """Return the likeliest phones of an utterance by prefix beam search.
 
@@ -70,9 +70,9 @@ def search(
         log_probabilities: (frames, output), of blank and phones.
         ngrams: the language model.
         weight: of its log-probabilities; the recogniser's have 1.
-        bonus: added for each phone, against the short sentences that a language model prefers. It and
-            ``weight`` were chosen on the dev speakers, with an encoder of ``benchmarks/encoder_stem.yaml``;
-            for the shipped one a bonus of 0.4 is as good (dev 36.45 against 36.60 % phone error).
+        bonus: added for each phone, against the short sentences that a language model prefers. It,
+            ``weight`` and the order were chosen on the dev speakers, with the shipped encoder (40.0 % phone
+            errors without a language model, 33.6 with it; orders 5 to 9 differ by a point).
         width: prefixes that are kept.
     Source: Hannun et al., arXiv:1408.2873, algorithm 1.
     """

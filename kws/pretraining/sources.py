@@ -44,7 +44,9 @@ class SourceConfig:
     output of its own every ``text`` is read, since ``phones`` are ARPAbet."""
     lexicon: Path | None = None
     """Pronunciations that override eSpeak's, a line ``WORD PH PH PH`` for each word."""
-
+    sentences: bool = True
+    """Whether its texts are what people say: the phone n-grams are counted on these alone. Say no for random
+    words that are spoken for their sounds."""
     unlabelled: bool = False
     """Take lines without phones too; of those only the teacher's embeddings are learnt."""
 

@@ -25,6 +25,7 @@ from kws.pretraining.config import PretrainConfig
 from kws.pretraining.corpus import Corpus
 from kws.pretraining.optimizers import muon_and_adamw
 from kws.pretraining.phone_ngrams import PhoneNgrams, search
+from kws.pretraining.sources import SourceConfig
 from kws.training.schedule import scheduled
 
 Mask = Callable[[Tensor, Tensor, torch.Generator], Tensor]
@@ -213,12 +214,23 @@ def count_edits(
     return last, middle
 
 
-def ngrams_of(corpus: Corpus) -> list[PhoneNgrams]:
-    """Return a language model of what a corpus says, for each output of the recogniser."""
+def ngrams_of(corpus: Corpus, sources: Iterable[SourceConfig]) -> list[PhoneNgrams]:
+    """Return a language model of the sentences in a corpus, for each output of the recogniser.
+
+    Args:
+        corpus: what was read from the sources.
+        sources: of which those with ``sentences`` are counted.
+    """
+    spoken = {source.manifest.as_posix() for source in sources if source.sentences}
+    counted = [utterance.extra.get("corpus") in spoken for utterance in corpus.utterances]
     sizes = [phones.NUM_OUTPUTS - 1, *map(len, corpus.inventories.values())]
     return [
         PhoneNgrams(
-            (said for said, own in zip(corpus.targets, corpus.outputs, strict=True) if own == output),
+            (
+                said
+                for said, own, count in zip(corpus.targets, corpus.outputs, counted, strict=True)
+                if count and own == output
+            ),
             num_phones=size,
         )
         for output, size in enumerate(sizes)

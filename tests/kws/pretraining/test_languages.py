@@ -176,12 +176,24 @@ def test_copies_are_compared_by_the_output_of_their_language():
 
 
 def test_each_output_has_a_language_model_of_its_own_phones(config: PretrainConfig, folder: Path):
-    english, mandarin = ngrams_of(load_sources(config.train, folder, texts_as_phones, "per_language"))
+    english, mandarin = ngrams_of(
+        load_sources(config.train, folder, texts_as_phones, "per_language"), config.train
+    )
     # Witten-Bell: (count + kinds / inventory) / (total + kinds); 2 of 9 phones are T, 2 of 14 symbols are ɑu
     kinds = len({phone for said in ENGLISH for phone in said.split()})
     assert english.probability(phones.encode("T")[0], ()) == pytest.approx((2 + kinds / 39) / (9 + kinds))
     symbol = sorted(SYMBOLS).index("ɑu") + 1
     assert mandarin.probability(symbol, ()) == pytest.approx((2 + 10 / 10) / (14 + 10))
+
+
+def test_random_words_say_nothing_of_what_follows_what(config: PretrainConfig, folder: Path):
+    speech = load_sources(config.train, folder, texts_as_phones, "per_language")
+    words = [replace(source, sentences=source.language == "") for source in config.train]
+    english, mandarin = ngrams_of(speech, words)
+    same, _ = ngrams_of(speech, config.train)
+    said = phones.encode("T")[0]
+    assert english.probability(said, ()) == same.probability(said, ()) != 1 / 39
+    assert mandarin.probability(1, (2, 3)) == 1 / len(speech.inventories["cmn"])
 
 
 def test_the_phone_error_rate_by_language_is_that_of_its_own_phones(folder: Path):
