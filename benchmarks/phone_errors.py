@@ -1,6 +1,6 @@
 """Phone error rate of an encoder on parts of the manifests that ``embedded_data.py`` made.
 
-    python benchmarks/phone_errors.py WORK [--encoder RUN] [--limit 200]
+    python benchmarks/phone_errors.py WORK [--encoder RUN] [--limit 200] [--splits dev test]
 
 Reads up to ``--limit`` utterances of each manifest and split, drawn by seed 0, as they are and with the
 full augmentation of training (rooms, noise, speed, codecs), and prints a Markdown table. What it recognises
@@ -47,6 +47,13 @@ def main() -> None:
     parser.add_argument(
         "--limit", type=int, default=200, help="utterances of each part, 0 for all (default: %(default)s)"
     )
+    parser.add_argument(
+        "--splits",
+        nargs="+",
+        choices=("train", "dev", "test"),
+        default=("train", "dev", "test"),
+        help="parts of these splits alone (default: all)",
+    )
     arguments = parser.parse_args()
     model = load_recogniser(arguments.encoder) if arguments.encoder else load_recogniser()
     noise = NoiseBank(tuple(entry.path for entry in manifests.read(arguments.work / "noise.jsonl")))
@@ -60,6 +67,8 @@ def main() -> None:
     print("| manifest | split | utterances | clean (%) | with 6-grams (%) | augmented (%) |")
     print("|---|---|---|---|---|---|")
     for (manifest, split), found in parts.items():
+        if split not in arguments.splits:
+            continue
         random.Random(SEED).shuffle(found)
         corpus = Corpus(found[: arguments.limit or None], progress=False)
         clean = phone_error_rate(model, corpus)["all"]

@@ -76,6 +76,16 @@ def quieten_libraries() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
+def _said(error: OSError) -> str:
+    """Return what is wrong, with the remedy where a library of torchaudio does not load."""
+    if "libtorchaudio" in str(error):  # torch raises a plain OSError
+        return (
+            "torchaudio does not load with the torch that is installed, one of them is of another version: "
+            f'pip install --upgrade "kws[train]" ({error})'
+        )
+    return f"a file cannot be read or written: {error}"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -98,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"kws {arguments.command}: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"kws {arguments.command}: a file cannot be read or written: {error}", file=sys.stderr)
+        print(f"kws {arguments.command}: {_said(error)}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] in ("kws", "data_prep", "export"):

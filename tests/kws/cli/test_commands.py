@@ -77,6 +77,11 @@ def test_an_unknown_command_or_option_is_refused(capsys: pytest.CaptureFixture[s
     ("error", "code", "printed"),
     [
         (PermissionError(13, "Permission denied", "/a"), 2, "a file cannot be read or written: [Errno 13]"),
+        (
+            OSError("Could not load this library: /a/libtorchaudio.so"),
+            2,
+            'pip install --upgrade "kws[train]"',
+        ),
         (ModuleNotFoundError("x", name="lhotse"), 2, 'needs lhotse: pip install "kws[train]"'),
         (KeyboardInterrupt(), 130, "kws prep: stopped"),
         (SystemExit(1), 143, "kws prep: stopped"),
