@@ -22,13 +22,23 @@ from kws.weights import METRICS
 
 RECIPE = Path(__file__).parents[1] / "kws" / "recipes" / "embedded.yaml"
 RESULTS = Path(__file__).parent / "results"
-WORDS = {"splits": ["train"], "sentences": False}
-"""Of sources whose texts hold random words, too."""
 SPEECH: dict[str, dict[str, Any]] = {
     "real": {"manifest": "speechocean762.jsonl", "splits": ["train"], "weight": 5.0, "versions": 4},
     "ljspeech": {"manifest": "ljspeech.jsonl", "splits": ["train"], "weight": 2.0, "versions": 4},
-    "espeak": {"manifest": "synthetic/train.jsonl", **WORDS, "weight": 0.4, "versions": 2},
-    "flite": {"manifest": "flite/train.jsonl", **WORDS, "weight": 0.8, "versions": 2},
+    "espeak": {
+        "manifest": "synthetic/train.jsonl",
+        "splits": ["train"],
+        "weight": 0.4,
+        "versions": 2,
+        "sentences": False,
+    },
+    "flite": {
+        "manifest": "flite/train.jsonl",
+        "splits": ["train"],
+        "weight": 0.8,
+        "versions": 2,
+        "sentences": False,
+    },
 }
 """Sources of the recipe, with as many versions as a short run needs."""
 STEM = (24, 32)
