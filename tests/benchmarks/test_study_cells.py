@@ -45,7 +45,9 @@ def test_a_checkout_that_is_not_installed_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setattr(study_cells, "__version__", kws.UNKNOWN_VERSION)
-    monkeypatch.setattr("sys.argv", ["study_cells.py", "keep", "--root", str(tmp_path), "--output", "study"])
+    monkeypatch.setattr(
+        "sys.argv", ["study_cells.py", "keep", "--root", str(tmp_path), "--output", str(tmp_path / "study")]
+    )
     with pytest.raises(SystemExit, match="2"):
         study_cells.main()
     assert "kws is not installed" in capsys.readouterr().err
