@@ -6,9 +6,9 @@ Into ``background.safetensors`` go the phones of speech, as the recogniser hears
 typed phrases are chosen; into ``frames.safetensors`` every second frame of it and of synthetic voices, as the
 encoder's first layers make them, against which layers are fitted, and into ``frame_phones.safetensors`` the
 phones that those layers hear in it. No recording is one that the keyword benchmark tests on: all
-speech-to-intent but its test split, which the recogniser was never trained on, every sixth sentence of
-speechocean762's train split, which it was, and noise. Of three recordings one stays as it is, one is
-augmented as in training with noise recordings, and one as in training without.
+speech-to-intent but its test split, which the recogniser heard without knowing what is said, every sixth
+sentence of speechocean762's train split, which it was trained on, and noise. Of three recordings one stays
+as it is, one is augmented as in training with noise recordings, and one as in training without.
 ``WORK`` is what ``embedded_data.py`` wrote.
 """
 

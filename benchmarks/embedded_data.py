@@ -1,15 +1,17 @@
-"""Makes the manifests that the two recipes of the shipped encoder train on; needs ``apt install flite``.
+"""Makes the manifests that the recipes of the shipped encoder train on; needs ``apt install flite``.
 
     python benchmarks/embedded_data.py --data DATA --output WORK
     kws pretrain kws/recipes/embedded.yaml --root WORK --output RUN1
     kws pretrain kws/recipes/embedded_finish.yaml --root WORK --set init=RUN1 --output RUN2
+    kws pretrain kws/recipes/embedded_taught.yaml --root WORK --set init=RUN2 --output RUN3 \
+        --set teacher.path=PEERS/openwakeword
 
 DATA holds the folders ``speechocean762``, ``ljspeech``, ``speech_to_intent`` and ``noise``, each with
 ``manifest.jsonl``. Real sentences keep their own phones (speechocean762) or get eSpeak NG's (LJ Speech);
 synthetic speech reads their words in random order and the sentences themselves, in many voices of eSpeak NG
 and the four of Flite. Of the 25 speakers of speechocean762's ``dev`` split every fifth stays there, for the
 curve; the others are trained on. Its ``test`` split is left alone. ``speech_to_intent`` has no transcripts:
-the benchmarks use it as unlabelled speech.
+it is unlabelled speech, of which the teacher alone knows something.
 """
 
 from __future__ import annotations

@@ -7,12 +7,14 @@
 
 Recordings of the keywords, English speech and noise, each with its split: the study trains on what is not
 ``test`` and is read on what is. The small source hears a few sentences of the speech alone; the self-taught
-one the rest of it as well, without what is said. ``rooms`` is speech of the training in noisy rooms.
+one the rest of it as well, without what is said. ``rooms`` is speech of the training in noisy rooms. Beside
+them lie copies of the encoder that the study is measured on, ``second``, and of the one that ships.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
@@ -25,6 +27,10 @@ from benchmarks import corpora  # noqa: E402
 from data_prep.augmentation import NoiseBank, RoomBank, stable_rng  # noqa: E402
 from data_prep.conditions import ConditionConfig, condition_chain  # noqa: E402
 from kws import audio  # noqa: E402
+from kws.encoders.sources.embedded_weights import ASSETS  # noqa: E402
+
+SECOND = ROOT / "benchmarks" / "encoders" / "second"
+"""The encoder that shipped before; the study was measured on it."""
 
 SMALL_SOURCE = {"train": 40, "dev": 20}
 """Sentences of each split for the small source; speechocean762 has 20 by each speaker."""
@@ -60,6 +66,8 @@ def main() -> None:
     ]
     speech = corpora.english_other_speech(arguments.data)
     noise = corpora.rows_of(arguments.data, "noise")
+    for name, encoder in (("second", SECOND), ("ships", ASSETS)):
+        shutil.copytree(encoder, arguments.output / name, dirs_exist_ok=True)
     for name, rows in (
         ("keywords", corpora.rows_of(arguments.data, "picovoice_keywords")),
         ("speech", speech),
