@@ -206,7 +206,8 @@ def test_what_ships_is_as_it_was():
     assert kept.keys() == {name for name in stored if name.startswith("encoder.")}
     assert all(torch.equal(tensor, stored[name]) for name, tensor in kept.items())
     shapes = [tuple(tensor.shape) for tensor in encoder.initial_state(1)]
-    assert shapes == [(1, 240), (1, 2, 64), (1, 2, 192), *[(1, 8, 192)] * 10]
+    # the stem keeps two frames of 64 bands, then of 24 channels of 32 bands
+    assert shapes == [(1, 240), (1, 2, 64), (1, 2, 24 * 32), *[(1, 8, 192)] * 10]
     # 3 and 2 * 3 frames of 10 ms of the stem, 8 of 40 ms per block, and a window of 25 ms
     assert encoder.info.receptive_field_samples == (9 + 10 * 8 * 4) * 160 + 400
     # the blocks, the first four of which wait a frame, written out
