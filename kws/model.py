@@ -32,13 +32,14 @@ class ModelConfig:
     head: str = "conv"
     """Name of the head."""
     pronunciations: tuple[tuple[str, ...], ...] = ()
-    """Of each keyword, as ARPAbet phones between spaces; for heads made from typed text."""
+    """Of each keyword, as ARPAbet phones between spaces; for heads made from typed text, or a head with the
+    typed phrases beside it."""
     readings: tuple[tuple[int, ...], ...] = ()
     """Phones in each recorded way of each keyword; for head ``phrase`` alone."""
     columns: tuple[int, ...] = ()
     """Keywords of each column, in the order of training; for head ``columns`` alone."""
     head_layers: int = 0
-    """Encoder layers above ``depth`` that belong to the head; for head ``phrase_window`` alone."""
+    """Encoder layers above ``depth`` that belong to the head; for ``phrase_window``, and a head beside it."""
 
     def __post_init__(self) -> None:
         if not self.keywords or any(not keyword.strip() for keyword in self.keywords):
@@ -52,6 +53,11 @@ class ModelConfig:
             raise ConfigError(
                 f"columns: got {list(self.columns)}, allowed: numbers above 0 that sum to the "
                 f"{len(self.keywords)} keywords"
+            )
+        if self.pronunciations and self.head not in TYPED and not self.head_layers:
+            raise ConfigError(
+                f"pronunciations: head {self.head!r} is trained; leave them out, and put typed phrases "
+                "beside the finished run with `kws enroll --beside RUN`"
             )
         if self.pronunciations and len(self.pronunciations) != len(self.keywords):
             raise ConfigError(

@@ -62,6 +62,11 @@ class EarlierRun:
             ConfigError: both say otherwise, or the run holds one of the keywords already.
         """
         where = f"--add-to {self.folder}"
+        if self.config.pronunciations:
+            raise ConfigError(
+                f"{where}: is made from typed phrases; add the keyword to a run of `kws train`, and put "
+                "typed phrases beside the result with `kws enroll --beside`"
+            )
         known = [keyword for keyword in keywords if keyword in self.config.keywords]
         if known:
             raise ConfigError(f"{where}: holds {known[0]!r} already; name another --keyword")

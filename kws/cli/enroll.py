@@ -73,6 +73,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="rate that the threshold is chosen for, per hour of audio and phrase",
     )
     add("--weights", type=Path, help="output folder of `kws pretrain`; without it, the shipped recogniser")
+    add(
+        "--beside",
+        type=Path,
+        metavar="RUN",
+        help="finished run of `kws train` for the same phrases: both in one model miss less than either; the "
+        "threshold is chosen on the speech that the run held out, with its noise",
+    )
     add("--workers", type=int, default=2, help="processes that read audio")
     add("--overwrite", action="store_true", help="replace what other phrases left in the folder")
 
@@ -92,6 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         noise=arguments.noise,
         false_accepts_per_hour=arguments.false_accepts_per_hour,
         weights=arguments.weights,
+        beside=arguments.beside,
         num_workers=arguments.workers,
         overwrite=arguments.overwrite,
     )
@@ -141,6 +149,7 @@ def enroll(
     noise: Sequence[Path] = (),
     false_accepts_per_hour: float = 0.5,
     weights: Path | None = None,
+    beside: Path | None = None,
     num_workers: int = 2,
     overwrite: bool = False,
 ) -> Enrolled:
@@ -159,6 +168,8 @@ def enroll(
         noise: recordings to mix in, into examples and ``negatives``; none makes noise.
         false_accepts_per_hour: rate that the thresholds are chosen for, per phrase.
         weights: output of ``kws pretrain``; None takes the shipped recogniser.
+        beside: finished run of ``kws train`` for the same phrases, beside which they are put; its held-out
+            speech takes the place of ``negatives``, and its noise that of ``noise``, where none are given.
         num_workers: processes that read audio.
         overwrite: replace what other phrases left in ``output``.
     Raises:
@@ -169,6 +180,7 @@ def enroll(
     from export.to_onnx import export
     from kws.checkpoint import save_model
     from kws.cli.enroll_audio import augmentation, read_clips, read_negatives, versions
+    from kws.cli.enroll_beside import open_trained
     from kws.cli.enroll_examples import fit_examples
     from kws.cli.run_settings import claim_folder
     from kws.config import config_hash, to_dict
@@ -177,6 +189,13 @@ def enroll(
     from kws.enrollment.typed import BACKGROUND, doubts, phrase_model, said_alike
     from kws.training.provenance import provenance
 
+    trained = None if beside is None else open_trained(beside, phrases)
+    split = None
+    if trained is not None:
+        check_beside(way, recordings, weights)
+        way, noise = EXAMPLES, noise or trained.noise
+        if not negatives:
+            negatives, split = [trained.negatives], "dev"
     way, notes = choose_way(way, bool(recordings), language, shipped=weights is None)
     check_sources(way, phrases, recordings, negatives, noise, weights)
     spoken = [tuple(map(" ".join, pronunciations(phrase, language, lexicon))) for phrase in phrases]
@@ -188,7 +207,10 @@ def enroll(
             "give --negatives in your language"
         )
     sources = [str(path.absolute()) for path in (*recordings, *negatives, *noise)]
-    identity = config_hash({"model": to_dict(config), "rate": false_accepts_per_hour, "sources": sources})
+    facts = {"model": to_dict(config), "rate": false_accepts_per_hour, "sources": sources}
+    if beside is not None:
+        facts["beside"] = str(beside.absolute())
+    identity = config_hash(facts)
     claim_folder(output, identity, overwrite)
     clips = []
     for number, (phrase, said, source) in enumerate(zip(phrases, spoken, recordings, strict=False)):
@@ -199,7 +221,7 @@ def enroll(
     augment, unreadable = augmentation(noise)
     notes += unreadable
     speech = (
-        read_negatives(negatives, phrases, output, augment, false_accepts_per_hour, num_workers)
+        read_negatives(negatives, phrases, output, augment, false_accepts_per_hour, num_workers, split)
         if negatives
         else None
     )
@@ -207,7 +229,7 @@ def enroll(
         fitted = fit_examples(
             config,
             clips or [[] for _ in phrases],
-            speech,
+            None if trained else speech,
             output / "data" / "voices",
             augment=augment,
             language=language,
@@ -216,6 +238,9 @@ def enroll(
         )
         model, scores = fitted.model, fitted.scores
         notes += fitted.notes
+        if trained is not None:
+            model, config = trained.joined(fitted.head, config)
+            scores = _background(model, speech)
     else:
         fitted = None
         if clips:
@@ -225,7 +250,7 @@ def enroll(
     if fitted is not None and speech is None:
         surer = {phrase: stricter(score, SHIPPED_MARGIN) for phrase, score in point.thresholds.items()}
         point = replace(point, thresholds=surer)
-    if fitted is not None:
+    if fitted is not None and trained is None:
         notes += fitted.taken_for_each_other(point.thresholds)
     metrics = {
         "thresholds": point.thresholds,
@@ -236,6 +261,8 @@ def enroll(
     }
     shipped = [FRAMES, FRAME_PHONES] if way == EXAMPLES else [BACKGROUND]
     origin = provenance(model, [] if negatives else shipped, identity)
+    if trained is not None:
+        origin = trained.origin(origin)
     save_model(output, model, config, point, training={}, metrics=metrics, provenance=origin)
     for phrase, said in zip(phrases, spoken, strict=True):
         notes += doubts(phrase, said, None if way == EXAMPLES else point.thresholds[phrase])
@@ -272,6 +299,22 @@ def choose_way(way: str | None, recorded: bool, language: str, *, shipped: bool)
     if language == "en" and shipped:
         return PHONES, ["with Flite's voices (`apt install flite`) less than half as much is missed in noise"]
     return PHONES, []
+
+
+def check_beside(way: str | None, recordings: Sequence[Path], weights: Path | None) -> None:
+    """Refuse what does not go beside a trained run.
+
+    Raises:
+        ConfigError: the message names the option.
+    """
+    from kws.errors import ConfigError
+
+    if way not in (None, EXAMPLES):
+        raise ConfigError(f"--way {way}: beside a trained run only {EXAMPLES} is put; leave it out")
+    if recordings:
+        raise ConfigError("--recordings: the run of --beside has heard recordings; leave them out")
+    if weights is not None:
+        raise ConfigError("--weights: phrases go beside a run in the recogniser that ships; leave it out")
 
 
 def check_sources(

@@ -127,10 +127,11 @@ def read_negatives(
     augment: Augment,
     false_accepts_per_hour: float,
     num_workers: int,
+    split: str | None = None,
 ) -> OtherSpeech:
     """Return the usable recordings without the phrases, with as many copies as ``kws train`` reads.
 
-    The manifest of the recordings is written into ``output``.
+    Of a ``split`` alone where one is given. The manifest of the recordings is written into ``output``.
     """
     from data_prep import checks, manifests
     from kws.audio_store import AudioStore
@@ -139,7 +140,8 @@ def read_negatives(
     from kws.training.config import TrainConfig
     from kws.training.copies import augmented_copies, num_copies
 
-    other, _ = select_negatives(manifests.read_all(negatives), phrases)
+    found = [entry for entry in manifests.read_all(negatives) if split in (None, entry.split)]
+    other, _ = select_negatives(found, phrases)
     usable = checks.check_all(other, num_workers=num_workers, cache=output / "cache" / "measurements.jsonl")
     manifests.write(usable.kept, output / "data" / "negatives.jsonl")
     store = AudioStore(

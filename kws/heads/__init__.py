@@ -9,6 +9,7 @@ from torch import nn
 from kws.errors import ConfigError
 from kws.heads.attention import AttentionHead
 from kws.heads.base import Head
+from kws.heads.beside import BesideHead
 from kws.heads.columns import ColumnsHead, add_column
 from kws.heads.conv import ConvHead
 from kws.heads.cross_stitch import CrossStitchHead
@@ -24,6 +25,7 @@ __all__ = [
     "PHRASE",
     "PHRASE_WINDOW",
     "TYPED",
+    "BesideHead",
     "ColumnsHead",
     "Head",
     "PhraseHead",
@@ -74,10 +76,11 @@ def build_head(
         name: one of :func:`available_heads`, of :data:`TYPED`, or :data:`COLUMNS`.
         dimension: features per encoder frame.
         num_keywords: outputs per frame.
-        pronunciations: of each keyword, for the heads of :data:`TYPED`.
+        pronunciations: of each keyword, for the heads of :data:`TYPED`; with any other head the typed
+            phrases are put beside it.
         readings: phones in each recorded way of each keyword, for ``phrase``.
         columns: keywords of each column, for ``columns``.
-        blocks: encoder layers that belong to the head, for ``phrase_window``.
+        blocks: encoder layers that belong to the head, for ``phrase_window`` and for a head beside it.
     Raises:
         ConfigError: the name is unknown.
     """
@@ -87,8 +90,7 @@ def build_head(
         return PhraseWindowHead(dimension, pronunciations, blocks)
     if name in SPACES:
         return WordSpaceHead(dimension, name, pronunciations)
-    if name == COLUMNS:
-        return ColumnsHead(dimension, columns)
-    if name not in _HEADS:
+    if name not in (COLUMNS, *_HEADS):
         raise ConfigError(f"head: got {name!r}, allowed: {', '.join(available_heads())}")
-    return _HEADS[name](dimension, num_keywords)
+    head = ColumnsHead(dimension, columns) if name == COLUMNS else _HEADS[name](dimension, num_keywords)
+    return BesideHead(dimension, pronunciations, blocks, head) if pronunciations else head

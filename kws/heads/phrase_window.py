@@ -84,11 +84,16 @@ class PhraseWindowHead(Head):
 
     def hear(self, features: Tensor, state: StreamState) -> tuple[Tensor, Tensor, StreamState]:
         """Return (batch, time, keyword) logits of the window and of the held phones, and the next state."""
+        seen, phones, _, next_state = self.climb(features, state)
+        return seen, phones, next_state
+
+    def climb(self, features: Tensor, state: StreamState) -> tuple[Tensor, Tensor, Tensor, StreamState]:
+        """Return as :meth:`hear`, and before the state the (batch, time, feature) of the last layer."""
         phones, paths = self.phrase(features, state[1:2])
         phones, kept = held(phones, state[0])
         features, layers = run_blocks(self.blocks, features, state[2:-1])
         seen, past = self.window(features, state[-1:])
-        return seen, phones, [kept, *paths, *layers, *past]
+        return seen, phones, features, [kept, *paths, *layers, *past]
 
     def fuse(self, seen: Tensor, phones: Tensor) -> Tensor:
         """Return the logits that follow from those of the window and of the held phones, (..., keyword)."""

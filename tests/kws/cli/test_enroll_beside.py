@@ -1,0 +1,136 @@
+"""`kws enroll --beside`: the typed phrase and a trained run in one model, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from data_prep.synthesis.espeak import speak, voices
+from kws import Detector
+from kws.checkpoint import OperatingPoint, load_model, load_operating_point, save_model
+from kws.cli import enroll_examples, main
+from kws.encoders.truncate import truncate
+from kws.heads import BesideHead
+from kws.heads.phrase_window import PhraseWindowHead
+from kws.model import ModelConfig, build_model
+from tests.support.training import noise, tiny_weights, tone, write_manifest, write_wavs
+from tests.tolerances import ONNX
+
+
+def trained_run(folder: Path, policy: str = "all", **config: Any) -> Path:
+    """Write what ``kws train`` would, with layers that moved a little and a head that fires on nothing."""
+    made_of = ModelConfig(("computer",), **config)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        model = build_model(made_of).eval()
+        for parameter in model.encoder.parameters():
+            parameter.data += 1e-3 * torch.randn_like(parameter)
+    model.head.output.bias.data.fill_(-3.0)
+    save_model(
+        folder,
+        model,
+        made_of,
+        OperatingPoint({"computer": 0.5}, 0.5, 1.0),
+        training={"transfer": {"policy": policy}},
+        metrics={},
+        provenance={"config_hash": "abc", "manifests": {"negatives.jsonl": "def"}},
+    )
+    paths = write_wavs(folder / "speech", [noise(30.0, 0), noise(30.0, 1), tone(30.0)])
+    rows = [
+        {"path": path, "duration_s": 30.0, "split": split}
+        for path, split in zip(paths, ("dev", "dev", "train"), strict=True)
+    ]
+    (folder / "data").mkdir()
+    write_manifest(folder / "data" / "negatives.jsonl", rows)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("flite"), reason="needs Flite: apt install flite")
+def test_the_typed_phrase_goes_beside_what_was_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(enroll_examples, "VOICES", 6)
+    run, both = trained_run(tmp_path / "run"), tmp_path / "both"
+    words = ["enroll", "computer", "--beside", str(run), "--output", str(both), "--workers", "1"]
+    assert main([*words, "--false-accepts-per-hour", "60"]) == 0
+    printed = capsys.readouterr().out
+    assert "computer: fitted to 0 recordings and 6 synthetic voices" in printed
+    origin = json.loads((both / "provenance.json").read_text("utf-8"))
+    assert origin["beside"] == {"config_hash": "abc", "manifests": {"negatives.jsonl": "def"}}
+    metrics = json.loads((both / "metrics.json").read_text("utf-8"))  # of what was held out, a minute
+    assert metrics["dev_hours"] == pytest.approx((1 + metrics["dev_copies"]) / 60, rel=0.01)
+    assert load_operating_point(both).false_accepts_per_hour == 60
+
+    trained, model = load_model(run), load_model(both)
+    head = model.head
+    assert isinstance(head, BesideHead) and len(head.blocks) == 1
+    for name, tensor in trained.head.state_dict().items():
+        assert torch.equal(head.trained.state_dict()[name], tensor), name
+    layers = [*model.encoder.layers, *head.blocks]
+    for mine, theirs in zip(layers, trained.encoder.layers, strict=True):
+        assert all(map(torch.equal, mine.state_dict().values(), theirs.state_dict().values()))
+
+    # the mean of both, each heard by itself
+    audio = np.pad(speak("computer", voices(1, seed=1)[0]), (48_000, 16_000)).astype(np.float32)
+    audio = audio[: len(audio) // 1280 * 1280]
+    waveform = torch.from_numpy(audio)[None]
+    own = trained.scores(waveform).double().logit()
+    cut = truncate(trained.encoder, 5)
+    features, _ = cut.run(waveform, cut.initial_state(1))
+    typed, _ = PhraseWindowHead.forward(head, features, PhraseWindowHead.initial_state(head, 1))
+    expected = ((own + typed) / 2).sigmoid()[0].float()
+    found = model.scores(waveform)[0]
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(Detector(both / "model.onnx").scores(audio), found.numpy(), atol=ONNX, rtol=0)
+    other = np.pad(speak("marmalade", voices(1, seed=1)[0]), (48_000, 16_000))
+    assert found.max() > Detector(both / "model.onnx").scores(other).max()
+
+    assert main([*words[:3], str(both), "--output", str(tmp_path / "again")]) == 2
+    assert "holds typed phrases already; give a run of `kws train`" in capsys.readouterr().err
+    recordings = write_wavs(tmp_path / "recordings", [tone(0.5)])[0].parent
+    added = ["train", "--add-to", str(both), "--keyword", "lights", "--positives", str(recordings)]
+    assert main([*added, "--negatives", str(run / "speech"), "--output", str(tmp_path / "more")]) == 2
+    assert f"--add-to {both}: is made from typed phrases; add the keyword to a run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["jarvis"], "is of computer; give the same phrases in the same order, or train a run of these"),
+        (["computer", "jarvis"], "is of computer; give the same phrases"),
+        (["computer", "--way", "phones"], "--way phones: beside a trained run only examples is put"),
+        (["computer", "--recordings", "."], "--recordings: the run of --beside has heard recordings; leave"),
+        (["computer", "--weights", "."], "--weights: phrases go beside a run in the recogniser that ships"),
+    ],
+)
+def test_what_does_not_go_beside_a_run_is_named(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run = trained_run(tmp_path / "run")
+    assert main(["enroll", *words, "--beside", str(run), "--output", str(tmp_path / "both")]) == 2
+    printed = capsys.readouterr().err
+    assert message in printed and "Traceback" not in printed
+    assert not (tmp_path / "both").exists()
+
+
+def test_runs_on_other_layers_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    def refused(run: Path) -> str:
+        assert main(["enroll", "computer", "--beside", str(run), "--output", str(tmp_path / "both")]) == 2
+        return capsys.readouterr().err
+
+    scratch = trained_run(tmp_path / "scratch", policy="scratch")
+    assert f"--beside {scratch}: its layers are not those that ship" in refused(scratch)
+    shallow = trained_run(tmp_path / "shallow", depth=4)
+    assert f"--beside {shallow}: keeps 4 layers, allowed: 6; train it with --depth 6" in refused(shallow)
+    weights = tiny_weights(tmp_path / "weights")
+    other = trained_run(tmp_path / "other", weights=weights, depth=4)
+    assert f"--beside {other}: its layers are not those that ship" in refused(other)
+    assert "gone: holds no config.yaml; give the output folder of `kws train`" in refused(tmp_path / "gone")
+    assert not (tmp_path / "both").exists()
