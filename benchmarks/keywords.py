@@ -56,6 +56,7 @@ CHOICES = (
     (0, "head", ("train.batch.synthetic_share=0.4 train.augmentation=1.4",)),
     (50, "scratch", ("train.epochs=32",)),
     (None, "scratch", ("train.epochs=32",)),
+    (None, DEFAULT, ("train.epochs=4",)),
 )
 """Recordings, policy and settings to try, one at a time or two with a space between, as
 ``--set`` takes them, or the number of ``--confusables`` or ``--synthetic``."""
