@@ -28,7 +28,8 @@ sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
 import numpy as np  # noqa: E402
 from torchaudio.functional import edit_distance  # noqa: E402
 
-from benchmarks.keywords import append_row, finished  # noqa: E402
+from benchmarks.keywords import append_row  # noqa: E402
+from benchmarks.short_runs import RESULTS  # noqa: E402
 from data_prep.synthesis import corpus, espeak  # noqa: E402
 from data_prep.synthesis.mandarin import WORDS  # noqa: E402
 from data_prep.synthesis.phones import symbols_to_phones  # noqa: E402
@@ -168,6 +169,13 @@ def table(rows: list[dict]) -> Iterator[str]:
         yield f"| {name} | {row['steps']} | {row['train_hours']:.1f} | " + " | ".join(values) + " |"
 
 
+def finished() -> dict[str, dict]:
+    """Return the rows of finished runs by name."""
+    path = RESULTS / f"{KIND}.jsonl"
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    return {row["cell"]: row for row in map(json.loads, lines)}
+
+
 def main() -> None:
     """Make the Mandarin manifests, run what is not in the results yet, and print the table."""
     parser = argparse.ArgumentParser(
@@ -186,7 +194,7 @@ def main() -> None:
     with resources.as_file(resources.files("kws.recipes") / "multilingual.yaml") as recipe:
         for choice in CHOICES:
             cell = "-".join([choice, str(arguments.steps), str(arguments.utterances), *arguments.set])
-            if cell in finished(KIND):
+            if cell in finished():
                 continue
             values = read_yaml(recipe)
             config = replace(load_config(PretrainConfig, values), outputs=CHOICES[choice])
@@ -200,7 +208,7 @@ def main() -> None:
             }
             row |= {name: metrics[name] for name in ("steps", "train_hours", "config_hash", "wall_s")}
             append_row(row | {"edits": measure(run, config, arguments)}, KIND)
-    print("\n".join(table(list(finished(KIND).values()))))
+    print("\n".join(table(list(finished().values()))))
 
 
 if __name__ == "__main__":
