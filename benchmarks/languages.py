@@ -28,8 +28,7 @@ sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
 import numpy as np  # noqa: E402
 from torchaudio.functional import edit_distance  # noqa: E402
 
-from benchmarks.keywords import append_row  # noqa: E402
-from benchmarks.short_runs import RESULTS  # noqa: E402
+from benchmarks.short_runs import keep, read  # noqa: E402
 from data_prep.synthesis import corpus, espeak  # noqa: E402
 from data_prep.synthesis.mandarin import WORDS  # noqa: E402
 from data_prep.synthesis.phones import symbols_to_phones  # noqa: E402
@@ -131,15 +130,15 @@ def measure(run: Path, config: PretrainConfig, arguments: argparse.Namespace) ->
     model, found = load_recogniser(run), {}
     own = bool(model.inventories)
 
-    def read(source: SourceConfig, root: Path) -> Corpus:
+    def hear(source: SourceConfig, root: Path) -> Corpus:
         return load_sources((source,), root, texts_as_phones, config.outputs, model.inventories)
 
     for part, sources in (("dev", config.dev), ("test", config.test)):
         for source in sources:
             if not source.language:
-                found[f"english {part}"] = edits_by_speaker(model, read(source, arguments.data))
+                found[f"english {part}"] = edits_by_speaker(model, hear(source, arguments.data))
             elif part == "test":
-                speech = read(source, arguments.work)
+                speech = hear(source, arguments.work)
                 found["mandarin test"] = edits_by_speaker(model, speech, in_english_phones=own)
                 if own:
                     found["mandarin test, own symbols"] = edits_by_speaker(model, speech)
@@ -169,13 +168,6 @@ def table(rows: list[dict]) -> Iterator[str]:
         yield f"| {name} | {row['steps']} | {row['train_hours']:.1f} | " + " | ".join(values) + " |"
 
 
-def finished() -> dict[str, dict]:
-    """Return the rows of finished runs by name."""
-    path = RESULTS / f"{KIND}.jsonl"
-    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
-    return {row["cell"]: row for row in map(json.loads, lines)}
-
-
 def main() -> None:
     """Make the Mandarin manifests, run what is not in the results yet, and print the table."""
     parser = argparse.ArgumentParser(
@@ -193,22 +185,22 @@ def main() -> None:
     make_mandarin(arguments.work / "mandarin", arguments.utterances, arguments.workers)
     with resources.as_file(resources.files("kws.recipes") / "multilingual.yaml") as recipe:
         for choice in CHOICES:
-            cell = "-".join([choice, str(arguments.steps), str(arguments.utterances), *arguments.set])
-            if cell in finished():
+            name = "-".join([choice, str(arguments.steps), str(arguments.utterances), *arguments.set])
+            if any(row["run"] == name for row in read(KIND)):
                 continue
             values = read_yaml(recipe)
             config = replace(load_config(PretrainConfig, values), outputs=CHOICES[choice])
-            run = arguments.work / KIND / cell.replace(" ", "_").replace("/", "_")
+            run = arguments.work / KIND / name.replace(" ", "_").replace("/", "_")
             metrics = pretrain(recipe, run, arguments.data, settings(choice, values, arguments))
             row = {
-                "cell": cell,
+                "run": name,
                 "choice": choice,
                 "utterances": arguments.utterances,
                 "settings": arguments.set,
             }
             row |= {name: metrics[name] for name in ("steps", "train_hours", "config_hash", "wall_s")}
-            append_row(row | {"edits": measure(run, config, arguments)}, KIND)
-    print("\n".join(table(list(finished().values()))))
+            keep(KIND, row | {"edits": measure(run, config, arguments)})
+    print("\n".join(table(read(KIND))))
 
 
 if __name__ == "__main__":

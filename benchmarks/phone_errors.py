@@ -1,6 +1,6 @@
 """Phone error rate of an encoder on parts of the manifests that ``embedded_data.py`` made.
 
-    python benchmarks/phone_errors.py WORK [--encoder RUN] [--limit 200] [--splits dev test]
+    python benchmarks/phone_errors.py WORK [--encoder RUN] [--limit 200] [--splits dev test] [--by gender age]
 
 Reads up to ``--limit`` utterances of each manifest and split, drawn by seed 0, as they are and with the
 full augmentation of training (rooms, noise, speed, codecs), and prints a Markdown table. What it recognises
@@ -54,6 +54,9 @@ def main() -> None:
         default=("train", "dev", "test"),
         help="parts of these splits alone (default: all)",
     )
+    parser.add_argument(
+        "--by", nargs="+", default=[], metavar="FIELD", help="also by a field of the manifests: gender age"
+    )
     arguments = parser.parse_args()
     model = load_recogniser(arguments.encoder) if arguments.encoder else load_recogniser()
     noise = NoiseBank(tuple(entry.path for entry in manifests.read(arguments.work / "noise.jsonl")))
@@ -64,26 +67,25 @@ def main() -> None:
     }
     trained = {entry.phones or "" for part in SENTENCES for entry in parts[part]}
     ngrams = PhoneNgrams([phones.encode(said) for said in sorted(trained)])
-    print("| manifest | split | utterances | clean (%) | with 6-grams (%) | augmented (%) |")
-    print("|---|---|---|---|---|---|")
+    print("| manifest | split | utterances | of them | clean (%) | with 6-grams (%) | augmented (%) |")
+    print("|---|---|---|---|---|---|---|")
     for (manifest, split), found in parts.items():
         if split not in arguments.splits:
             continue
         random.Random(SEED).shuffle(found)
         corpus = Corpus(found[: arguments.limit or None], progress=False)
-        clean = phone_error_rate(model, corpus)["all"]
-        read = (
-            "–"
-            if split == "train"
-            else f"{100 * phone_error_rate(model, corpus, ngrams=[ngrams])['all']:.1f}"
-        )
+        clean = phone_error_rate(model, corpus, arguments.by)
+        read = {} if split == "train" else phone_error_rate(model, corpus, arguments.by, [ngrams])
         corpus.audio = [
             audio.to_int16(augment(waveform, entry.path.name, SEED, 0))
             for waveform, entry in zip(corpus.audio, corpus.utterances, strict=True)
         ]
-        augmented = phone_error_rate(model, corpus)["all"]
-        values = (manifest, split, len(corpus.audio), f"{100 * clean:.1f}", read, f"{100 * augmented:.1f}")
-        print("| " + " | ".join(map(str, values)) + " |", flush=True)
+        augmented = phone_error_rate(model, corpus, arguments.by)
+        for group in clean:
+            rates = [f"{100 * found[group]:.1f}" if found else "–" for found in (clean, read, augmented)]
+            print(
+                f"| {manifest} | {split} | {len(corpus.audio)} | {group} | {' | '.join(rates)} |", flush=True
+            )
 
 
 if __name__ == "__main__":

@@ -5,8 +5,7 @@
 
 A cell goes by all that determines it, what the recordings hold and the version of kws included, so that a
 kept one is found again wherever copies of the same corpora lie. Kept cells of other settings are named:
-``restore`` leaves them out, ``keep`` drops them. Cells of a choice that is no part of the recipe are kept in
-a file of their own (``--set``, ``--choice``, ``--kept``). ``MANIFESTS`` is what ``study_data.py`` wrote.
+``restore`` leaves them out, ``keep`` drops them. ``MANIFESTS`` is what ``study_data.py`` wrote.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ from kws.audio import atomic_write  # noqa: E402
 from kws.cli.study import claim  # noqa: E402
 from kws.cli.study_data import read_data  # noqa: E402
 from kws.cli.study_plan import plan  # noqa: E402
-from kws.config import parse_overrides  # noqa: E402
 from kws.study.grid import cell_path, cells  # noqa: E402
 from kws.study.recipe import load_study  # noqa: E402
 from kws.study.results import read_cell  # noqa: E402
@@ -36,29 +34,28 @@ RECIPE = ROOT / "benchmarks" / "study.yaml"
 KEPT = ROOT / "benchmarks" / "results" / "study.jsonl"
 
 
-def keep(kept: Path, folder: Path, planned: Mapping[str, str]) -> int:
+def keep(folder: Path, planned: Mapping[str, str]) -> int:
     """Add a line for each finished cell to those that are kept, and return how many there are.
 
     Lines of cells that would be measured otherwise now are dropped.
 
     Args:
-        kept: file of the kept cells.
         folder: of the study.
         planned: identity of each cell, by name.
     """
-    rows = {row["cell"]: row for row in _kept(kept, planned)}
+    rows = {row["cell"]: row for row in _kept(planned)}
     for name, identity in planned.items():
         path = cell_path(folder, identity)
         if path.is_file():
             rows[name] = {"cell": name, **json.loads(path.read_text("utf-8"))}
-    write_rows(kept, list(rows.values()))
+    write_rows(KEPT, list(rows.values()))
     return len(rows)
 
 
-def restore(kept: Path, folder: Path, planned: Mapping[str, str]) -> int:
+def restore(folder: Path, planned: Mapping[str, str]) -> int:
     """Write the kept cells that are not there, and return how many they were; see :func:`keep`."""
     restored = 0
-    for row in _kept(kept, planned):
+    for row in _kept(planned):
         del row["cell"]
         path = cell_path(folder, row["identity"])
         if path.is_file():
@@ -71,19 +68,19 @@ def restore(kept: Path, folder: Path, planned: Mapping[str, str]) -> int:
     return restored
 
 
-def others(kept: Path, planned: Mapping[str, str]) -> list[str]:
+def others(planned: Mapping[str, str]) -> list[str]:
     """Return the names of the kept cells that would be measured otherwise now, see :func:`keep`."""
-    return [row["cell"] for row in _lines(kept) if planned.get(row["cell"]) != row["identity"]]
+    return [row["cell"] for row in _lines() if planned.get(row["cell"]) != row["identity"]]
 
 
-def _kept(kept: Path, planned: Mapping[str, str]) -> list[dict[str, Any]]:
+def _kept(planned: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the kept cells of the study as it is now."""
-    return [row for row in _lines(kept) if planned.get(row["cell"]) == row["identity"]]
+    return [row for row in _lines() if planned.get(row["cell"]) == row["identity"]]
 
 
-def _lines(kept: Path) -> list[dict[str, Any]]:
+def _lines() -> list[dict[str, Any]]:
     """Return all kept cells."""
-    lines = kept.read_text("utf-8").splitlines() if kept.is_file() else []
+    lines = KEPT.read_text("utf-8").splitlines() if KEPT.is_file() else []
     return [json.loads(line) for line in lines]
 
 
@@ -95,27 +92,20 @@ def main() -> None:
     parser.add_argument("task", choices=("keep", "restore"))
     parser.add_argument("--root", type=Path, required=True, help="folder of the manifests")
     parser.add_argument("--output", type=Path, required=True, help="folder of the study")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="as given to kws study"
-    )
-    parser.add_argument("--choice", help="cells of this choice alone")
-    parser.add_argument("--kept", type=Path, default=KEPT, help="file of kept cells (default: %(default)s)")
     arguments = parser.parse_args()
     if __version__ == UNKNOWN_VERSION:
         parser.error("kws is not installed, and a cell goes by its version; `pip install --editable .` first")
     output = arguments.output.absolute()
-    config = load_study(RECIPE, parse_overrides(arguments.set))
+    config = load_study(RECIPE)
     claim(output, config)
     data = read_data(config, arguments.root.absolute(), output, progress=True)
     planned = plan(config, cells(config), data, output, output / "cache", keep_runs=False)
-    identities = {
-        cell.name: job.identity for cell, job in planned.items() if arguments.choice in (None, cell.choice)
-    }
-    left = others(arguments.kept, identities)
+    identities = {cell.name: job.identity for cell, job in planned.items()}
+    left = others(identities)
     if left:
         print(f"{len(left)} kept cells are of other settings: {', '.join(left)}", file=sys.stderr)
     task = keep if arguments.task == "keep" else restore
-    print(f"{arguments.task}: {task(arguments.kept, output, identities)} of {len(identities)} cells")
+    print(f"{arguments.task}: {task(output, identities)} of {len(identities)} cells")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A finished run that keywords are added to: what it fixes, the model with a new column, and both joined.
 
-Called by :mod:`kws.cli.train` for ``--add-to``.
+Called by :mod:`kws.cli.train` for ``--add-to``; :mod:`kws.cli.enroll_beside` opens runs with it, too.
 """
 
 from __future__ import annotations
@@ -115,10 +115,13 @@ class EarlierRun:
 
     def origin(self, provenance: dict[str, Any]) -> dict[str, Any]:
         """Return the provenance of the whole: the encoder is the earlier run's, which is named."""
-        earlier = self.provenance
+        encoder = self.provenance.get("encoder", provenance["encoder"])
+        return {**provenance, "encoder": encoder, "added_to": self.named()}
+
+    def named(self) -> dict[str, Any]:
+        """Return what names it in the provenance of a model that is made of it."""
         kept = ("config_hash", "manifests", "added_to")
-        added_to = {name: earlier[name] for name in kept if name in earlier}
-        return {**provenance, "encoder": earlier.get("encoder", provenance["encoder"]), "added_to": added_to}
+        return {name: self.provenance[name] for name in kept if name in self.provenance}
 
     def identity(self) -> str:
         """Return a hash of its weights."""

@@ -180,7 +180,7 @@ def enroll(
     from export.to_onnx import export
     from kws.checkpoint import save_model
     from kws.cli.enroll_audio import augmentation, read_clips, read_negatives, versions
-    from kws.cli.enroll_beside import open_trained
+    from kws.cli.enroll_beside import noise_of, open_trained, put_beside, speech_of
     from kws.cli.enroll_examples import fit_examples
     from kws.cli.run_settings import claim_folder
     from kws.config import config_hash, to_dict
@@ -193,9 +193,9 @@ def enroll(
     split = None
     if trained is not None:
         check_beside(way, recordings, weights)
-        way, noise = EXAMPLES, noise or trained.noise
+        way, noise = EXAMPLES, noise or noise_of(trained)
         if not negatives:
-            negatives, split = [trained.negatives], "dev"
+            negatives, split = [speech_of(trained)], "dev"
     way, notes = choose_way(way, bool(recordings), language, shipped=weights is None)
     check_sources(way, phrases, recordings, negatives, noise, weights)
     spoken = [tuple(map(" ".join, pronunciations(phrase, language, lexicon))) for phrase in phrases]
@@ -239,7 +239,7 @@ def enroll(
         model, scores = fitted.model, fitted.scores
         notes += fitted.notes
         if trained is not None:
-            model, config = trained.joined(fitted.head, config)
+            model, config = put_beside(trained, fitted.head, config)
             scores = _background(model, speech)
     else:
         fitted = None
@@ -262,7 +262,7 @@ def enroll(
     shipped = [FRAMES, FRAME_PHONES] if way == EXAMPLES else [BACKGROUND]
     origin = provenance(model, [] if negatives else shipped, identity)
     if trained is not None:
-        origin = trained.origin(origin)
+        origin["beside"] = trained.named()
     save_model(output, model, config, point, training={}, metrics=metrics, provenance=origin)
     for phrase, said in zip(phrases, spoken, strict=True):
         notes += doubts(phrase, said, None if way == EXAMPLES else point.thresholds[phrase])

@@ -1,19 +1,18 @@
-"""The comparison of languages: a finished run is found again by name, and read with intervals."""
+"""The comparison of languages: finished runs are not run again, and all are shown."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from benchmarks import keywords, languages
+from benchmarks import languages, short_runs
 from benchmarks.languages import CHOICES, KIND
 
 
 def row(choice: str, edits: int) -> dict[str, object]:
     return {
-        "cell": f"{choice}-3000-6000",
+        "run": f"{choice}-3000-6000",
         "choice": choice,
         "settings": [],
         "steps": 3000,
@@ -22,16 +21,30 @@ def row(choice: str, edits: int) -> dict[str, object]:
     }
 
 
-def test_each_finished_run_is_found_again_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(languages, "RESULTS", tmp_path)
-    monkeypatch.setattr(keywords, "RESULTS", tmp_path)
-    assert languages.finished() == {}
-    rows = [row(choice, 10 * number) for number, choice in enumerate(CHOICES, start=1)]
-    for entry in rows:
-        keywords.append_row(entry, KIND)
-    assert list(languages.finished().values()) == rows
-    assert (tmp_path / f"{KIND}.jsonl").read_text("utf-8").splitlines() == list(map(json.dumps, rows))
-    table = list(languages.table(rows))
-    assert len(table) == 2 + len(CHOICES)
-    for number, (choice, line) in enumerate(zip(CHOICES, table[2:], strict=True), start=1):
-        assert line.startswith(f"| {choice} | 3000 | 17.0 | – | {10 * number}.0 ({10 * number}.0–")
+def test_finished_runs_are_not_run_again_and_all_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(short_runs, "RESULTS", tmp_path)
+    monkeypatch.setattr(languages, "make_mandarin", lambda *_: None)
+    monkeypatch.setattr(
+        languages, "measure", lambda run, *_: {"english test": {"a": [20, 100], "b": [20, 100]}}
+    )
+    asked: list[str] = []
+
+    def pretrain(recipe: Path, run: Path, *_: object) -> dict[str, object]:
+        asked.append(run.name)
+        return {"steps": 3000, "train_hours": 17.0, "config_hash": "abc", "wall_s": 5}
+
+    monkeypatch.setattr(languages, "pretrain", pretrain)
+    monkeypatch.setattr(languages, "settings", lambda *_: [])
+    monkeypatch.setattr("sys.argv", ["languages.py", "--data", str(tmp_path), "--work", str(tmp_path)])
+    first, *others = CHOICES
+    short_runs.keep(KIND, row(first, 10))
+    for _ in range(2):
+        languages.main()
+        lines = capsys.readouterr().out.splitlines()[2:]
+        assert lines[0] == f"| {first} | 3000 | 17.0 | – | 10.0 (10.0–10.0) | – | – |"
+        assert lines[1:] == [
+            f"| {choice} | 3000 | 17.0 | – | 20.0 (20.0–20.0) | – | – |" for choice in others
+        ]
+    assert asked == [f"{choice}-3000-6000".replace(" ", "_") for choice in others]

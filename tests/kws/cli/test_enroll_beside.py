@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +51,12 @@ def trained_run(folder: Path, policy: str = "all", **config: Any) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("flite"), reason="needs Flite: apt install flite")
 def test_the_typed_phrase_goes_beside_what_was_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(enroll_examples, "VOICES", 6)
+    said = [speak("computer", voice) for voice in voices(6, seed=3)]  # in place of Flite's voices
+    monkeypatch.setattr("data_prep.synthesis.flite.flite_voices", lambda: [object()])
+    monkeypatch.setattr(enroll_examples, "_voices", lambda *_: said)
     run, both = trained_run(tmp_path / "run"), tmp_path / "both"
     words = ["enroll", "computer", "--beside", str(run), "--output", str(both), "--workers", "1"]
     assert main([*words, "--false-accepts-per-hour", "60"]) == 0
