@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from data_prep.synthesis.espeak import speak, voices
 from kws import Detector
 from kws.checkpoint import OperatingPoint, load_model, load_operating_point, save_model
-from kws.cli import enroll_examples, main
+from kws.cli import enroll_audio, enroll_examples, main
 from kws.encoders.truncate import truncate
+from kws.errors import ConfigError
 from kws.heads import BesideHead
 from kws.heads.phrase_window import PhraseWindowHead
 from kws.model import ModelConfig, build_model
-from tests.support.training import noise, tiny_weights, tone, write_manifest, write_wavs
+from tests.support.training import TINY, noise, tiny_weights, tone, write_manifest, write_wavs
 from tests.tolerances import ONNX
 
 
@@ -120,6 +124,25 @@ def test_what_does_not_go_beside_a_run_is_named(
     assert not (tmp_path / "both").exists()
 
 
+@pytest.mark.parametrize("given", [False, True])
+def test_the_noise_of_the_run_is_mixed_in_where_none_is_given(
+    given: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run, own = trained_run(tmp_path / "run"), tmp_path / "own"
+    listed = write_manifest(run / "data" / "noise.jsonl", [{"path": tmp_path / "0.wav"}])
+    heard: list[Path] = []
+
+    def augmentation(noise: Sequence[Path]) -> None:
+        heard.extend(noise)
+        raise ConfigError("enough is known")
+
+    monkeypatch.setattr(enroll_audio, "augmentation", augmentation)
+    monkeypatch.setattr("data_prep.synthesis.flite.flite_voices", lambda: [object()])
+    words = ["enroll", "computer", "--beside", str(run), "--output", str(tmp_path / "both")]
+    assert main([*words, *(("--noise", str(own)) if given else ())]) == 2
+    assert heard == [own if given else listed]
+
+
 def test_runs_on_other_layers_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     def refused(run: Path) -> str:
         assert main(["enroll", "computer", "--beside", str(run), "--output", str(tmp_path / "both")]) == 2
@@ -132,5 +155,12 @@ def test_runs_on_other_layers_are_refused(tmp_path: Path, capsys: pytest.Capture
     weights = tiny_weights(tmp_path / "weights")
     other = trained_run(tmp_path / "other", weights=weights, depth=4)
     assert f"--beside {other}: its layers are not those that ship" in refused(other)
+    earlier = trained_run(
+        tmp_path / "earlier", weights=tiny_weights(tmp_path / "six", replace(TINY, num_layers=6))
+    )
+    values = yaml.safe_load((earlier / "config.yaml").read_text("utf-8"))
+    values["model"]["weights"] = None  # as a run on what shipped with an earlier version
+    (earlier / "config.yaml").write_text(yaml.safe_dump(values), "utf-8")
+    assert f"--beside {earlier}: its layers are not those that ship" in refused(earlier)
     assert "gone: holds no config.yaml; give the output folder of `kws train`" in refused(tmp_path / "gone")
     assert not (tmp_path / "both").exists()
