@@ -6,7 +6,7 @@ Each cell is what a person would do: ``kws train``, ``kws export``, then ``kws.D
 and rooms that training never met. Finished cells are kept in ``benchmarks/results/keywords.jsonl`` and not
 run again; ``--table`` only prints what is there and writes ``benchmarks/results/keywords.md`` and
 ``keywords.png``. ``--choices`` also runs a policy with one setting changed (depth, layers that move, their
-rate, rounds of training), kept in ``choices.jsonl`` and ``choices.md``.
+rate, rounds of training, windows per batch), kept in ``choices.jsonl`` and ``choices.md``.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ CHOICES = (
     (0, "head", ("train.batch.synthetic_share=0.4 train.augmentation=1.4",)),
     (50, "scratch", ("train.epochs=32",)),
     (None, "scratch", ("train.epochs=32",)),
-    (None, DEFAULT, ("train.epochs=4",)),
+    (None, DEFAULT, ("train.epochs=8",)),
+    *((count, DEFAULT, ("train.batch.num_positives=24 train.batch.num_negatives=56",)) for count in (10, 0)),
 )
 """Recordings, policy and settings to try, one at a time or two with a space between, as
 ``--set`` takes them, or the number of ``--confusables`` or ``--synthetic``."""

@@ -158,7 +158,7 @@ def train_head(
         samples = np.clip(np.concatenate([lead, window]) * 32_768, -32_768, 32_767)
         return inputs_of(embed(samples))[-1]
 
-    per_batch = BatchConfig().num_positives
+    per_batch = batches.num_positives
     drawn = [batches.batch(step) for step in range(max(34, 8 * len(clips) // per_batch))]
     near = np.stack(
         [window_input(w) for b in tqdm(drawn, "embedding positives") for w in b.waveform[:per_batch].numpy()]

@@ -38,6 +38,11 @@ DRAWN_SHARE = 1.15
 """Windows are drawn this much longer than they are used: a speed change may shorten them."""
 SYNTHETIC_SHARE = 0.4
 """Of the positives, beside recordings."""
+FEW_WINDOWS, MANY_WINDOWS = (12, 28), (24, 56)
+"""Windows per batch that hold a keyword and that hold none, with few recordings and with many. Twice as many
+miss half as much with 25 recordings and more, and more with ten, which they learn by heart (RESULTS.md,
+windows per batch)."""
+MANY_RECORDINGS = 25
 
 
 def active_span(waveform: np.ndarray) -> tuple[int, int]:
@@ -70,10 +75,11 @@ class BatchConfig:
 
     window_s: float = 2.0
     """Length of a training window in seconds; raised when the recordings' spoken part is longer."""
-    num_positives: int = 12
-    """Windows per batch that hold a keyword."""
-    num_negatives: int = 28
-    """Windows per batch that hold none."""
+    num_positives: int | None = None
+    """Windows per batch that hold a keyword; None is 12, and 24 from 25 recordings on. Fewer take less
+    memory."""
+    num_negatives: int | None = None
+    """Windows per batch that hold none; None is 28, and 56 from 25 recordings on."""
     speech_before: float = 0.3
     """Share of positives that other speech comes right before."""
     hard_share: float = 0.4
@@ -94,14 +100,24 @@ class BatchConfig:
         if self.window_s < 0.5:
             raise ConfigError(f"batch.window_s: got {self.window_s}, allowed: 0.5 or more")
         for name in ("num_positives", "num_negatives", "num_target"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"batch.{name}: got {getattr(self, name)}, allowed: 1 or more")
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                raise ConfigError(f"batch.{name}: got {number}, allowed: 1 or more")
         for name in ("speech_before", "hard_share", "partial_share", "confusable_share", "synthetic_share"):
             share = getattr(self, name)
             if share is not None and not 0 <= share <= 1:
                 raise ConfigError(f"batch.{name}: got {share}, allowed: 0 to 1")
         if self.transcribed_s <= 0:
             raise ConfigError(f"batch.transcribed_s: got {self.transcribed_s}, allowed: above 0")
+
+    def num_windows(self, num_recordings: int = 0) -> tuple[int, int]:
+        """Return the windows per batch that hold a keyword, and those that hold none.
+
+        Args:
+            num_recordings: distinct recordings of the keyword with the fewest.
+        """
+        usual = MANY_WINDOWS if num_recordings >= MANY_RECORDINGS else FEW_WINDOWS
+        return self.num_positives or usual[0], self.num_negatives or usual[1]
 
 
 class Synthetic(NamedTuple):
@@ -219,6 +235,7 @@ class KeywordBatches(IterableDataset[Batch]):
             else TranscribedBatches(transcribed, config.transcribed_s, augment, seed)
         )
         self.confusables, self.negatives, self.target, self.config = confusables, negatives, target, config
+        self.num_positives, self.num_negatives = config.num_windows()
         self.words = _Words(positives, labels)
         self.voices = None if synthetic is None else _Words(synthetic.keywords, synthetic.labels)
         self.voices_speech = None if synthetic is None else synthetic.speech
@@ -251,15 +268,15 @@ class KeywordBatches(IterableDataset[Batch]):
     def batch(self, step: int) -> Batch:
         """Make batch ``step``."""
         rng = np.random.default_rng((self.seed, 2, step))
-        config, rows = self.config, []
-        keywords = rng.permutation(np.resize(np.arange(self.num_keywords), config.num_positives))
+        rows = []
+        keywords = rng.permutation(np.resize(np.arange(self.num_keywords), self.num_positives))
         for keyword in keywords:
             words, name = self.words, "positive"
             if self.voices and keyword in self.voices.labels and rng.random() < self.synthetic_share:
                 words, name = self.voices, "synthetic"
             index = words.draw(keyword, rng)
             rows.append(self._positive(words.waveform(index), f"{name} {index}", int(keyword), step, rng))
-        rows += [self._negative(step, number, rng) for number in range(config.num_negatives)]
+        rows += [self._negative(step, number, rng) for number in range(self.num_negatives)]
         waveforms, targets, first, last, synthetic = zip(*rows, strict=True)
         said = torch.from_numpy(np.stack(targets))
         return Batch(

@@ -12,7 +12,7 @@ from kws.regularizers import check_weights
 from kws.training.precision import Precision
 from kws.transfer import AUTO, TransferConfig, check_policy, load_auto
 
-FEWEST_EPOCHS, MOST_EPOCHS, RECORDINGS_PER_EPOCH = 4, 16, 25
+FEWEST_EPOCHS, MOST_EPOCHS, RECORDINGS_PER_EPOCH = 4, 16, 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class TrainConfig:
     balance_options: dict[str, float] = field(default_factory=dict)
     """Its settings, such as ``{alpha: 1.5}`` of ``gradnorm``."""
     epochs: int | None = None
-    """Rounds; after each, dev is read and hard negatives are mined. None is 4, with more than 100 recordings
-    one for every 25 up to 16, and 16 from random weights."""
+    """Rounds; after each, dev is read and hard negatives are mined. None is 4, with more than 200 recordings
+    one for every 50 up to 16, and 16 from random weights."""
     steps_per_epoch: int = 40
     """Optimiser steps per round."""
     learning_rate: float = 2e-3
@@ -95,7 +95,7 @@ class TrainConfig:
             raise ConfigError(f"train.warmup: got {self.warmup}, allowed: 0 up to but not including 1")
 
     def resolved(self, num_recordings: int) -> tuple[TrainConfig, str]:
-        """Return these settings with a policy in place of ``auto`` and with a number of rounds, and why.
+        """Return these settings with a policy for ``auto`` and numbers of rounds and windows, and why.
 
         Where none were asked for, ``auto`` also brings the regularisers of its policy.
 
@@ -112,7 +112,9 @@ class TrainConfig:
                 transfer=replace(self.transfer, policy=step.policy),
                 regularizers=self.regularizers or step.regularizers,
             )
-        return replace(settings, epochs=settings.num_epochs(num_recordings)), reason
+        positives, negatives = settings.batch.num_windows(num_recordings)
+        batch = replace(settings.batch, num_positives=positives, num_negatives=negatives)
+        return replace(settings, batch=batch, epochs=settings.num_epochs(num_recordings)), reason
 
     def num_epochs(self, num_recordings: int = 0) -> int:
         """Return the rounds: what was asked for, or what has missed least (RESULTS.md).

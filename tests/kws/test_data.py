@@ -44,7 +44,7 @@ def batches(
     synthetic: Synthetic | None = None,
     transcribed: AudioStore | None = None,
     target: AudioStore | None = None,
-    **config: float,
+    **config: float | None,
 ) -> KeywordBatches:
     return KeywordBatches(
         positives,
@@ -392,6 +392,20 @@ def test_augmentation_sees_a_new_name_for_each_row_and_the_step():
     batches(store_of(spoken()), store_of(noise(5)), augment=augment, seed=5).batch(3)
     assert len({name for name, _, _ in seen}) == 12
     assert {(seed, step) for _, seed, step in seen} == {(5, 3)}
+
+
+def test_many_recordings_take_larger_batches_unless_the_size_is_given():
+    sizes = [BatchConfig().num_windows(count) for count in (0, 24, 25, 200)]
+    assert sizes == [(12, 28), (12, 28), (24, 56), (24, 56)]
+    assert BatchConfig(num_positives=5).num_windows(200) == (5, 56)
+    assert BatchConfig(num_negatives=7).num_windows() == (12, 7)
+
+
+def test_a_batch_has_the_windows_that_it_was_asked_for():
+    made = batches(store_of(spoken()), store_of(noise(5)), num_positives=3, num_negatives=4).batch(0)
+    assert made.targets.sum(dim=1).tolist() == [1.0] * 3 + [0.0] * 4
+    usual = batches(store_of(spoken()), store_of(noise(5)), num_positives=None, num_negatives=None)
+    assert usual.batch(0).waveform.shape == (40, usual.window_samples)
 
 
 @pytest.mark.parametrize(

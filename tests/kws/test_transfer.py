@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from kws.data import BatchConfig
 from kws.errors import ConfigError
 from kws.model import ModelConfig, WakeWordModel, build_model
 from kws.training.config import TrainConfig
@@ -150,15 +151,17 @@ def test_another_policy_frees_what_the_last_one_froze():
 
 def test_auto_goes_by_the_number_of_recordings_and_says_why():
     few, some, none = (TrainConfig().resolved(count) for count in (4, 5, 0))
-    assert few[0] == TrainConfig(transfer=TransferConfig("head"), epochs=4)
+    batch = BatchConfig(num_positives=12, num_negatives=28)
+    assert few[0] == TrainConfig(transfer=TransferConfig("head"), batch=batch, epochs=4)
     assert few[1].startswith("4 recordings are fewer than 5 (RESULTS.md")
     assert some[0] == TrainConfig(
-        transfer=TransferConfig("all"), regularizers={"feature_matching": 1.0}, epochs=4
+        transfer=TransferConfig("all"), batch=batch, regularizers={"feature_matching": 1.0}, epochs=4
     )
     assert some[1].startswith("5 recordings are at least 5 (RESULTS.md")
     assert none == (few[0], few[1].replace("4", "no", 1))
     asked = TrainConfig(transfer=TransferConfig("all"))
-    assert asked.resolved(150) == (replace(asked, epochs=6), "asked for")
+    batch = BatchConfig(num_positives=24, num_negatives=56)
+    assert asked.resolved(300) == (replace(asked, batch=batch, epochs=6), "asked for")
     with pytest.raises(ConfigError, match="must be resolved"):
         apply_policy(tiny_model(), TransferConfig("auto"))
 

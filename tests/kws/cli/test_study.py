@@ -762,8 +762,10 @@ def test_what_a_cell_is_known_by_holds_the_defaults():
 
     late = settings("late", 10)
     assert late["train"]["epochs"] == TrainConfig().num_epochs() == 4
-    assert settings("late", 200)["train"]["epochs"] == 8
+    assert [settings("late", count)["train"]["epochs"] for count in (200, 400)] == [4, 8]
     assert settings("late", 5000)["train"]["epochs"] == 16
+    batches = [settings("late", count)["train"]["batch"] for count in (10, 25)]
+    assert [(batch["num_positives"], batch["num_negatives"]) for batch in batches] == [(12, 28), (24, 56)]
     assert settings("scratch", 10)["train"]["epochs"] == 16
     assert settings("scratch", 10, "train.epochs=5")["train"]["epochs"] == 5
     assert [settings("late", count)["synthesis"]["keyword"] for count in (0, 10)] == [600, 200]
