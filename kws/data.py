@@ -40,8 +40,8 @@ SYNTHETIC_SHARE = 0.4
 """Of the positives, beside recordings."""
 FEW_WINDOWS, MANY_WINDOWS = (12, 28), (24, 56)
 """Windows per batch that hold a keyword and that hold none, with few recordings and with many. Twice as many
-miss half as much with 25 recordings and more, and more with ten, which they learn by heart (RESULTS.md,
-windows per batch)."""
+miss much less with 25 recordings and more; with ten, or synthetic voices alone, they miss more, as these are
+heard twice as often and learnt by heart (RESULTS.md, windows per batch)."""
 MANY_RECORDINGS = 25
 
 
