@@ -1,6 +1,7 @@
 """Miss rate at false accepts per hour by recordings and policy, beside openWakeWord's embedding.
 
     python benchmarks/keywords.py --data DATA --work WORK [--peers PEERS] [--choices] [--jobs 2]
+    python benchmarks/keywords.py --data DATA --earlier keywords_forty_windows
 
 Each cell is what a person would do: ``kws train``, ``kws export``, then ``kws.Detector`` on speakers, noise
 and rooms that training never met. Finished cells are kept in ``benchmarks/results/keywords.jsonl`` and not
@@ -268,7 +269,7 @@ def table(rows: dict[str, dict]) -> Iterator[str]:
     groups: dict[tuple, list[dict]] = {}
     for row in rows.values():
         count = math.inf if row["count"] is None else row["count"]
-        groups.setdefault((count, row["policy"]), []).append(row)
+        groups.setdefault((count, row["policy"], row.get("change", "")), []).append(row)
     any_row = next(iter(rows.values()))
     yield (
         f"Misses in % with exact 95 % intervals, over the keywords and seeds run; negatives "
@@ -278,10 +279,11 @@ def table(rows: dict[str, dict]) -> Iterator[str]:
     heads = [f"{condition}, {rate:g} FA/h" for condition in corpora.CONDITIONS for rate in RATES]
     yield "| recordings | policy | runs | " + " | ".join(heads) + " |"
     yield "|---|---|---|" + "---|" * len(heads)
-    for (_, policy), members in sorted(groups.items()):
+    for (_, policy, change), members in sorted(groups.items()):
         name = "openWakeWord embedding" if policy == "peer" else policy
         if policy == DEFAULT:
             name += " (default)"
+        name += f", {change}" if change else ""
         values = [misses_with_interval(members, c, rate) for c in corpora.CONDITIONS for rate in RATES]
         yield f"| {shown(members[0]['count'])} | {name} | {len(members)} | " + " | ".join(values) + " |"
 
@@ -347,7 +349,13 @@ def main() -> None:
     parser.add_argument(
         "--table", action="store_true", help="run nothing; write table and plot of what is finished"
     )
+    parser.add_argument(
+        "--earlier", metavar="NAME", help="only print the table of rows kept in benchmarks/results/NAME.jsonl"
+    )
     arguments = parser.parse_args()
+    if arguments.earlier:
+        print("\n".join(table(finished(arguments.earlier))))
+        return
     if arguments.cell:
         row = run_cell(parse_cell(arguments.cell), arguments.data, arguments.work, arguments.peers)
         append_row(row, "choices" if row["change"] else "keywords")
