@@ -32,6 +32,7 @@ ROOMS = {
         "kws.manifest",
         "kws.phones",
         "kws.phone_attributes",
+        "kws.text",
     ],
     "model": ["kws.frontend", "kws.encoders", "kws.heads", "kws.model", "kws.checkpoint"],
     "rules": ["kws.transfer", "kws.losses", "kws.regularizers", "kws.balances", "kws.enrollment"],
@@ -72,7 +73,7 @@ DOORS = {
     },
     "recipes": set(),
     "command": set(ROOMS),
-    "data_prep": {"kws.errors", "kws.audio", "kws.config", "data_prep"},
+    "data_prep": {"kws.errors", "kws.audio", "kws.config", "kws.text", "data_prep"},
     "export": {
         "facade",
         "ground",
