@@ -6,6 +6,7 @@ resampling or is in a format that libsndfile cannot read.
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -27,6 +28,11 @@ AUDIO_SUFFIXES = frozenset(
 
 INT16_SCALE = 32_768.0
 
+FLOAT_PEAK_MAX = INT16_SCALE * 10 ** (-60 / 20)
+"""Largest magnitude that floats of audio in [-1, 1] may have: 33, or 30 dB above full scale, which no mix
+reaches by overshoot. Floats in the range of int16 exceed it once they are louder than 60 dB below full scale,
+under which a recording is silent."""
+
 
 def seconds_to_samples(seconds: float) -> int:
     """Return the nearest whole number of samples in ``seconds``."""
@@ -44,10 +50,16 @@ def to_float32(pcm: np.ndarray) -> np.ndarray:
     Args:
         pcm: (samples,) int16, float32 or float64.
     Returns:
-        (samples,) float32.
+        (samples,) float32; what overshoots full scale a little stays as it is.
     Raises:
-        AudioError: another type or shape, or a value that is not finite.
+        AudioError: bytes, another type or shape, a value that is not finite, or floats that are no audio in
+            [-1, 1], such as 16-bit integers that were turned into floats.
     """
+    if isinstance(pcm, (bytes, bytearray)) or (isinstance(pcm, memoryview) and pcm.format in "cbB"):
+        raise AudioError(
+            f"audio is {type(pcm).__name__}, expected an array of samples; of 16-bit samples: "
+            "`np.frombuffer(data, np.int16)`"
+        )
     pcm = np.asarray(pcm)
     if pcm.ndim != 1:
         raise AudioError(
@@ -59,9 +71,23 @@ def to_float32(pcm: np.ndarray) -> np.ndarray:
         raise AudioError(
             f"audio has type {pcm.dtype}, expected int16 or float32 in [-1, 1]; convert it first"
         )
-    if not np.isfinite(pcm).all():
-        raise AudioError("audio holds NaN or infinite values; check the microphone driver or the file")
+    peak = peak_of(pcm)
+    if not math.isfinite(peak):
+        raise AudioError(
+            "audio holds NaN or infinite values; check the microphone driver or the file", kind="nonfinite"
+        )
+    if peak > FLOAT_PEAK_MAX:
+        raise AudioError(
+            f"float audio reaches {peak:.5g}, expected [-1, 1]; give 16-bit integers as they are "
+            f"(`np.frombuffer(data, np.int16)`), or divide them by {INT16_SCALE:.0f}",
+            kind="range",
+        )
     return pcm.astype(np.float32, copy=False)
+
+
+def peak_of(waveform: np.ndarray) -> float:
+    """Return the largest magnitude, 0 of no samples; NaN or infinite where a sample is."""
+    return float(np.maximum(waveform.max(), -waveform.min())) if waveform.size else 0.0
 
 
 def to_int16(waveform: np.ndarray) -> np.ndarray:

@@ -15,7 +15,16 @@ class ConfigError(KwsError):
 
 
 class AudioError(KwsError):
-    """An audio file or waveform cannot be used."""
+    """An audio file or waveform cannot be used.
+
+    Attributes:
+        kind: ``missing``, ``empty``, ``corrupt``, ``nonfinite``, ``range`` (floats that are not in [-1, 1]),
+            ``offset`` (a stretch behind the end) or ``decoder`` (none is installed); what counts findings.
+    """
+
+    def __init__(self, message: str = "", *, kind: str = "corrupt") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class ManifestError(KwsError):

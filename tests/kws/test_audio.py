@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from kws import audio
-from kws.audio import SAMPLE_RATE
+from kws.audio import INT16_SCALE, SAMPLE_RATE
 from kws.errors import AudioError, DependencyError
 from tests.support.recordings import tone, write_audio
 
@@ -126,11 +126,26 @@ def test_without_librosa_other_rates_say_how_to_get_it(tmp_path: Path, monkeypat
         (np.zeros((2, 4), np.float32), r"shape \(2, 4\), expected one dimension"),
         (np.zeros(4, np.int32), "type int32, expected int16 or float32"),
         (np.array([0.0, np.inf], np.float32), "NaN or infinite"),
+        (np.array([0.0, np.nan]), "NaN or infinite"),
+        (b"\0\0", r"audio is bytes, .*`np.frombuffer\(data, np.int16\)`"),
+        (bytearray(2), r"audio is bytearray, .*`np.frombuffer\(data, np.int16\)`"),
+        (memoryview(bytes(2)), r"audio is memoryview, .*`np.frombuffer\(data, np.int16\)`"),
+        (
+            np.array([-20_000.0, 3.0], np.float32),
+            r"reaches 20000, expected \[-1, 1\].*`np.frombuffer\(data, np.int16\)`\), or divide .* 32768",
+        ),
+        (0.002 * INT16_SCALE * tone(level=1.0), r"reaches 65\.5\d*, expected \[-1, 1\]"),
     ],
 )
 def test_pcm_of_another_kind_is_refused(pcm: np.ndarray, message: str):
     with pytest.raises(AudioError, match=message):
         audio.to_float32(pcm)
+
+
+def test_floats_that_overshoot_full_scale_are_audio():
+    hot = 8 * tone(level=1.0)  # 18 dB too loud, as a mix of many tracks without a limiter
+    assert np.array_equal(audio.to_float32(hot), hot)
+    assert audio.to_float32(np.zeros(0, np.float32)).shape == (0,)
 
 
 def test_int16_and_float_pcm_become_float32():
