@@ -81,7 +81,13 @@ def _drawn(rng: np.random.Generator, number: int) -> np.ndarray:
 
 
 def gain_over(
-    study: StudyResults, choice: str, other: str, recordings: int | str, condition: str | None = None
+    study: StudyResults,
+    choice: str,
+    other: str,
+    recordings: int | str,
+    condition: str | None = None,
+    *,
+    other_recordings: int | str | None = None,
 ) -> Gain | None:
     """Return how much less a choice misses than another, at the rate that the study compares at.
 
@@ -91,10 +97,12 @@ def gain_over(
         other: what it is compared with.
         recordings: number of training recordings of both.
         condition: None averages over all.
+        other_recordings: those of the other, where it has other ones.
     Returns:
         None where no two cells of the same keyword and seed are finished.
     """
-    ours, theirs = study.members(choice, recordings), study.members(other, recordings)
+    ours = study.members(choice, recordings)
+    theirs = study.members(other, recordings if other_recordings is None else other_recordings)
     names = study.conditions if condition is None else (condition,)
     differences: dict[str, list[np.ndarray]] = {}
     for keyword, seed in sorted(set(ours) & set(theirs)):

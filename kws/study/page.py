@@ -8,9 +8,9 @@ from html import escape
 from kws.evaluation import page
 from kws.study.compare import all_gains, behind_best, savings
 from kws.study.recipe import CONTROL
+from kws.study.recommend import Recommendation
 from kws.study.results import StudyResults
 from kws.study.tables import points_table, summary_table
-from kws.transfer.auto import AutoTable
 
 READING = """
 <h2>How to read this</h2>
@@ -35,7 +35,8 @@ def render(
     *,
     against: Sequence[str] = (),
     warnings: Sequence[str],
-    recommendation: AutoTable | None,
+    recommendation: Recommendation,
+    counted: Sequence[str],
     provenance: Mapping[str, object],
 ) -> str:
     """Return the page.
@@ -47,7 +48,8 @@ def render(
         behind: PNG of how far each choice is behind the best, where there are choices.
         against: choices that every other one is held against.
         warnings: sentences that a reader must not miss.
-        recommendation: the table for ``auto``, where there is one.
+        recommendation: what is recommended for each number of recordings, and the table for ``auto``.
+        counted: sentences on which choices were compared for it.
         provenance: where the numbers come from.
     """
     result = next(iter(study.cells.values()))
@@ -69,7 +71,7 @@ def render(
         *_behind(study, behind),
         *_gains(study, gains),
         *(part for other in against for part in _against(study, other)),
-        *_recommendation(recommendation),
+        *_recommendation(recommendation, counted),
         "<h2>All numbers</h2>",
         "<p class=dim>Misses in % with exact 95 % intervals, over keywords and seeds.</p>",
         page.table(*summary_table(study)),
@@ -121,12 +123,18 @@ def _against(study: StudyResults, other: str) -> list[str]:
     ]
 
 
-def _recommendation(table: AutoTable | None) -> list[str]:
-    """Return the recommended policies."""
-    if table is None:
-        return []
-    rows = [[str(step.recordings), str(step)] for step in table.policies]
+def _recommendation(found: Recommendation, counted: Sequence[str]) -> list[str]:
+    """Return what is recommended for each number of recordings and why, and the table for ``auto``."""
+    rows = [[str(said.recordings), said.choice or "none", said.reason] for said in found.verdicts]
+    parts = [
+        f"<h2>Recommended policy</h2><p class=dim>{escape('; '.join(counted))}.</p>",
+        page.table(["recordings", "recommended", "why"], rows),
+    ]
+    if found.table is None:
+        return [*parts, "<p>No policy is recommended; <code>auto</code> stays as it is.</p>"]
+    steps = [[str(step.recordings), str(step)] for step in found.table.policies]
     return [
-        f"<h2>Recommended policy</h2><p class=dim>Rule: {escape(table.rule)}.</p>",
-        page.table(["from recordings", "policy"], rows),
+        *parts,
+        f"<p class=dim>For <code>auto</code>. Rule: {escape(found.table.rule)}.</p>",
+        page.table(["from recordings", "policy"], steps),
     ]

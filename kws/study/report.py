@@ -12,13 +12,11 @@ import yaml
 from kws import __version__
 from kws.audio import atomic_write
 from kws.config import config_hash, to_dict
-from kws.errors import ConfigError
 from kws.study import page, plots, tables
 from kws.study.compare import all_gains, gain_lines, gain_warnings, savings
 from kws.study.recipe import BEFORE, TOGETHER, ChoiceConfig, SettingsConfig, StudyConfig
-from kws.study.recommend import candidates_of, recommend
+from kws.study.recommend import Recommendation, recommend, steps_of, what_counts
 from kws.study.results import NOT_TRAINED, StudyResults
-from kws.transfer.auto import AutoTable
 
 RESULTS, SUMMARY, TABLE, AGAINST = "results.csv", "summary.csv", "summary.md", "against.md"
 MISSES, GAINS, BEHIND = "misses.png", "gains.png", "behind.png"
@@ -74,7 +72,8 @@ def write_report(
         )
     if not config.control:
         warnings.append("there is no control: nothing is said about what transfer gains")
-    table, recommended = _recommendation(config, results, output)
+    found = _recommendation(config, results, output)
+    counted = what_counts(config, results)
     html = page.render(
         results,
         misses,
@@ -82,7 +81,8 @@ def write_report(
         behind,
         against=against,
         warnings=[*warnings, *gain_warnings(results)],
-        recommendation=table,
+        recommendation=found,
+        counted=counted,
         provenance={
             "command": command,
             "study": config_hash(config),
@@ -95,8 +95,9 @@ def write_report(
         },
     )
     _write(output / PAGE, html)
-    found = f"{output / PAGE}: {len(results.cells)} of {num_cells} cells"
-    return [*warnings, *gain_lines(results), *map(str, savings(results)), *held, recommended, found]
+    done = f"{output / PAGE}: {len(results.cells)} of {num_cells} cells"
+    saved = map(str, savings(results))
+    return [*warnings, *gain_lines(results), *saved, *held, *counted, *_recommended(found, output), done]
 
 
 def _held_against(results: StudyResults, other: str) -> list[str]:
@@ -105,20 +106,31 @@ def _held_against(results: StudyResults, other: str) -> list[str]:
     return [head, "", *tables.markdown(*tables.points_table(results, all_gains(results, other))), ""]
 
 
-def _recommendation(config: StudyConfig, results: StudyResults, output: Path) -> tuple[AutoTable | None, str]:
-    """Write the recommended policies; return them and a sentence, or None and why there are none."""
+def _recommendation(config: StudyConfig, results: StudyResults, output: Path) -> Recommendation:
+    """Write the recommended policies; where none are, take away those of an earlier call."""
     hours = next(iter(results.cells.values())).negative_hours
     source = (
         f"kws study {config_hash(config)}: {len(config.keywords)} keywords, {len(config.seeds)} seeds, "
         f"{hours:.3g} h of negatives"
     )
-    try:
-        table = recommend(results, candidates_of(config), source)
-    except ConfigError as error:
-        return None, str(error)
-    _write(output / RECOMMENDATION, yaml.safe_dump(to_dict(table), sort_keys=False))
-    steps = ", ".join(f"from {step.recordings} {step}" for step in table.policies)
-    return table, f"recommended policy: {steps} ({output / RECOMMENDATION})"
+    found = recommend(results, steps_of(config, results), source)
+    if found.table is None:
+        (output / RECOMMENDATION).unlink(missing_ok=True)
+    else:
+        _write(output / RECOMMENDATION, yaml.safe_dump(to_dict(found.table), sort_keys=False))
+    return found
+
+
+def _recommended(found: Recommendation, output: Path) -> list[str]:
+    """Return what is recommended in sentences."""
+    lines = list(map(str, found.verdicts))
+    if found.table is None:
+        return [
+            *lines,
+            f"no policy is recommended, and no {RECOMMENDATION} is written: `auto` stays as it is",
+        ]
+    steps = ", ".join(f"from {step.recordings} {step}" for step in found.table.policies)
+    return [*lines, f"policies for `auto`: {steps} ({output / RECOMMENDATION})"]
 
 
 def _told(settings: SettingsConfig) -> str:

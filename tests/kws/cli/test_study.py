@@ -38,7 +38,7 @@ from kws.evaluation.scoring import LEAD_S
 from kws.heads import available_heads
 from kws.losses import available_losses
 from kws.regularizers import available_regularizers
-from kws.study import pool, scoring
+from kws.study import pool, recommend, scoring
 from kws.study.held_out import load_test_audio
 from kws.study.pool import Failure, Job
 from kws.study.recipe import BEFORE, TOGETHER, SettingsConfig, load_study
@@ -165,7 +165,12 @@ def test_a_study_leaves_tables_a_picture_a_page_and_a_recommendation(
     assert (
         "head: with 3 (16.7 %) no more is missed than by scratch with all (83.3 %): 2.7 times fewer" in said
     )
-    assert f"recommended policy: from 0 head ({output / 'recommendation.yaml'})" in said
+    assert (
+        "3 recordings: nothing is recommended: head (16.7 % missed), late (50.0 % missed) and scratch" in said
+    )
+    assert "one run of each does not tell a good choice from a lucky draw" in said
+    assert "no policy is recommended" in said and not (output / "recommendation.yaml").exists()
+    assert "`auto` cannot be scratch (trains from random weights)" in said
     assert "WARNING: late, 3 recordings: +33.3 [+0.0, +50.0] points fewer missed than from scratch" in said
     assert f"{output / 'study.html'}: 6 of 6 cells" in said and "WARNING: head" not in said
     results = rows_of(output / "results.csv")
@@ -179,6 +184,7 @@ def test_a_study_leaves_tables_a_picture_a_page_and_a_recommendation(
     for name in ("misses", "gains", "behind"):
         assert (output / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name
     assert "<td>choice “late”</td><td>policy late</td>" in html
+    assert "No policy is recommended" in html and "cannot be told apart" in html
     assert "<td>depth 2, weights encoder, synthetic 0, train.epochs 1, " in html
     # four negatives of 3 s with gaps of 0.5 s, noise of 2 s, and the four once more at another speed
     assert float(results[0]["original_hours"]) == pytest.approx(16 / 3600)
@@ -217,8 +223,22 @@ def test_an_unknown_choice_to_be_held_against_is_named_before_anything_is_run(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_recommendation_is_what_kws_train_takes(recipe: Path, tmp_path: Path, cells: Cells):
-    assert main(["study", str(recipe), "--output", str(tmp_path / "out")]) == 0
+def test_the_recommendation_is_what_kws_train_takes(
+    recipe: Path,
+    tmp_path: Path,
+    cells: Cells,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.setattr(recommend, "FEWEST_UNITS", 3)  # as many people as the test clips have
+    monkeypatch.setitem(MISSES, "late", 6)
+    words = ["study", str(recipe), "--output", str(tmp_path / "out")]
+    assert main([*words, "--set", "seeds=[0, 1]"]) == 0
+    said = capsys.readouterr().out
+    assert "3 recordings: head is recommended: 16.7 % missed, and every other choice is shown to miss" in said
+    assert f"policies for `auto`: from 0 head ({tmp_path / 'out' / 'recommendation.yaml'})" in said
+    html = (tmp_path / "out" / "study.html").read_text("utf-8")
+    assert "<tr><td>3</td><td>head</td><td>16.7 % missed, and every other choice" in html
     table = tmp_path / "out" / "recommendation.yaml"
     _, settings = read_settings(["tone"], read_wish(None, [f"train.transfer.auto_table={table}"]))
     resolved, reason = settings.resolved(500)

@@ -11,6 +11,7 @@ from kws.errors import ConfigError
 from kws.study import page, plots
 from kws.study.grid import Cell, cell_path
 from kws.study.recipe import CONTROL
+from kws.study.recommend import Recommendation, Verdict
 from kws.study.results import StudyResults, read_cell, write_cell
 from kws.study.tables import markdown, result_rows, summary_rows, summary_table, write_csv
 from kws.transfer.auto import AutoStep, AutoTable
@@ -114,13 +115,15 @@ def test_the_page_holds_everything_itself():
     assert len({misses, gains, behind}) == 3
     assert all(picture.startswith(b"\x89PNG") for picture in (misses, gains, behind))
     table = AutoTable((AutoStep(0, "head"),), "a study", "the rule <b>")
+    found = Recommendation((Verdict(5, "head", "it is < others", AutoStep(0, "head")),), table)
     html = page.render(
         study,
         misses,
         gains,
         behind,
         warnings=["mind < this"],
-        recommendation=table,
+        recommendation=found,
+        counted=["all of them"],
         provenance={"study_hash": "1a2b"},
     )
     assert "http://" not in html and "https://" not in html and html.count("<img") == 3
@@ -132,6 +135,14 @@ def test_without_a_control_there_is_no_picture_of_gains():
     study = study_of({Cell("head", "tone", 5, 0): cell_result({"clean": [1], "noise": [0]})})
     assert plots.gains(study) is None
     html = page.render(
-        study, plots.misses_by_recordings(study), None, None, warnings=[], recommendation=None, provenance={}
+        study,
+        plots.misses_by_recordings(study),
+        None,
+        None,
+        warnings=[],
+        recommendation=Recommendation((Verdict(5, None, "nothing to compare"),), None),
+        counted=[],
+        provenance={},
     )
+    assert "No policy is recommended" in html and "<td>nothing to compare</td>" in html
     assert "There is no control" in html and html.count("<img") == 1
