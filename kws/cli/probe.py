@@ -1,6 +1,7 @@
 """Which depth to cut the encoder at: a linear probe of each depth on your keyword, what it knows and costs.
 
-Nothing is fine-tuned: the figures tell depths apart and are no promise of what `kws train` reaches.
+Nothing is fine-tuned: the figures are no promise of what `kws train` reaches. A depth is recommended where it
+is shown to miss fewer of the same held-out recordings than every other one.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from kws.errors import ConfigError
 
 if TYPE_CHECKING:
     from kws.model import WakeWordModel
-    from kws.training.probe import DepthResult
+    from kws.training.probe import DepthAdvice, DepthResult
 
-HELP = "which depth to cut the encoder at, with a table and a plot"
+HELP = "what each depth of the encoder knows of your keyword and costs, with a table and a plot"
 PUSH_S = 0.08
 
 
@@ -73,7 +74,7 @@ def probe(
     cache: Path | None = None,
     num_workers: int = 2,
 ) -> list[str]:
-    """Probe every depth of an encoder and recommend one.
+    """Probe every depth of an encoder and recommend one, where the recordings tell them apart.
 
     Args:
         keywords: the phrases.
@@ -119,7 +120,7 @@ def probe(
     found = list(probe_depths(encoder, keywords, data, config, augment=augment, depths=depths))
     results = [result for result, _ in found]
     push_ms = cost([model for _, model in found])
-    best = recommend(results)
+    advice = recommend(results, data.held_out)
     held = "held-out" if data.held_out else "augmented training"
     lines = [
         f"Misses of {held} recordings at {false_accepts_per_hour:g} false accepts per hour, from "
@@ -129,14 +130,16 @@ def probe(
         "|---|---|---|---|---|---|",
         *(
             f"| {result.depth} | {result.num_parameters / 1e6:.2f} M | {ms:.2f} ms | {result.misses} | "
-            f"{result.dev_loss:.3f} | {'recommended' if result.depth == best else ''} |"
+            f"{result.dev_loss:.3f} | {'recommended' if result.depth == advice.depth else ''} |"
             for result, ms in zip(results, push_ms, strict=True)
         ),
     ]
     write_json(
         output / "probe.json",
         {
-            "recommended": best,
+            "recommended": advice.depth,
+            "alike": advice.alike,
+            "reason": advice.reason,
             "keywords": list(keywords),
             "held_out": data.held_out,
             "false_accepts_per_hour": false_accepts_per_hour,
@@ -144,9 +147,22 @@ def probe(
             "depths": [{**asdict(r), "push_ms": ms} for r, ms in zip(results, push_ms, strict=True)],
         },
     )
+    lines += ["", *_told(advice, results, push_ms)]
     write_text(output / "probe.md", "\n".join(lines) + "\n")
-    plot(results, push_ms, best, output / "probe.png")
-    return [*lines, "", f"recommended: --depth {best}; plot: {output / 'probe.png'}"]
+    plot(results, push_ms, advice.depth, output / "probe.png")
+    return [*lines, f"plot: {output / 'probe.png'}"]
+
+
+def _told(advice: DepthAdvice, results: Sequence[DepthResult], push_ms: Sequence[float]) -> list[str]:
+    """Return what is recommended in sentences."""
+    if advice.depth is not None:
+        return [f"recommended: --depth {advice.depth}: {advice.reason}"]
+    lines = [f"no depth is recommended: {advice.reason}"]
+    costs = {result.depth: ms for result, ms in zip(results, push_ms, strict=True)}
+    if 1 < len(advice.alike) < len(results):
+        cheapest = min(advice.alike, key=costs.__getitem__)
+        lines.append(f"every other depth is shown to miss more; {cheapest} costs least of these")
+    return lines
 
 
 def cost(models: Sequence[WakeWordModel]) -> list[float]:
@@ -168,8 +184,8 @@ def cost(models: Sequence[WakeWordModel]) -> list[float]:
     return [1000 * PUSH_S * entry.cpu_s_per_hour / 3600 for entry in costs]
 
 
-def plot(results: Sequence[DepthResult], push_ms: Sequence[float], best: int, path: Path) -> None:
-    """Draw misses with intervals and cost over depth, one above the other."""
+def plot(results: Sequence[DepthResult], push_ms: Sequence[float], best: int | None, path: Path) -> None:
+    """Draw misses with intervals and cost over depth, one above the other, and the recommended one if any."""
     from matplotlib.figure import Figure
 
     from kws.audio import atomic_write
@@ -186,9 +202,13 @@ def plot(results: Sequence[DepthResult], push_ms: Sequence[float], best: int, pa
     bottom.bar(depths, push_ms, color=GREY)
     bottom.set(ylabel="CPU ms per 80 ms", xlabel="encoder layers kept", xticks=depths)
     for axis in (top, bottom):
-        axis.axvline(best, color=GREEN, ls="--", lw=1)
         axis.grid(alpha=0.3)
-    top.annotate("recommended", (best, top.get_ylim()[1]), color=GREEN, va="top", xytext=(4, -2),
-                 textcoords="offset points")  # fmt: skip
+        if best is not None:
+            axis.axvline(best, color=GREEN, ls="--", lw=1)
+    if best is not None:
+        right = best > depths[len(depths) // 2]  # the word stays within the picture
+        top.annotate("recommended", (best, top.get_ylim()[1]), color=GREEN, va="top",
+                     ha="right" if right else "left", xytext=(-4 if right else 4, -2),
+                     textcoords="offset points")  # fmt: skip
     with atomic_write(path) as temporary:
         figure.savefig(temporary, format="png")

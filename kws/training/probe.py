@@ -1,4 +1,8 @@
-"""What each depth of an encoder knows of a keyword: a linear layer on its frozen frames."""
+"""What each depth of an encoder knows of a keyword: a linear layer on its frozen frames.
+
+Depths hear the same dev recordings, so they are told apart by the recordings that one of two misses and the
+other hears.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,18 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from scipy import stats
 from tqdm import tqdm
 
-from kws.audio import seconds_to_samples
+from kws.audio import SAMPLE_RATE, seconds_to_samples
 from kws.data import Augment, BatchConfig, KeywordBatches
+from kws.decisions import DecisionConfig, decide
 from kws.encoders.base import Encoder
 from kws.encoders.truncate import num_parameters, truncate
 from kws.errors import ConfigError
-from kws.evaluation.intervals import Proportion, proportion
+from kws.evaluation.intervals import CONFIDENCE, Proportion, proportion
 from kws.evaluation.thresholds import choose_operating_point
 from kws.heads.window import WindowHead
 from kws.losses import max_pooling_loss
@@ -25,8 +32,8 @@ from kws.training.dev import read_dev
 
 PROBE_S = 1.0
 """The linear layer sees the frames of this long."""
-NEAR_BEST = 1.1
-"""The shallowest depth whose dev loss is at most this much of the best one's is recommended."""
+SMOOTHING_FRAMES, REFRACTORY_S = 2, 1.0
+"""Of the decisions that misses are counted by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,20 @@ class DepthResult:
     """Of the dev recordings, at the wanted false accepts per hour."""
     dev_loss: float
     """Cross-entropy on dev, smooth where misses are few."""
+    missed: tuple[int, ...] = ()
+    """Which of the dev recordings are missed; the same recordings for every depth."""
+
+
+@dataclass(frozen=True, slots=True)
+class DepthAdvice:
+    """Which depth to take, where the probes can tell."""
+
+    depth: int | None
+    """The recommended one; None where they cannot tell."""
+    alike: tuple[int, ...]
+    """Depths that are not shown to miss more than the one with the fewest misses, and that one."""
+    reason: str
+    """Why, in words."""
 
 
 def probe(
@@ -137,20 +158,67 @@ def train_head(head: WindowHead, encoder: Encoder, windows: Sequence[Batch], con
 def _read(model: WakeWordModel, depth: int, data: TrainingData, config: ProbeConfig) -> DepthResult:
     """Read dev with a trained probe."""
     scores = read_dev(model, data, config.dev_hours)
-    _, misses, _ = choose_operating_point(
+    point, _, _ = choose_operating_point(
         scores,
         model.keywords,
         hop_samples=model.hop_samples,
         false_accepts_per_hour=config.false_accepts_per_hour,
-        smoothing_frames=2,
-        refractory_s=1.0,
+        smoothing_frames=SMOOTHING_FRAMES,
+        refractory_s=REFRACTORY_S,
     )
-    counts = [scores.labels.count(index) for index in range(len(model.keywords))]
-    missed = sum(round(misses[name] * count) for name, count in zip(model.keywords, counts, strict=True))
-    return DepthResult(depth, num_parameters(model.encoder), proportion(missed, sum(counts)), scores.loss())
+    missed = []
+    for number, (clip, label) in enumerate(zip(scores.positives, scores.labels, strict=True)):
+        keyword = model.keywords[label]
+        decision = DecisionConfig((point.thresholds[keyword],), SMOOTHING_FRAMES, REFRACTORY_S)
+        hop_s = model.hop_samples / SAMPLE_RATE
+        if not decide(clip[:, label : label + 1], [keyword], decision, hop_s)[0]:
+            missed.append(number)
+    misses = proportion(len(missed), len(scores.positives))
+    return DepthResult(depth, num_parameters(model.encoder), misses, scores.loss(), tuple(missed))
 
 
-def recommend(results: Sequence[DepthResult]) -> int:
-    """Return the shallowest depth that is nearly as good as the best, by dev loss."""
-    limit = NEAR_BEST * min(result.dev_loss for result in results)
-    return min(result.depth for result in results if result.dev_loss <= limit)
+def recommend(results: Sequence[DepthResult], held_out: bool = True) -> DepthAdvice:
+    """Return the depth that misses least, where it is told apart from every other one.
+
+    Two depths are told apart by an exact sign test over the recordings that only one of them misses
+    (McNemar 1947, doi:10.1007/BF02295996).
+
+    Args:
+        results: of one probe each, on the same recordings.
+        held_out: no probe was trained on the recordings.
+    """
+    best = min(results, key=lambda result: (result.misses.events, result.depth))
+    others = [result for result in results if result is not best]
+    if not others:
+        return DepthAdvice(None, (best.depth,), "one depth alone is compared with nothing")
+    if not held_out:
+        reason = (
+            "the recordings are too few to hold some out, and the probes were trained on them; record more"
+        )
+        return DepthAdvice(None, tuple(result.depth for result in results), reason)
+    ties = [result for result in others if not shown_to_miss_more(result, best)]
+    alike = tuple(sorted(result.depth for result in (best, *ties)))
+    if not ties:
+        return DepthAdvice(
+            best.depth, alike, "every other depth is shown to miss more of the same recordings"
+        )
+    listed = f"{', '.join(map(str, alike[:-1]))} and {alike[-1]}"
+    reason = f"depths {listed} cannot be told apart by {best.misses.trials} recordings"
+    nearest = min(ties, key=lambda result: (result.misses.events, result.depth))
+    return DepthAdvice(None, alike, f"{reason}; {_what_would_tell(nearest, best)}")
+
+
+def shown_to_miss_more(result: DepthResult, best: DepthResult) -> bool:
+    """Tell whether a depth is shown to miss more of the same recordings than another."""
+    more, less = len(set(result.missed) - set(best.missed)), len(set(best.missed) - set(result.missed))
+    return more > less and stats.binomtest(less, more + less).pvalue < 1 - CONFIDENCE
+
+
+def _what_would_tell(result: DepthResult, best: DepthResult) -> str:
+    """Return how many recordings would tell two depths apart, supposing that they differ as they do."""
+    differing = len(set(result.missed) ^ set(best.missed))
+    difference = result.misses.events - best.misses.events
+    if not difference:
+        return "the two that miss least miss as many; more recordings would tell what is smaller"
+    wanted = stats.norm.ppf((1 + CONFIDENCE) / 2) ** 2 * differing / difference**2
+    return f"about {np.ceil(max(wanted, 1.5) * best.misses.trials):.0f} held-out recordings would tell"
