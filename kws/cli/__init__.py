@@ -14,7 +14,8 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from kws.errors import KwsError
+from kws.cli import installed
+from kws.errors import DependencyError, KwsError
 
 COMMANDS = (
     "quickstart",
@@ -30,6 +31,8 @@ COMMANDS = (
     "listen",
 )
 """Modules here that hold a sub-command: ``HELP``, ``add_arguments(parser)``, ``run(arguments) -> int``."""
+WITHOUT_TRAINING = ("listen", "bench")
+"""Commands for which the device part of the package is enough."""
 SPINS = "3000"
 """How often a waiting thread of torch looks before it sleeps. With the 300 000 of GNU OpenMP two threads
 beside two busy processes took 1.9 s for a training step on two cores; with this they take 0.3 s."""
@@ -50,6 +53,9 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
         prog="kws", description="Custom wake words by transfer from a speech recogniser."
     )
     parser.add_argument("--verbose", action="store_true", help="log what is done")
+    parser.add_argument(
+        "--version", action=installed.VersionAction, help="tell the version, and those of Python and packages"
+    )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
         module = importlib.import_module(f"kws.cli.{name}")
@@ -86,6 +92,19 @@ def _said(error: OSError) -> str:
     return f"a file cannot be read or written: {error}"
 
 
+def _lacks(error: ModuleNotFoundError) -> str:
+    """Return every package that is missing, in one line that brings them all."""
+    return f'needs {", ".join(installed.missing(error.name))}: pip install "kws[{installed.EXTRA}]"'
+
+
+def _lacks_too(command: str, error: DependencyError) -> str:
+    """Return what the command will miss next, apart from what the error names; "" where that is all."""
+    others = [name for name in installed.missing() if name not in str(error)]
+    if command in WITHOUT_TRAINING or not others:
+        return ""
+    return f'; {", ".join(others)} missing too: pip install "kws[{installed.EXTRA}]"'
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -104,6 +123,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         quieten_libraries()
     try:
         return importlib.import_module(f"kws.cli.{arguments.command}").run(arguments)
+    except DependencyError as error:
+        print(f"kws {arguments.command}: {error}{_lacks_too(arguments.command, error)}", file=sys.stderr)
+        return 2
     except KwsError as error:
         print(f"kws {arguments.command}: {error}", file=sys.stderr)
         return 2
@@ -113,8 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] in ("kws", "data_prep", "export"):
             raise
-        extra = "tts" if error.name == "espeakng_loader" else "train"
-        print(f'kws {arguments.command}: needs {error.name}: pip install "kws[{extra}]"', file=sys.stderr)
+        print(f"kws {arguments.command}: {_lacks(error)}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, SystemExit) as error:  # Lightning makes an exit of both Ctrl+C and SIGTERM
         print(f"\nkws {arguments.command}: stopped", file=sys.stderr)

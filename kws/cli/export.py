@@ -77,17 +77,10 @@ def export(
         The float32 file.
     Raises:
         CheckpointError, ConfigError, ExportMismatch: see :func:`export.to_onnx.export`.
-        DependencyError: the training part of the package is not installed.
     """
-    from kws.errors import DependencyError
+    from export.quantize import to_int8
+    from export.to_onnx import export as export_run
 
-    try:
-        from export.quantize import to_int8
-        from export.to_onnx import export as export_run
-    except ModuleNotFoundError as error:
-        raise DependencyError(
-            f'export needs {error.name}, which is not installed: `pip install "kws[train]"`'
-        ) from error
     path = export_run(run, output, chunk_ms)
     if int8:
         to_int8(path)
