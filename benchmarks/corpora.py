@@ -17,8 +17,8 @@ from data_prep.augmentation import Chain, NoiseBank, RoomBank
 from data_prep.conditions import ConditionConfig, condition_chain, draw, negative_stream, render
 from kws import audio
 from kws.audio import atomic_write
-from kws.cli.recordings import words_of
 from kws.study.held_out import UnseenAudio
+from kws.text import mentions
 
 KEYWORDS = ("computer", "jarvis")
 CONDITIONS = ("clean", "noise 10 dB", "room and noise 5 dB")
@@ -124,9 +124,9 @@ def _render_all(data: Path, stored: Path, keyword: str) -> None:
             for w, row in zip(waveforms, clips, strict=True)
         ]
         arrays[f"positives {index}"] = np.concatenate(rendered)
-    spoken = [words_of(word) for word in KEYWORDS]  # one stream serves all keywords
     speech = [r for r in english_other_speech(data) if r["split"] == "test"]
-    speech = [row for row in speech if not any(word in words_of(str(row["text"])) for word in spoken)]
+    # one stream serves all keywords
+    speech = [row for row in speech if not any(mentions(word, str(row["text"])) for word in KEYWORDS)]
     noise = [row for row in rows_of(data, "noise") if row["split"] == "test"]
     arrays["negatives"], originals = negative_stream(
         ((str(row["path"]), audio.load(str(row["path"]))) for row in tqdm(speech, f"{keyword} negatives")),

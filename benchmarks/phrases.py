@@ -36,11 +36,11 @@ from kws.cli.enroll import enroll  # noqa: E402
 from kws.cli.eval import make_conditions, read_utterances  # noqa: E402
 from kws.decisions import DecisionConfig  # noqa: E402
 from kws.encoders.sources.embedded_weights import ASSETS  # noqa: E402
-from kws.evaluation.evaluate import normalise  # noqa: E402
 from kws.evaluation.scoring import LEAD_S, TAIL_S  # noqa: E402
 from kws.heads.phrase_window import PhraseWindowHead, ways  # noqa: E402
 from kws.model import WakeWordModel  # noqa: E402
 from kws.study.scoring import read_misses  # noqa: E402
+from kws.text import mentions  # noqa: E402
 
 PHRASES = (
     "dark roast",
@@ -103,10 +103,10 @@ def scores(way: str, head: PhraseWindowHead, found: Logits, phrase: int) -> np.n
 
 def spoken_in(recording: Row, phrase: str) -> bool | None:
     """Tell whether a phrase is spoken in a recording; None where an order shares only a word with it."""
-    said = [f" {normalise(text)} " for text in recording.get("slots", {"text": recording["text"]}).values()]
-    if any(f" {phrase} " in text for text in said):
+    said = recording.get("slots", {"text": recording["text"]}).values()
+    if any(mentions(phrase, text) for text in said):
         return True
-    shared = "slots" in recording and any(f" {word} " in text for text in said for word in phrase.split())
+    shared = "slots" in recording and any(mentions(word, text) for text in said for word in phrase.split())
     return None if shared else False
 
 

@@ -18,6 +18,7 @@ from data_prep.synthesis.carriers import AFTER, BEFORE, SLOTS, TEMPLATES
 from data_prep.synthesis.espeak import stable_hash
 from data_prep.synthesis.phones import phones_to_espeak, text_to_phones, texts_to_phones
 from kws.errors import ConfigError
+from kws.text import mentions
 
 Phones = list[str]
 
@@ -142,7 +143,7 @@ def without_phrase(
     language: str = "en-us",
     lexicon: Mapping[str, Sequence[str]] | None = None,
 ) -> list[str]:
-    """Return the texts that can be said and whose phones do not contain those of the phrase.
+    """Return the texts that can be said, do not mention the phrase and whose phones do not contain its own.
 
     Args:
         phrase: wake phrase; its phones count both as said in one breath and word by word.
@@ -155,7 +156,10 @@ def without_phrase(
     return [
         text
         for text, phones in zip(texts, texts_to_phones(texts, language, lexicon), strict=True)
-        if phones and not phonetics.contains(phones, together) and not phonetics.contains(phones, apart)
+        if phones
+        and not mentions(phrase, text)
+        and not phonetics.contains(phones, together)
+        and not phonetics.contains(phones, apart)
     ]
 
 

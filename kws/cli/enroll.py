@@ -225,6 +225,7 @@ def enroll(
         if negatives
         else None
     )
+    notes += speech.notes if speech else ()
     if model is None:
         fitted = fit_examples(
             config,

@@ -113,11 +113,13 @@ class OtherSpeech(NamedTuple):
         rows: copies in noise and rooms: the number of a row of ``ROW_S`` in ``samples``, and (samples,)
             int16.
         copies: how many of each recording.
+        notes: how many recordings were left out, and why.
     """
 
     samples: np.ndarray
     rows: Sequence[tuple[int, np.ndarray]]
     copies: float
+    notes: Sequence[str] = ()
 
 
 def read_negatives(
@@ -141,7 +143,7 @@ def read_negatives(
     from kws.training.copies import augmented_copies, num_copies
 
     found = [entry for entry in manifests.read_all(negatives) if split in (None, entry.split)]
-    other, _ = select_negatives(found, phrases)
+    other, notes = select_negatives(found, phrases)
     usable = checks.check_all(other, num_workers=num_workers, cache=output / "cache" / "measurements.jsonl")
     manifests.write(usable.kept, output / "data" / "negatives.jsonl")
     store = AudioStore(
@@ -149,4 +151,4 @@ def read_negatives(
     )
     copies = num_copies(store.hours, false_accepts_per_hour, TrainConfig().dev_copies)
     rows = augmented_copies(store, augment, 0, copies, num_workers) if copies else ()
-    return OtherSpeech(store.samples, list(rows), copies)
+    return OtherSpeech(store.samples, list(rows), copies, notes)

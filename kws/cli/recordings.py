@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from data_prep.config import CheckConfig, SplitConfig
 from data_prep.recording import Recording
 from kws.errors import DependencyError, KwsError, ManifestError
 from kws.manifest import Utterance, read_manifest
+from kws.text import is_said, same_words
 
 logger = logging.getLogger(__name__)
 
@@ -44,20 +44,15 @@ class PreparedData:
     """Recordings without labels of where the detector will be used, or None."""
 
 
-def words_of(text: str | None) -> str:
-    """Return a text as lower-case words, each between single spaces, with a space at both ends."""
-    words = re.findall(r"[^\W_]+", (text or "").lower())
-    return f" {' '.join(words)} "
-
-
 def select_keyword(recordings: list[Recording], keyword: str) -> tuple[list[Recording], list[str]]:
     """Keep the recordings of a keyword: those that name it as label or text, or all when none names any.
 
     Recordings of split ``test`` are left out: training never reads them.
     """
     notes = []
-    wanted = words_of(keyword)
-    named = [entry for entry in recordings if wanted in (words_of(entry.label), words_of(entry.text))]
+    named = [
+        entry for entry in recordings if any(same_words(keyword, said) for said in (entry.label, entry.text))
+    ]
     if named and len(named) < len(recordings):
         notes.append(f"{keyword}: {len(recordings) - len(named)} recordings of other words were left out")
         recordings = named
@@ -79,13 +74,12 @@ def select_negatives(
     recordings: list[Recording], keywords: Sequence[str]
 ) -> tuple[list[Recording], list[str]]:
     """Leave out what holds a keyword by its text or label, and split ``test``."""
-    spoken = [words_of(keyword) for keyword in keywords]
-
-    def holds_keyword(entry: Recording) -> bool:
-        return any(word in words_of(entry.text) or word == words_of(entry.label) for word in spoken)
-
     notes = []
-    kept = [entry for entry in recordings if not holds_keyword(entry)]
+    kept = [
+        entry
+        for entry in recordings
+        if not any(is_said(keyword, entry.text, entry.label) for keyword in keywords)
+    ]
     if len(kept) < len(recordings):
         notes.append(f"negatives: {len(recordings) - len(kept)} recordings hold a keyword and were left out")
     usable = [entry for entry in kept if entry.split != "test"]

@@ -16,14 +16,22 @@ from data_prep.augmentation import Chain, NoiseBank, RoomBank
 from data_prep.conditions import ConditionConfig, condition_chain, draw, negative_stream, render
 from data_prep.recording import Recording
 from kws.cli.eval import read_utterances
-from kws.cli.recordings import HELD_OUT_FROM, Synthesis, prepare_training, select_keyword, synthesize
+from kws.cli.recordings import (
+    HELD_OUT_FROM,
+    Synthesis,
+    prepare_training,
+    select_keyword,
+    select_negatives,
+    synthesize,
+)
 from kws.config import config_hash, load_config
 from kws.errors import ConfigError, KwsError, ManifestError
-from kws.evaluation.evaluate import holds, select_positives
+from kws.evaluation.evaluate import select_positives
 from kws.manifest import Utterance
 from kws.study import held_out
 from kws.study.grid import Cell
 from kws.study.recipe import KeywordConfig, StudyConfig
+from kws.text import is_said
 
 NUM_ROOMS = 100
 """Simulated rooms of the test; another part of the seed than in training, so other rooms."""
@@ -67,10 +75,15 @@ def read_data(config: StudyConfig, base: Path, folder: Path, *, progress: bool =
     Raises:
         KwsError: a source cannot be read, or is empty.
     """
-    recordings = {}
+    recordings, notes = {}, []
     for entry in config.keywords:
         found = manifests.read_all(base / path for path in entry.train)
-        recordings[entry.keyword], _ = select_keyword(found, entry.keyword)
+        recordings[entry.keyword], said = select_keyword(found, entry.keyword)
+        other = manifests.read_all(base / path for path in config.negatives)
+        notes += [
+            *said,
+            *(f"{entry.keyword}: {note}" for note in select_negatives(other, [entry.keyword])[1]),
+        ]
         _check_enough(config, entry.keyword, len(recordings[entry.keyword]))
     test_hash = _test_hash(config, base)
     test = folder / "test" / test_hash
@@ -78,7 +91,8 @@ def read_data(config: StudyConfig, base: Path, folder: Path, *, progress: bool =
     units = {
         entry.keyword: held_out.load_speakers(test, clips_name(entry.keyword)) for entry in config.keywords
     }
-    notes = [note for entry in config.keywords for note in _shared(entry, recordings[entry.keyword], base)]
+    notes += [note for entry in config.keywords for note in _shared(entry, recordings[entry.keyword], base)]
+    notes += _test_negatives(config, base)[1]
     return StudyData(base, recordings, test, test_hash, units, tuple(notes))
 
 
@@ -172,10 +186,7 @@ def _make_test_audio(config: StudyConfig, base: Path, test: Path, progress: bool
         speakers = [utterance.speaker or utterance.item_id for utterance in groups[0]]
         held_out.save_clips(test, name, clips, speakers)
     if not held_out.is_saved(test, held_out.NEGATIVES):
-        spoken = [entry.keyword for entry in config.keywords]  # one stream serves all keywords
-        speech = [u for u in _read(config.test_negatives, base) if not any(holds(u, word) for word in spoken)]
-        if not speech:
-            raise ManifestError("test_negatives: every recording holds a keyword; give other speech")
+        speech, _ = _test_negatives(config, base)
         bar = tqdm(speech, "test negatives", unit="file", disable=not progress)
         stream, originals = negative_stream(
             ((utterance.item_id, utterance.load()) for utterance in bar),
@@ -184,6 +195,21 @@ def _make_test_audio(config: StudyConfig, base: Path, test: Path, progress: bool
             *key,
         )
         held_out.save_negatives(test, stream, originals)
+
+
+def _test_negatives(config: StudyConfig, base: Path) -> tuple[list[Utterance], list[str]]:
+    """Return the test speech in which no keyword is said, one stream for all keywords, and what is left out.
+
+    Raises:
+        ManifestError: nothing is left.
+    """
+    given = _read(config.test_negatives, base)
+    words = [entry.keyword for entry in config.keywords]
+    kept = [each for each in given if not any(is_said(word, each.text, each.label) for word in words)]
+    if not kept:
+        raise ManifestError("test_negatives: every recording holds a keyword; give other speech")
+    left = len(given) - len(kept)
+    return kept, [f"test negatives: {left} recordings hold a keyword and were left out"] if left else []
 
 
 def _read(sources: Iterable[Path], base: Path) -> list[Utterance]:

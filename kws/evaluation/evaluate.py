@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +35,7 @@ from kws.evaluation.scoring import (
     score_manifest,
 )
 from kws.manifest import Utterance
+from kws.text import is_said
 
 FALSE_ACCEPTS_PER_HOUR = (0.1, 0.5, 1.0)
 """Rates that are reported."""
@@ -104,7 +104,9 @@ def evaluate(
         raise ConfigError(f"--keyword: unknown {keyword!r}; this model knows {', '.join(scorer.keywords)}")
     keywords = scorer.keywords if keyword is None else (keyword,)
     wanted = {name: select_positives(positives, name, alone=len(keywords) == 1) for name in keywords}
-    kept = [entry for entry in negatives if not any(holds(entry, name) for name in keywords)]
+    kept = [
+        entry for entry in negatives if not any(is_said(name, entry.text, entry.label) for name in keywords)
+    ]
     if not kept:
         raise ManifestError(
             "no negatives are left: all recordings hold a keyword by label or text; give other audio"
@@ -137,18 +139,6 @@ def evaluate(
     return result
 
 
-def normalise(text: str) -> str:
-    """Return lower-case words parted by single spaces, for comparing labels, texts and keywords."""
-    return re.sub(r"[\W_]+", " ", text.replace("'", "").casefold()).strip()
-
-
-def holds(utterance: Utterance, keyword: str) -> bool:
-    """Tell by label or text whether a keyword is spoken in a recording."""
-    word = normalise(keyword)
-    labelled = utterance.label is not None and normalise(utterance.label) == word
-    return labelled or (utterance.text is not None and f" {word} " in f" {normalise(utterance.text)} ")
-
-
 def select_positives(utterances: Sequence[Utterance], keyword: str, *, alone: bool) -> list[Utterance]:
     """Return the clips of a keyword.
 
@@ -162,7 +152,7 @@ def select_positives(utterances: Sequence[Utterance], keyword: str, *, alone: bo
     chosen = [
         entry
         for entry in utterances
-        if holds(entry, keyword) or (alone and entry.label is None and entry.text is None)
+        if is_said(keyword, entry.text, entry.label) or (alone and entry.label is None and entry.text is None)
     ]
     if not chosen:
         labels = sorted({entry.label or entry.text or "unlabelled" for entry in utterances})

@@ -75,7 +75,10 @@ def test_a_typed_phrase_becomes_a_detector(tmp_path: Path, capsys: pytest.Captur
 def test_own_speech_own_weights_and_own_pronunciation(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     weights, speech, lexicon = tiny_weights(tmp_path / "encoder"), tmp_path / "speech", tmp_path / "words.txt"
     speech.mkdir()
-    write_wavs(speech, [noise(4.0, seed) for seed in range(3)])
+    paths = write_wavs(speech, [noise(4.0, seed) for seed in range(4)])
+    texts = ["orb", None, None, "Zorb's"]
+    rows = [{"path": path, "text": text} for path, text in zip(paths, texts, strict=True)]
+    speech = write_manifest(tmp_path / "speech.jsonl", rows)
     lexicon.write_text("ZORB Z AO1 R B\n", "utf-8")
     run = tmp_path / "run"
     words = ["enroll", "zorb", "--output", str(run), "--lexicon", str(lexicon), "--workers", "1"]
@@ -86,6 +89,7 @@ def test_own_speech_own_weights_and_own_pronunciation(tmp_path: Path, capsys: py
     assert main(words) == 0
     printed = capsys.readouterr().out
     assert "zorb: Z AO R B; threshold 0." in printed
+    assert "note: negatives: 1 recordings hold a keyword and were left out" in printed
     assert "from background speech of 0.01 h (0.00 h as it is, the rest in noise and rooms)" in printed
     stream = np.concatenate([noise(4.0, seed) for seed in range(3)])
     assert len(Detector(run / "model.onnx").process(stream)) <= 1  # 300 an hour in 12 s
@@ -258,7 +262,7 @@ def test_own_speech_is_read_as_it_is_and_in_noise(tmp_path: Path):
         write_wavs(tmp_path / name, waveforms)
     augment, _ = enroll_audio.augmentation([tmp_path / "noise"])
     asked = [tmp_path / "speech"], ["red"], tmp_path / "run", augment
-    samples, rows, copies = enroll_audio.read_negatives(*asked, 30.0, 0)  # 0.1 h would show the rate
+    samples, rows, copies, _ = enroll_audio.read_negatives(*asked, 30.0, 0)  # 0.1 h would show the rate
     assert copies == 2 and len(samples) == 120 * 16_000
     assert [number for number, _ in rows] == [0, 1, 2, 3] * 2
     assert share_of_3_khz(samples / 32768) < 1e-4
@@ -562,3 +566,20 @@ def test_it_is_said_when_the_background_is_of_another_language(
     assert warning not in capsys.readouterr().out
     assert main([*words[:1], "hey robot", *words[2:], "--language", "en-gb"]) == 0
     assert warning not in capsys.readouterr().out
+
+
+def test_own_speech_that_says_the_phrase_is_left_out_and_counted(tmp_path: Path):
+    sentences = ["今天天气怎么样", "打开客厅的灯", "爱学习的同学"]
+    texts = [*sentences, "小爱同学打开灯", "请问小爱同学，现在几点", "小 爱 同 学 放一首歌"]
+    said = [
+        speak(text, voice) for text, voice in zip(texts, voices(len(texts), 1, accents=("cmn",)), strict=True)
+    ]
+    rows = [
+        {"path": path, "text": text} for path, text in zip(write_wavs(tmp_path, said), texts, strict=True)
+    ]
+    listed = write_manifest(tmp_path / "said.jsonl", rows)
+    asked = [listed], ["小爱同学"], tmp_path / "run", lambda waveform, *_: waveform
+    speech = enroll_audio.read_negatives(*asked, 6000.0, 0)
+    assert speech.notes == ["negatives: 3 recordings hold a keyword and were left out"]
+    kept = (tmp_path / "run" / "data" / "negatives.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["text"] for line in kept] == sentences

@@ -17,7 +17,7 @@ from kws import audio
 from kws.cli import main
 from kws.cli.eval import default_output, make_conditions, read_utterances
 from kws.errors import ConfigError, ManifestError
-from kws.evaluation.evaluate import Condition, evaluate, holds, num_originals, select_positives
+from kws.evaluation.evaluate import Condition, evaluate, num_originals, select_positives
 from kws.evaluation.report import render
 from kws.evaluation.result import EvaluationResult
 from kws.manifest import Utterance
@@ -220,13 +220,17 @@ def test_wrong_keywords_rates_and_data_are_named(data: Path):
     [
         ("hey_computer", None, True),
         (None, "Hey, Computer!", True),
+        (None, "heycomputer", True),
         ("speech", "so I said hey computer twice", True),
         ("confusable", "hey computers", False),
-        (None, None, False),
     ],
 )
 def test_a_keyword_is_found_by_label_or_whole_words(label: str | None, text: str | None, held: bool):
-    assert holds(Utterance(Path("a.wav"), 1.0, label=label, text=text), "hey computer") is held
+    clip, plain = (
+        Utterance(Path("a.wav"), 1.0, label=label, text=text),
+        Utterance(Path("b.wav"), 1.0, "hey computer"),
+    )
+    assert (clip in select_positives([clip, plain], "hey computer", alone=True)) is held
 
 
 def test_unlabelled_clips_belong_to_the_only_keyword():
