@@ -26,17 +26,14 @@ logger = logging.getLogger(__name__)
 LENGTH_TOLERANCE_S = 0.05
 """A manifest may promise this much more than the file holds before a warning is given, in seconds."""
 
-KINDS_BY_MESSAGE = {"NaN": "nonfinite", "no samples": "empty", "starts at": "offset"}
-"""Words in an ``AudioError`` and the kind of finding they stand for; any other error is ``corrupt``."""
-
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing about a recording that a person should know."""
 
     kind: str
-    """missing, empty, corrupt, nonfinite, offset, short, long, silent, clipped, duplicate, length, rate or
-    channels."""
+    """missing, empty, corrupt, decoder, nonfinite, range, offset, short, long, silent, clipped, duplicate,
+    length, header, rate or channels; the first seven are kinds of :class:`kws.errors.AudioError`."""
     level: str
     """``reject`` (left out), ``warning`` (kept, look at it) or ``note`` (handled)."""
     message: str
@@ -95,11 +92,10 @@ def check_file(
     try:
         stats = known or measure(recording)
     except AudioError as error:
-        kind = next((kind for words, kind in KINDS_BY_MESSAGE.items() if words in str(error)), "corrupt")
-        return _unreadable(recording, kind, str(error))
+        return _unreadable(recording, error.kind, str(error))
     findings = (*_rejections(name, stats, config), *_remarks(name, recording, stats, config))
-    rate = stats.sample_rate or recording.sample_rate
-    return FileCheck(replace(recording, duration_s=stats.duration_s, sample_rate=rate), stats, findings)
+    found = replace(recording, duration_s=stats.duration_s, sample_rate=stats.sample_rate)
+    return FileCheck(found, stats, findings)
 
 
 def check_all(
@@ -199,11 +195,13 @@ def _remarks(name: str, recording: Recording, stats: Stats, config: CheckConfig)
             f"{name}: {stats.duration_s:.3f} s could be read, the manifest says {recording.duration_s:.3f} "
             "s; is the file cut short?",
         )
-    if stats.sample_rate not in (None, SAMPLE_RATE):
+    if stats.header_note is not None:
+        yield Finding("header", "warning", f"{name}: {stats.header_note}")
+    if stats.sample_rate != SAMPLE_RATE:
         yield Finding(
             "rate", "note", f"{name}: {stats.sample_rate} Hz, converted to {SAMPLE_RATE} Hz on reading"
         )
-    if stats.channels not in (None, 1):
+    if stats.channels != 1:
         yield Finding("channels", "note", f"{name}: {stats.channels} channels, averaged to one on reading")
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import soundfile
 
 from data_prep.recording import Recording
 from kws import audio
@@ -26,7 +25,7 @@ FULL_SCALE = 0.999
 WHOLE_FILE_TOLERANCE_S = 0.01
 """A recording that ends this close to the end of its file takes all of it: manifests round lengths (s)."""
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 """Changes when a measurement changes its meaning; older cache lines are then not used."""
 
 
@@ -42,12 +41,14 @@ class Stats:
     """Mean power around the mean in dB of full scale; -200 for a constant."""
     clipped_share: float
     """Share of samples at full scale (after conversion to 16 kHz mono)."""
-    sample_rate: int | None
-    """Rate of the file in Hz; None where only the decoder knows."""
-    channels: int | None
-    """Channels of the file; None where only the decoder knows."""
+    sample_rate: int
+    """Rate of the file in Hz."""
+    channels: int
+    """Channels of the file."""
     digest: str
     """Hash of the 16 kHz mono samples as 16-bit integers."""
+    header_note: str | None = None
+    """What is wrong with the file's header and was mended on reading."""
 
 
 def measure(recording: Recording) -> Stats:
@@ -56,7 +57,8 @@ def measure(recording: Recording) -> Stats:
     Raises:
         AudioError: it cannot be decoded, holds no samples or holds NaN or infinite values.
     """
-    rate, channels, file_s = _header(recording.path)
+    facts = audio.info(recording.path)
+    file_s = math.inf if facts.duration_s is None else facts.duration_s
     samples = clipped = 0
     lowest, highest, total, energy = math.inf, -math.inf, 0.0, 0.0
     digest = hashlib.blake2b(digest_size=16)
@@ -70,63 +72,39 @@ def measure(recording: Recording) -> Stats:
         samples += waveform.size
         digest.update(audio.to_int16(waveform).data)
     if samples == 0:
-        raise AudioError(f"{recording.path}: holds no samples; record it again or remove it")
+        if recording.offset_s and facts.duration_s is None:
+            raise AudioError(
+                f"{recording.path}: the recording starts at {recording.offset_s:g} s, behind the end of the "
+                "file; mend offset_s in the manifest",
+                kind="offset",
+            )
+        raise AudioError(f"{recording.path}: holds no samples; record it again or remove it", kind="empty")
     mean = total / samples
     return Stats(
         duration_s=audio.samples_to_seconds(samples),
         peak_db=20 * math.log10(max(highest - mean, mean - lowest, 1e-10)),
         rms_db=10 * math.log10(max(energy / samples - mean**2, 1e-20)),
         clipped_share=clipped / samples,
-        sample_rate=rate,
-        channels=channels,
+        sample_rate=facts.sample_rate,
+        channels=facts.channels,
         digest=digest.hexdigest(),
+        header_note=facts.note,
     )
-
-
-def _header(path: Path) -> tuple[int | None, int | None, float]:
-    """Return rate, channels and length in seconds from the header; the samples come from ``kws.audio``."""
-    try:
-        info = soundfile.info(str(path))
-    except (soundfile.LibsndfileError, RuntimeError, OSError):
-        return None, None, math.inf
-    return info.samplerate, info.channels, info.duration
 
 
 def _pieces(recording: Recording, file_s: float) -> Iterator[np.ndarray]:
     """Yield the recording as 16 kHz mono pieces that are not empty."""
-    if recording.offset_s:
-        yield from _pieces_from(recording, file_s)
-        return
-    wanted_s = math.inf if recording.duration_s is None else recording.duration_s
-    whole = wanted_s >= file_s - WHOLE_FILE_TOLERANCE_S
-    left = math.inf if whole or math.isinf(wanted_s) else audio.seconds_to_samples(wanted_s)
-    for waveform in audio.blocks(recording.path, min(BLOCK_S, max(wanted_s, 1.0))):
-        if left < waveform.size:
-            waveform = waveform[: int(left)]
-        if waveform.size:
-            yield waveform
-        left -= waveform.size
-        if left <= 0:
-            return
-
-
-def _pieces_from(recording: Recording, file_s: float) -> Iterator[np.ndarray]:
-    """Yield pieces of a stretch that starts inside a file."""
-    end_s = math.inf if recording.duration_s is None else recording.offset_s + recording.duration_s
-    end_s = min(end_s, file_s)
-    if recording.offset_s >= file_s:
+    if recording.offset_s >= file_s > 0:
         raise AudioError(
             f"{recording.path}: the recording starts at {recording.offset_s:g} s, but the file is {file_s:g} "
-            "s long; mend offset_s in the manifest"
+            "s long; mend offset_s in the manifest",
+            kind="offset",
         )
-    if math.isinf(end_s):
-        yield audio.load(recording.path, offset_s=recording.offset_s)
-        return
-    start_s = recording.offset_s
-    while end_s - start_s > 0.5 / audio.SAMPLE_RATE:
-        length_s = min(BLOCK_S, end_s - start_s)
-        yield audio.load(recording.path, offset_s=start_s, length_s=length_s)
-        start_s += length_s
+    wanted_s = recording.duration_s
+    if wanted_s is not None and recording.offset_s + wanted_s >= file_s - WHOLE_FILE_TOLERANCE_S:
+        wanted_s = None
+    block_s = BLOCK_S if wanted_s is None else min(BLOCK_S, max(wanted_s, 1.0))
+    yield from audio.blocks(recording.path, block_s, offset_s=recording.offset_s, length_s=wanted_s)
 
 
 class MeasurementCache:

@@ -1,30 +1,34 @@
 """The only code that opens, resamples, pads or writes audio; others take 16 kHz mono float32 from here.
 
-Imports numpy and soundfile only, so that a device can use it; librosa (soxr) is loaded when a file needs
-resampling or is in a format that libsndfile cannot read.
+Imports numpy and soundfile only, so that a device can use it. Other rates need nothing else; formats that
+libsndfile cannot read need the program ffmpeg.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from kws.errors import AudioError, DependencyError
+from kws.decoding.files import SKIP_FRAMES, opened, skip
+from kws.decoding.files import AudioInfo as AudioInfo
+from kws.decoding.files import info as info
+from kws.decoding.formats import AUDIO_SUFFIXES as AUDIO_SUFFIXES
+from kws.errors import AudioError
+from kws.resampling import Resampler
+
+logger = logging.getLogger(__name__)
 
 SAMPLE_RATE = 16_000
 """Samples per second of every waveform inside the project (Hz)."""
-
-AUDIO_SUFFIXES = frozenset(
-    {".wav", ".flac", ".ogg", ".opus", ".oga", ".mp3", ".aif", ".aiff", ".au", ".caf", ".m4a", ".w64"}
-)
-"""File name endings that a folder scan takes for audio."""
 
 INT16_SCALE = 32_768.0
 
@@ -96,115 +100,115 @@ def to_int16(waveform: np.ndarray) -> np.ndarray:
 
 
 def resample(waveform: np.ndarray, source_rate_hz: int, target_rate_hz: int = SAMPLE_RATE) -> np.ndarray:
-    """Resample a mono waveform with soxr (through librosa).
+    """Resample a mono waveform: with soxr where it is installed, else with numpy alone.
 
-    Raises:
-        DependencyError: librosa is not installed (the device part of the package does not bring it).
+    Args:
+        waveform: (samples,) float32.
+        source_rate_hz: its samples per second.
+        target_rate_hz: samples per second of the result.
+    Returns:
+        (ceil(samples * target / source),) float32.
     """
-    if source_rate_hz == target_rate_hz:
-        return waveform
-    try:
-        import librosa
-    except ImportError as error:
-        raise DependencyError(
-            f"audio at {source_rate_hz} Hz must be resampled to {target_rate_hz} Hz, which needs librosa: "
-            "`pip install librosa`, or convert the audio first"
-        ) from error
-    return librosa.resample(
-        waveform, orig_sr=source_rate_hz, target_sr=target_rate_hz, res_type="soxr_hq"
-    ).astype(np.float32)
+    return Resampler(source_rate_hz, target_rate_hz).push(waveform, last=True)
 
 
 def duration_s(path: str | Path) -> float:
-    """Return the length of an audio file in seconds, from its header.
+    """Return the length of an audio file in seconds, from its header, or by decoding it piece by piece.
 
     Raises:
         AudioError: the file is missing or no audio.
     """
-    try:
-        return float(soundfile.info(str(path)).duration)
-    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
-        return len(_read_with_librosa(Path(path), error)) / SAMPLE_RATE
+    path = Path(path)
+    known_s = info(path).duration_s
+    if known_s is not None:
+        return known_s
+    state = path.stat()
+    return _decoded_s(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _decoded_s(path: Path, size: int, changed_ns: int) -> float:
+    """Count the samples of a file of this size and time of change."""
+    frames = 0
+    with opened(path) as (file, _):
+        while piece := len(file.read(SKIP_FRAMES)):
+            frames += piece
+        return frames / file.samplerate
 
 
 def load(path: str | Path, *, offset_s: float = 0.0, length_s: float | None = None) -> np.ndarray:
     """Read any common audio file as 16 kHz mono float32.
 
     Args:
-        path: a file that soundfile or librosa reads, at any rate, with any number of channels (averaged).
+        path: a file that libsndfile or ffmpeg reads, at any rate, with any number of channels (averaged).
         offset_s: where to start, in seconds.
         length_s: how much to read, in seconds; None reads to the end.
     Returns:
         (samples,) float32, clipped to [-1, 1].
     Raises:
-        AudioError: the file is missing, corrupt, empty or holds NaN or infinite values.
+        AudioError: the file is missing, corrupt, empty or holds samples that are no audio in [-1, 1].
     """
-    path = Path(path)
-    try:
-        with soundfile.SoundFile(str(path)) as file:
-            rate = file.samplerate
-            if offset_s:
-                file.seek(min(round(offset_s * rate), file.frames))
-            frames = -1 if length_s is None else round(length_s * rate)
-            waveform = file.read(frames, dtype="float32", always_2d=True).mean(axis=1, dtype=np.float32)
-    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
-        waveform, rate = _read_with_librosa(path, error), SAMPLE_RATE
-        stop = None if length_s is None else seconds_to_samples(offset_s + length_s)
-        waveform = waveform[seconds_to_samples(offset_s) : stop]
-    if waveform.size == 0:
-        raise AudioError(f"{path}: holds no samples; record it again or remove it")
-    if not np.isfinite(waveform).all():
-        raise AudioError(f"{path}: holds NaN or infinite samples; export it again as 16-bit PCM or remove it")
-    return np.clip(resample(waveform, rate), -1.0, 1.0)
+    pieces = list(blocks(path, offset_s=offset_s, length_s=length_s))
+    if not pieces:
+        raise AudioError(f"{path}: holds no samples; record it again or remove it", kind="empty")
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
 
-def _read_with_librosa(path: Path, cause: Exception) -> np.ndarray:
-    """Read what libsndfile cannot (m4a and the like) through librosa's audioread back end."""
-    if not path.is_file():
-        raise AudioError(
-            f"{path}: no such file; check the path in the manifest or on the command line"
-        ) from cause
-    if path.suffix.lower() in {".m4a", ".mp4", ".aac", ".wma", ".webm"}:
-        try:
-            import audioread
-            import librosa
-
-            waveform, _ = librosa.load(audioread.audio_open(str(path)), sr=SAMPLE_RATE, mono=True)
-            return waveform
-        except ImportError as error:
-            raise DependencyError(
-                f"{path}: this format needs librosa: `pip install librosa`, or convert it to WAV"
-            ) from error
-        except Exception as error:  # audioread raises a family of back-end errors with no common base
-            raise AudioError(f"{path}: cannot be decoded ({error}); convert it to WAV or FLAC") from error
-    raise AudioError(
-        f"{path}: cannot be decoded as audio ({cause}); convert it to WAV or FLAC, or remove it"
-    ) from cause
-
-
-def blocks(path: str | Path, block_s: float = 60.0) -> Iterator[np.ndarray]:
+def blocks(
+    path: str | Path, block_s: float = 60.0, *, offset_s: float = 0.0, length_s: float | None = None
+) -> Iterator[np.ndarray]:
     """Read a long file piece by piece, so that ten hours need no more memory than one minute.
 
     Args:
         path: as in :func:`load`.
-        block_s: length of a piece in seconds, at the file's own rate.
+        block_s: length of a piece in seconds; at another rate pieces are a little shorter or longer.
+        offset_s: where to start, in seconds.
+        length_s: how much to read, in seconds; None reads to the end.
     Yields:
-        (samples,) float32 at ``SAMPLE_RATE``; pieces of a file at another rate are resampled one by one.
+        (samples,) float32 at ``SAMPLE_RATE``, never empty; joined they are what :func:`load` returns, bit for
+        bit.
     Raises:
-        AudioError: as in :func:`load`.
+        AudioError: as in :func:`load`, but for a file without samples, of which there are no pieces.
     """
     path = Path(path)
-    try:
-        with soundfile.SoundFile(str(path)) as file:
-            for block in file.blocks(round(block_s * file.samplerate), dtype="float32", always_2d=True):
-                waveform = block.mean(axis=1, dtype=np.float32)
-                if not np.isfinite(waveform).all():
-                    raise AudioError(
-                        f"{path}: holds NaN or infinite samples; export it again as 16-bit PCM or remove it"
-                    )
-                yield np.clip(resample(waveform, file.samplerate), -1.0, 1.0)
-    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
-        yield np.clip(_read_with_librosa(path, error), -1.0, 1.0)
+    with opened(path) as (file, note):
+        if note:
+            logger.info("%s: %s", path, note)
+        rate = file.samplerate
+        skip(file, round(offset_s * rate))
+        left = math.inf if length_s is None else round(length_s * rate)
+        resampler = Resampler(rate, SAMPLE_RATE)
+        last = left <= 0
+        while not last:
+            wanted = int(min(max(round(block_s * rate), 1), left))
+            samples = file.read(wanted)
+            left -= len(samples)
+            last = len(samples) < wanted or left <= 0
+            waveform = resampler.push(_mono(samples, path), last)
+            if waveform.size:
+                yield np.clip(waveform, -1.0, 1.0)
+
+
+def _mono(samples: np.ndarray, path: Path) -> np.ndarray:
+    """Average (frames, channels) to (frames,) float32 and refuse what is no audio.
+
+    Raises:
+        AudioError: a value is not finite, or far beyond full scale.
+    """
+    waveform = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
+    peak = peak_of(waveform)
+    if not math.isfinite(peak):
+        raise AudioError(
+            f"{path}: holds NaN or infinite samples; export it again as 16-bit PCM or remove it",
+            kind="nonfinite",
+        )
+    if peak > FLOAT_PEAK_MAX:
+        raise AudioError(
+            f"{path}: floats that reach {peak:.5g}, expected [-1, 1]; divide them by the full scale of the "
+            f"integers that they were ({INT16_SCALE:.0f} for 16 bits), or write it as 16-bit PCM",
+            kind="range",
+        )
+    return waveform
 
 
 def save(path: str | Path, waveform: np.ndarray, sample_rate_hz: int = SAMPLE_RATE) -> None:
@@ -215,9 +219,10 @@ def save(path: str | Path, waveform: np.ndarray, sample_rate_hz: int = SAMPLE_RA
         kind, (kind.upper(), "PCM_16")
     )
     with atomic_write(path) as temporary:
-        soundfile.write(
-            str(temporary), np.clip(waveform, -1.0, 1.0), sample_rate_hz, format=container, subtype=subtype
-        )
+        with temporary.open("wb") as file:
+            soundfile.write(
+                file, np.clip(waveform, -1.0, 1.0), sample_rate_hz, format=container, subtype=subtype
+            )
 
 
 @contextmanager

@@ -23,6 +23,8 @@ from kws.manifest import Utterance
 
 LONG_S = 120.0
 """A recording from this length on is decoded in pieces: ten hours as float32 would not fit."""
+LENGTH_SLACK_S = 1.0
+"""Room for what a recording holds beyond its stated length, in seconds; readers stop well before."""
 FEW = 500
 """So many files are read sooner than processes have started."""
 
@@ -37,7 +39,11 @@ def decode(utterance: Utterance) -> np.ndarray:
     """Read a recording as it is, (samples,) int16."""
     if utterance.duration_s < LONG_S:
         return audio.to_int16(utterance.load())
-    return np.concatenate([audio.to_int16(piece) for piece in utterance.pieces()])
+    samples, held = np.empty(audio.seconds_to_samples(utterance.duration_s + LENGTH_SLACK_S), np.int16), 0
+    for piece in utterance.pieces():
+        samples[held : held + len(piece)] = audio.to_int16(piece)
+        held += len(piece)
+    return samples[:held]
 
 
 class AudioStore:

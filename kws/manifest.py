@@ -52,24 +52,23 @@ class Utterance:
 
     def load(self) -> Any:
         """Return (samples,) float32 at ``SAMPLE_RATE``; see :func:`kws.audio.load`."""
-        # a manifest rounds the length of a whole file, which the next sample of a stretch must not show
-        length_s = self.duration_s if self.offset_s else self.duration_s + DURATION_TOLERANCE_S
-        return audio.load(self.path, offset_s=self.offset_s, length_s=length_s)
+        return audio.load(self.path, offset_s=self.offset_s, length_s=self._length_s)
 
     def pieces(self) -> Iterator[Any]:
         """Yield what :meth:`load` returns in pieces of a minute, so that a long file takes little memory."""
-        if self.offset_s:
-            yield self.load()
-            return
-        wanted = audio.seconds_to_samples(self.duration_s + DURATION_TOLERANCE_S)
-        done = 0
-        for piece in audio.blocks(self.path):
-            if done >= wanted:
-                return
-            yield piece[: wanted - done]
-            done += len(piece)
-        if not done:
-            raise AudioError(f"{self.path}: holds no samples; record it again or remove it from the manifest")
+        empty = True
+        for piece in audio.blocks(self.path, offset_s=self.offset_s, length_s=self._length_s):
+            empty = False
+            yield piece
+        if empty:
+            raise AudioError(
+                f"{self.path}: holds no samples; record it again or remove it from the manifest", kind="empty"
+            )
+
+    @property
+    def _length_s(self) -> float:
+        """How much is read: a manifest rounds the length of a whole file, which a stretch must not show."""
+        return self.duration_s if self.offset_s else self.duration_s + DURATION_TOLERANCE_S
 
 
 def read_manifest(

@@ -27,6 +27,8 @@ ROOMS = {
         "kws.errors",
         "kws.structs",
         "kws.audio",
+        "kws.decoding",
+        "kws.resampling",
         "kws.config",
         "kws.weights",
         "kws.manifest",

@@ -11,7 +11,7 @@ from typing import Any
 
 from kws.model import WakeWordModel
 
-PACKAGES = ("kws", "torch", "torchaudio", "lightning", "numpy", "librosa", "soundfile")
+PACKAGES = ("kws", "torch", "torchaudio", "lightning", "numpy", "soundfile", "soxr")
 
 
 def provenance(model: WakeWordModel, manifests: Sequence[Path], identity: str) -> dict[str, Any]:

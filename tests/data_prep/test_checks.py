@@ -16,6 +16,7 @@ from data_prep.config import CheckConfig
 from data_prep.recording import Recording
 from kws import audio
 from kws.errors import ManifestError
+from tests.support.encoded import encode
 from tests.support.recordings import tone, write_audio, write_tones
 
 
@@ -45,6 +46,44 @@ def test_good_file_is_measured(tmp_path: Path) -> None:
 def test_corrupt_file(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"RIFF but nothing more")
     assert "cannot be decoded" in rejected(check_file(tmp_path / "a.wav"), "corrupt")
+
+
+@pytest.mark.parametrize("folder", ["NaN", "no samples", "starts at"])
+def test_kinds_are_not_read_off_the_name(tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "a.wav").write_bytes(b"RIFF but nothing more")
+    rejected(check_file(tmp_path / folder / "a.wav"), "corrupt")
+
+
+def test_formats_without_a_decoder_are_left_out_by_a_kind_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "a.m4a").write_bytes(bytes(range(200)))
+    assert "needs ffmpeg; install ffmpeg (Debian" in rejected(check_file(tmp_path / "a.m4a"), "decoder")
+
+
+def test_floats_in_the_range_of_int16_are_not_called_clipped(tmp_path: Path) -> None:
+    path = write_audio(tmp_path / "a.wav", 32_768 * tone(), subtype="FLOAT")
+    assert "write it as 16-bit PCM" in rejected(check_file(path), "range")
+
+
+def test_a_header_that_is_wrong_about_the_length_is_told(tmp_path: Path) -> None:
+    path = write_audio(tmp_path / "a.wav", tone(1.0))
+    data = bytearray(path.read_bytes())
+    data[4:8] = data[40:44] = bytes(4)  # sizes that a killed recorder never wrote
+    path.write_bytes(data)
+    check = check_file(path)
+    assert kinds(check) == [("header", "warning")] and check.recording.duration_s == 1.0
+    assert "a.wav: the header does not say how long it is; read to the end" in check.findings[0].message
+
+
+def test_a_stretch_of_a_phone_recording(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.m4a", np.concatenate([np.zeros(16_000), tone(1.0), np.zeros(16_000)]))
+    check = check_file(Recording(path, offset_s=1.0, duration_s=1.0))
+    assert check.rejection is None and check.recording.duration_s == 1.0
+    rejected(check_file(Recording(path, duration_s=0.9)), "silent")
+    assert "behind the end of the file" in rejected(check_file(Recording(path, offset_s=9.0)), "offset")
 
 
 def test_file_that_breaks_off_in_the_middle(tmp_path: Path) -> None:

@@ -79,7 +79,6 @@ def test_saved_audio_stops_at_the_beginning_and_at_the_limit(model: Path, tmp_pa
 
 
 def test_a_recording_at_another_rate_gives_the_same_detections(model: Path, tmp_path: Path):
-    pytest.importorskip("librosa")
     parts = [np.zeros(44_100, np.float32), tone(1000, 0.5, rate_hz=44_100), np.zeros(44_100, np.float32)]
     soundfile.write(tmp_path / "cd.flac", np.repeat(np.concatenate(parts)[:, None], 2, axis=1), 44_100)
     heard = []
