@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from kws import audio
+from kws.audio import SAMPLE_RATE
 from tests.support.onnx_models import silence, tone, write_tone_model
 
 pytestmark = pytest.mark.slow
@@ -149,7 +150,10 @@ def test_a_device_without_torch_hears_the_keyword(device: Path, model: Path, rec
 def test_kws_listen_works_where_only_the_device_part_is_installed(
     device: Path, model: Path, recording: Path, tmp_path: Path
 ):
-    ran = call(device / "kws", "listen", model, "--file", recording, folder=tmp_path)
-    assert ran.returncode == 0, ran.stderr
-    assert [line.split("  ")[1] for line in ran.stdout.splitlines()] == ["tone"]
+    disc = tmp_path / "disc.wav"
+    audio.save(disc, audio.resample(audio.load(recording), SAMPLE_RATE, 44_100), 44_100)
+    for path in (recording, disc):
+        ran = call(device / "kws", "listen", model, "--file", path, folder=tmp_path)
+        assert ran.returncode == 0, ran.stderr
+        assert [line.split("  ")[1] for line in ran.stdout.splitlines()] == ["tone"]
     assert call(device / "kws", "--help", folder=tmp_path).returncode == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 
-import librosa
 import numpy as np
 import pytest
 
@@ -20,7 +19,13 @@ TEXT = "hello my friend, how are you"
 
 
 def pitch_hz(waveform: np.ndarray) -> float:
-    return float(np.median(librosa.yin(waveform, fmin=60, fmax=400, sr=SAMPLE_RATE)))
+    """Return the median over frames of 64 ms of the lag, from 1/400 to 1/60 s, at which a frame repeats."""
+    frames = np.lib.stride_tricks.sliding_window_view(waveform, 1024)[::256]
+    voiced = frames[np.square(frames).mean(axis=1) > 0.1 * np.square(frames).mean()]
+    spectra = np.fft.rfft(voiced - voiced.mean(axis=1, keepdims=True), 2048)
+    repeats = np.fft.irfft(np.square(np.abs(spectra)))[:, :1024] / np.arange(1024, 0, -1)
+    low, high = SAMPLE_RATE // 400, SAMPLE_RATE // 60
+    return float(SAMPLE_RATE / np.median(low + repeats[:, low:high].argmax(axis=1)))
 
 
 @installed
