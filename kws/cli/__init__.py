@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Sequence
 
 from kws.cli import installed
+from kws.cli.parser import CommandParser
 from kws.errors import DependencyError, KwsError
 
 COMMANDS = (
@@ -33,6 +34,8 @@ COMMANDS = (
 """Modules here that hold a sub-command: ``HELP``, ``add_arguments(parser)``, ``run(arguments) -> int``."""
 WITHOUT_TRAINING = ("listen", "bench")
 """Commands for which the device part of the package is enough."""
+READER_GONE = 141
+"""Exit code where the reader of what is printed has gone: that of a program which SIGPIPE ends."""
 SPINS = "3000"
 """How often a waiting thread of torch looks before it sleeps. With the 300 000 of GNU OpenMP two threads
 beside two busy processes took 1.9 s for a training step on two cores; with this they take 0.3 s."""
@@ -47,11 +50,9 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescript
         return super()._get_help_string(action)
 
 
-def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+def build_parser(command: str | None = None) -> CommandParser:
     """Return the parser; only ``command``'s own arguments are added, so that the others import nothing."""
-    parser = argparse.ArgumentParser(
-        prog="kws", description="Custom wake words by transfer from a speech recogniser."
-    )
+    parser = CommandParser(prog="kws", description="Custom wake words by transfer from a speech recogniser.")
     parser.add_argument("--verbose", action="store_true", help="log what is done")
     parser.add_argument(
         "--version", action=installed.VersionAction, help="tell the version, and those of Python and packages"
@@ -59,9 +60,10 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
         module = importlib.import_module(f"kws.cli.{name}")
-        sub = subparsers.add_parser(
+        parser.commands[name] = sub = subparsers.add_parser(
             name, help=module.HELP, description=module.__doc__, formatter_class=HelpFormatter
         )
+        sub.add_argument("--verbose", action="store_true", default=argparse.SUPPRESS, help="log what is done")
         if command in (None, name):
             module.add_arguments(sub)
     return parser
@@ -109,12 +111,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        0 done, 1 a check failed, 2 bad usage or input, 130 and 143 stopped by Ctrl+C and SIGTERM.
+        0 done, 1 a check failed, 2 bad usage or input, 130 and 143 stopped by Ctrl+C and SIGTERM, 141 nobody
+        reads what is printed any more, as after ``| head -1``.
     """
+    try:
+        try:
+            return _main(list(sys.argv[1:] if argv is None else argv))
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes the rest at its end
+        return READER_GONE
+
+
+def _main(argv: list[str]) -> int:
+    """Run the command line; see :func:`main`."""
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)  # read when torch is first imported
-    argv = list(sys.argv[1:] if argv is None else argv)
     command = next((word for word in argv if word in COMMANDS), None)
-    arguments = build_parser(command).parse_args(argv)
+    if not argv:
+        build_parser("").print_help(sys.stderr)
+        return 2
+    try:
+        parser = build_parser(command)
+        arguments = parser.parse_args(argv)
+        parser.commands[arguments.command].refuse_values(arguments)
+    except KwsError as error:
+        print(f"kws {command}: {error}", file=sys.stderr)
+        return 2
     logging.basicConfig(
         level=logging.INFO if arguments.verbose else logging.WARNING,
         format="%(levelname)s %(name)s: %(message)s",
@@ -129,6 +152,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KwsError as error:
         print(f"kws {arguments.command}: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        raise
     except OSError as error:
         print(f"kws {arguments.command}: {_said(error)}", file=sys.stderr)
         return 2

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kws.cli.parser import Input
+
 if TYPE_CHECKING:
     from export.benchmark import BenchReport
 
@@ -19,12 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model",
         nargs="*",
-        type=Path,
+        type=Input("exported .onnx files"),
         help="exported .onnx files; without any, the default detector, untrained",
     )
     parser.add_argument(
         "--openwakeword",
-        type=Path,
+        type=Input("the folder of openWakeWord's files"),
         metavar="FOLDER",
         help="folder of openWakeWord's melspectrogram.onnx, embedding_model.onnx and a keyword model, "
         "timed in the same run",

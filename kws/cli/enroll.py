@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kws.cli.parser import PRETRAINED, RECORDINGS, RUN, Input
 from kws.enrollment.ways import EXAMPLES, PHONES, TEXT_ALONE, WAYS
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from kws.model import ModelConfig, WakeWordModel
 
 HELP = "a detector from typed text, and a few recordings where there are some, without training"
+LEXICON = Input("a file with a line `WORD PH PH PH` for each word", "no such lexicon")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", type=Path, required=True, help="folder for the model; gets model.onnx")
     add(
         "--recordings",
-        type=Path,
+        type=RECORDINGS,
         action="append",
         default=[],
         help="three to ten recordings of the phrase; given at all, once for each phrase",
@@ -49,10 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "phones in a window as a whole; or a combination of known words",
     )
     add("--language", default="en", help="eSpeak language of the phrases; `en` takes every accent of English")
-    add("--lexicon", type=Path, help="own pronunciations, a line `WORD PH PH PH` (ARPAbet) for each word")
+    add("--lexicon", type=LEXICON, help="own pronunciations, a line `WORD PH PH PH` (ARPAbet) for each word")
     add(
         "--negatives",
-        type=Path,
+        type=RECORDINGS,
         action="append",
         default=[],
         help="speech without the phrases to choose the threshold on, as it is and in noise and rooms; may be "
@@ -60,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--noise",
-        type=Path,
+        type=RECORDINGS,
         action="append",
         default=[],
         help="noise to mix into the examples, so that less is missed in it, and into --negatives; may be "
@@ -72,10 +74,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.5,
         help="rate that the threshold is chosen for, per hour of audio and phrase",
     )
-    add("--weights", type=Path, help="output folder of `kws pretrain`; without it, the shipped recogniser")
+    add(
+        "--weights",
+        type=PRETRAINED,
+        help="output folder of `kws pretrain`; without it, the shipped recogniser",
+    )
     add(
         "--beside",
-        type=Path,
+        type=RUN,
         metavar="RUN",
         help="finished run of `kws train` for the same phrases: both in one model miss less than either; the "
         "threshold is chosen on the speech that the run held out, with its noise",

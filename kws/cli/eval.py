@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from kws.cli.parser import MODEL, RECORDINGS
+
 if TYPE_CHECKING:
     from data_prep.recording import Recording
     from kws.evaluation.evaluate import Condition
@@ -35,21 +37,25 @@ NUM_ROOMS = 20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``kws eval``."""
     parser.add_argument(
-        "model", type=Path, metavar="MODEL", help="exported .onnx, or the folder of `kws train`"
+        "model", type=MODEL, metavar="MODEL", help="exported .onnx, or the folder of `kws train`"
     )
     parser.add_argument(
-        "--positives", type=Path, action="append", required=True, help="clips of the keyword; may be repeated"
+        "--positives",
+        type=RECORDINGS,
+        action="append",
+        required=True,
+        help="clips of the keyword; may be repeated",
     )
     parser.add_argument(
         "--negatives",
-        type=Path,
+        type=RECORDINGS,
         action="append",
         required=True,
         help="audio without the keyword; may be repeated",
     )
     parser.add_argument(
         "--noise",
-        type=Path,
+        type=RECORDINGS,
         action="append",
         default=[],
         help="noise: adds the conditions noise at 10 dB, room and noise at 5 dB; may be repeated",

@@ -6,12 +6,14 @@ import argparse
 import json
 from pathlib import Path
 
+from kws.cli.parser import RUN
+
 HELP = "trained model to one checked .onnx file"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``kws export``."""
-    parser.add_argument("folder", type=Path, metavar="RUN", help="output folder of `kws train`")
+    parser.add_argument("folder", type=RUN, metavar="RUN", help="output folder of `kws train`")
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="file to write; without it, RUN/model.onnx"
     )

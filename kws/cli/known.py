@@ -1,30 +1,76 @@
-"""Names that a registry knows, for the help of a command."""
+"""Names that options take, written out so that a command can refuse a wrong one before it loads anything.
+
+A test holds each list against the registry that it stands for.
+"""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterator
 
+class Known(tuple[str, ...]):
+    """``choices`` of an option: they are listed in its help, and :mod:`kws.cli.parser` refuses others."""
 
-class Known:
-    """``choices`` of an option, read when help is shown, so that no command imports torch to start.
-
-    Any value is taken: the configuration refuses a wrong one, with a message that names its key.
-
-    Args:
-        module: which registry, such as ``kws.transfer``.
-        function: what of it lists the names.
-    """
-
-    def __init__(self, module: str, function: str) -> None:
-        self.module, self.function = module, function
-
-    def __iter__(self) -> Iterator[str]:
-        try:
-            registry = importlib.import_module(self.module)
-        except ModuleNotFoundError:  # only the device part is installed
-            return iter(['those that `pip install "kws[train]"` brings'])
-        return iter(getattr(registry, self.function)())
+    __slots__ = ()
 
     def __contains__(self, name: object) -> bool:
+        """Take any value when the words are read; what is wrong is said once all of them are."""
         return True
+
+
+POLICIES = Known(
+    (
+        "head",
+        "early",
+        "late",
+        "all",
+        "discriminative",
+        "gradual",
+        "surgical",
+        "adapters",
+        "scratch",
+        "auto",
+    )
+)
+"""Those of :mod:`kws.transfer`, and ``auto``."""
+
+HEADS = Known(("attention", "conv", "cross_stitch", "gru", "linear", "window"))
+"""Those of :mod:`kws.heads` that are trained."""
+
+CORPORA = Known(("librispeech", "musan", "rirs_noises", "speech_commands"))
+"""Those of :mod:`data_prep.corpora`."""
+
+ENCODERS = Known(
+    (
+        "embedded",
+        "emformer_rnnt_base_librispeech",
+        "hubert_asr_large",
+        "hubert_asr_xlarge",
+        "hubert_base",
+        "hubert_large",
+        "hubert_xlarge",
+        "voxpopuli_asr_base_10k_de",
+        "voxpopuli_asr_base_10k_en",
+        "voxpopuli_asr_base_10k_es",
+        "voxpopuli_asr_base_10k_fr",
+        "voxpopuli_asr_base_10k_it",
+        "wav2vec2_asr_base_100h",
+        "wav2vec2_asr_base_10m",
+        "wav2vec2_asr_base_960h",
+        "wav2vec2_asr_large_100h",
+        "wav2vec2_asr_large_10m",
+        "wav2vec2_asr_large_960h",
+        "wav2vec2_asr_large_lv60k_100h",
+        "wav2vec2_asr_large_lv60k_10m",
+        "wav2vec2_asr_large_lv60k_960h",
+        "wav2vec2_base",
+        "wav2vec2_large",
+        "wav2vec2_large_lv60k",
+        "wav2vec2_xlsr53",
+        "wav2vec2_xlsr_1b",
+        "wav2vec2_xlsr_2b",
+        "wav2vec2_xlsr_300m",
+        "wavlm_base",
+        "wavlm_base_plus",
+        "wavlm_large",
+    )
+)
+"""Those of :mod:`kws.encoders.registry`."""

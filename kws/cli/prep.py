@@ -12,6 +12,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from kws.cli.known import CORPORA
+from kws.cli.parser import RECORDINGS
+
 HELP = "recordings to a checked manifest, or synthetic speech from text"
 MANIFEST = "manifest.jsonl"
 """Name of a corpus's manifest in the output folder."""
@@ -20,7 +23,7 @@ MANIFEST = "manifest.jsonl"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``kws prep``."""
     add = parser.add_argument
-    add("sources", nargs="*", type=Path, help="recordings, or with --corpus the unpacked corpus")
+    add("sources", nargs="*", type=RECORDINGS, help="recordings, or with --corpus the unpacked corpus")
     add("--output", type=Path, required=True, help="folder for manifest and report")
     add("--label", help="label of recordings that have none, such as the keyword")
     add("--speaker", help="speaker of recordings that name none")
@@ -32,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--min-s", type=float, default=0.2, help="shortest recording to keep, in seconds")
     add("--dev", type=float, default=0.1, help="share of speakers for choosing thresholds")
     add("--test", type=float, default=0.1, help="share of speakers for reporting")
-    add("--corpus", help="recipe of a public corpus: librispeech, musan, rirs_noises or speech_commands")
+    add("--corpus", choices=CORPORA, metavar="NAME", help="recipe of a public corpus: %(choices)s")
     add(
         "--synthesize",
         metavar="PHRASE",

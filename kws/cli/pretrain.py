@@ -10,6 +10,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kws.cli.parser import RECIPE, Input
+
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
@@ -23,12 +25,14 @@ HELP = "transcribed speech to the embedded encoder"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``kws pretrain``."""
-    parser.add_argument("recipe", type=Path, help="YAML recipe, such as kws/recipes/embedded.yaml")
+    parser.add_argument("recipe", type=RECIPE, help="YAML recipe, such as kws/recipes/embedded.yaml")
     parser.add_argument(
         "--output", type=Path, required=True, help="folder for checkpoints, log, weights and metrics"
     )
     parser.add_argument(
-        "--root", type=Path, help="folder that the recipe's manifests are relative to (default: the recipe's)"
+        "--root",
+        type=Input("a folder"),
+        help="folder that the recipe's manifests are relative to (default: the recipe's)",
     )
     parser.add_argument(
         "--cache",

@@ -12,6 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kws.cli.known import ENCODERS
+from kws.cli.parser import PRETRAINED, RECORDINGS, one_each
 from kws.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,12 +28,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``kws probe``."""
     add = parser.add_argument
     add("--keyword", action="append", required=True, help="the phrase; repeat for several")
-    add("--positives", action="append", type=Path, required=True, help="recordings; one for each --keyword")
-    add("--negatives", action="append", type=Path, required=True, help="speech without the keyword")
-    add("--noise", action="append", type=Path, default=[], help="noise to mix in and to ignore")
+    add(
+        "--positives",
+        action="append",
+        type=RECORDINGS,
+        required=True,
+        help="recordings; one for each --keyword",
+    )
+    add("--negatives", action="append", type=RECORDINGS, required=True, help="speech without the keyword")
+    add("--noise", action="append", type=RECORDINGS, default=[], help="noise to mix in and to ignore")
     add("--output", type=Path, required=True, help="folder for probe.json, probe.md and probe.png")
-    add("--encoder", default="embedded", help="name of the encoder")
-    add("--weights", type=Path, help="local weights of the encoder")
+    add("--encoder", choices=ENCODERS, metavar="NAME", default="embedded", help="name of the encoder")
+    add("--weights", type=PRETRAINED, help="local weights of the encoder")
     add("--depths", type=int, nargs="*", default=[], help="which to probe; without it, all")
     add("--dev-hours", type=float, default=1.0, help="hours of held-out negatives that are read")
     add("--false-accepts-per-hour", type=float, default=1.0, help="rate at which misses are counted")
@@ -44,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Call :func:`probe` and print the table."""
     values = {name: value for name, value in vars(arguments).items() if name not in ("command", "verbose")}
     keywords = values.pop("keyword")
+    one_each(keywords, values["positives"])
     positives, negatives = values.pop("positives"), values.pop("negatives")
     lines = probe(
         keywords,

@@ -18,6 +18,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kws.cli.parser import RECIPE, Input
+
 if TYPE_CHECKING:
     from kws.cli.study_data import StudyData
     from kws.study.grid import Cell
@@ -31,9 +33,13 @@ HELP = "compare ways to train, with a table, a plot and a recommendation"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``kws study``."""
     add = parser.add_argument
-    add("recipe", type=Path, metavar="RECIPE", help="YAML recipe, such as kws/recipes/study.yaml")
+    add("recipe", type=RECIPE, metavar="RECIPE", help="YAML recipe, such as kws/recipes/study.yaml")
     add("--output", type=Path, required=True, help="folder for finished cells, tables, plot and page")
-    add("--root", type=Path, help="folder that the recipe's paths are relative to (default: the recipe's)")
+    add(
+        "--root",
+        type=Input("a folder"),
+        help="folder that the recipe's paths are relative to (default: the recipe's)",
+    )
     add("--jobs", type=int, help="cells at once, a process and a thread each (default: one for each core)")
     add(
         "--dask",

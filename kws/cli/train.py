@@ -21,7 +21,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kws.cli.known import Known
+from kws.cli.known import ENCODERS, HEADS, POLICIES
+from kws.cli.parser import PRETRAINED, RECORDINGS, RUN, Input, one_each
 from kws.cli.run_settings import OPTION_KEYS, TrainOrder, claim_folder, settle
 from kws.errors import ConfigError
 
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--positives",
         action="append",
-        type=Path,
+        type=RECORDINGS,
         default=[],
         help="recordings of the keyword; one for each --keyword, or none at all: then synthetic voices alone "
         "say it",
@@ -43,21 +44,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--negatives",
         action="append",
-        type=Path,
+        type=RECORDINGS,
         required=True,
         help="speech without the keyword; may be repeated",
     )
     add(
         "--noise",
         action="append",
-        type=Path,
+        type=RECORDINGS,
         default=[],
         help="noise to mix in and to ignore; may be repeated; without it, noise is made to mix in",
     )
     add(
         "--target-audio",
         action="append",
-        type=Path,
+        type=RECORDINGS,
         default=[],
         help="recordings without labels of where the detector will be used, which the regularisers dann and "
         "mmd bring near; may be repeated (default: real speech beside synthetic voices)",
@@ -65,32 +66,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", type=Path, required=True, help="folder of the run")
     add(
         "--add-to",
-        type=Path,
+        type=RUN,
         metavar="RUN",
         help="finished run whose model gets the keyword as well; its own scores and thresholds stay the same",
     )
     add(
         "--policy",
-        choices=Known("kws.transfer", "available_policies"),
+        choices=POLICIES,
         metavar="NAME",
-        help="which layers move: %(choices)s or auto (default: auto, by the number of recordings)",
+        help="which layers move: %(choices)s (default: auto, by the number of recordings)",
     )
     add("--depth", type=int, help="encoder layers to keep (default: 6)")
     add(
         "--head",
-        choices=Known("kws.heads", "available_heads"),
+        choices=HEADS,
         metavar="NAME",
         help="what is stacked on the encoder: %(choices)s (default: conv)",
     )
-    add("--encoder", help="name of the encoder (default: embedded)")
-    add("--weights", type=Path, help="local weights of the encoder (default: what ships, or a download)")
+    add("--encoder", choices=ENCODERS, metavar="NAME", help="name of the encoder (default: embedded)")
+    add(
+        "--weights", type=PRETRAINED, help="local weights of the encoder (default: what ships, or a download)"
+    )
     add(
         "--false-accepts-per-hour",
         type=float,
         help="rate that the threshold is chosen for, per hour of audio (default: 0.5)",
     )
     add("--seed", type=int, help="seed of head, draws and augmentation (default: 0)")
-    add("--config", type=Path, help="YAML with `model` and `train` keys")
+    add("--config", type=Input("a YAML file"), help="YAML with `model` and `train` keys")
     add(
         "--set",
         action="append",
@@ -128,6 +131,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Call :func:`train` and print what it chose."""
+    one_each(arguments.keyword, arguments.positives)
     values = vars(arguments)
     chosen = [f"{key}={values[name]}" for name, key in OPTION_KEYS.items() if values[name] is not None]
     summary = train(

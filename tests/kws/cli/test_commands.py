@@ -38,7 +38,7 @@ def test_help_states_defaults_that_hold(capsys: pytest.CaptureFixture[str]):
         ("encoder layers to keep", model.depth),
         ("stacked on the encoder: attention, conv, cross_stitch, gru, linear, window", model.head),
         ("name of the encoder", model.encoder),
-        ("scratch or auto", f"{config.transfer.policy}, by the number of recordings"),
+        ("adapters, scratch, auto", f"{config.transfer.policy}, by the number of recordings"),
         ("per hour of audio", config.false_accepts_per_hour),
         ("draws and augmentation", config.seed),
     ):
@@ -98,7 +98,7 @@ def test_what_stops_a_command_is_said_without_a_traceback(
         raise error
 
     monkeypatch.setattr("kws.cli.prep.run", fail)
-    assert main(["prep", "a", "--output", "b"]) == code
+    assert main(["prep", ".", "--output", "b"]) == code
     assert printed in capsys.readouterr().err
 
 
@@ -112,7 +112,7 @@ def test_ctrl_c_within_training_is_told_from_an_order_to_stop(
             sys.exit(1)  # as Lightning does
 
     monkeypatch.setattr("kws.cli.prep.run", fail)
-    assert main(["prep", "a", "--output", "b"]) == 130
+    assert main(["prep", ".", "--output", "b"]) == 130
     assert "kws prep: stopped" in capsys.readouterr().err
 
 
@@ -122,7 +122,7 @@ def test_an_error_of_the_program_is_not_hidden(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr("kws.cli.prep.run", fail)
     with pytest.raises(ZeroDivisionError):
-        main(["prep", "a", "--output", "b"])
+        main(["prep", ".", "--output", "b"])
 
 
 def test_prep_writes_a_manifest_that_training_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

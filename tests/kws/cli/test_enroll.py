@@ -450,7 +450,7 @@ def test_other_ways_to_find_a_typed_phrase(way: str, tmp_path: Path, capsys: pyt
         (["hey you", "hey you"], "keywords: hey you, hey you holds one twice; name each once"),
         (["hey you", "--language", "xx"], "'xx'"),
         (["hey you", "--lexicon", "gone.txt"], "gone.txt: no such lexicon"),
-        (["hey you", "--weights", "gone", "--negatives", "."], "gone: holds no config.yaml"),
+        (["hey you", "--weights", "gone", "--negatives", "."], "gone: no such file or folder"),
         (["hey you", "--negatives", "gone"], "gone: no such file or folder"),
     ],
 )
