@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -28,6 +30,8 @@ LENGTH_SLACK_S = 1.0
 FEW = 500
 """So many files are read sooner than processes have started."""
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Of a system error: the disk, the person's share of it, or a file is full."""
 LEFT_S = 3600.0
 """A file that was begun and not written to for so long was left behind by a process that was killed."""
 
@@ -94,7 +98,8 @@ class AudioStore:
         else:
             _remove_left(cache)
             self._stored = cache / f"{_fingerprint(self.utterances, decode, keep_faults)}.int16"
-            lengths, faults = _facts(self._stored) or _write(self._stored, pieces)
+            length_s = sum(entry.duration_s for entry in self.utterances)
+            lengths, faults = _facts(self._stored) or _write(self._stored, pieces, length_s)
             self.samples = _mapped(self._stored)
         self.offsets = np.cumsum([0, *lengths])
         self.faults = faults
@@ -228,18 +233,35 @@ def _facts_path(stored: Path) -> Path:
     return stored.with_suffix(".json")
 
 
-def _write(stored: Path, pieces: Iterator[np.ndarray | AudioError]) -> tuple[list[int], dict[int, str]]:
-    """Write recordings as they come, and last of all what :func:`_facts` returns."""
+def _write(
+    stored: Path, pieces: Iterator[np.ndarray | AudioError], length_s: float
+) -> tuple[list[int], dict[int, str]]:
+    """Write recordings of a length in all as they come, and last of all what :func:`_facts` returns.
+
+    Raises:
+        AudioError: there is no room for them; what was begun is removed.
+    """
     lengths: list[int] = []
     faults: dict[int, str] = {}
-    with audio.atomic_write(stored) as temporary, temporary.open("wb") as file:
-        for piece in _without_faults(pieces, faults):
-            piece.tofile(file)
-            lengths.append(len(piece))
-    with audio.atomic_write(_facts_path(stored)) as temporary:
-        temporary.write_text(
-            json.dumps({"lengths": lengths, "faults": list(faults.items())}), encoding="utf-8"
-        )
+    try:
+        with audio.atomic_write(stored) as temporary, temporary.open("wb") as file:
+            for piece in _without_faults(pieces, faults):
+                file.write(np.ascontiguousarray(piece))  # its `tofile` hides why a disk takes no more
+                lengths.append(len(piece))
+        with audio.atomic_write(_facts_path(stored)) as temporary:
+            temporary.write_text(
+                json.dumps({"lengths": lengths, "faults": list(faults.items())}), encoding="utf-8"
+            )
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        needed_mb = length_s * SAMPLE_RATE * np.dtype(np.int16).itemsize / 1e6
+        free_mb = shutil.disk_usage(stored.parent).free / 1e6
+        raise AudioError(
+            f"{stored}: no room for decoded audio ({error.strerror}): it takes {needed_mb:.0f} MB, "
+            f"{free_mb:.0f} MB are free there; free {max(needed_mb - free_mb, 1):.0f} MB or more, or give "
+            "--cache on another disk, and then the same command"
+        ) from error
     return lengths, faults
 
 

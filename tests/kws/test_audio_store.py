@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import pickle
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -205,3 +207,33 @@ def test_another_process_maps_the_samples_for_itself(tmp_path: Path):
         for store in (cached, held):
             for indices in ([0], [1]):
                 assert pool.submit(sum_of, store.clips(indices)).result() == sum_of(held.clips(indices)) != 0
+
+
+@pytest.mark.parametrize("kept", [0, 3000])
+def test_a_full_disk_names_the_file_and_the_cure(tmp_path: Path, kept: int):
+    resource = pytest.importorskip("resource")
+    entries = write_utterances(tmp_path / "audio", [noise(1.0, seed) for seed in range(40)])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (kept, before[1]))
+    try:
+        with pytest.raises(AudioError) as caught:
+            AudioStore(entries, tmp_path / "cache", 1, progress=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    said = str(caught.value)
+    assert said.startswith(f"{tmp_path / 'cache'}") and ".int16: no room for decoded audio" in said
+    assert "it takes 1 MB" in said and "give --cache on another disk" in said
+    assert list((tmp_path / "cache").iterdir()) == []
+    assert len(AudioStore(entries, tmp_path / "cache", 1, progress=False)) == 40
+
+
+def test_a_disk_without_room_is_told_how_much_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    entries = write_utterances(tmp_path / "audio", [noise(1.0)])
+    entries[0] = replace(entries[0], duration_s=100 * 3600.0)
+    monkeypatch.setattr(audio_store, "_without_faults", full)
+    monkeypatch.setattr(audio_store.shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000_000))
+    with pytest.raises(AudioError, match=r"No space left .*takes 11520 MB, 1000 MB are free.*free 10520 MB"):
+        AudioStore(entries, tmp_path / "cache", 1, decode=lambda _: np.zeros(1, np.int16), progress=False)
