@@ -107,6 +107,11 @@ def _lacks_too(command: str, error: DependencyError) -> str:
     return f'; {", ".join(others)} missing too: pip install "kws[{installed.EXTRA}]"'
 
 
+def _notes(error: BaseException) -> str:
+    """Return what a command adds to an error, such as that its folder is kept."""
+    return "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -150,12 +155,12 @@ def _main(argv: list[str]) -> int:
         print(f"kws {arguments.command}: {error}{_lacks_too(arguments.command, error)}", file=sys.stderr)
         return 2
     except KwsError as error:
-        print(f"kws {arguments.command}: {error}", file=sys.stderr)
+        print(f"kws {arguments.command}: {error}{_notes(error)}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         raise
     except OSError as error:
-        print(f"kws {arguments.command}: {_said(error)}", file=sys.stderr)
+        print(f"kws {arguments.command}: {_said(error)}{_notes(error)}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] in ("kws", "data_prep", "export"):
@@ -163,6 +168,6 @@ def _main(argv: list[str]) -> int:
         print(f"kws {arguments.command}: {_lacks(error)}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, SystemExit) as error:  # Lightning makes an exit of both Ctrl+C and SIGTERM
-        print(f"\nkws {arguments.command}: stopped", file=sys.stderr)
+        print(f"\nkws {arguments.command}: stopped{_notes(error)}", file=sys.stderr)
         by_hand = isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt)
         return 130 if by_hand else 143

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kws.cli import folders, own_names
 from kws.cli.parser import PRETRAINED, RECORDINGS, RUN, Input
 from kws.enrollment.ways import EXAMPLES, PHONES, TEXT_ALONE, WAYS
 
@@ -94,6 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Call :func:`enroll` and print what it made."""
     from data_prep.synthesis.phones import read_lexicon
 
+    folders.keep_apart(arguments.output, {"--lexicon": (arguments.lexicon,)})
     made = enroll(
         arguments.phrases,
         arguments.output,
@@ -143,6 +145,7 @@ class Enrolled:
         return [*found, *(f"note: {note}" for note in self.notes), f"next: kws listen {self.model}"]
 
 
+@folders.leaves_nothing(own_names.RUN)
 def enroll(
     phrases: Sequence[str],
     output: Path,
@@ -217,7 +220,8 @@ def enroll(
     if beside is not None:
         facts["beside"] = str(beside.absolute())
     identity = config_hash(facts)
-    claim_folder(output, identity, overwrite)
+    heard = {"--recordings": recordings, "--negatives": negatives, "--noise": noise}
+    claim_folder(output, identity, overwrite, {**heard, "--weights": (weights,), "--beside": (beside,)})
     clips = []
     for number, (phrase, said, source) in enumerate(zip(phrases, spoken, recordings, strict=False)):
         listed = output / "data" / f"recordings-{number}.jsonl"

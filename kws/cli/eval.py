@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from kws.cli import folders
+from kws.cli.own_names import REPORT
 from kws.cli.parser import MODEL, RECORDINGS
 
 if TYPE_CHECKING:
@@ -107,6 +109,7 @@ def default_output(model: Path) -> Path:
     return model / "evaluation" if model.is_dir() else model.with_name(f"{model.stem}-evaluation")
 
 
+@folders.leaves_nothing(REPORT)
 def evaluate(
     model: Path,
     positives: Sequence[Path],
@@ -140,6 +143,10 @@ def evaluate(
     """
     from kws.evaluation import evaluate as evaluation
 
+    if output is not None:
+        read = {"MODEL": (model,), "--positives": positives, "--negatives": negatives, "--noise": noise}
+        folders.keep_apart(output, read, above=False)  # a report beside a model or recordings harms neither
+        folders.claim(output, REPORT)
     provenance = {
         "command": shlex.join(["kws", *sys.argv[1:]]),
         "seed": seed,

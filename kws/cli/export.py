@@ -83,7 +83,28 @@ def export(
     from export.quantize import to_int8
     from export.to_onnx import export as export_run
 
+    if output is not None:
+        check_free(output)
     path = export_run(run, output, chunk_ms)
     if int8:
         to_int8(path)
     return path
+
+
+def check_free(output: Path) -> None:
+    """Refuse to replace a file that no export has written.
+
+    Raises:
+        ConfigError: it is there, and no report of an export lies beside it.
+    """
+    from export.to_onnx import report_path
+    from kws.errors import ConfigError
+
+    try:
+        exported = json.loads(report_path(output).read_text(encoding="utf-8"))["file"] == output.name
+    except (OSError, ValueError, KeyError, TypeError):
+        exported = False
+    if not exported and any(path.exists() for path in (output, report_path(output))):
+        raise ConfigError(
+            f"--output {output}: is there and was not written by `kws export`; give another file"
+        )

@@ -12,7 +12,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from kws.cli import folders
 from kws.cli.known import CORPORA
+from kws.cli.own_names import CORPUS, PREPARED, SPOKEN, Kind
 from kws.cli.parser import RECORDINGS
 
 HELP = "recordings to a checked manifest, or synthetic speech from text"
@@ -49,7 +51,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the wished preparation and say where its result lies."""
+    """Run the wished preparation and say where its result lies; a refused one leaves no new folder."""
+    kind = (
+        SPOKEN if arguments.synthesize is not None else CORPUS if arguments.corpus is not None else PREPARED
+    )
+    with folders.undone_when_refused(arguments.output, kind):
+        return _prepare(arguments, kind)
+
+
+def _prepare(arguments: argparse.Namespace, kind: Kind) -> int:
+    """Run what ``kind`` says."""
     from data_prep.config import CheckConfig, PrepConfig, SourceConfig, SplitConfig
     from data_prep.corpora import prepare_corpus
     from data_prep.prepare import prepare
@@ -57,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     from kws.errors import ConfigError
 
     if arguments.synthesize is not None:
+        folders.claim(arguments.output, kind)
         counts = (arguments.positives, arguments.negatives, arguments.seed)
         for path in synthesize_keyword(
             arguments.synthesize, arguments.output, *counts, num_workers=arguments.workers
@@ -67,6 +79,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             "no recordings were named; give a folder, a manifest or a file, or --synthesize PHRASE"
         )
+    # a corpus is read by the names of its parts, so that a folder of ours in it is not taken for recordings
+    folders.keep_apart(arguments.output, {"recordings": arguments.sources}, above=kind is not CORPUS)
+    folders.claim(arguments.output, kind)
     if arguments.corpus is not None:
         print(prepare_corpus(arguments.corpus, arguments.sources[0], arguments.output / MANIFEST))
         return 0

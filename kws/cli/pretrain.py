@@ -10,6 +10,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kws.cli import folders
+from kws.cli.own_names import PRETRAINING
 from kws.cli.parser import RECIPE, Input
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+@folders.leaves_nothing(PRETRAINING)
 def pretrain(
     recipe: Path,
     output: Path,
@@ -95,6 +98,15 @@ def pretrain(
     base = root or recipe.parent
     values = merge(read_yaml(recipe), parse_overrides(overrides or []))
     config = load_config(PretrainConfig, values, str(recipe))
+    read = {
+        name: [base / source.manifest for source in getattr(config, name)]
+        for name in ("train", "dev", "test")
+    }
+    single = {
+        name: (path and base / path,) for name, path in (("noise", config.noise), ("init", config.init))
+    }
+    folders.keep_apart(output, {"recipe": (recipe,), **read, **single})
+    folders.claim(output, PRETRAINING)
 
     noise = None
     if config.noise is not None:

@@ -12,7 +12,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kws.cli import folders
 from kws.cli.known import ENCODERS
+from kws.cli.own_names import DECODED, PROBE
 from kws.cli.parser import PRETRAINED, RECORDINGS, one_each
 from kws.errors import ConfigError
 
@@ -67,6 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+@folders.leaves_nothing(PROBE)
 def probe(
     keywords: Sequence[str],
     positives: Sequence[Path],
@@ -97,7 +100,7 @@ def probe(
         dev_hours: hours of held-out negatives that are read.
         false_accepts_per_hour: rate at which misses are counted.
         seed: of windows and augmentation.
-        cache: folder for decoded audio; None is ``output/cache``.
+        cache: folder for decoded audio; None is ``output/cache``, which goes when all is read.
         num_workers: processes that read audio.
     Returns:
         The lines of a Markdown table and the recommendation.
@@ -120,6 +123,9 @@ def probe(
     wrong = [depth for depth in depths if not 1 <= depth <= encoder.info.num_layers]
     if wrong:  # before anything is read
         raise ConfigError(f"--depths: got {wrong[0]}, allowed: 1 to {encoder.info.num_layers}")
+    heard = {"--positives": positives, "--negatives": negatives, "--noise": noise}
+    folders.keep_apart(output, {**heard, "--weights": (weights,)})
+    folders.claim(output, PROBE)
     cache = cache or output / "cache"
     prepared = prepare_training(
         keywords, positives, negatives, noise, output / "data", cache=cache, num_workers=num_workers
@@ -159,6 +165,7 @@ def probe(
     lines += ["", *_told(advice, results, push_ms)]
     write_text(output / "probe.md", "\n".join(lines) + "\n")
     plot(results, push_ms, advice.depth, output / "probe.png")
+    folders.clear(output, names=DECODED)
     return [*lines, f"plot: {output / 'probe.png'}"]
 
 

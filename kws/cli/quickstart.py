@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kws.cli import folders
+from kws.cli.own_names import QUICKSTART
+
 if TYPE_CHECKING:
     from kws.decisions import Detection
     from kws.evaluation.result import EvaluationResult
@@ -102,6 +105,7 @@ def quickstart(
     from kws.listen import listen
 
     started = time.monotonic()
+    folders.claim(output, QUICKSTART)
     # batches as for voices alone, which learn more by heart from larger ones (RESULTS.md, windows per batch)
     windows = [
         f"train.batch.num_{name}={n}" for name, n in zip(("positives", "negatives"), FEW_WINDOWS, strict=True)

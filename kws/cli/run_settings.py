@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kws.cli import folders
+from kws.cli.own_names import RUN
 from kws.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ OPTION_KEYS = {
     **{name: f"model.{name}" for name in ("depth", "head", "encoder", "weights")},
 }
 """Options that stand for one key of the configuration."""
+AUDIO_OPTIONS = ("--positives", "--negatives", "--noise", "--target-audio", "--recordings")
+"""Options that name recordings."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,19 @@ class TrainOrder:
     synthesis: Synthesis
     add_to: Path | None
     overwrite: bool
+
+    def sources(self, settled: SettledRun) -> dict[str, Sequence[Path | None]]:
+        """Return all that the run reads, by option; what is settled may name further files."""
+        return {
+            "--positives": self.positives,
+            "--negatives": self.negatives,
+            "--noise": self.noise,
+            "--target-audio": self.target_audio,
+            "--config": (self.config,),
+            "--weights": (settled.model.weights,),
+            "--add-to": (self.add_to,),
+            "train.transfer.auto_table": (settled.train.transfer.auto_table,),
+        }
 
 
 @dataclass(frozen=True)
@@ -134,25 +150,52 @@ def settle(order: TrainOrder) -> SettledRun:
     return SettledRun(model, settings, config_hash(facts), earlier, tuple(notes))
 
 
-def claim_folder(output: Path, identity: str, overwrite: bool) -> None:
+def claim_folder(
+    output: Path, identity: str, overwrite: bool, sources: Mapping[str, Sequence[Path | None]] | None = None
+) -> None:
     """Mark ``output`` as the folder of this run; refuse one that holds what another run has trained.
 
+    Args:
+        output: folder of the run.
+        identity: hash of all that determines it.
+        overwrite: remove what a finished run, or one of other settings, has left.
+        sources: option -> what is read, which must lie elsewhere.
     Raises:
-        ConfigError: the folder holds a run of other settings or sources, or no run at all.
+        KwsError: the folder holds a run of other settings or sources, or no run at all; or a source lies in
+            it or holds it, or cannot be read in place of what would be removed.
     """
     from kws.weights import METRICS, write_json
 
+    sources = sources or {}
+    folders.keep_apart(output, sources)
+    folders.claim(output, RUN)
     marker, finished = output / IDENTITY, (output / METRICS).exists()
-    if finished and not marker.exists():
-        raise ConfigError(
-            f"{output}: holds something else than a run of `kws train`; choose another --output"
-        )
     begun = marker.exists() and (finished or (output / "checkpoints").exists())
-    other = begun and json.loads(marker.read_text(encoding="utf-8")).get("identity") != identity
-    if other and not overwrite:
+    other = _identity(marker) != identity
+    if begun and other and not overwrite:
         raise ConfigError(
             f"{output}: holds a run of other settings; choose another --output or add --overwrite"
         )
-    if other or (finished and overwrite):
-        shutil.rmtree(output)
+    if (begun and other) or (finished and overwrite):
+        _read_first(sources)
+        folders.clear(output)
+    elif other:  # nothing was trained, or a removal was cut short
+        folders.clear(output, names=[name for name in RUN.files if not name.startswith("cache/")])
     write_json(marker, {"identity": identity})
+
+
+def _identity(marker: Path) -> str | None:
+    """Return the identity of the run that a folder holds; None where there is none, or it is damaged."""
+    try:
+        values = json.loads(marker.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return values.get("identity") if isinstance(values, dict) else None
+
+
+def _read_first(sources: Mapping[str, Sequence[Path | None]]) -> None:
+    """Raise what is wrong with recordings while the run that they replace is still there."""
+    from data_prep import manifests
+
+    for option in AUDIO_OPTIONS:
+        manifests.read_all(path for path in sources.get(option, ()) if path is not None)

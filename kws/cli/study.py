@@ -18,6 +18,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kws.cli import folders
+from kws.cli.own_names import STUDY
 from kws.cli.parser import RECIPE, Input
 
 if TYPE_CHECKING:
@@ -106,6 +108,7 @@ class StudySummary:
     num_cells: int
 
 
+@folders.leaves_nothing(STUDY)
 def study(
     recipe: Path,
     output: Path,
@@ -159,6 +162,7 @@ def study(
     base = (root or recipe.parent).absolute()
     check_choices(config, base)
     check_against(config, against)
+    folders.keep_apart(output, sources_of(config, base))
     claim(output, config)
     cache = (cache or output / "cache").absolute()
     grid = cells(config)
@@ -218,6 +222,20 @@ def check_choices(config: StudyConfig, base: Path) -> None:
                 )
         except ConfigError as error:
             raise ConfigError(f"choices.{name}: {error}") from error
+
+
+def sources_of(config: StudyConfig, base: Path) -> dict[str, list[Path]]:
+    """Return the audio that a recipe names, by its keys."""
+    named = {
+        "negatives": config.negatives,
+        "noise": config.noise,
+        "test_negatives": config.test_negatives,
+        "test_noise": config.test_noise,
+        "target_audio": [path for choice in config.all_choices().values() for path in choice.target_audio],
+    }
+    for entry in config.keywords:
+        named[entry.keyword] = [*entry.train, *entry.test, *entry.test_conditions.values()]
+    return {name: [base / path for path in paths] for name, paths in named.items()}
 
 
 def check_against(config: StudyConfig, against: Sequence[str]) -> None:

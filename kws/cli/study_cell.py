@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from kws.cli import folders
+from kws.cli.own_names import CELL
+from kws.errors import KwsError
 
 if TYPE_CHECKING:
     from kws.study.results import CellResult
@@ -116,7 +120,11 @@ def run_cell(order: CellOrder) -> CellResult:
     started = time.monotonic()
     runs = Path(order.folder) / RUNS
     runs.mkdir(parents=True, exist_ok=True)
-    made = _trained(order, runs) if order.way is None else _enrolled(order, runs)
+    try:
+        made = _trained(order, runs) if order.way is None else _enrolled(order, runs)
+    except KwsError:
+        _remove_runs(order, runs)
+        raise
     test = load_test_audio(Path(order.test), order.clips)
     if order.after_silence:
         test = test.after_silence()
@@ -145,9 +153,16 @@ def run_cell(order: CellOrder) -> CellResult:
     )
     write_cell(Path(order.folder), result)
     if not order.keep_run:
-        for folder in runs.glob(f"{order.identity}-*"):  # also what was killed
-            shutil.rmtree(folder, ignore_errors=True)
+        _remove_runs(order, runs)
     return result
+
+
+def _remove_runs(order: CellOrder, runs: Path) -> None:
+    """Remove the runs of a cell, those that were killed as well."""
+    for folder in runs.glob(f"{order.identity}-*"):
+        folders.clear(folder, CELL)
+        with suppress(OSError):  # somebody put something there
+            folder.rmdir()
 
 
 def _trained(order: CellOrder, runs: Path) -> Made:

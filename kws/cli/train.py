@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from kws.cli import folders, own_names
 from kws.cli.known import ENCODERS, HEADS, POLICIES
 from kws.cli.parser import PRETRAINED, RECORDINGS, RUN, Input, one_each
 from kws.cli.run_settings import OPTION_KEYS, TrainOrder, claim_folder, settle
@@ -104,7 +105,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--cache",
         type=Path,
-        help="folder for decoded audio, shared by runs over the same files (default: RUN/cache)",
+        help="folder for decoded audio, shared by runs over the same files (default: RUN/cache, until the "
+        "run is finished)",
     )
     add("--workers", type=int, default=2, help="processes that read audio")
     add(
@@ -187,9 +189,14 @@ class TrainSummary:
                 f"{keyword}: threshold {threshold:.3f} for {rate:g} false accepts/h, from {hours}; "
                 f"misses {misses:.1f} % of the {held} recordings there"
             )
-        return [*found, f"{self.run}: trained in {metrics['wall_s']:.0f} s; next: kws export {self.run}"]
+        taken = f"takes {folders.size_mb(self.run):.0f} MB on disk"
+        return [
+            *found,
+            f"{self.run}: trained in {metrics['wall_s']:.0f} s, {taken}; next: kws export {self.run}",
+        ]
 
 
+@folders.leaves_nothing(own_names.RUN)
 def train(
     keywords: Sequence[str],
     positives: Sequence[Path],
@@ -222,7 +229,8 @@ def train(
         config: YAML with ``model`` (:class:`kws.model.ModelConfig`) and ``train``
             (:class:`kws.training.config.TrainConfig`).
         overrides: ``key=value`` changes, such as ``train.transfer.policy=all``.
-        cache: folder for decoded audio; None is ``output/cache``.
+        cache: folder for decoded audio; None is ``output/cache``, of which synthetic voices alone stay when
+            the run is finished.
         num_workers: processes that read audio.
         synthetic: synthetic recordings of each keyword, as further positives; None decides by the number of
             recordings.
@@ -256,12 +264,20 @@ def train(
     )  # fmt: skip
     summary = _train_once(order)
     if not control or summary.metrics["policy"] == "scratch":
+        _tidy(output)
         return summary
     overrides = (*order.overrides, "train.transfer.policy=scratch")
     from_scratch = _train_once(replace(order, output=output / "control", overrides=overrides))
+    _tidy(output)
+    _tidy(output / "control")
     misses, scratch_misses = summary.metrics["dev_miss"], from_scratch.metrics["dev_miss"]
     gains = [gain_note(keyword, misses[keyword], scratch_misses[keyword]) for keyword in keywords]
     return replace(summary, notes=(*summary.notes, *gains))
+
+
+def _tidy(run: Path) -> None:
+    """Remove what only a run that goes on needs: checkpoints, and decoded audio that lies in its folder."""
+    folders.clear(run, names=[*own_names.CHECKPOINTS, *own_names.DECODED])
 
 
 def _train_once(order: TrainOrder) -> TrainSummary:
@@ -281,7 +297,7 @@ def _train_once(order: TrainOrder) -> TrainSummary:
     started = time.monotonic()
     settled = settle(order)
     output, model_config, settings, earlier = order.output, settled.model, settled.train, settled.earlier
-    claim_folder(output, settled.identity, order.overwrite)
+    claim_folder(output, settled.identity, order.overwrite, order.sources(settled))
     if (output / METRICS).exists():
         load_model(output)  # raises when the folder is damaged
         note = "this run was finished before; add --overwrite to train it anew"
