@@ -246,7 +246,7 @@ def _write(
     try:
         with audio.atomic_write(stored) as temporary, temporary.open("wb") as file:
             for piece in _without_faults(pieces, faults):
-                file.write(np.ascontiguousarray(piece))  # its `tofile` hides why a disk takes no more
+                file.write(np.ascontiguousarray(piece).data)  # its `tofile` hides why a disk takes no more
                 lengths.append(len(piece))
         with audio.atomic_write(_facts_path(stored)) as temporary:
             temporary.write_text(
