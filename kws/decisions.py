@@ -1,4 +1,4 @@
-"""Frame scores to detections: smoothing, threshold and refractory time, the single implementation.
+"""Frame scores to detections: smoothing, threshold, refractory time and competition, the one implementation.
 
 Called by :class:`kws.detector.Detector` on every push of audio and by the evaluation on hours of frames at
 many thresholds. Needs numpy only.
@@ -9,10 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from kws.errors import CheckpointError, ConfigError
+
+SURE = 1e-7
+"""Scores nearer to 0 or 1 count as so near: float32 holds no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,10 @@ class DecisionConfig:
     smoothing_frames: int = 1
     """Length of the causal moving average, in frames; 1 smooths nothing."""
     refractory_s: float = 1.0
-    """Shortest time between two detections of the same keyword, in seconds."""
+    """Shortest time between two detections of the same keyword, in seconds; it swallows echoes."""
+    compete_s: float = 0.5
+    """Shortest time between detections of two keywords, in seconds: of look-alikes one is heard. 0 lets each
+    keyword fire as if it were alone."""
 
     def __post_init__(self) -> None:
         if not all(math.isfinite(threshold) for threshold in self.thresholds):
@@ -49,8 +56,10 @@ class DecisionConfig:
             raise ConfigError(
                 f"smoothing_frames: got {self.smoothing_frames}, expected 1 (no smoothing) or more"
             )
-        if not (math.isfinite(self.refractory_s) and self.refractory_s >= 0):
-            raise ConfigError(f"refractory_s: got {self.refractory_s}, expected 0 or more seconds")
+        for name in ("refractory_s", "compete_s"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ConfigError(f"{name}: got {value}, expected 0 or more seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +70,12 @@ class DecisionState:
     """Frames seen so far."""
     recent_scores: np.ndarray
     """(smoothing_frames - 1, keywords) float64, the newest last."""
-    held: tuple[bool, ...]
-    """Per keyword: it fired and has not been below its threshold since."""
+    spent: tuple[bool, ...]
+    """Per keyword: it is above its threshold in a rise that fired or was swallowed."""
+    waiting: tuple[bool, ...]
+    """Per keyword: it is above its threshold in a rise that may fire once no other keyword is ahead of it."""
     ready_frames: tuple[int, ...]
-    """Per keyword: first frame, from the start of the stream, at which it may fire again."""
+    """Per keyword: first frame, from the start of the stream, at which a rise may begin that fires."""
 
 
 def smooth(scores: np.ndarray, recent_scores: np.ndarray) -> np.ndarray:
@@ -96,9 +107,16 @@ def decide(
 ) -> tuple[list[Detection], DecisionState]:
     """Turn frame scores into detections; any chunking of a stream gives the same ones as the whole.
 
-    A keyword fires at the first frame whose smoothed score reaches its threshold while it is armed. It is
-    armed again once the smoothed score has been below the threshold at some later frame *and*
-    ``refractory_s`` has passed since it fired; so one long burst is one detection.
+    A rise is a run of frames whose smoothed score is at or above the threshold. It fires in its first frame,
+    once: one long burst is one detection. A rise that *begins* within ``refractory_s`` of the last detection
+    of its keyword never fires, however long it lasts: it is an echo, or the same call still. So a second call
+    is heard if its score rises after that time. One that rises 0.95 s after a detection and is over at 1.05 s
+    is swallowed with a refractory time of 1 s, as nothing tells it from an echo: people say it again, and a
+    program that must hear faster calls sets a shorter time.
+
+    Several keywords compete. In one frame the keyword that is furthest above its threshold (in logits) fires;
+    a detection swallows the rises of all others that are up or begin within ``compete_s``. A rise waits while
+    another keyword is ahead of it, and fires when it takes the lead. Nothing is delayed for a keyword alone.
 
     Args:
         scores: (frames, keywords) in [0, 1]; any number of frames, also none.
@@ -115,66 +133,129 @@ def decide(
         CheckpointError: a score is not finite.
     """
     scores = _check_scores(scores, keywords, config, hop_s)
+    num_keywords, nothing = len(keywords), (False,) * len(keywords)
     if state is None:
-        num_keywords = len(keywords)
         empty = np.zeros((config.smoothing_frames - 1, num_keywords))
-        state = DecisionState(0, empty, (False,) * num_keywords, (0,) * num_keywords)
-    if state.recent_scores.shape != (config.smoothing_frames - 1, len(keywords)):
+        state = DecisionState(0, empty, nothing, nothing, (0,) * num_keywords)
+    if state.recent_scores.shape != (config.smoothing_frames - 1, num_keywords):
         raise ConfigError(
             "the decision state belongs to another number of keywords or smoothing frames; "
             "start again with state=None"
         )
-    refractory_frames = math.ceil(
-        config.refractory_s / hop_s - 1e-9
-    )  # 1 s at 40 ms is 25 frames, not 26 by rounding
     smoothed = smooth(scores, state.recent_scores)
-    detections: list[Detection] = []
-    held, ready_frames = list(state.held), list(state.ready_frames)
-    for column, keyword in enumerate(keywords):
-        above = smoothed[:, column] >= config.thresholds[column]
-        ready = ready_frames[column] - state.num_frames
-        fired, held[column], ready = _fire(above, held[column], ready, refractory_frames)
-        ready_frames[column] = ready + state.num_frames
-        for index in fired:
-            frame = state.num_frames + index
-            detections.append(Detection(keyword, float(smoothed[index, column]), (frame + 1) * hop_s, frame))
-    detections.sort(key=lambda detection: detection.frame)
+    rises = _Rises(list(state.spent), list(state.waiting), [r - state.num_frames for r in state.ready_frames])
+    if num_keywords > 1 and config.compete_s > 0:
+        fired = _fire_one(smoothed, rises, config, hop_s)
+    else:
+        fired = [
+            (index, column)
+            for column, threshold in enumerate(config.thresholds)
+            for index in _fire(
+                smoothed[:, column] >= threshold, rises, column, _frames(config.refractory_s, hop_s)
+            )
+        ]
+        fired.sort()
+    detections = [
+        Detection(
+            keywords[column],
+            float(smoothed[index, column]),
+            (state.num_frames + index + 1) * hop_s,
+            state.num_frames + index,
+        )
+        for index, column in fired
+    ]
     joined = np.concatenate([state.recent_scores, scores])
     recent_scores = joined[len(joined) - (config.smoothing_frames - 1) :]
-    new_state = DecisionState(state.num_frames + len(scores), recent_scores, tuple(held), tuple(ready_frames))
+    ready_frames = tuple(ready + state.num_frames for ready in rises.ready)
+    num_frames = state.num_frames + len(scores)
+    new_state = DecisionState(
+        num_frames, recent_scores, tuple(rises.spent), tuple(rises.waiting), ready_frames
+    )
     return detections, new_state
 
 
-def _fire(above: np.ndarray, held: bool, ready: int, refractory_frames: int) -> tuple[list[int], bool, int]:
-    """Find the frames of one chunk at which one keyword fires, run by run.
+class _Rises(NamedTuple):
+    """Of each keyword what :class:`DecisionState` says, changed as frames go by.
+
+    Attributes:
+        spent, waiting: as there.
+        ready: first frame, counted from this chunk, at which a rise may begin that fires.
+    """
+
+    spent: list[bool]
+    waiting: list[bool]
+    ready: list[int]
+
+
+def _frames(seconds: float, hop_s: float) -> int:
+    """Return how many frames fill a time: 1 s at 40 ms is 25 frames, not 26 by rounding."""
+    return math.ceil(seconds / hop_s - 1e-9)
+
+
+def _fire(above: np.ndarray, rises: _Rises, column: int, refractory_frames: int) -> list[int]:
+    """Find the frames of one chunk at which one keyword alone fires, rise by rise.
 
     Args:
         above: (frames,) bool, smoothed score at or above the threshold.
-        held: the keyword fired and has not been below the threshold since.
-        ready: first frame, counted from this chunk, at which the refractory time is over.
+        rises: those of ``column`` are brought to the end of the chunk.
+        column: the keyword.
         refractory_frames: refractory time in frames.
-    Returns:
-        The frames that fire, then ``held`` and ``ready`` after the chunk (``ready`` still counted from this
-        chunk).
     """
-    if above.size and not above.any():  # nearly every push of a device: spares a tenth of its whole cost
-        return [], False, ready
-    edges = np.flatnonzero(np.diff(above, prepend=False, append=False))  # a run of True is [start, end)
-    starts, ends = edges[0::2], edges[1::2]
-    first = int(held and bool(starts.size) and starts[0] == 0)  # the run that fired earlier goes on: skip it
-    still_held = held and (above.size == 0 or (first == 1 and ends[0] == above.size))
+    if not above.size:
+        return []
+    was_up, rises.spent[column] = rises.spent[column], bool(above[-1])
+    if not above.any():  # nearly every push of a device: spares a tenth of its whole cost
+        return []
+    starts = np.flatnonzero(above & ~np.concatenate([[was_up], above[:-1]]))
     fired: list[int] = []
-    run = first
-    while True:
-        # Runs that end before the refractory time is over cannot fire: jump over all of them at once.
-        run = max(run, int(np.searchsorted(ends, ready, side="right")))
-        if run >= len(starts):
-            return fired, still_held, ready
-        frame = max(int(starts[run]), ready)
-        fired.append(frame)
-        ready = frame + refractory_frames
-        still_held = bool(ends[run] == above.size)
-        run += 1
+    while (rise := int(np.searchsorted(starts, rises.ready[column]))) < len(starts):
+        fired.append(int(starts[rise]))
+        rises.ready[column] = fired[-1] + max(refractory_frames, 1)
+    return fired
+
+
+def _fire_one(
+    smoothed: np.ndarray, rises: _Rises, config: DecisionConfig, hop_s: float
+) -> list[tuple[int, int]]:
+    """Find the frames and columns of one chunk that fire where keywords compete, frame by frame.
+
+    Args:
+        smoothed: (frames, keywords).
+        rises: brought to the end of the chunk.
+        config: thresholds and times.
+        hop_s: time from one frame to the next, in seconds.
+    """
+    above = smoothed >= np.array(config.thresholds)
+    refractory, compete = (_frames(time_s, hop_s) for time_s in (config.refractory_s, config.compete_s))
+    fired: list[tuple[int, int]] = []
+    before = -1  # the last frame with a keyword at its threshold; -1 continues the last chunk
+    for frame in np.flatnonzero(above.any(axis=1)).tolist():
+        for column, is_above in enumerate(above[frame]):
+            goes_on = frame == before + 1 and is_above
+            begins = is_above and not (goes_on and (rises.spent[column] or rises.waiting[column]))
+            rises.waiting[column] = bool(
+                frame >= rises.ready[column] if begins else goes_on and rises.waiting[column]
+            )
+            rises.spent[column] = bool(is_above and not rises.waiting[column])
+        before = frame
+        margins = _logit(smoothed[frame]) - _logit(np.array(config.thresholds))
+        leader = int(np.where(above[frame], margins, -np.inf).argmax())
+        if rises.waiting[leader]:
+            fired.append((frame, leader))
+            for column in range(len(rises.ready)):
+                rises.spent[column] |= rises.waiting[column]
+                rises.waiting[column] = False
+                apart = refractory if column == leader else compete
+                rises.ready[column] = max(rises.ready[column], frame + apart)
+    if before < len(smoothed) - 1:
+        rises.spent[:] = rises.waiting[:] = [False] * len(rises.ready)
+    return fired
+
+
+def _logit(scores: np.ndarray) -> np.ndarray:
+    """Return scores on the scale on which they spread evenly, finite for 0 and 1."""
+    inside = np.clip(scores, SURE, 1 - SURE)
+    return np.log(inside) - np.log1p(-inside)
 
 
 def _check_scores(

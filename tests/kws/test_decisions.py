@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kws.decisions import DecisionConfig, Detection, decide
 from kws.errors import CheckpointError, ConfigError
@@ -25,21 +28,40 @@ def reference(
     scores: np.ndarray, keywords: list[str], config: DecisionConfig, hop_s: float
 ) -> list[tuple[str, int]]:
     """The rule of `decide` said frame by frame, as a person would read it."""
-    fired = []
-    armed, below_since, fired_at = [True] * len(keywords), [True] * len(keywords), [0] * len(keywords)
+    fired: list[tuple[str, int]] = []
+    rise = ["none"] * len(keywords)  # none, waiting, spent
     for frame in range(len(scores)):
-        for index, keyword in enumerate(keywords):
-            first = max(0, frame - config.smoothing_frames + 1)
-            smoothed = scores[first : frame + 1, index].astype(np.float64).sum() / config.smoothing_frames
-            above = smoothed >= config.thresholds[index]
-            if not armed[index]:
-                below_since[index] = below_since[index] or not above
-                passed = (frame - fired_at[index]) * hop_s >= config.refractory_s - 1e-9
-                armed[index] = below_since[index] and passed
-            if armed[index] and above:
-                fired.append((keyword, frame))
-                armed[index], below_since[index], fired_at[index] = False, False, frame
+        first = max(0, frame - config.smoothing_frames + 1)
+        smoothed = scores[first : frame + 1].astype(np.float64).sum(axis=0) / config.smoothing_frames
+
+        def swallowed(index: int, frame: int = frame) -> bool:
+            for keyword, at in fired:
+                apart_s = config.refractory_s if keyword == keywords[index] else config.compete_s
+                if (frame - at) * hop_s < apart_s - 1e-9:
+                    return True
+            return False
+
+        up = [index for index in range(len(keywords)) if smoothed[index] >= config.thresholds[index]]
+        for index in range(len(keywords)):
+            if index not in up:
+                rise[index] = "none"
+            elif rise[index] == "none":
+                rise[index] = "spent" if swallowed(index) else "waiting"
+        if config.compete_s == 0:
+            leaders = up
+        else:
+            leaders = sorted(up, key=lambda i: logit(config.thresholds[i]) - logit(smoothed[i]))[:1]
+        for index in leaders:
+            if rise[index] == "waiting":
+                fired.append((keywords[index], frame))
+                rise = ["spent" if config.compete_s and r == "waiting" else r for r in rise]
+                rise[index] = "spent"
     return fired
+
+
+def logit(score: float) -> float:
+    inside = min(max(score, 1e-7), 1 - 1e-7)
+    return math.log(inside) - math.log1p(-inside)
 
 
 def test_a_burst_of_twenty_frames_is_one_detection_at_its_first_frame():
@@ -58,8 +80,10 @@ def test_refractory_time_hides_a_second_burst_and_ends_on_its_frame():
     assert frames([1, 0, 0, 0, 0, 1], config) == [0, 5]
 
 
-def test_a_burst_that_outlasts_the_refractory_time_fires_when_it_is_over():
-    assert frames([1, 0, 0, 1, 1, 1, 1], DecisionConfig((0.5,), refractory_s=0.2)) == [0, 5]
+def test_a_rise_that_begins_within_the_refractory_time_never_fires():
+    config = DecisionConfig((0.5,), refractory_s=0.2)
+    assert frames([1, 0, 0, 1, 1, 1, 1, 1, 1], config) == [0]
+    assert frames([1, 0, 0, 1, 1, 1, 1, 0, 1], config) == [0, 8]
 
 
 def test_the_refractory_time_of_a_hidden_burst_is_not_started_again():
@@ -85,30 +109,49 @@ def test_one_second_at_40_ms_is_25_frames():
 
 def test_keywords_have_their_own_thresholds_and_are_sorted_by_frame():
     scores = np.array([[0.4, 0.0], [0.4, 0.7], [0.6, 0.9]])
-    detections, _ = decide(scores, ["a", "b"], DecisionConfig((0.5, 0.6)), HOP_S)
+    detections, _ = decide(scores, ["a", "b"], DecisionConfig((0.5, 0.6), compete_s=0), HOP_S)
     assert [(detection.keyword, detection.frame) for detection in detections] == [("b", 1), ("a", 2)]
 
 
-@pytest.mark.parametrize("seed", range(30))
-def test_any_chunking_gives_what_the_frame_by_frame_rule_gives(seed: int):
-    rng = np.random.default_rng(seed)
-    num_keywords = int(rng.integers(1, 4))
-    raw = rng.random((400, num_keywords))
-    scores = np.clip(np.cumsum(raw - 0.5, axis=0) * 0.2 % 1.2, 0, 1).astype(
-        np.float32
-    )  # bursts of all lengths
+def two(scores: list[tuple[float, float]], config: DecisionConfig) -> list[tuple[str, int]]:
+    detections, _ = decide(np.array(scores), ["a", "b"], config, HOP_S)
+    return [(detection.keyword, detection.frame) for detection in detections]
+
+
+def test_of_look_alikes_the_one_furthest_above_its_threshold_fires():
+    config = DecisionConfig((0.5, 0.6), compete_s=0.2)  # five frames
+    assert two([(0.55, 0.9), (0.9, 0.95), (0.0, 0.0)], config) == [("b", 0)]
+    assert two([(0.55, 0.61)], config) == [("a", 0)]  # nearer to its threshold, though the score is higher
+    assert two([(0.6, 0.0), (0.6, 0.9), (0.0, 0.9)], config) == [("a", 0)]  # the first that is there
+    assert two([(0.6, 0), (0, 0), (0, 0), (0, 0.9), (0, 0.9), (0, 0.9)], config) == [("a", 0)]
+    assert two([(0.6, 0), (0, 0), (0, 0), (0, 0), (0, 0), (0, 0.9)], config) == [("a", 0), ("b", 5)]
+
+
+def test_a_rise_waits_while_another_keyword_is_ahead():
+    config = DecisionConfig((0.5, 0.5), compete_s=0.08)
+    ahead = [(0.9, 0.0)] * 3
+    assert two([*ahead, (0.9, 0.8), (0.9, 0.8), (0.7, 0.8)], config) == [("a", 0), ("b", 5)]
+    assert two([*ahead, (0.9, 0.8), (0.9, 0.8), (0.9, 0.0)], config) == [("a", 0)]
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_any_chunking_gives_what_the_frame_by_frame_rule_gives(data: st.DataObject):
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    num_keywords = data.draw(st.integers(1, 4))
+    raw = rng.random((data.draw(st.integers(0, 120)), num_keywords))
+    bursts = np.cumsum(raw - 0.5, axis=0) * data.draw(st.sampled_from([0.1, 0.3, 2.0])) % 1.2
+    scores = np.clip(bursts, 0, 1).astype(np.float32)
     keywords = [f"k{index}" for index in range(num_keywords)]
     config = DecisionConfig(
         thresholds=tuple(rng.uniform(0.2, 0.9, num_keywords)),
-        smoothing_frames=int(rng.integers(1, 6)),
-        refractory_s=float(rng.choice([0.0, 0.04, 0.2, 0.5, 1.0])),
+        smoothing_frames=data.draw(st.integers(1, 4)),
+        refractory_s=data.draw(st.sampled_from([0.0, 0.04, 0.2, 0.5, 1.0])),
+        compete_s=data.draw(st.sampled_from([0.0, 0.04, 0.1, 0.5])),
     )
     whole, _ = decide(scores, keywords, config, HOP_S)
     assert [(d.keyword, d.frame) for d in whole] == reference(scores, keywords, config, HOP_S)
-    assert whole, "the case must fire to say anything"
-    cuts = np.sort(
-        rng.integers(0, len(scores) + 1, int(rng.integers(1, 120)))
-    )  # repeated cuts are empty chunks
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(scores)), max_size=60)))  # repeated: empty chunks
     state, streamed = None, []
     for chunk in np.split(scores, cuts):
         detections, state = decide(chunk, keywords, config, HOP_S, state)
@@ -129,7 +172,7 @@ def test_ten_hours_are_decided_in_a_fraction_of_a_second():
     scores = rng.random((900_000, 1)).astype(np.float32)  # 450 000 runs at a threshold of 0.5
     begin = time.process_time()
     detections, _ = decide(scores, ["go"], DecisionConfig((0.5,), smoothing_frames=4), HOP_S)
-    assert 30_000 < len(detections) <= 36_000  # at most one a second
+    assert 28_000 < len(detections) <= 36_000  # at most one a second
     assert time.process_time() - begin < 2.0
 
 
@@ -139,6 +182,7 @@ def test_ten_hours_are_decided_in_a_fraction_of_a_second():
         ({"thresholds": (float("nan"),)}, "thresholds: got"),
         ({"thresholds": (0.5,), "smoothing_frames": 0}, "smoothing_frames: got 0"),
         ({"thresholds": (0.5,), "refractory_s": -1.0}, "refractory_s: got -1.0"),
+        ({"thresholds": (0.5,), "compete_s": math.inf}, "compete_s: got inf"),
     ],
 )
 def test_settings_out_of_range_are_refused(arguments: dict, message: str):
