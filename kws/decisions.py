@@ -15,6 +15,9 @@ import numpy as np
 
 from kws.errors import CheckpointError, ConfigError
 
+COMPETE_S = 0.5
+"""Time in which look-alikes compete where a file says nothing else: no two phrases are said within it."""
+
 SURE = 1e-7
 """Scores nearer to 0 or 1 count as so near: float32 holds no more."""
 
@@ -43,7 +46,7 @@ class DecisionConfig:
     """Length of the causal moving average, in frames; 1 smooths nothing."""
     refractory_s: float = 1.0
     """Shortest time between two detections of the same keyword, in seconds; it swallows echoes."""
-    compete_s: float = 0.5
+    compete_s: float = COMPETE_S
     """Shortest time between detections of two keywords, in seconds: of look-alikes one is heard. 0 lets each
     keyword fire as if it were alone."""
 

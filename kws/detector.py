@@ -7,6 +7,7 @@ exported files and anyone's own program::
     for block in microphone:
         for detection in detector.process(block):
             print(detection.keyword, detection.time_s)
+    last = detector.finish()  # where the stream ends, as that of a recording does
 """
 
 from __future__ import annotations
@@ -14,19 +15,28 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 
-from kws.audio import SAMPLE_RATE, to_float32
-from kws.decisions import DecisionConfig, DecisionState, Detection, decide
+from kws.audio import SAMPLE_RATE, seconds_to_samples, to_float32
+from kws.decisions import COMPETE_S, DecisionConfig, DecisionState, Detection, decide
 from kws.errors import CheckpointError, ConfigError
+
+OPTIONAL = ("compete_s",)
+"""Metadata that a file may lack: files of earlier versions do."""
 
 FORMAT_VERSION = "1"
 """The only version of the file format that this detector reads."""
+
+MODEL_NAME = "model.onnx"
+"""Name of the exported file in the folder of a run."""
+
+END_SILENCE_S = 0.5
+"""Silence after the end of a stream: some models are surest a few frames after the phrase."""
 
 MAX_RUN_SAMPLES = 30 * SAMPLE_RATE
 """Longest piece of audio given at once to a graph of dynamic length; it bounds memory."""
@@ -54,6 +64,8 @@ class ModelInfo:
     """Shortest time between two detections of one keyword, in seconds."""
     licence: str
     """Of the weights."""
+    compete_s: float = COMPETE_S
+    """Shortest time between detections of two keywords, in seconds."""
 
     def __post_init__(self) -> None:
         if not self.keywords or len(set(self.keywords)) != len(self.keywords):
@@ -76,13 +88,16 @@ class Detector:
     detector serves one thread.
 
     Args:
-        path: the ``.onnx`` file; all settings are inside it.
+        path: the ``.onnx`` file, or the folder of a run that holds ``model.onnx``; all settings are inside
+            the file.
         threshold: another threshold within [0, 1] for all keywords, or a mapping keyword -> threshold for
             some.
         num_threads: threads that onnxruntime may use; one is enough for several streams on a small board.
         chunk_ms: another step in milliseconds, a multiple of the hop, where the file allows it. Longer saves
             processor time and delays detections by as much. None takes the step in the file.
         refractory_s: another shortest time between two detections of one keyword, in seconds.
+        compete_s: another shortest time between detections of two keywords, in seconds; 0 lets look-alikes
+            fire together.
     Raises:
         CheckpointError: the file is missing, no ONNX model, or does not follow the format.
         ConfigError: an argument is out of range or names an unknown keyword.
@@ -95,8 +110,9 @@ class Detector:
         num_threads: int = 1,
         chunk_ms: float | None = None,
         refractory_s: float | None = None,
+        compete_s: float | None = None,
     ) -> None:
-        self._path = Path(path)
+        self._path = model_file(path)
         if num_threads < 1:
             raise ConfigError(f"num_threads: got {num_threads}, expected 1 or more")
         self._session = _open_session(self._path, num_threads)
@@ -109,6 +125,7 @@ class Detector:
             thresholds=_choose_thresholds(self._info, threshold),
             smoothing_frames=self._info.smoothing_frames,
             refractory_s=self._info.refractory_s if refractory_s is None else refractory_s,
+            compete_s=self._info.compete_s if compete_s is None else compete_s,
         )
         self.reset()
 
@@ -164,6 +181,7 @@ class Detector:
 
     def reset(self) -> None:
         """Forget all audio: the next push starts a new stream, exactly as in a new detector."""
+        self._num_samples = 0
         self._states = [np.zeros(shape, np.float32) for shape in self._state_shapes]
         self._pending = np.zeros(0, np.float32)  # shorter than a chunk
         self._decision_state: DecisionState | None = None
@@ -178,8 +196,9 @@ class Detector:
             Detections, their times counted from the start of the stream. The same ones whatever the lengths
             pushed.
         Raises:
-            AudioError: another type, more than one dimension, or values that are not finite. The stream
-                goes on as if the call had not been made.
+            AudioError: another type such as bytes, more than one dimension, values that are not finite, or
+                floats that are no audio in [-1, 1], such as 16-bit integers that were turned into floats.
+                The stream goes on as if the call had not been made.
         """
         return self.push(pcm)[1]
 
@@ -207,6 +226,7 @@ class Detector:
             AudioError: as in :meth:`process`.
         """
         waveform = to_float32(pcm)
+        self._num_samples += len(waveform)
         if self._pending.size:
             waveform = np.concatenate([self._pending, waveform])
         usable = len(waveform) - len(waveform) % self._chunk_samples
@@ -223,6 +243,24 @@ class Detector:
         )
         return scores, detections
 
+    def finish(self) -> list[Detection]:
+        """End the stream, so that a phrase at its very end is heard, and start a new one.
+
+        What does not fill a chunk, and the sound within the look-ahead, are scored as if ``END_SILENCE_S`` of
+        silence followed.
+
+        Returns:
+            Detections of that end, their times counted from the start of the stream that is over. No time is
+            later than the end of the audio by more than ``lookahead_ms``.
+        """
+        if not self._num_samples:
+            return []
+        last_s = (self._num_samples + self._info.lookahead_samples) / SAMPLE_RATE
+        silence = seconds_to_samples(END_SILENCE_S) + self._info.lookahead_samples + self._chunk_samples
+        detections = self.process(np.zeros(silence, np.float32))
+        self.reset()
+        return [replace(detection, time_s=min(detection.time_s, last_s)) for detection in detections]
+
     def _run(self, waveform: np.ndarray) -> np.ndarray:
         """Run the graph once and keep its new state; returns (frames, keywords)."""
         inputs = {f"state_{index}": state for index, state in enumerate(self._states)}
@@ -235,6 +273,22 @@ class Detector:
                 f"{(1, frames, len(self.keywords))}; export the model again"
             )
         return scores[0]
+
+
+def model_file(path: str | Path) -> Path:
+    """Return the exported file that is meant: the file itself, or ``model.onnx`` in the folder of a run.
+
+    Raises:
+        CheckpointError: there is none; the message says how to make it.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    if (path / MODEL_NAME).is_file():
+        return path / MODEL_NAME
+    others = sorted(found.name for found in path.glob("*.onnx"))
+    cure = f"choose one of {', '.join(others)}" if others else f"make it: `kws export {path}`"
+    raise CheckpointError(f"{path}: a folder without {MODEL_NAME}; {cure}")
 
 
 def read_info(metadata: Mapping[str, str], path: Path) -> ModelInfo:
@@ -257,11 +311,13 @@ def read_info(metadata: Mapping[str, str], path: Path) -> ModelInfo:
             f"{path}: format_version {version}, this kws reads {FORMAT_VERSION}; "
             "upgrade kws or export the model again"
         )
-    missing = [key for key in _READERS if key not in metadata]
+    missing = [key for key in _READERS if key not in metadata and key not in OPTIONAL]
     if missing:
         raise CheckpointError(f"{path}: the metadata lacks {', '.join(missing)}; export the model again")
     values = {}
     for key, read in _READERS.items():
+        if key not in metadata:
+            continue
         try:
             values[key] = read(metadata[key])
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -276,8 +332,9 @@ def read_info(metadata: Mapping[str, str], path: Path) -> ModelInfo:
         if lacking:
             raise ValueError(f"`thresholds` has none for {', '.join(lacking)}")
         in_order = tuple(thresholds[keyword] for keyword in values["keywords"])
-        DecisionConfig(in_order, values["smoothing_frames"], values["refractory_s"])
-        return ModelInfo(thresholds=in_order, **values)
+        info = ModelInfo(thresholds=in_order, **values)
+        DecisionConfig(in_order, info.smoothing_frames, info.refractory_s, info.compete_s)
+        return info
     except ValueError as error:
         raise CheckpointError(
             f"{path}: the metadata does not fit: {error}; export the model again"
@@ -295,6 +352,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "smoothing_frames": int,
     "refractory_s": float,
     "licence": str,
+    "compete_s": float,
 }
 """Metadata that a file must hold -> how its text is read. What else it says is in ``Detector.metadata``."""
 

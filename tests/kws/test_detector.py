@@ -253,3 +253,67 @@ def test_public_names_are_loaded_on_first_use_and_unknown_ones_refused():
     assert "Detector" in dir(kws)
     with pytest.raises(AttributeError, match="no attribute 'Detecter'"):
         kws.Detecter  # noqa: B018
+
+
+def test_the_end_of_a_stream_is_scored_when_it_is_finished(tmp_path: Path):
+    path = write_tone_model(tmp_path / "m.onnx", TONES_HZ, metadata={"lookahead_samples": "640"})
+    word = np.concatenate([silence(1.003), tone(500, 0.036)])  # shorter than its chunk
+    detector = Detector(path)
+    assert detector.process(word) == []
+    (detection,) = detector.finish()
+    assert detection.keyword == "low" and len(word) / 16_000 - 0.05 < detection.time_s
+    assert detection.time_s <= (len(word) + 640) / 16_000
+    assert detector.finish() == []  # it is a new stream
+    (again,) = detector.process(np.concatenate([tone(500, 0.5), silence(0.5)]))
+    assert again.time_s <= 0.12
+
+
+def test_finishing_adds_nothing_to_what_was_scored(tmp_path: Path, recording: np.ndarray):
+    path = write_tone_model(tmp_path / "m.onnx", TONES_HZ)
+    whole = Detector(path).process(np.concatenate([recording, silence(1)]))
+    for length in (len(recording), 17_000, 20_011):
+        detector = Detector(path)
+        found = detector.process(recording[:length]) + detector.finish()
+        wanted = [detection.frame for detection in whole if detection.time_s <= length / 16_000 + 0.04]
+        assert [detection.frame for detection in found] == wanted and wanted
+
+
+def test_a_run_folder_stands_for_the_model_in_it(tmp_path: Path):
+    write_tone_model(tmp_path / "model.onnx", TONES_HZ)
+    assert Detector(tmp_path).keywords == ("low", "high")
+    (tmp_path / "model.onnx").rename(tmp_path / "other.onnx")
+    with pytest.raises(CheckpointError, match=r"a folder without model.onnx; choose one of other.onnx"):
+        Detector(tmp_path)
+    (tmp_path / "other.onnx").unlink()
+    with pytest.raises(CheckpointError, match=f"make it: `kws export {tmp_path}`"):
+        Detector(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("pcm", "message"),
+    [
+        (np.full(1280, 3000.0, np.float32), r"np.frombuffer\(data, np.int16\).*divide them by 32768"),
+        (b"\0" * 2560, r"audio is bytes.*np.frombuffer\(data, np.int16\)"),
+        (bytearray(2560), r"audio is bytearray.*np.frombuffer"),
+        (memoryview(b"\0" * 2560), r"audio is memoryview.*np.frombuffer"),
+        ([0] * 1280, "audio has type int64, expected int16 or float32"),
+        (np.zeros(1280, np.int32), "audio has type int32"),
+        (np.zeros(1280, np.uint8), "audio has type uint8"),
+        (np.zeros((1280, 2), np.int16), r"shape \(1280, 2\), expected one dimension"),
+    ],
+)
+def test_what_is_no_audio_is_refused_with_the_cure(tmp_path: Path, pcm, message: str):
+    detector = Detector(write_tone_model(tmp_path / "m.onnx"))
+    with pytest.raises(AudioError, match=message):
+        detector.process(pcm)
+    assert detector.process(tone(1000, 0.5))  # the stream goes on
+
+
+def test_look_alikes_compete_unless_the_file_or_the_caller_says_otherwise(tmp_path: Path):
+    both = np.concatenate([silence(1), tone(500, 0.5) + tone(2000, 0.5, amplitude=0.3), silence(1)])
+    path = write_tone_model(tmp_path / "m.onnx", TONES_HZ)
+    assert Detector(path).decision_config.compete_s == 0.5
+    assert [detection.keyword for detection in Detector(path).process(both)] == ["low"]
+    assert len(Detector(path, compete_s=0).process(both)) == 2
+    path = write_tone_model(tmp_path / "apart.onnx", TONES_HZ, metadata={"compete_s": "0"})
+    assert len(Detector(path).process(both)) == 2
