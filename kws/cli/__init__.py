@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import logging
 import os
 import sys
@@ -119,6 +120,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done, 1 a check failed, 2 bad usage or input, 130 and 143 stopped by Ctrl+C and SIGTERM, 141 nobody
         reads what is printed any more, as after ``| head -1``.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a keyword or a name that the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
     try:
         try:
             return _main(list(sys.argv[1:] if argv is None else argv))
