@@ -16,6 +16,9 @@ WORST_FRAME = 8.0
 """A single frame costs a path no more than this, in nats: one misheard phone is not the end of it."""
 FRAME_COST = 0.02
 """Cost of each frame in nats, so that a slow reading cannot wait in silence for free."""
+WAIT_FRAMES = 5
+"""A path waits for no more blanks than so many after its last phone (0.2 s): it is over then. Without a bound
+the score stayed up in silence for seconds, and a second call was not heard."""
 LOWEST = 200.0
 """A path that is this far behind, in nats, is as good as none."""
 SMALLEST = 1e-9
@@ -63,16 +66,18 @@ class PhraseHead(Head):
                 paths.append(list(range(first, first + length)))
                 first += length
             self.groups.append(len(lengths_of))
-        symbols, enter, skip = _lattice(paths)
+        symbols, enter, skip, stay = _lattice(paths)
         self.symbols: Tensor
         self.enter: Tensor
         self.skip: Tensor
+        self.stay: Tensor
         self.num_phones: Tensor
         num_phones = torch.tensor([float(len(path)) for path in paths])
         for name, values in (
             ("symbols", symbols),
             ("enter", enter),
             ("skip", skip),
+            ("stay", stay),
             ("num_phones", num_phones),
         ):
             self.register_buffer(name, values, persistent=False)
@@ -104,9 +109,10 @@ class PhraseHead(Head):
         def advance(paths: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
             stepped = nn.functional.pad(paths[..., :-1], (1, 0), value=-LOWEST)
             skipped = nn.functional.pad(paths[..., :-2], (2, 0), value=-LOWEST) + self.skip
-            best = torch.maximum(torch.maximum(paths, stepped), torch.maximum(skipped, self.enter))
+            stayed = paths + self.stay
+            best = torch.maximum(torch.maximum(stayed, stepped), torch.maximum(skipped, self.enter))
             paths = (best + gain).clamp(min=-LOWEST)
-            return paths, paths[..., -2:].amax(dim=-1)
+            return paths, paths[..., -1 - WAIT_FRAMES :].amax(dim=-1)
 
         last, ends = _through_time(advance, state - LOWEST, gains)
         per_phone = (ends / self.num_phones).split(self.groups, dim=-1)
@@ -117,24 +123,26 @@ class PhraseHead(Head):
         return OFFSET + SLOPE * torch.stack(best, dim=-1).movedim(0, 1), last + LOWEST
 
 
-def _lattice(paths: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, Tensor]:
-    """Lay paths out as (path, state): symbol, blank, ..., symbol, blank, all ending in the last two states.
+def _lattice(paths: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Lay paths out as (path, state): symbol, blank, ..., symbol and :data:`WAIT_FRAMES` blanks at the end.
 
     Returns:
-        The symbol of each state, what it costs to begin there, and to come from two states before.
+        The symbol of each state, what it costs to begin there, to come from two states before, and to stay.
     """
-    num_states = 2 * max(map(len, paths))
+    num_states = 2 * max(map(len, paths)) - 1 + WAIT_FRAMES
     symbols = torch.full((len(paths), num_states), BLANK)
     enter, skip = torch.full(symbols.shape, -LOWEST), torch.full(symbols.shape, -LOWEST)
+    stay = torch.zeros(symbols.shape)
+    stay[:, num_states - WAIT_FRAMES :] = -LOWEST
     for number, path in enumerate(paths):
-        first = num_states - 2 * len(path)
+        first = num_states - WAIT_FRAMES + 1 - 2 * len(path)
         enter[number, first] = 0.0
         for position, symbol in enumerate(path):
             state = first + 2 * position
             symbols[number, state] = symbol
             if position and symbol != path[position - 1]:  # between two equal phones the blank must be heard
                 skip[number, state] = 0.0
-    return symbols, enter, skip
+    return symbols, enter, skip, stay
 
 
 def _through_time(

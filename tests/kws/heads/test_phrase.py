@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from kws.errors import ManifestError
-from kws.heads.phrase import FRAME_COST, OFFSET, SLOPE, WORST_FRAME, PhraseHead
+from kws.heads.phrase import FRAME_COST, OFFSET, SLOPE, WAIT_FRAMES, WORST_FRAME, PhraseHead
 from kws.phones import BLANK, NUM_OUTPUTS, collapse, encode
 from tests.tolerances import STREAMING
 
@@ -66,6 +66,17 @@ def test_a_phrase_is_found_where_it_ends_whatever_came_before():
     )  # two blanks later it is still the end of the word
     assert clear[:, 1].max() < -1.5  # M AH was said, AH M was not
     np.testing.assert_allclose(nats_per_phone(head, heard(word))[-1, 0], clear[-3, 0], atol=1e-5)
+
+
+@pytest.mark.parametrize("after", [BLANK, encode("AH")[0]])
+def test_a_phrase_is_over_soon_after_its_last_phone(after: int):
+    head, word = PhraseHead(8, [["HH EY M AH"]]), encode("HH EY M AH")
+    found = nats_per_phone(head, heard([*word, *[BLANK] * WAIT_FRAMES, after, after]))[:, 0]
+    last = len(word) - 1
+    assert found[last : last + WAIT_FRAMES + 1].min() > -1.0  # 0.2 s of silence later it is still heard
+    assert found[last + WAIT_FRAMES + 1 :].max() < -1.0  # and then no longer, in silence or a new sound
+    twice = search(head, heard([*word, *[BLANK] * 10, *word]))[:, 0]
+    assert twice[-1] == pytest.approx(twice[last], abs=1e-4) and twice[last + 7 : -2].max() < twice[last] - 2
 
 
 def test_one_misheard_phone_costs_no_more_than_a_frame_may():
