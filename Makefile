@@ -1,19 +1,22 @@
 # Everything a newcomer or a build machine runs. The first target that needs it sets up $(VENV) by itself:
-# Python 3.10 to 3.13, wheels from PyPI, no compiler.
+# Python 3.10 to 3.14, wheels from PyPI in the versions of constraints.txt, no compiler.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip install --quiet --prefer-binary --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test lint wheel benchmark clean
+.PHONY: help quickstart test lint wheel constraints newest benchmark clean
 
 help:
 	@echo "make quickstart           set up, then \`kws quickstart\`: a first wake word of your own"
 	@echo "make test                 every test that needs no GPU and no internet"
 	@echo "make lint                 ruff and mypy"
 	@echo "make wheel                dist/kws-*.whl"
+	@echo "make constraints          constraints.txt anew: the newest versions that pyproject.toml allows"
+	@echo "make newest               which newest versions differ from those, and what breaks with them (an hour)"
 	@echo "make benchmark DATA=DIR   miss rates of RESULTS.md, from a folder of corpora (hours); goes on where it stopped"
 	@echo "make clean                remove what the other targets wrote, but $(VENV)"
 
@@ -31,7 +34,13 @@ lint: $(READY)
 
 wheel: $(READY)
 	rm -rf build dist
-	$(BIN)/python -m build --wheel
+	$(BIN)/python -m build --wheel --no-isolation
+
+constraints: | $(BIN)/python
+	PYTHON=$(BIN)/python .ci/constraints
+
+newest: | $(BIN)/python
+	$(BIN)/python .ci/newest
 
 benchmark: $(READY)
 	@test -n "$(DATA)" || { echo "Which data? make benchmark DATA=DIR" >&2; exit 2; }
@@ -42,18 +51,18 @@ clean:
 	find kws data_prep export tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Made again when the dependencies change; the environment itself is kept.
-$(READY): pyproject.toml | $(BIN)/python
+$(READY): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing into $(VENV): once, some minutes (torch is large)"
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --prefer-binary --editable ".[all]"
+	$(PIP) --upgrade pip setuptools
+	$(PIP) --no-build-isolation --editable ".[all]"
 	@touch $@
 
 $(BIN)/python:
-	@for python in $(PYTHON) python3.13 python3.12 python3.11 python3.10; do \
-	    $$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \
+	@for python in $(PYTHON) python3.14 python3.13 python3.12 python3.11 python3.10; do \
+	    $$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' \
 	        2>/dev/null && exec $$python -m venv $(VENV); \
 	done; \
-	echo "No Python 3.10 to 3.13 that can make a virtual environment (tried $(PYTHON) and python3.10 to" \
-	    "python3.13). Install one (Debian, Ubuntu: apt-get install python3-venv), or name it:" \
+	echo "No Python 3.10 to 3.14 that can make a virtual environment (tried $(PYTHON) and python3.10 to" \
+	    "python3.14). Install one (Debian, Ubuntu: apt-get install python3-venv), or name it:" \
 	    "make PYTHON=/path/to/python ..." >&2; \
 	exit 1

@@ -87,7 +87,8 @@ def device(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(folder / "venv", with_pip=True, symlinks=os.name != "nt")
     commands = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")
     pip = (commands / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    installed = call(*pip, "--only-binary", ":all:", wheel, folder=folder)
+    constraints = ("--constraint", REPOSITORY / "constraints.txt")
+    installed = call(*pip, "--only-binary", ":all:", *constraints, wheel, folder=folder)
     if installed.returncode:
         if call(*pip, "--retries", "1", "--dry-run", "numpy", folder=folder).returncode:
             pytest.skip(f"pip reaches no package index, not even for numpy: {installed.stderr[-300:]}")
