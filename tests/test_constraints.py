@@ -1,4 +1,4 @@
-"""constraints.txt pins what pyproject.toml asks for, on every supported Python, and says nothing of a machine."""
+"""constraints.txt pins what pyproject.toml asks for, on every supported Python, and names no address."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,32 @@ def test_each_requirement_has_one_pin_within_its_bounds(python: str, system: tup
         )
     }
     assert not wrong, f"make constraints: {wrong}"
+
+
+def brought() -> Iterator[str]:
+    """Names of the installed packages that ``kws[all]`` brings, with what those bring in turn."""
+    seen: set[tuple[str, str]] = set()
+    todo = [("kws", ""), ("kws", "all")]
+    while todo:
+        name, extra = todo.pop()
+        if (name, extra) in seen:
+            continue
+        seen.add((name, extra))
+        try:
+            requirements = [Requirement(line) for line in metadata.requires(name) or []]
+        except metadata.PackageNotFoundError:
+            continue
+        yield name
+        for requirement in requirements:
+            if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+                todo += [(canonicalize_name(requirement.name), one) for one in ("", *requirement.extras)]
+
+
+def test_what_the_requirements_bring_is_pinned_too():
+    names = set(brought()) - {"kws"}
+    if "torch" not in names:
+        pytest.skip("kws[all] is not installed")
+    assert names - {canonicalize_name(pin.name) for pin in PINS} == set()
 
 
 def test_the_supported_pythons_are_those_of_the_bounds_and_of_the_file():
