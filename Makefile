@@ -16,7 +16,7 @@ help:
 	@echo "make lint                 ruff and mypy"
 	@echo "make wheel                dist/kws-*.whl"
 	@echo "make constraints          constraints.txt anew: the newest versions that pyproject.toml allows"
-	@echo "make newest               which newest versions differ from those, and what breaks with them (an hour)"
+	@echo "make newest [TESTS=PATH]  which newest versions differ from those, and what breaks with them (hours)"
 	@echo "make benchmark DATA=DIR   miss rates of RESULTS.md, from a folder of corpora (hours); goes on where it stopped"
 	@echo "make clean                remove what the other targets wrote, but $(VENV)"
 
@@ -40,7 +40,7 @@ constraints: | $(BIN)/python
 	PYTHON=$(BIN)/python .ci/constraints
 
 newest: | $(BIN)/python
-	$(BIN)/python .ci/newest
+	$(BIN)/python .ci/newest.py $(TESTS)
 
 benchmark: $(READY)
 	@test -n "$(DATA)" || { echo "Which data? make benchmark DATA=DIR" >&2; exit 2; }
