@@ -164,8 +164,7 @@ def _rejections(name: str, stats: Stats, config: CheckConfig) -> Iterator[Findin
         yield Finding(
             "long",
             "reject",
-            f"{name}: {stats.duration_s:.1f} s long, at most {config.max_s:g} s is allowed; cut it, or raise "
-            "checks.max_s of `kws prep`",
+            f"{name}: {stats.duration_s:.1f} s long, at most {config.max_s:g} s is allowed; cut it",
         )
     if stats.peak_db < config.silence_peak_db or stats.rms_db < config.silence_rms_db:
         yield Finding(
@@ -231,6 +230,6 @@ def _too_many(left_out: Sequence[FileCheck], total: int, config: CheckConfig) ->
     listed = "".join(f"\n  {count} {kind}, as {example[kind]}" for kind, count in counts.most_common())
     what = "all" if len(left_out) == total else f"{len(left_out)} of"
     return (
-        f"{what} {total} recordings cannot be used (checks.max_left_out allows {config.max_left_out:.0%}); "
-        f"mend these recordings, or change the limits in checks:{listed}"
+        f"{what} {total} recordings cannot be used, at most {config.max_left_out:.0%} may be left out; "
+        f"mend or remove these:{listed}"
     )

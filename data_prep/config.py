@@ -1,4 +1,4 @@
-"""Configuration of data preparation: what to read, refuse and split. Loaded from YAML by ``kws.config``."""
+"""Configuration of data preparation: what to read, refuse and split. Made by the command from its options."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class CheckConfig:
         """Refuse ranges that no recording can meet."""
         if not 0 <= self.min_s < self.max_s:
             raise ConfigError(
-                f"checks: min_s {self.min_s} must not be negative nor reach max_s {self.max_s}; change one"
+                f"shortest length {self.min_s} s (--min-s) must not be negative nor reach the longest, "
+                f"{self.max_s} s; change it"
             )
         if not 0 < self.clip_warn_share <= self.clip_reject_share <= 1:
             raise ConfigError(
@@ -64,8 +65,8 @@ class SplitConfig:
         """Refuse fractions that leave nothing to train on."""
         if min(self.dev_fraction, self.test_fraction) < 0 or self.dev_fraction + self.test_fraction >= 1:
             raise ConfigError(
-                f"split: dev_fraction {self.dev_fraction} and test_fraction {self.test_fraction} must not be "
-                "negative and together be below 1; lower them"
+                f"shares for dev {self.dev_fraction} (--dev) and test {self.test_fraction} (--test) must not "
+                "be negative and together be below 1; lower them"
             )
         if unknown := set(self.ensure) - set(SPLITS):
             raise ConfigError(f"split.ensure: got {', '.join(sorted(unknown))}, allowed: {', '.join(SPLITS)}")
@@ -112,8 +113,6 @@ class PrepConfig:
     def __post_init__(self) -> None:
         """Refuse an empty list of sources."""
         if not self.sources:
-            raise ConfigError(
-                "prep.sources: empty; name at least one folder or manifest, such as `sources: [{path: wavs}]`"
-            )
+            raise ConfigError("no recordings were named; give at least one folder, manifest or file")
         if self.num_workers < 0:
-            raise ConfigError(f"prep.num_workers: got {self.num_workers}, allowed: 0 (every core) or more")
+            raise ConfigError(f"workers: got {self.num_workers}, allowed: 0 (every core) or more")

@@ -13,7 +13,7 @@ import io
 import json
 import logging
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -23,32 +23,37 @@ from tqdm import tqdm
 
 from data_prep.config import SPLITS
 from data_prep.lhotse_manifests import from_lhotse, is_lhotse
-from data_prep.recording import Recording, from_row, to_row
+from data_prep.recording import Recording, expanded, from_row, to_row
 from kws.audio import AUDIO_SUFFIXES, atomic_write
 from kws.errors import ManifestError
 
 logger = logging.getLogger(__name__)
 
+ENDINGS_NAMED = 8
+"""Endings of files that a scan passed by, which are named."""
+
 BAR_DELAY_S = 2.0
 """Work that is done sooner shows no bar."""
 
 
-def read(source: str | Path) -> list[Recording]:
+def read(source: str | Path, notes: list[str] | None = None) -> list[Recording]:
     """Read recordings from whatever a person has.
 
     Args:
         source: a folder (searched for audio, in sorted order), a manifest (``.jsonl``, ``.jsonl.gz``,
             ``.csv`` or ``.tsv`` with a ``path`` column), Lhotse cuts or recordings (``.jsonl``,
             ``.jsonl.gz``), or one audio file.
+        notes: gets a sentence about files of a folder that are no audio by their names.
     Returns:
         Recordings in the order of the source. Some files may be missing (``checks`` finds them), not all.
     Raises:
         ManifestError: the source is missing, empty, of an unknown kind or malformed (the line is named).
         DependencyError: the manifest is Lhotse's and lhotse is not installed.
     """
-    source = Path(os.path.abspath(Path(source).expanduser()))
+    given = str(source)
+    source = Path(os.path.abspath(given if os.path.exists(given) else expanded(given)))
     if source.is_dir():
-        return _scan_folder(source)
+        return _scan_folder(source, [] if notes is None else notes)
     if not source.exists():
         raise ManifestError(
             f"{source}: no such file or folder; give a folder of recordings, a manifest (.jsonl, .csv) or "
@@ -79,9 +84,9 @@ def read(source: str | Path) -> list[Recording]:
     return recordings
 
 
-def read_all(sources: Iterable[str | Path]) -> list[Recording]:
+def read_all(sources: Iterable[str | Path], notes: list[str] | None = None) -> list[Recording]:
     """Read several sources after each other, as :func:`read` does."""
-    return [recording for source in sources for recording in read(source)]
+    return [recording for source in sources for recording in read(source, notes)]
 
 
 def write(recordings: Iterable[Recording], path: str | Path) -> Path:
@@ -89,7 +94,8 @@ def write(recordings: Iterable[Recording], path: str | Path) -> Path:
 
     Args:
         recordings: written in this order; paths under the manifest's folder become relative to it.
-        path: ends in ``.jsonl`` or ``.jsonl.gz``.
+        path: ends in ``.jsonl`` or ``.jsonl.gz``. Bytes of a name that are no UTF-8 are written as JSON's
+            escapes of what Python reads them as.
     Returns:
         The absolute path written.
     Raises:
@@ -106,7 +112,7 @@ def write(recordings: Iterable[Recording], path: str | Path) -> Path:
             raise ManifestError(
                 f"{path}: {recording.name} cannot be written as JSON ({error}); mend its fields"
             ) from error
-    data = "".join(f"{line}\n" for line in lines).encode("utf-8")
+    data = "".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace")
     with atomic_write(path) as temporary:
         temporary.write_bytes(gzip.compress(data, mtime=0) if path.name.endswith(".gz") else data)
     return path
@@ -199,9 +205,10 @@ def validate(
     return hours(recordings)
 
 
-def _scan_folder(folder: Path) -> list[Recording]:
+def _scan_folder(folder: Path, notes: list[str]) -> list[Recording]:
     """List audio files below a folder in sorted order, hidden ones left out, linked folders entered once."""
     found: list[Path] = []
+    passed: Counter[str] = Counter()
     seen: set[str] = set()
     for root, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(root)
@@ -212,16 +219,30 @@ def _scan_folder(folder: Path) -> list[Recording]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         suffix_of = {name: os.path.splitext(name)[1].lower() for name in names if not name.startswith(".")}
         found += [Path(root, name) for name, suffix in suffix_of.items() if suffix in AUDIO_SUFFIXES]
+        passed.update(suffix for suffix in suffix_of.values() if suffix not in AUDIO_SUFFIXES)
     if not found:
         allowed = ", ".join(sorted(AUDIO_SUFFIXES))
+        there = f" ({_passed_by(passed)})" if passed else ""
         raise ManifestError(
-            f"{folder}: holds no audio files; put recordings there ({allowed}) or give another folder"
+            f"{folder}: holds no audio files{there}; put recordings there ({allowed}) or give another folder"
         )
+    if passed:
+        notes.append(f"{folder}: {_passed_by(passed)}")
     if (folder / "manifest.jsonl").exists():
         logger.warning(
             "%s: read as a folder of audio; give manifest.jsonl itself to use its texts and speakers", folder
         )
     return [Recording(path=path) for path in sorted(found)]
+
+
+def _passed_by(passed: Counter[str]) -> str:
+    """Say how many files of which endings are no audio by their names, most frequent first."""
+    counts = sorted(passed.items(), key=lambda pair: (-pair[1], pair[0]))
+    parts = [f"{count} {suffix or 'without an ending'}" for suffix, count in counts[:ENDINGS_NAMED]]
+    if rest := sum(count for _, count in counts[ENDINGS_NAMED:]):
+        parts.append(f"{rest} of other endings")
+    total = passed.total()
+    return f"{total} {'file' if total == 1 else 'files'} passed by: {', '.join(parts)}"
 
 
 def _read_text(path: Path) -> str:

@@ -51,7 +51,8 @@ def prepare(config: PrepConfig, overwrite: bool = False, progress: bool | None =
     """
     output = Path(config.output).absolute()
     manifest, done = output / "manifest.jsonl", output / DONE_NAME
-    recordings = _read(config.sources)
+    notes: list[str] = []
+    recordings = _read(config.sources, notes)
     marker = {"config": _settings_hash(config), "recordings": manifests.fingerprint(recordings)}
     if manifest.exists():
         if _read_marker(done) == marker and (output / "report.json").exists():
@@ -73,7 +74,7 @@ def prepare(config: PrepConfig, overwrite: bool = False, progress: bool | None =
         "recordings_hash": marker["recordings"],
         "config": to_dict(config),
     }
-    summary = report.build(result, outcome.recordings, outcome.notes, provenance)
+    summary = report.build(result, outcome.recordings, [*notes, *outcome.notes], provenance)
     report.write(summary, output)
     manifests.write(outcome.recordings, manifest)
     with atomic_write(done) as temporary:
@@ -81,8 +82,8 @@ def prepare(config: PrepConfig, overwrite: bool = False, progress: bool | None =
     return Preparation(manifest, summary, False)
 
 
-def _read(sources: tuple[SourceConfig, ...]) -> list[Recording]:
-    """Read all sources; empty fields get the source's value."""
+def _read(sources: tuple[SourceConfig, ...], notes: list[str]) -> list[Recording]:
+    """Read all sources; empty fields get the source's value, and what is passed by is noted."""
     found = []
     for source in sources:
         given: dict[str, Any] = {
@@ -92,7 +93,7 @@ def _read(sources: tuple[SourceConfig, ...]) -> list[Recording]:
             "language": source.language,
             "source": source.name,
         }
-        for recording in manifests.read(source.path):
+        for recording in manifests.read(source.path, notes):
             fill = {
                 name: value
                 for name, value in given.items()

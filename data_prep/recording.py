@@ -76,11 +76,11 @@ def from_row(row: dict[str, Any], folder: Path, where: str) -> Recording:
         ManifestError: no path, a number that is none, or an unknown split.
     """
     value = row.get("path")
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise ManifestError(
             f"{where}: no `path`; columns given: {', '.join(map(str, row)) or 'none'}; add the audio's path"
         )
-    values: dict[str, Any] = {"path": resolve(value.strip(), folder)}
+    values: dict[str, Any] = {"path": resolve(value, folder)}
     for name in TEXT_FIELDS:
         given = row.get(name)
         if isinstance(given, (dict, list, bool)):
@@ -101,13 +101,23 @@ def from_row(row: dict[str, Any], folder: Path, where: str) -> Recording:
 
 
 def resolve(path: str, folder: Path) -> Path:
-    """Return ``path`` as an absolute path: relative to ``folder``, or to its parent if only there."""
-    given = Path(path).expanduser()
-    here = Path(os.path.abspath(folder / given))
-    if given.is_absolute() or here.exists():
-        return here
-    above = Path(os.path.abspath(folder.parent / given))
-    return above if above.exists() else here
+    """Return ``path`` as an absolute path: the first of these that exists, else the first.
+
+    As it is written, relative to ``folder``, then to its parent; with ``~/`` as the home folder; and all of
+    this without spaces at either end, which a person's manifest may have and a file's name too.
+    """
+    candidates = [
+        os.path.abspath(place / written)
+        for given in dict.fromkeys((path, path.strip()))
+        for written in dict.fromkeys((given, expanded(given)))
+        for place in (folder, folder.parent)
+    ]
+    return Path(next((name for name in candidates if os.path.exists(name)), candidates[0]))
+
+
+def expanded(path: str) -> str:
+    """Return a path with ``~/`` as the home folder; ``~x.wav`` is a file's name."""
+    return os.path.expanduser(path) if path.startswith(("~/", "~\\")) or path == "~" else path
 
 
 def _number(value: Any, name: str, where: str) -> float | None:

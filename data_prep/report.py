@@ -12,6 +12,7 @@ from data_prep import manifests
 from data_prep.checks import CheckResult, count_kinds
 from data_prep.recording import Recording
 from kws.audio import atomic_write
+from kws.text import shown
 
 LENGTH_EDGES_S = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0, 600.0, 3600.0)
 """Upper edges of the histogram of lengths, in seconds; what is longer is in a last bar."""
@@ -31,7 +32,7 @@ def build(
     Args:
         result: what the checks found.
         recordings: what is kept, with splits.
-        notes: sentences from the split.
+        notes: sentences about what was read and how it was split.
         provenance: configuration, its hash and the sources.
     Returns:
         Values that JSON can hold.
@@ -114,11 +115,11 @@ def write(report: dict[str, Any], folder: Path) -> None:
     """Write ``report.json`` and ``report.md`` into a folder."""
     texts = {
         "report.json": json.dumps(report, ensure_ascii=False, indent=1) + "\n",
-        "report.md": to_markdown(report),
+        "report.md": shown(to_markdown(report)),
     }
     for name, text in texts.items():
         with atomic_write(folder / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_bytes(text.encode("utf-8", "backslashreplace"))  # in JSON an escape of its own
 
 
 def _splits(recordings: Sequence[Recording]) -> dict[str, dict[str, Any]]:

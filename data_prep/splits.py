@@ -45,8 +45,8 @@ class _Plan:
 
 def unit_hash(seed: int, stage: str, item: str) -> float:
     """Return a number in [0, 1) that depends on the arguments alone (never on ``PYTHONHASHSEED``)."""
-    digest = hashlib.blake2b(f"{seed}\n{stage}\n{item}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64
+    told = f"{seed}\n{stage}\n{item}".encode("utf-8", "backslashreplace")  # names may hold any bytes
+    return int.from_bytes(hashlib.blake2b(told, digest_size=8).digest(), "big") / 2**64
 
 
 def group_key(recording: Recording) -> str:
@@ -69,11 +69,12 @@ def split(recordings: Sequence[Recording], config: SplitConfig | None = None) ->
     """
     config = config or SplitConfig()
     keys = [group_key(item) for item in recordings]
+    shared, told = _given_to_several(recordings)
     side = {key: item.split for key, item in zip(keys, recordings, strict=True) if item.split is not None}
     loose = frozenset(keys) - frozenset(side)
     side.update({key: _side(key, config) for key in loose})
     splits = [item.split or side[key] or "" for key, item in zip(keys, recordings, strict=True)]
-    plan = _Plan(keys, splits, loose)
+    plan = _Plan(keys, splits, loose, told, shared)
     by_file = sum(item.split is None and item.speaker is None for item in recordings)
     if by_file:
         plan.notes.append(
@@ -88,6 +89,29 @@ def split(recordings: Sequence[Recording], config: SplitConfig | None = None) ->
         logger.warning("%s", note)
     assigned = [replace(item, split=name) for item, name in zip(recordings, plan.splits, strict=True)]
     return Split(assigned, tuple(plan.notes), tuple(sorted(set(plan.shared))))
+
+
+def _given_to_several(recordings: Sequence[Recording]) -> tuple[list[str], list[str]]:
+    """Return speakers that a manifest itself has in several splits because there is no other, and notes.
+
+    There is no other where all recordings, or all of a label that is in several splits, are of one speaker.
+    """
+    speakers: dict[str | None, set[str | None]] = defaultdict(set)  # of each label; "" is everything
+    given: dict[str | None, set[str]] = defaultdict(set)
+    for entry in recordings:
+        for label in ("", entry.label):
+            speakers[label].add(entry.speaker)
+            given[label].update([entry.split] if entry.split else [])
+    alone: dict[str, set[str]] = {}
+    for label, found in speakers.items():
+        (name, *others) = found
+        if name is not None and not others and len(given[label]) > 1:
+            alone.setdefault(name, given[label])
+    return sorted(alone), [
+        f"{name} is the only speaker and in {' and '.join(sorted(splits))}, as the manifest says: miss "
+        "rates are too good; record another person for an honest number"
+        for name, splits in sorted(alone.items())
+    ]
 
 
 def _side(key: str, config: SplitConfig) -> str:
@@ -105,7 +129,7 @@ def _fill(
     pool = [index for index, item in enumerate(recordings) if label is None or item.label == label]
     if not pool:
         raise ManifestError(
-            f"split.ensure_labels: no recording is labelled `{label}`; mend the label or the list"
+            f"split: no recording is labelled `{label}`, which must be in {wanted}; mend the labels"
         )
     if any(plan.splits[index] == wanted for index in pool):
         return
@@ -142,8 +166,7 @@ def _share_speaker(
     if len(files[speaker]) < 2:
         raise ManifestError(
             f"split: {wanted} needs at least one recording{f' labelled `{label}`' if label else ''}, but of "
-            f"{len(pool)} there is no speaker or file to spare; add recordings, give a `split` column, or "
-            f"remove {wanted} from split.ensure"
+            f"{len(pool)} there is no speaker or file to spare; add recordings, or give each a split"
         )
     own = sorted(files[speaker], key=lambda path: unit_hash(config.seed, f"files {wanted}", Path(path).name))
     share = config.dev_fraction if wanted == "dev" else config.test_fraction

@@ -44,6 +44,12 @@ def normalize(text: str) -> str:
     return unicodedata.normalize("NFKC", text)
 
 
+def shown(name: str) -> str:
+    r"""Return a file's name as a page or a terminal can show it: bytes that are no UTF-8 become ``\xe9``."""
+    told = re.sub("[\udc80-\udcff]", lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", name)
+    return told.encode("utf-8", "backslashreplace").decode()
+
+
 def mentions(keyword: str, text: str | None) -> bool:
     """Return whether a text says a keyword: the one rule by which recordings are left out of negatives.
 

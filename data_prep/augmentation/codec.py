@@ -101,7 +101,7 @@ def _through_ogg(waveform: np.ndarray, subtype: str, compression: float) -> np.n
     if subtype not in soundfile.available_subtypes("OGG"):
         raise DependencyError(
             f"apply_codec: libsndfile {soundfile.__libsndfile_version__} has no Ogg {subtype.title()}; "
-            "`pip install --upgrade soundfile`, or leave it out of apply_codec.codecs"
+            "`pip install --upgrade soundfile`, which brings a newer one"
         )
     memory = io.BytesIO()
     with soundfile.SoundFile(

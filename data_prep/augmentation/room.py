@@ -190,7 +190,7 @@ def _image_sources(
     except ImportError as error:
         raise DependencyError(
             "simulated rooms need pyroomacoustics: `pip install pyroomacoustics`, "
-            "or give recorded responses in rooms.paths"
+            "or, from Python, give recorded responses as `RoomBank(paths=…)`"
         ) from error
     surface_m2 = 2 * float(size_m.prod()) * float((1 / size_m).sum())
     # Eyring's formula solved for the absorption: image sources lose the same share at each reflection.

@@ -38,7 +38,9 @@ def read_clips(
     from kws.errors import ManifestError
     from kws.manifest import read_manifest
 
-    found, notes = select_keyword(manifests.read(source), phrase)
+    notes: list[str] = []
+    found, said = select_keyword(manifests.read(source, notes), phrase)
+    notes += said
     usable = checks.check_all(found, CheckConfig(*KEYWORD_LENGTH_S), num_workers=1)
     notes += [
         f"{phrase}: not used: {check.rejection.message}" for check in usable.left_out if check.rejection
@@ -93,8 +95,9 @@ def augmentation(noise: Sequence[Path]) -> tuple[Augment, list[str]]:
 
     bank: NoiseBank | None = None
     unreadable: list[str] = []
+    passed: list[str] = []
     if noise:
-        given = [entry.path for entry in manifests.read_all(noise) if entry.split != "test"]
+        given = [entry.path for entry in manifests.read_all(noise, passed) if entry.split != "test"]
         if not given:
             raise ManifestError(
                 f"--noise {', '.join(map(str, noise))}: all recordings are of split test; give others"
@@ -102,7 +105,8 @@ def augmentation(noise: Sequence[Path]) -> tuple[Augment, list[str]]:
         bank, unreadable = NoiseBank.of_readable(given)
     else:
         made_noises(0)  # once, before worker processes share it
-    return default_chain(bank, seed=0).augment, [f"noise: not used: {reason}" for reason in unreadable]
+    notes = [*passed, *(f"noise: not used: {reason}" for reason in unreadable)]
+    return default_chain(bank, seed=0).augment, notes
 
 
 class OtherSpeech(NamedTuple):
@@ -142,8 +146,10 @@ def read_negatives(
     from kws.training.config import TrainConfig
     from kws.training.copies import augmented_copies, num_copies
 
-    found = [entry for entry in manifests.read_all(negatives) if split in (None, entry.split)]
-    other, notes = select_negatives(found, phrases)
+    notes: list[str] = []
+    found = [entry for entry in manifests.read_all(negatives, notes) if split in (None, entry.split)]
+    other, said = select_negatives(found, phrases)
+    notes += said
     usable = checks.check_all(other, num_workers=num_workers, cache=output / "cache" / "measurements.jsonl")
     manifests.write(usable.kept, output / "data" / "negatives.jsonl")
     store = AudioStore(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import logging
 import shlex
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from kws.evaluation.evaluate import Condition
     from kws.evaluation.result import EvaluationResult, OperatingResult
     from kws.manifest import Utterance
+
+logger = logging.getLogger(__name__)
 
 HELP = "misses, false accepts per hour and latency of a model, with a report"
 
@@ -179,7 +182,10 @@ def read_utterances(sources: Sequence[Path], split: Split) -> list[Utterance]:
     from data_prep import manifests
     from kws.errors import ManifestError
 
-    recordings = manifests.read_all(sources)
+    notes: list[str] = []
+    recordings = manifests.read_all(sources, notes)
+    for note in notes:
+        logger.warning("%s", note)
     chosen = [entry for entry in recordings if split == "all" or entry.split in (None, split)]
     if not chosen:
         found = ", ".join(sorted({entry.split for entry in recordings if entry.split}))

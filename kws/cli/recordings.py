@@ -123,13 +123,13 @@ def prepare_training(
     notes: list[str] = []
     recordings: list[Recording] = []
     for keyword, source in zip(keywords, positives, strict=bool(positives)):
-        found, said = select_keyword(manifests.read(source), keyword)
+        found, said = select_keyword(manifests.read(source, notes), keyword)
         recordings += found
         notes += said
-    other, said = select_negatives(manifests.read_all(negatives), keywords)
+    other, said = select_negatives(manifests.read_all(negatives, notes), keywords)
     notes += said
-    background = [entry for entry in manifests.read_all(noise) if entry.split != "test"]
-    place = [entry for entry in manifests.read_all(target) if entry.split != "test"]
+    background = [entry for entry in manifests.read_all(noise, notes) if entry.split != "test"]
+    place = [entry for entry in manifests.read_all(target, notes) if entry.split != "test"]
 
     checked = {}
     given = {"positives": recordings, "negatives": other, "noise": background, "target": place}

@@ -20,6 +20,7 @@ from kws.evaluation import page
 from kws.evaluation.metrics import Latency
 from kws.evaluation.result import EvaluationResult, Example, KeywordResult, OperatingResult
 from kws.evaluation.scoring import read_pieces
+from kws.text import shown
 
 JSON_NAME, HTML_NAME = "evaluation.json", "report.html"
 
@@ -50,9 +51,9 @@ def write_report(result: EvaluationResult, output: Path) -> Path:
     html = render(result)
     with audio.atomic_write(output / JSON_NAME) as temporary:
         text = json.dumps(result.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_bytes(f"{text}\n".encode("utf-8", "backslashreplace"))  # bytes of no UTF-8 in names
     with audio.atomic_write(output / HTML_NAME) as temporary:
-        temporary.write_text(html, encoding="utf-8")
+        temporary.write_text(shown(html), encoding="utf-8")
     return output / HTML_NAME
 
 

@@ -40,6 +40,43 @@ def test_folder_is_searched_in_sorted_order_for_audio_only(tmp_path: Path) -> No
     assert all(item.path.is_absolute() for item in found)
 
 
+def test_what_a_scan_passes_by_is_named_and_counted(tmp_path: Path) -> None:
+    names = [
+        "a.wav",
+        "b.M4A",
+        "c.webm",
+        "d.amr",
+        "1.txt",
+        "2.txt",
+        "3.TXT",
+        "4.docx",
+        "README",
+        ".hidden",
+        ".x/y.md",
+    ]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    notes: list[str] = []
+    found = manifests.read_all([tmp_path], notes)
+    assert [item.path.name for item in found] == ["a.wav", "b.M4A", "c.webm", "d.amr"]
+    assert notes == [f"{tmp_path}: 5 files passed by: 3 .txt, 1 without an ending, 1 .docx"]
+    for name in names[:4]:
+        (tmp_path / name).unlink()
+    with pytest.raises(ManifestError, match=r"holds no audio files \(5 files passed by: 3 \.txt, .*; put"):
+        manifests.read(tmp_path)
+
+
+def test_many_endings_are_summed_up(tmp_path: Path) -> None:
+    for name in ("a.wav", *(f"{index:02d}.{index:02d}x" for index in range(11))):
+        (tmp_path / name).touch()
+    notes: list[str] = []
+    manifests.read(tmp_path, notes)
+    assert notes[0].endswith(
+        "11 files passed by: " + ", ".join(f"1 .{n:02d}x" for n in range(8)) + ", 3 of other endings"
+    )
+
+
 def test_folder_that_links_to_itself_ends(tmp_path: Path) -> None:
     (tmp_path / "a.wav").touch()
     (tmp_path / "again").symlink_to(tmp_path)

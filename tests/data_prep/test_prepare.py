@@ -90,6 +90,39 @@ def test_report_says_what_was_left_out_and_why(config: PrepConfig) -> None:
     assert "| negative | 0.003 |" in page
 
 
+def test_report_names_what_was_passed_by(config: PrepConfig) -> None:
+    (config.sources[1].path / "talk.docx").touch()
+    result = prepare(config)
+    assert any(note.endswith("1 file passed by: 1 .docx") for note in result.report["notes"])
+    assert "1 file passed by: 1 .docx" in (config.output / "report.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("labels", [("hey",), ("hey", None)])
+def test_the_manifest_of_one_speaker_can_be_prepared_again(
+    tmp_path: Path, labels: tuple[str | None, ...]
+) -> None:
+    sources = []
+    for label in labels:
+        write_tones(tmp_path / f"wavs {label}", 12)
+        for path in (tmp_path / f"wavs {label}").iterdir():
+            write_audio(path, tone(hz=sum(path.name.encode()), seconds=0.5 if label else 0.7))
+        sources.append(SourceConfig(tmp_path / f"wavs {label}", label=label, speaker="anna"))
+    first = prepare(PrepConfig(sources=tuple(sources), output=tmp_path / "data"))
+    again = prepare(PrepConfig(sources=(SourceConfig(first.manifest),), output=tmp_path / "again"))
+    assert [entry.split for entry in manifests.read(again.manifest)] == [
+        entry.split for entry in manifests.read(first.manifest)
+    ]
+    assert any("anna is the only speaker and in dev and train" in note for note in again.report["notes"])
+
+
+def test_a_manifest_with_one_of_two_speakers_on_both_sides_is_refused(tmp_path: Path) -> None:
+    recordings = write_tones(tmp_path / "wavs", 3)
+    told = zip(recordings, ("anna", "anna", "ben"), ("train", "dev", "train"), strict=True)
+    path = manifests.write([replace(r, speaker=s, split=p) for r, s, p in told], tmp_path / "m.jsonl")
+    with pytest.raises(ManifestError, match="anna in dev and train"):
+        prepare(PrepConfig(sources=(SourceConfig(path),), output=tmp_path / "data"))
+
+
 def test_second_run_does_nothing_and_gives_the_same(config: PrepConfig, measured: list[str]) -> None:
     first = prepare(config)
     content = first.manifest.read_bytes()
@@ -189,14 +222,14 @@ def test_config_from_yaml_values(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({}, r"prep\.sources: empty; name at least one folder"),
-        ({"sources": [{"path": "a"}], "num_workers": -1}, r"prep\.num_workers: got -1"),
+        ({}, r"no recordings were named; give at least one folder"),
+        ({"sources": [{"path": "a"}], "num_workers": -1}, r"workers: got -1"),
         (
             {"sources": [{"path": "a", "split": "valid"}]},
             r"sources\.split: got 'valid', allowed: train, dev, test",
         ),
         ({"sources": [{"path": "a", "lable": "x"}]}, r"unknown key `lable`; did you mean `label`"),
-        ({"checks": {"min_s": 2, "max_s": 1}}, r"min_s 2\.0 must not be negative nor reach max_s 1\.0"),
+        ({"checks": {"min_s": 2, "max_s": 1}}, r"shortest length 2\.0 s \(--min-s\) .* the longest, 1\.0 s"),
         (
             {"checks": {"clip_warn_share": 0.5}},
             r"clip_warn_share 0\.5 must be above 0 and not above clip_reject",

@@ -129,7 +129,7 @@ def test_each_wanted_label_gets_into_each_wanted_split() -> None:
     outcome = split([*people(50, label="other"), *two], SplitConfig(ensure_labels=("hey",)))
     assert {item.split for item in outcome.recordings if item.label == "hey"} == {"train", "dev"}
     assert outcome.shared_speakers == ()
-    with pytest.raises(ManifestError, match=r"ensure_labels: no recording is labelled `nobody`"):
+    with pytest.raises(ManifestError, match=r"split: no recording is labelled `nobody`"):
         split(mine, SplitConfig(ensure_labels=("nobody",)))
 
 
