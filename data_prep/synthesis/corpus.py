@@ -17,6 +17,7 @@ from data_prep import manifests
 from data_prep.recording import Recording
 from data_prep.synthesis import espeak
 from data_prep.synthesis.phones import texts_to_phones
+from data_prep.synthesis.spoken_form import sayable
 from kws import audio
 from kws.errors import ConfigError
 
@@ -204,7 +205,16 @@ def _run(jobs: Sequence[Sequence[Utterance]], num_workers: int) -> Iterator[list
 
 
 def _make_all(utterances: Sequence[Utterance]) -> list[Recording]:
+    missing = [utterance for utterance in utterances if not utterance.path.is_file()]
+    for language in {utterance.voice.pronunciation for utterance in missing}:
+        # tried together, which starts one process and not one for each
+        espeak.crashing([_said(one) for one in missing if one.voice.pronunciation == language], language)
     return [_make(utterance) for utterance in utterances]
+
+
+def _said(utterance: Utterance) -> str:
+    """Return what the voice is given."""
+    return sayable(utterance.spoken or utterance.text)
 
 
 def _make(utterance: Utterance) -> Recording:
@@ -212,7 +222,7 @@ def _make(utterance: Utterance) -> Recording:
     if utterance.path.is_file():
         duration_s = audio.duration_s(utterance.path)
     else:
-        waveform = utterance.voice.speak(espeak.sayable(utterance.spoken or utterance.text))
+        waveform = utterance.voice.speak(_said(utterance))
         waveform = trim_silence(waveform, np.random.default_rng(utterance.seed))
         audio.save(utterance.path, waveform)
         duration_s = audio.samples_to_seconds(len(waveform))

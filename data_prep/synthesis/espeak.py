@@ -14,7 +14,6 @@ import functools
 import hashlib
 import re
 import threading
-import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +22,8 @@ from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 
+from data_prep.synthesis import rehearsal
+from data_prep.synthesis.spoken_form import sayable
 from kws import audio
 from kws.errors import ConfigError, DependencyError, KwsError
 
@@ -42,9 +43,6 @@ SPEED_RANGE_WPM = (110, 240)
 """Speaking rates that :func:`voices` draws from, in words per minute; people speak at 110 to 230."""
 PITCH_RANGE = (15, 85)
 PITCH_VARIATION_RANGE = (25, 80)
-
-FIRST_PICTURE = "\u2190"
-"""Symbols from the arrows on are pictures; those before, such as the degree sign, are read out."""
 
 # Constants of speak_lib.h.
 _OUTPUT_SYNCHRONOUS = 2
@@ -169,21 +167,6 @@ def stable_hash(*parts: object) -> int:
     return int.from_bytes(digest[:8], "big")
 
 
-def sayable(text: str) -> str:
-    """Return a text with a space for everything that nobody says: emoji, other pictures, control characters.
-
-    ESpeak would read their names out (``grinning face``), or end the text there.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(" " if _is_picture(character) else character for character in text)
-
-
-def _is_picture(character: str) -> bool:
-    kind = unicodedata.category(character)
-    return kind in ("Cc", "Cs", "Cn") or (kind in ("So", "Sk") and character >= FIRST_PICTURE)
-
-
 def speak(text: str, voice: Voice) -> np.ndarray:
     """Say a text.
 
@@ -195,9 +178,10 @@ def speak(text: str, voice: Voice) -> np.ndarray:
     Raises:
         DependencyError: espeakng_loader is not installed.
         ConfigError: the language or the variant is unknown.
-        SynthesisError: the text makes no sound (empty, only punctuation).
+        SynthesisError: the text makes no sound (empty, only punctuation), or eSpeak crashes on it.
     """
     voice_name = _voice_name(voice.accent, voice.variant)
+    _refuse_crashing([text], voice.accent)
     encoded = sayable(text).encode() + b"\0"
     with _loaded(voice_name) as library:
         for parameter, value in (
@@ -223,12 +207,14 @@ def phonemes(text: str, language: str = "en-us") -> str:
         language: eSpeak language code.
     Raises:
         DependencyError, ConfigError: as in :func:`speak`.
+        SynthesisError: eSpeak crashes on the text.
     """
     return phonemes_of_all([text], language)[0]
 
 
 def phonemes_of_all(texts: Sequence[str], language: str = "en-us") -> list[str]:
     """Return the pronunciation of each text, as :func:`phonemes` does, a hundred times faster."""
+    _refuse_crashing(texts, language)
     with _loaded(_voice_name(language, "")) as library:
         return [library.phonemes(text) for text in texts]
 
@@ -240,8 +226,9 @@ def segments_of_all(texts: Sequence[str], language: str) -> list[list[Segment]]:
     one for two tones of Mandarin.
 
     Raises:
-        DependencyError, ConfigError: as in :func:`speak`.
+        DependencyError, ConfigError, SynthesisError: as in :func:`phonemes`.
     """
+    _refuse_crashing(texts, language)
     with _loaded(_voice_name(language, "")) as library:
         written = [library.phonemes(text, _IPA | _SEPARATED) for text in texts]
         tonal = is_tonal(language)
@@ -257,26 +244,21 @@ def is_tonal(language: str) -> bool:
     return languages().get(language.lower(), "").startswith(_TONAL_VOICES)
 
 
-def unread_letters(texts: Sequence[str], language: str) -> list[str]:
-    """Return the letters that eSpeak only names, such as "Chinese letter", or leaves to a foreign voice.
+def crashing(texts: Sequence[str], language: str) -> set[str]:
+    """Return the texts that make eSpeak crash in a language; they are tried in a process of their own.
 
-    Latin letters are not among them: foreign words are read by the voice of their language.
+    English read from ASCII is not tried: it never crashed, in any accent.
+
+    Raises:
+        DependencyError, ConfigError: as in :func:`speak`.
     """
-    words = {word for text in texts if not text.isascii() for word in text.split()}
-    letters = sorted({c for word in words for c in word if c.isalpha() and not _is_latin(c)})
-    if not letters or language.lower().split("-")[0] == "en":
-        return letters
-    # Chinese characters that a voice does not know are all named as U+4E06 is, which none knows
-    *readings, named = phonemes_of_all([*letters, "\u4e06"], language)
-    reading = dict(zip(letters, readings, strict=True))
-    unread = {c for c, ipa in reading.items() if _is_han(c) and ipa.startswith(named)}
-    # alone some letters are named by a foreign voice that are read well within a word
-    foreign = {c for c, ipa in reading.items() if _LANGUAGE_SWITCH.search(ipa)}
-    odd = sorted(word for word in words if foreign.intersection(word))
-    for word, ipa in zip(odd, phonemes_of_all(odd, language), strict=True):
-        if _LANGUAGE_SWITCH.search(ipa):
-            unread |= foreign.intersection(word)
-    return sorted(unread)
+    english = language.lower().split("-")[0] == "en"
+    doubtful = {text: sayable(text) for text in texts if not (english and text.isascii())}
+    if not doubtful:
+        return set()
+    library, data = _paths()
+    found = rehearsal.crashing(list(doubtful.values()), _voice_name(language, ""), library, str(data))
+    return {text for text, said in doubtful.items() if said in found}
 
 
 @functools.cache
@@ -360,12 +342,13 @@ def voices(
     return list(chosen.values())[:num]
 
 
-def _is_latin(letter: str) -> bool:
-    return letter.isascii() or unicodedata.name(letter, "").startswith(("LATIN ", "MODIFIER LETTER "))
-
-
-def _is_han(letter: str) -> bool:
-    return unicodedata.name(letter, "").startswith("CJK ")
+def _refuse_crashing(texts: Sequence[str], language: str) -> None:
+    if bad := crashing(texts, language):
+        first = next(text for text in texts if text in bad)
+        raise SynthesisError(
+            f"text {first!r}: eSpeak NG crashes on it in language {language!r}; write numbers and symbols in "
+            "words, or use other words"
+        )
 
 
 def _symbols(separated: str) -> list[str]:
@@ -377,8 +360,10 @@ def _symbols(separated: str) -> list[str]:
 def _with_tones(ipa: str, names: str, own: str) -> list[Segment]:
     """Join IPA and eSpeak's phoneme names of a text; parts of voices other than ``own`` have no tones."""
     segments, is_own = [], True
-    pairs = zip(*(_symbols(_LANGUAGE_SWITCH.sub(r"\t(\1)\t", text)) for text in (ipa, names)), strict=True)
-    for symbol, name in pairs:
+    symbols, named = (_symbols(_LANGUAGE_SWITCH.sub(r"\t(\1)\t", text)) for text in (ipa, names))
+    if len(symbols) != len(named):  # some foreign sounds are written in one form only
+        return [Segment(symbol.rstrip("0123456789")) for symbol in _symbols(_LANGUAGE_SWITCH.sub("", ipa))]
+    for symbol, name in zip(symbols, named, strict=True):
         if mark := _LANGUAGE_SWITCH.fullmatch(symbol):
             is_own = mark[1] == own
             continue

@@ -7,47 +7,21 @@ A lexicon answers first; eSpeak NG answers the rest in IPA, which is mapped to A
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from data_prep.synthesis import espeak
-from kws.errors import KwsError, ManifestError
+from data_prep.synthesis.arpabet import PHONES, VOWELS, PronunciationError, strip_stress
+from data_prep.synthesis.ipa import ipa_to_phones
+from data_prep.synthesis.spoken_form import LETTERS, sayable
+from data_prep.synthesis.unread import refuse_letters, refuse_silent
+from kws.errors import ManifestError
 
-PHONES = (
-    "AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "G", "HH", "IH", "IY",
-    "JH", "K", "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH", "T", "TH", "UH", "UW", "V", "W", "Y",
-    "Z", "ZH",
-)  # fmt: skip
-"""The 39 ARPAbet symbols without stress, in alphabetical order."""
-
-VOWELS = frozenset({"AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW"})
-
-_IPA_TO_ARPABET: dict[str, str] = {
-    # English vowels; length marks that matter are part of the symbol, others are dropped below.
-    "ɑː": "AA", "ɑ": "AA", "ɒ": "AA", "a": "AA", "aː": "AA", "æ": "AE", "æː": "AE", "ʌ": "AH", "ə": "AH",
-    "ɐ": "AH", "ɔː": "AO", "ɔ": "AO", "oː": "AO", "aʊ": "AW", "aɪ": "AY", "ɛ": "EH", "ɛː": "EH",
-    "e": "EH", "eə": "EH R", "ɜː": "ER", "ɜ": "ER", "ɚ": "ER", "ɝ": "ER", "eɪ": "EY", "ɪ": "IH",
-    "ᵻ": "IH", "iː": "IY", "i": "IY", "oʊ": "OW", "əʊ": "OW", "ɔɪ": "OY", "ʊ": "UH", "uː": "UW",
-    "u": "UW", "ʉ": "UW", "ʉː": "UW",
-    # r-coloured vowels.
-    "ɚɹ": "ER", "ɜːɹ": "ER", "ɑːɹ": "AA R", "ɔːɹ": "AO R", "oːɹ": "AO R", "ɔɹ": "AO R", "ɛɹ": "EH R",
-    "eɹ": "EH R", "ɪɹ": "IH R", "iːɹ": "IH R", "ʊɹ": "UH R", "aɪɚ": "AY ER", "aʊɚ": "AW ER", "ɛɚ": "EH R",
-    "ɪɚ": "IH R", "ʊɚ": "UH R",
-    # Consonants and syllabic consonants.
-    "b": "B", "tʃ": "CH", "d": "D", "ð": "DH", "f": "F", "g": "G", "ɡ": "G", "h": "HH", "dʒ": "JH",
-    "k": "K", "l": "L", "ɫ": "L", "əl": "AH L", "l̩": "AH L", "m": "M", "m̩": "AH M", "n": "N",
-    "n̩": "AH N", "ŋ": "NG", "p": "P", "ɹ": "R", "s": "S", "ʃ": "SH", "t": "T", "ɾ": "T", "ʔ": "T",
-    "θ": "TH", "v": "V", "w": "W", "ʍ": "W", "j": "Y", "z": "Z", "ʒ": "ZH",
-    # Sounds of other languages, and of loan words: the nearest English phone.
-    "x": "K", "χ": "K", "ç": "SH", "ɕ": "SH", "ʂ": "SH", "ʑ": "ZH", "ʐ": "ZH", "tɕ": "CH", "ʈʂ": "CH",
-    "dʑ": "JH", "ɟ": "JH", "c": "K", "q": "K", "r": "R", "ʁ": "R", "ʀ": "R", "ɻ": "R", "ɽ": "R", "β": "V",
-    "ʋ": "V", "ɣ": "G", "ɸ": "F", "ħ": "HH", "ɦ": "HH", "ɬ": "L", "ɭ": "L", "ʎ": "L Y", "ɲ": "N Y",
-    "ɳ": "N", "ɴ": "NG", "ɱ": "M", "ʈ": "T", "ɖ": "D", "ɥ": "W", "o": "OW", "eː": "EY", "y": "UW",
-    "yː": "UW", "ʏ": "UH", "ø": "ER", "øː": "ER", "œ": "ER", "œː": "ER", "ɨ": "IH", "ɯ": "UW", "ɤ": "AH",
-    "ɵ": "UH", "ɘ": "AH", "ɞ": "ER", "ɶ": "AE", "ä": "AA", "ε": "EH", "pf": "P F",
-}  # fmt: skip
-_LONGEST = max(map(len, _IPA_TO_ARPABET))
+__all__ = [
+    "PHONES", "VOWELS", "PronunciationError", "ipa_to_phones", "phones_to_espeak", "phones_to_ipa",
+    "pronunciations", "read_lexicon", "strip_stress", "symbols_to_phones", "text_to_phones",
+    "texts_to_phones", "texts_to_symbols",
+]  # fmt: skip
 
 _MANDARIN: dict[str, str] = {
     # Pinyin b and p are IPA p and ph: what tells them apart is breath, as in English at the start of a word.
@@ -59,11 +33,7 @@ _MANDARIN: dict[str, str] = {
 }  # fmt: skip
 """What eSpeak writes for Mandarin, where the nearest English phones are not those of the table above."""
 
-_STRESS = re.compile("[ˈˌ]")
-_LANGUAGE_SWITCH = re.compile(r"\([a-z0-9-]+\)")
-_IGNORED = frozenset("ː:ˑ‿|-‖.'ʰʲʷˠˤ0123456789")
-"""Length, linking, secondary articulation and tone numbers, where no table entry claims them."""
-_SPELLED_OR_WORD = re.compile(r"\[\[(?P<spelled>.*?)\]\]|[^\W_]+(?:['’][^\W_]+)*")
+_SPELLED_OR_WORD = re.compile(rf"\[\[(?P<spelled>.*?)\]\]|{LETTERS}(?:['’]{LETTERS})*")
 
 _SPELLING: dict[str, tuple[str, str]] = {
     "AA": ("A:", "ɑː"), "AE": ("a", "æ"), "AH": ("V", "ʌ"), "AO": ("O:", "ɔː"), "AW": ("aU", "aʊ"),
@@ -80,10 +50,6 @@ _FROM_MNEMONIC = {mnemonic: phone for phone, (mnemonic, _) in _SPELLING.items()}
 _MNEMONIC = re.compile(
     "|".join(map(re.escape, sorted(_FROM_MNEMONIC, key=len, reverse=True))) + r"|(?P<unknown>[^\s'|,])"
 )
-
-
-class PronunciationError(KwsError):
-    """A text has no pronunciation in ARPAbet."""
 
 
 def text_to_phones(
@@ -117,7 +83,9 @@ def pronunciations(
     Raises:
         PronunciationError, ConfigError, DependencyError: as :func:`text_to_phones`.
     """
-    accents = dict.fromkeys(espeak.ENGLISH_ACCENTS) if language == "en" else (language,)
+    accents = list(dict.fromkeys(espeak.ENGLISH_ACCENTS)) if language == "en" else [language]
+    refuse_letters([text], accents[0])
+    refuse_silent(text, accents[0], lexicon or {})
     found = [text_to_phones(text, accent, lexicon) for accent in accents]
     return [phones for index, phones in enumerate(found) if phones and phones not in found[:index]]
 
@@ -126,7 +94,7 @@ def texts_to_phones(
     texts: Sequence[str], language: str = "en-us", lexicon: Mapping[str, Sequence[str]] | None = None
 ) -> list[list[str]]:
     """Return the pronunciation of each text, as :func:`text_to_phones` does, a hundred times faster."""
-    pieces_of = [_pieces(text, lexicon or {}) for text in texts]
+    pieces_of = [_pieces(sayable(text), lexicon or {}) for text in texts]
     unknown = sorted({piece for pieces in pieces_of for piece in pieces if isinstance(piece, str)})
     spoken = dict(zip(unknown, _ipa_of_all(unknown, language), strict=True))
     results = []
@@ -155,7 +123,7 @@ def texts_to_symbols(texts: Sequence[str], language: str, tones: bool = False) -
         ConfigError: unknown language.
         DependencyError: espeakng_loader is not installed.
     """
-    _refuse_unread(texts, language)
+    refuse_letters(texts, language)
     return [
         [part for segment in said for part in (segment if tones else segment[:1]) if part]
         for said in espeak.segments_of_all(texts, language)
@@ -173,13 +141,16 @@ def symbols_to_phones(symbols: Sequence[str], language: str) -> list[str]:
 
 def _ipa_of_all(texts: Sequence[str], language: str) -> list[str]:
     """Return what :func:`ipa_to_phones` shall read for each text: tones are left out."""
-    _refuse_unread(texts, language)
+    refuse_letters(texts, language)
     if espeak.is_tonal(language):
-        said = espeak.segments_of_all(texts, language)
-        return [_spelled_alike([segment.ipa for segment in segments], language) for segments in said]
+        said_by_phone = espeak.segments_of_all(texts, language)
+        return [_spelled_alike([segment.ipa for segment in said], language) for said in said_by_phone]
     # Only in English is the tap a kind of T; elsewhere it is an r.
     tap = "ɾ" if language.lower().split("-")[0] == "en" else "ɹ"
-    return [ipa.replace("ɾ", tap) for ipa in espeak.phonemes_of_all(texts, language)]
+    said = [ipa.replace("ɾ", tap) for ipa in espeak.phonemes_of_all(texts, language)]
+    # In the languages of India c is the sound of "church"; in others it is a kind of K.
+    indian = espeak.languages()[language.lower()].startswith(("inc/", "dra/"))
+    return [re.sub("cʃ?", "tʃ", ipa) for ipa in said] if indian else said
 
 
 def _spelled_alike(symbols: Sequence[str], language: str) -> str:
@@ -188,15 +159,6 @@ def _spelled_alike(symbols: Sequence[str], language: str) -> str:
         return " ".join(symbols)
     ipa = " ".join(_MANDARIN.get(symbol, symbol) for symbol in symbols)
     return ipa.replace("j j", "j").replace("w w", "w")  # eSpeak writes "you" as j iou
-
-
-def _refuse_unread(texts: Sequence[str], language: str) -> None:
-    if unread := espeak.unread_letters(texts, language):
-        first = next(text for text in texts if set(unread).intersection(text))
-        raise PronunciationError(
-            f"text {first.strip()!r}: eSpeak's {language!r} does not read {' '.join(unread)}; check the "
-            "language, write these words in other letters, or leave out the texts with them"
-        )
 
 
 def _pieces(text: str, lexicon: Mapping[str, Sequence[str]]) -> list[str | list[str]]:
@@ -262,21 +224,6 @@ def _espeak_to_phones(spelled: str) -> list[str]:
     return phones
 
 
-def strip_stress(phones: Sequence[str]) -> list[str]:
-    """Return the phones without stress digits: ``AH0`` becomes ``AH``.
-
-    Raises:
-        PronunciationError: a symbol is not one of the 39.
-    """
-    plain = [phone.rstrip("012") for phone in phones]
-    for phone, given in zip(plain, phones, strict=True):
-        if phone not in PHONES:
-            raise PronunciationError(
-                f"phone {given!r} is not ARPAbet; allowed are {' '.join(PHONES)}; correct the pronunciation"
-            )
-    return plain
-
-
 def read_lexicon(path: str | Path) -> dict[str, list[str]]:
     """Read a pronunciation lexicon in the form ``WORD PH PH PH``, one a line, tab or spaces between.
 
@@ -309,41 +256,8 @@ def read_lexicon(path: str | Path) -> dict[str, list[str]]:
                 f"{path}:{number}: word {word!r} has no phones; write `{word} PH PH PH` or remove the line"
             )
         try:
-            lexicon.setdefault(re.sub(r"\(\d+\)$", "", word).upper(), strip_stress(phones))
+            key = sayable(re.sub(r"\(\d+\)$", "", word)).upper().replace("’", "'")
+            lexicon.setdefault(key, strip_stress(phones))
         except PronunciationError as error:
             raise ManifestError(f"{path}:{number}: {error}") from error
     return lexicon
-
-
-def ipa_to_phones(ipa: str) -> list[str]:
-    """Map IPA as eSpeak writes it to ARPAbet, by longest match within each word.
-
-    Raises:
-        PronunciationError: a symbol is unknown; the message names it and the word.
-    """
-    phones: list[str] = []
-    for word in _LANGUAGE_SWITCH.sub("", ipa).split():
-        word_start = len(phones)
-        symbols = unicodedata.normalize("NFC", _STRESS.sub("", word))
-        position = 0
-        while position < len(symbols):
-            for length in range(min(_LONGEST, len(symbols) - position), 0, -1):
-                entry = _IPA_TO_ARPABET.get(symbols[position : position + length])
-                if entry is not None:
-                    phones += entry.split()
-                    position += length
-                    break
-            else:
-                symbol = symbols[position]
-                if symbol not in _IGNORED and not unicodedata.combining(symbol):
-                    raise PronunciationError(
-                        f"IPA symbol {symbol!r} (U+{ord(symbol):04X}) in {word!r} has no ARPAbet phone; "
-                        "spell the word differently or give its phones in a lexicon"
-                    )
-                position += 1
-        # An r-coloured vowel before a written r gives R twice ("curious" is kjˈʊɹɹɪəs).
-        of_word = phones[word_start:]
-        phones[word_start:] = [
-            phone for i, phone in enumerate(of_word) if i == 0 or not phone == "R" == of_word[i - 1]
-        ]
-    return phones

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
-from data_prep.synthesis.phones import PHONES, VOWELS
+from data_prep.synthesis.arpabet import PHONES, VOWELS
 
 _PLACE = {"labial": 0.0, "dental": 0.25, "alveolar": 0.4, "palatal": 0.6, "velar": 0.85, "glottal": 1.0}
 _MANNER = {"stop": 0.0, "affricate": 0.25, "fricative": 0.45, "nasal": 0.6, "liquid": 0.85, "glide": 1.0}
@@ -60,11 +60,37 @@ def phone_distance(first: str, second: str) -> float:
         weights = (0.35, 0.25, 0.25, 0.15)
         moved = sum(weight * abs(x - y) for weight, x, y in zip(weights, a, b, strict=True))
         return min(1.0, 0.1 + moved + 0.2 * (a_rhotic != b_rhotic))
-    place_a, manner_a, voiced_a = _CONSONANTS[first]
-    place_b, manner_b, voiced_b = _CONSONANTS[second]
-    place = abs(_PLACE[place_a] - _PLACE[place_b])
-    manner = abs(_MANNER[manner_a] - _MANNER[manner_b])
-    return min(1.0, 0.05 + 0.4 * place + 0.4 * manner + 0.2 * (voiced_a != voiced_b))
+    place, manner, voiced = _CONSONANTS[first]
+    return _consonant_distance(_PLACE[place], manner, voiced, second)
+
+
+def nearest_consonant(place: float, manner: str, voiced: bool) -> str:
+    """Return the phone that is made most like a consonant.
+
+    Args:
+        place: from 0 at the lips to 1 in the throat.
+        manner: stop, affricate, fricative, nasal, liquid or glide.
+        voiced: whether the vocal folds swing.
+    """
+
+    def unlike(phone: str) -> float:
+        through_nose = (manner == "nasal") != (_CONSONANTS[phone][1] == "nasal")
+        return _consonant_distance(place, manner, voiced, phone) + 0.3 * through_nose
+
+    return min(_CONSONANTS, key=unlike)
+
+
+def nearest_vowel(height: float, backness: float) -> str:
+    """Return the plain vowel that is nearest in height (1 is close) and backness (1 is back)."""
+    plain = [phone for phone, (high, back, *ends, _) in _VOWELS.items() if [high, back] == ends]
+    return min(plain, key=lambda phone: abs(_VOWELS[phone][0] - height) + abs(_VOWELS[phone][1] - backness))
+
+
+def _consonant_distance(place: float, manner: str, voiced: bool, phone: str) -> float:
+    other_place, other_manner, other_voiced = _CONSONANTS[phone]
+    moved = abs(place - _PLACE[other_place])
+    opened = abs(_MANNER[manner] - _MANNER[other_manner])
+    return min(1.0, 0.05 + 0.4 * moved + 0.4 * opened + 0.2 * (voiced != other_voiced))
 
 
 @functools.cache

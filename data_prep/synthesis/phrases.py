@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from data_prep.synthesis import phonetics
+from data_prep.synthesis import phonetics, spoken_form
 from data_prep.synthesis.carriers import AFTER, BEFORE, SLOTS, TEMPLATES
 from data_prep.synthesis.espeak import stable_hash
 from data_prep.synthesis.phones import phones_to_espeak, text_to_phones, texts_to_phones
+from data_prep.synthesis.unread import refuse_letters, refuse_silent
 from kws.errors import ConfigError
 from kws.text import mentions
 
@@ -48,8 +49,11 @@ def check_phrase(
 
     Raises:
         ConfigError: the phrase holds nothing that can be said, or the language is unknown.
+        PronunciationError: a word of it makes no sound, or has letters that eSpeak does not read.
     """
-    words = [phones for phones in texts_to_phones(_words(phrase), language, lexicon) if phones]
+    refuse_letters([phrase], language)
+    refuse_silent(phrase, language, lexicon or {})
+    words = [phones for phones in texts_to_phones(spoken_form.words(phrase), language, lexicon) if phones]
     if not words:
         raise ConfigError(
             f"phrase {phrase!r} holds nothing that can be said; "
@@ -88,7 +92,7 @@ def confusables(
     target = check_phrase(phrase, language, lexicon)
     english = language.lower().split("-")[0] == "en"
     generator = np.random.default_rng(stable_hash("confusables", phrase, seed))
-    spelled = _words(phrase)
+    spelled = spoken_form.words(phrase)
     if english:
         parts, changed = _sound_parts(target), _changed_sounds(target, 4 * num, generator)
     else:
@@ -161,10 +165,6 @@ def without_phrase(
         and not phonetics.contains(phones, together)
         and not phonetics.contains(phones, apart)
     ]
-
-
-def _words(phrase: str) -> list[str]:
-    return re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", phrase.lower())
 
 
 def _shuffled(texts: Sequence[str], generator: np.random.Generator) -> list[str]:

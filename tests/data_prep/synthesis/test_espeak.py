@@ -10,6 +10,7 @@ import pytest
 
 from data_prep.synthesis import espeak
 from data_prep.synthesis.espeak import Voice
+from data_prep.synthesis.unread import unread_letters
 from kws.audio import SAMPLE_RATE
 from kws.errors import ConfigError, DependencyError
 
@@ -124,7 +125,7 @@ def test_what_a_foreign_voice_reads_has_no_tones():
     ],
 )
 def test_letters_that_a_voice_does_not_read_are_found(text: str, language: str, unread: str):
-    assert espeak.unread_letters(["plain", text], language) == sorted(unread)
+    assert unread_letters(["plain", text], language) == sorted(unread)
 
 
 @pytest.mark.parametrize("language", ["cmn", "yue", "vi", "de", "hi", "ar", "ja"])
