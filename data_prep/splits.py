@@ -56,7 +56,9 @@ def group_key(recording: Recording) -> str:
     return f"file {recording.path.parent.name}/{recording.path.name}"
 
 
-def split(recordings: Sequence[Recording], config: SplitConfig | None = None) -> Split:
+def split(
+    recordings: Sequence[Recording], config: SplitConfig | None = None, *, voices: bool = True
+) -> Split:
     """Give every recording a split; splits that are given already stay.
 
     A recording without a split follows its speaker where other recordings of the speaker have one.
@@ -64,6 +66,7 @@ def split(recordings: Sequence[Recording], config: SplitConfig | None = None) ->
     Args:
         recordings: from :func:`data_prep.manifests.read`, after the checks.
         config: fractions, seed, and which splits and labels may not be missing.
+        voices: people may be heard, so that a speaker is worth naming; in noise nobody is.
     Raises:
         ManifestError: a split that must not be empty cannot be filled (a single file in all).
     """
@@ -76,7 +79,7 @@ def split(recordings: Sequence[Recording], config: SplitConfig | None = None) ->
     splits = [item.split or side[key] or "" for key, item in zip(keys, recordings, strict=True)]
     plan = _Plan(keys, splits, loose, told, shared)
     by_file = sum(item.split is None and item.speaker is None for item in recordings)
-    if by_file:
+    if by_file and voices:
         plan.notes.append(
             f"{by_file} of {len(recordings)} recordings name no speaker and are split by file: one voice may "
             "be on both sides, which makes results too good; add a `speaker` column"

@@ -191,6 +191,7 @@ def enroll(
     from kws.cli.enroll_audio import augmentation, read_clips, read_negatives, versions
     from kws.cli.enroll_beside import noise_of, open_trained, put_beside, speech_of
     from kws.cli.enroll_examples import fit_examples
+    from kws.cli.roles import OwnRecordings
     from kws.cli.run_settings import claim_folder
     from kws.config import config_hash, to_dict
     from kws.enrollment.examples import SHIPPED_MARGIN, stricter
@@ -222,20 +223,20 @@ def enroll(
     identity = config_hash(facts)
     heard = {"--recordings": recordings, "--negatives": negatives, "--noise": noise}
     claim_folder(output, identity, overwrite, {**heard, "--weights": (weights,), "--beside": (beside,)})
-    clips = []
+    clips, own = [], OwnRecordings("--recordings")
     for number, (phrase, said, source) in enumerate(zip(phrases, spoken, recordings, strict=False)):
         listed = output / "data" / f"recordings-{number}.jsonl"
-        found, said_of_them = read_clips(phrase, said, source, listed, weights)
+        found, said_of_them = read_clips(phrase, said, source, listed, weights, own)
         clips.append(found)
         notes += said_of_them
-    augment, unreadable = augmentation(noise)
+    augment, unreadable = augmentation(noise, own)
     notes += unreadable
     speech = (
-        read_negatives(negatives, phrases, output, augment, false_accepts_per_hour, num_workers, split)
+        read_negatives(negatives, phrases, output, augment, false_accepts_per_hour, num_workers, split, own)
         if negatives
         else None
     )
-    notes += speech.notes if speech else ()
+    notes += [*(speech.notes if speech else ()), *own.notes()]
     if model is None:
         fitted = fit_examples(
             config,

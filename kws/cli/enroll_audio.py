@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     import numpy as np
 
+    from kws.cli.roles import OwnRecordings
     from kws.data import Augment
 
 VERSIONS = 3
@@ -16,7 +17,12 @@ VERSIONS = 3
 
 
 def read_clips(
-    phrase: str, spoken: Sequence[str], source: Path, listed: Path, weights: Path | None
+    phrase: str,
+    spoken: Sequence[str],
+    source: Path,
+    listed: Path,
+    weights: Path | None,
+    own: OwnRecordings | None = None,
 ) -> tuple[list[np.ndarray], list[str]]:
     """Return the spoken part of each usable recording of a phrase, and why others are not used.
 
@@ -26,11 +32,13 @@ def read_clips(
         source: folder or manifest.
         listed: where the manifest of those that are used is written.
         weights: of the recogniser that listens whether the phrase is said; None takes what ships.
+        own: gets the recordings, to be found again in other roles.
     Raises:
         ManifestError: none can be used.
     """
     from data_prep import checks, manifests
     from data_prep.config import CheckConfig
+    from data_prep.copies import with_hashes
     from kws.cli.recordings import KEYWORD_LENGTH_S, select_keyword
     from kws.data import active_span
     from kws.encoders.sources.embedded_weights import load_recogniser
@@ -45,7 +53,10 @@ def read_clips(
     notes += [
         f"{phrase}: not used: {check.rejection.message}" for check in usable.left_out if check.rejection
     ]
-    manifests.write(usable.kept, listed)
+    kept = with_hashes(usable)
+    if own is not None:
+        own.known.add([*found, *kept])
+    manifests.write(kept, listed)
     recogniser = load_recogniser(weights)
     clips = []
     for entry in read_manifest(listed):
@@ -79,25 +90,28 @@ def versions(clips: Sequence[np.ndarray]) -> list[np.ndarray]:
     ]
 
 
-def augmentation(noise: Sequence[Path]) -> tuple[Augment, list[str]]:
+def augmentation(noise: Sequence[Path], own: OwnRecordings | None = None) -> tuple[Augment, list[str]]:
     """Return the default augmentation with own noise, and what is wrong with noise that cannot be read.
 
     Args:
         noise: folders or manifests; none makes noise.
+        own: recordings of the phrases, which are no noise.
     Raises:
-        ManifestError: all of it is held out for tests.
+        ManifestError: all of it is held out for tests, or of a phrase.
     """
-    from data_prep import manifests
     from data_prep.augmentation.banks import NoiseBank
     from data_prep.augmentation.chain import default_chain
     from data_prep.augmentation.made_noise import made_noises
+    from kws.cli.roles import OwnRecordings
     from kws.errors import ManifestError
 
     bank: NoiseBank | None = None
     unreadable: list[str] = []
     passed: list[str] = []
     if noise:
-        given = [entry.path for entry in manifests.read_all(noise, passed) if entry.split != "test"]
+        own = own or OwnRecordings("--recordings")
+        found = own.without_samples("noise", own.read_others("noise", noise, passed))
+        given = [entry.path for entry in found if entry.split != "test"]
         if not given:
             raise ManifestError(
                 f"--noise {', '.join(map(str, noise))}: all recordings are of split test; give others"
@@ -134,24 +148,27 @@ def read_negatives(
     false_accepts_per_hour: float,
     num_workers: int,
     split: str | None = None,
+    own: OwnRecordings | None = None,
 ) -> OtherSpeech:
     """Return the usable recordings without the phrases, with as many copies as ``kws train`` reads.
 
-    Of a ``split`` alone where one is given. The manifest of the recordings is written into ``output``.
+    Of a ``split`` alone where one is given, and without ``own`` recordings of the phrases. The manifest of
+    the recordings is written into ``output``.
     """
     from data_prep import checks, manifests
     from kws.audio_store import AudioStore
     from kws.cli.recordings import select_negatives
+    from kws.cli.roles import OwnRecordings
     from kws.manifest import read_manifest
     from kws.training.config import TrainConfig
     from kws.training.copies import augmented_copies, num_copies
 
-    notes: list[str] = []
-    found = [entry for entry in manifests.read_all(negatives, notes) if split in (None, entry.split)]
-    other, said = select_negatives(found, phrases)
+    own, notes = own or OwnRecordings("--recordings"), []
+    found = own.read_others("negatives", negatives, notes)
+    other, said = select_negatives([entry for entry in found if split in (None, entry.split)], phrases)
     notes += said
     usable = checks.check_all(other, num_workers=num_workers, cache=output / "cache" / "measurements.jsonl")
-    manifests.write(usable.kept, output / "data" / "negatives.jsonl")
+    manifests.write(own.kept("negatives", usable), output / "data" / "negatives.jsonl")
     store = AudioStore(
         read_manifest(output / "data" / "negatives.jsonl"), None, num_workers, "background speech"
     )

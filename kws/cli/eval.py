@@ -144,6 +144,7 @@ def evaluate(
     Raises:
         KwsError: as :func:`kws.evaluation.evaluate.evaluate` and :func:`data_prep.manifests.read`.
     """
+    from kws.cli.trained_on import copies_of, trained_on
     from kws.evaluation import evaluate as evaluation
 
     if output is not None:
@@ -164,6 +165,8 @@ def evaluate(
         read_utterances(positives, split),
         read_utterances(negatives, split),
         output,
+        copies_of=copies_of,
+        trained_on=trained_on(model),
         conditions=make_conditions(read_utterances(noise, split), seed) if noise else (),
         keyword=keyword,
         fa_per_hour=fa_per_hour,
@@ -241,11 +244,13 @@ def table(result: EvaluationResult) -> list[str]:
     ]
     if result.num_left_out:
         lines.append(f"{result.num_left_out} recordings left out: their label or text holds the keyword")
+    lines += [f"note: {note}" for note in result.notes()]
     for keyword in result.keywords:
         lines += [
             "",
             f"{keyword.keyword}: {keyword.num_positives} clips, {keyword.num_speakers} known speakers",
         ]
+        lines += [f"note: {note}" for note in keyword.notes()]
         rows = [
             [
                 "operating point",

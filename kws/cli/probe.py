@@ -103,7 +103,7 @@ def probe(
         cache: folder for decoded audio; None is ``output/cache``, which goes when all is read.
         num_workers: processes that read audio.
     Returns:
-        The lines of a Markdown table and the recommendation.
+        The lines of a Markdown table, the recommendation, and what was left out of the recordings.
     Raises:
         KwsError: a file, name or depth cannot be used.
     """
@@ -166,7 +166,7 @@ def probe(
     write_text(output / "probe.md", "\n".join(lines) + "\n")
     plot(results, push_ms, advice.depth, output / "probe.png")
     folders.clear(output, names=DECODED)
-    return [*lines, f"plot: {output / 'probe.png'}"]
+    return [*lines, *(f"note: {note}" for note in prepared.notes), f"plot: {output / 'probe.png'}"]
 
 
 def _told(advice: DepthAdvice, results: Sequence[DepthResult], push_ms: Sequence[float]) -> list[str]:

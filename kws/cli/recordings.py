@@ -9,7 +9,9 @@ from pathlib import Path
 
 from data_prep import checks, manifests, report, splits
 from data_prep.config import CheckConfig, SplitConfig
+from data_prep.copies import without_hash
 from data_prep.recording import Recording
+from kws.cli.roles import OwnRecordings, beside_negatives
 from kws.errors import DependencyError, KwsError, ManifestError
 from kws.manifest import Utterance, read_manifest
 from kws.text import is_said, same_words
@@ -126,9 +128,10 @@ def prepare_training(
         found, said = select_keyword(manifests.read(source, notes), keyword)
         recordings += found
         notes += said
-    other, said = select_negatives(manifests.read_all(negatives, notes), keywords)
+    own = OwnRecordings("--positives", recordings)
+    other, said = select_negatives(own.read_others("negatives", negatives, notes), keywords)
     notes += said
-    background = [entry for entry in manifests.read_all(noise, notes) if entry.split != "test"]
+    background = [entry for entry in own.read_others("noise", noise, notes) if entry.split != "test"]
     place = [entry for entry in manifests.read_all(target, notes) if entry.split != "test"]
 
     checked = {}
@@ -138,11 +141,12 @@ def prepare_training(
             continue
         limits = CheckConfig(*KEYWORD_LENGTH_S) if name == "positives" else CheckConfig()
         result = checks.check_all(entries, limits, num_workers, None, cache / "measurements.jsonl")
+        found = own.kept(name, result)
         if result.left_out:
             notes.append(
                 f"{name}: {len(result.left_out)} of {len(entries)} files cannot be used; see report.md"
             )
-        checked[name] = (result, _split(name, result.kept, keywords, notes))
+        checked[name] = (result, _split(name, found, keywords, notes))
         _check_enough(name, checked[name][1], keywords, result)
 
     for name, (result, kept) in checked.items():
@@ -151,9 +155,10 @@ def prepare_training(
     if kept:
         manifests.write(kept, output / "positives.jsonl")
     background = checked["noise"][1] if background else []
-    manifests.write([*checked["negatives"][1], *background], output / "negatives.jsonl")
+    further, mixed, said = beside_negatives(background, checked["negatives"][1])
+    manifests.write([*checked["negatives"][1], *further], output / "negatives.jsonl")
     labels = [entry.label for entry in kept]
-    mixed = [entry for entry in background if entry.split == "train"]
+    notes += [*own.notes(), *said]
     if mixed:
         manifests.write(mixed, output / "noise.jsonl")
     if place:
@@ -206,7 +211,7 @@ def _split(name: str, kept: list[Recording], keywords: Sequence[str], notes: lis
     fraction = DEV_POSITIVES if name == "positives" else DEV_NEGATIVES
     ensure = ("train",) if name == "noise" else ("train", "dev")
     config = SplitConfig(dev_fraction=fraction, test_fraction=0.0, ensure=ensure, ensure_labels=present)
-    outcome = splits.split(kept, config)
+    outcome = splits.split(kept, config, voices=name != "noise")
     notes += [f"{name}: {note}" for note in outcome.notes]
     return list(outcome.recordings)
 
@@ -215,6 +220,7 @@ def _cut_in_two(recording: Recording) -> list[Recording]:
     """Share a single recording out: its beginning to train on, its end for the thresholds."""
     length_s = recording.duration_s or 0.0
     first_s = (1 - DEV_NEGATIVES) * length_s
+    recording = without_hash(recording)  # which is of both parts together
     first = replace(recording, duration_s=first_s, split="train")
     offset_s = recording.offset_s + first_s
     return [first, replace(recording, offset_s=offset_s, duration_s=length_s - first_s, split="dev")]

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from data_prep import manifests
 from data_prep.augmentation import Chain, NoiseBank, RoomBank
 from data_prep.conditions import ConditionConfig, condition_chain, draw, negative_stream, render
+from data_prep.copies import Known
 from data_prep.recording import Recording
 from kws.cli.eval import read_utterances
 from kws.cli.recordings import (
@@ -24,6 +25,7 @@ from kws.cli.recordings import (
     select_negatives,
     synthesize,
 )
+from kws.cli.trained_on import copies_of
 from kws.config import config_hash, load_config
 from kws.errors import ConfigError, KwsError, ManifestError
 from kws.evaluation.evaluate import select_positives
@@ -111,11 +113,12 @@ def _shared(entry: KeywordConfig, train: Sequence[Recording], base: Path) -> lis
     """Say which speakers and files are trained on and tested on."""
     tested = [r for path in _test_sources(entry, base) for r in manifests.read_all(path)]
     speakers = {r.speaker for r in train if r.speaker} & {r.speaker for r in tested if r.split != "train"}
-    files = {r.path for r in train} & {r.path for r in tested if r.split in (None, "test")}
+    known = Known(train)
+    files = sum(r in known for r in tested if r.split in (None, "test"))
     return [
-        f"{entry.keyword}: {len(shared)} {what} are both trained and tested on: the misses are too few"
-        for what, shared in (("speakers", speakers), ("files", files))
-        if shared
+        f"{entry.keyword}: {number} {what} are both trained and tested on: the misses are too few"
+        for what, number in (("speakers", len(speakers)), ("files", files))
+        if number
     ]
 
 
@@ -205,11 +208,23 @@ def _test_negatives(config: StudyConfig, base: Path) -> tuple[list[Utterance], l
     """
     given = _read(config.test_negatives, base)
     words = [entry.keyword for entry in config.keywords]
-    kept = [each for each in given if not any(is_said(word, each.text, each.label) for word in words)]
+    other = [each for each in given if not any(is_said(word, each.text, each.label) for word in words)]
+    clips = [
+        clip
+        for entry in config.keywords
+        for paths in _test_sources(entry, base)
+        for clip in select_positives(read_utterances(paths, "test"), entry.keyword, alone=True)
+    ]
+    is_copy = copies_of(clips)
+    kept = [each for each in other if not is_copy(each)]
     if not kept:
         raise ManifestError("test_negatives: every recording holds a keyword; give other speech")
-    left = len(given) - len(kept)
-    return kept, [f"test negatives: {left} recordings hold a keyword and were left out"] if left else []
+    left = {"hold a keyword": len(given) - len(other), "are clips of a keyword": len(other) - len(kept)}
+    return kept, [
+        f"test negatives: {number} recordings {what} and were left out"
+        for what, number in left.items()
+        if number
+    ]
 
 
 def _read(sources: Iterable[Path], base: Path) -> list[Utterance]:

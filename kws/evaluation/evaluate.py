@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,8 @@ def evaluate(
     negatives: Sequence[Utterance],
     output: Path | None = None,
     *,
+    copies_of: Callable[[Sequence[Utterance]], Callable[[Utterance], bool]] | None = None,
+    trained_on: Callable[[Utterance], bool] | None = None,
     conditions: Sequence[Condition] = (),
     keyword: str | None = None,
     fa_per_hour: Sequence[float] = FALSE_ACCEPTS_PER_HOUR,
@@ -83,6 +85,8 @@ def evaluate(
         negatives: recordings without it, scored as one stream; those that hold it by label or text are left
             out.
         output: folder for ``evaluation.json`` and ``report.html``; None writes nothing.
+        copies_of: makes of recordings what tells copies of them, which are left out of the negatives.
+        trained_on: tells recordings that the model was trained on; None where that is unknown.
         conditions: further versions of the positive clips.
         keyword: judge this one only; None judges all that the model knows.
         fa_per_hour: rates of false accepts to report misses at.
@@ -104,12 +108,15 @@ def evaluate(
         raise ConfigError(f"--keyword: unknown {keyword!r}; this model knows {', '.join(scorer.keywords)}")
     keywords = scorer.keywords if keyword is None else (keyword,)
     wanted = {name: select_positives(positives, name, alone=len(keywords) == 1) for name in keywords}
-    kept = [
+    other = [
         entry for entry in negatives if not any(is_said(name, entry.text, entry.label) for name in keywords)
     ]
+    is_copy = copies_of([clip for clips in wanted.values() for clip in clips]) if copies_of else None
+    kept = [entry for entry in other if is_copy is None or not is_copy(entry)]
     if not kept:
         raise ManifestError(
-            "no negatives are left: all recordings hold a keyword by label or text; give other audio"
+            f"no negatives are left: {len(negatives) - len(other)} recordings hold a keyword by label or "
+            f"text, {len(other)} are given as positives as well; give other audio"
         )
     stream = score_manifest(scorer, kept, stream=True, progress=progress, description="negatives")
     results = []
@@ -121,7 +128,8 @@ def evaluate(
             )
             for condition, change in [(name, None), *((each.name, each.change) for each in conditions)]
         ]
-        results.append(_evaluate_keyword(scorer, name, versions[0][1], versions[1:], stream, fa_per_hour))
+        found = _evaluate_keyword(scorer, name, versions[0][1], versions[1:], stream, fa_per_hour)
+        results.append(replace(found, num_trained_on=_count(wanted[name], trained_on)))
     result = EvaluationResult(
         model=str(model),
         keywords=tuple(results),
@@ -129,7 +137,9 @@ def evaluate(
         num_negatives=len(kept),
         num_negative_originals=num_originals(kept),
         num_negative_speakers=len({entry.speaker for entry in kept if entry.speaker}),
-        num_left_out=len(negatives) - len(kept),
+        num_left_out=len(negatives) - len(other),
+        num_copies_left_out=len(other) - len(kept),
+        num_negatives_trained_on=_count(kept, trained_on),
         provenance={**_describe(model, scorer), **(provenance or {})},
     )
     if output is not None:
@@ -137,6 +147,10 @@ def evaluate(
 
         write_report(result, output)
     return result
+
+
+def _count(utterances: Sequence[Utterance], trained_on: Callable[[Utterance], bool] | None) -> int | None:
+    return None if trained_on is None else sum(map(trained_on, utterances))
 
 
 def select_positives(utterances: Sequence[Utterance], keyword: str, *, alone: bool) -> list[Utterance]:

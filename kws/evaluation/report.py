@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import wave
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 from types import ModuleType
@@ -83,8 +83,12 @@ def _negatives(result: EvaluationResult) -> str:
     return (
         f"False accepts were counted in {result.negative_hours:.3g} hours of audio without the keyword "
         f"({result.num_negatives} recordings, {result.num_negative_originals} originals{speakers}), "
-        f"scored as one stream.{left_out}"
+        f"scored as one stream.{left_out}{_remarks(result.notes())}"
     )
+
+
+def _remarks(notes: Sequence[str]) -> str:
+    return "".join(f" <strong>Note: {escape(note)}.</strong>" for note in notes)
 
 
 def _keyword(result: KeywordResult, *, several: bool) -> list[str]:
@@ -98,7 +102,8 @@ def _keyword(result: KeywordResult, *, several: bool) -> list[str]:
     heading = f"<h2>“{escape(result.keyword)}”</h2>" if several else ""
     parts = [
         heading,
-        f"<p>Misses were counted in {result.num_positives} clips of the keyword{speakers}.{copies}</p>",
+        f"<p>Misses were counted in {result.num_positives} clips of the keyword{speakers}.{copies}"
+        f"{_remarks(result.notes())}</p>",
         "<div class=cards>",
         *(_card(entry) for entry in result.operating),
         "</div>",

@@ -95,6 +95,17 @@ class KeywordResult:
     hardest_negatives: tuple[HardNegative, ...]
     examples: tuple[Example, ...] = field(default=(), repr=False)
     """For the report; not in the JSON."""
+    num_trained_on: int | None = None
+    """Clips that the model was trained on or its threshold chosen by; None where that is unknown."""
+
+    def notes(self) -> list[str]:
+        """Say what makes the figures too good."""
+        if not self.num_trained_on:
+            return []
+        return [
+            f"{self.num_trained_on} of the {self.num_positives} clips were trained on, or the threshold "
+            "chosen by them: fewer are missed than of new ones"
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +124,24 @@ class EvaluationResult:
     """Recordings of the negatives that hold a keyword by their label or text, and were left out."""
     provenance: dict[str, Any]
     """Command, seed, hashes of model and configuration, versions, and what the caller adds."""
+    num_copies_left_out: int = 0
+    """Recordings of the negatives that are positives as well, and were left out."""
+    num_negatives_trained_on: int | None = None
+    """Negatives that the model was trained on or its threshold chosen by; None where that is unknown."""
+
+    def notes(self) -> list[str]:
+        """Say what was left out as a copy, and what makes the figures too good."""
+        found = []
+        if self.num_copies_left_out:
+            found.append(
+                f"{self.num_copies_left_out} negatives are given as positives as well and were left out"
+            )
+        if self.num_negatives_trained_on:
+            found.append(
+                f"{self.num_negatives_trained_on} of the {self.num_negatives} negatives were trained on, or "
+                "the threshold chosen by them: fewer false accepts are in them than in new ones"
+            )
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold, without examples."""

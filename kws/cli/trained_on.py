@@ -1,0 +1,56 @@
+"""Which recordings of an evaluation a model was trained on: the manifests in the folder of its run tell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from data_prep.copies import Known
+from data_prep.recording import Recording, from_row
+from kws.errors import ManifestError
+from kws.manifest import Utterance
+from kws.weights import CONFIG
+
+MANIFESTS = ("positives.jsonl", "recordings-*.jsonl", "negatives.jsonl")
+"""What a run of `kws train` or `kws enroll` was trained on and chose its threshold by, in its ``data``."""
+
+
+def copies_of(utterances: Sequence[Utterance]) -> Callable[[Utterance], bool]:
+    """Return what tells whether a recording is one of these, by its file or by its samples."""
+    known = Known(map(_recording, utterances))
+    return lambda utterance: _recording(utterance) in known
+
+
+def trained_on(model: Path) -> Callable[[Utterance], bool] | None:
+    """Return what tells whether a model was trained on a recording, or chosen by it.
+
+    Args:
+        model: the folder of a run, or an exported file in it.
+    Returns:
+        None where no run lies there.
+    """
+    folder = model if model.is_dir() else model.parent
+    listed = [path for name in MANIFESTS for path in sorted((folder / "data").glob(name))]
+    if not listed or not (folder / CONFIG).is_file():
+        return None
+    known = Known(entry for path in listed for entry in _entries(path))
+    return lambda utterance: _recording(utterance) in known
+
+
+def _entries(path: Path) -> Iterator[Recording]:
+    """Yield the recordings of a manifest that still can be read; their files may be gone."""
+    for number, line in enumerate(path.read_text("utf-8").split("\n"), start=1):
+        try:
+            yield from_row(json.loads(line), path.parent, f"{path}, line {number}")
+        except (json.JSONDecodeError, ManifestError):
+            continue
+
+
+def _recording(utterance: Utterance) -> Recording:
+    return Recording(
+        utterance.path,
+        duration_s=utterance.duration_s,
+        offset_s=utterance.offset_s,
+        extra=utterance.extra,
+    )
