@@ -163,7 +163,8 @@ def read_negatives(
     from kws.training.config import TrainConfig
     from kws.training.copies import augmented_copies, num_copies
 
-    own, notes = own or OwnRecordings("--recordings"), []
+    own = own or OwnRecordings("--recordings")
+    notes: list[str] = []
     found = own.read_others("negatives", negatives, notes)
     other, said = select_negatives([entry for entry in found if split in (None, entry.split)], phrases)
     notes += said

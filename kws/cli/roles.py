@@ -31,20 +31,20 @@ class OwnRecordings:
         self._left_out: Counter[str] = Counter()
 
     def read_others(
-        self, role: str, sources: Sequence[Path], passed: list[str] | None = None
+        self, role: str, sources: Sequence[Path], notes: list[str] | None = None
     ) -> list[Recording]:
         """Read sources of another role, without the files of the keywords.
 
         Args:
             role: ``negatives`` or ``noise``.
             sources: folders, manifests or cuts.
-            passed: gets what a folder holds that is no audio; see :func:`data_prep.manifests.read`.
+            notes: gets what a folder holds that is no audio.
         Raises:
             ManifestError: a source cannot be read, or holds nothing else.
         """
         kept = []
         for source in sources:
-            found = manifests.read(source, passed)
+            found = manifests.read(source, notes)
             other = [entry for entry in found if not self.known.has_file(entry)]
             if not other:
                 raise ManifestError(self._nothing_left(f"--{role} {source}", len(found), role))

@@ -46,6 +46,7 @@ def test_every_depth_gets_a_row_and_recordings_that_were_trained_on_recommend_no
     assert all(entry["misses"]["trials"] == 12 for entry in stored["depths"])  # two copies of six recordings
     assert stored["recommended"] is None and stored["alike"] == [1, 3]
     assert "no depth is recommended: the recordings are too few to hold some out" in printed
+    assert "note: positives: 6 recordings are fewer than 60" in printed
     assert imread(output / "probe.png").std() > 0.01  # something is drawn
 
 
