@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from kws.channels import Channel, check_channel, surviving_channel
 from kws.decoding.files import SKIP_FRAMES, opened, skip
 from kws.decoding.files import AudioInfo as AudioInfo
 from kws.decoding.files import info as info
@@ -31,6 +32,9 @@ SAMPLE_RATE = 16_000
 """Samples per second of every waveform inside the project (Hz)."""
 
 INT16_SCALE = 32_768.0
+
+LOOK_S = 10.0
+"""Beginning of a file of several channels in which it is seen whether they cancel each other."""
 
 FLOAT_PEAK_MAX = INT16_SCALE * 10 ** (-60 / 20)
 """Largest magnitude that floats of audio in [-1, 1] may have: 33, or 30 dB above full scale, which no mix
@@ -140,7 +144,8 @@ def load(path: str | Path, *, offset_s: float = 0.0, length_s: float | None = No
     """Read any common audio file as 16 kHz mono float32.
 
     Args:
-        path: a file that libsndfile or ffmpeg reads, at any rate, with any number of channels (averaged).
+        path: a file that libsndfile or ffmpeg reads, at any rate, with any number of channels (averaged; of
+            channels that cancel each other the loudest).
         offset_s: where to start, in seconds.
         length_s: how much to read, in seconds; None reads to the end.
     Returns:
@@ -155,7 +160,12 @@ def load(path: str | Path, *, offset_s: float = 0.0, length_s: float | None = No
 
 
 def blocks(
-    path: str | Path, block_s: float = 60.0, *, offset_s: float = 0.0, length_s: float | None = None
+    path: str | Path,
+    block_s: float = 60.0,
+    *,
+    offset_s: float = 0.0,
+    length_s: float | None = None,
+    channel: Channel = None,
 ) -> Iterator[np.ndarray]:
     """Read a long file piece by piece, so that ten hours need no more memory than one minute.
 
@@ -164,11 +174,14 @@ def blocks(
         block_s: length of a piece in seconds; at another rate pieces are a little shorter or longer.
         offset_s: where to start, in seconds.
         length_s: how much to read, in seconds; None reads to the end.
+        channel: its number, from 1, or ``mix`` for the average; None averages, unless the first
+            ``LOOK_S`` show that the channels cancel each other, and takes the loudest then.
     Yields:
         (samples,) float32 at ``SAMPLE_RATE``, never empty; joined they are what :func:`load` returns, bit for
         bit.
     Raises:
         AudioError: as in :func:`load`, but for a file without samples, of which there are no pieces.
+        ConfigError: the file does not have the channel.
     """
     path = Path(path)
     with opened(path) as (file, note):
@@ -177,25 +190,37 @@ def blocks(
         rate = file.samplerate
         skip(file, round(offset_s * rate))
         left = math.inf if length_s is None else round(length_s * rate)
+        check_channel(channel, file.channels, str(path))
+        first = np.zeros((0, file.channels), np.float32)
+        if channel is None and file.channels > 1:
+            first = file.read(int(min(round(LOOK_S * rate), left)))
+            channel = surviving_channel(first)
+            if channel is not None:
+                logger.info("%s: the channels cancel each other; channel %d is read", path, channel)
         resampler = Resampler(rate, SAMPLE_RATE)
         last = left <= 0
         while not last:
             wanted = int(min(max(round(block_s * rate), 1), left))
-            samples = file.read(wanted)
+            samples, first = first[:wanted], first[wanted:]
+            if len(samples) < wanted:
+                samples = np.concatenate([samples, file.read(wanted - len(samples))])
             left -= len(samples)
             last = len(samples) < wanted or left <= 0
-            waveform = resampler.push(_mono(samples, path), last)
+            waveform = resampler.push(_mono(samples, path, channel), last)
             if waveform.size:
                 yield np.clip(waveform, -1.0, 1.0)
 
 
-def _mono(samples: np.ndarray, path: Path) -> np.ndarray:
-    """Average (frames, channels) to (frames,) float32 and refuse what is no audio.
+def _mono(samples: np.ndarray, path: Path, channel: Channel) -> np.ndarray:
+    """Return (frames,) float32 of (frames, channels), one or the average, and refuse what is no audio.
 
     Raises:
         AudioError: a value is not finite, or far beyond full scale.
     """
-    waveform = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
+    if isinstance(channel, int):
+        waveform = samples[:, channel - 1]
+    else:
+        waveform = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
     peak = peak_of(waveform)
     if not math.isfinite(peak):
         raise AudioError(

@@ -19,10 +19,12 @@ import numpy as np
 
 from kws import audio
 from kws.audio import SAMPLE_RATE
+from kws.channels import Channel
 from kws.decisions import Detection
 from kws.detector import Detector
 from kws.errors import AudioError, ConfigError
 from kws.microphone import MicrophoneStream, list_devices
+from kws.pipe import PipeFormat, PipeSource, is_pipe, open_pipe
 
 __all__ = ["ListenEvent", "ListenSummary", "list_devices", "listen", "listen_events"]
 
@@ -30,8 +32,7 @@ SAVED_BEFORE_S = 2.0
 """Audio saved before the frame that fired: longer than most phrases with their first breath."""
 
 SAVED_AFTER_S = 0.5
-"""Audio saved after the frame that fired; also the silence put after a recording, so that a phrase at its
-very end is heard through the model's look-ahead."""
+"""Audio saved after the frame that fired."""
 
 FILE_READ_S = 10.0
 """How much of a recording is read at once; a file at another rate is resampled in such pieces."""
@@ -53,6 +54,8 @@ class ListenEvent:
     """Recordings that were completed with this block."""
     num_overflows: int
     """How often audio was lost so far."""
+    notes: tuple[str, ...] = ()
+    """What the person should know of the channels of the source, once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ def listen(
     save_folder: str | Path | None = None,
     file: str | Path | None = None,
     duration_s: float | None = None,
+    channel: Channel = None,
+    raw: PipeFormat | None = None,
     on_detection: Callable[[Detection], None] | None = None,
     on_event: Callable[[ListenEvent], None] | None = None,
 ) -> ListenSummary:
@@ -88,8 +93,12 @@ def listen(
         threshold: another threshold for all keywords, or keyword -> threshold; None takes those in the file.
         refractory_s: another shortest time between two detections of one keyword, in seconds.
         save_folder: write the audio around each detection there as WAV; None saves nothing.
-        file: a recording to read, as fast as possible, in place of the microphone.
+        file: a recording to read, as fast as possible, in place of the microphone; ``-`` for what is piped
+            in, or the name of a pipe: WAV, also without an end.
         duration_s: stop after so much audio, in seconds.
+        channel: of a source of several: its number, from 1, or ``mix`` for the average. None averages, but
+            takes the loudest where the channels cancel each other.
+        raw: how the samples of a pipe without a header are stored.
         on_detection: called with each detection, at once.
         on_event: called after each block, for a level meter and the like.
     Returns:
@@ -98,7 +107,9 @@ def listen(
         CheckpointError, ConfigError, AudioError, DependencyError: as :func:`listen_events`.
     """
     summary = ListenSummary(0.0, 0, (), 0)
-    events = listen_events(model, device, threshold, refractory_s, save_folder, file, duration_s)
+    events = listen_events(
+        model, device, threshold, refractory_s, save_folder, file, duration_s, channel, raw
+    )
     try:
         for event in events:
             summary = ListenSummary(
@@ -127,6 +138,8 @@ def listen_events(
     save_folder: str | Path | None = None,
     file: str | Path | None = None,
     duration_s: float | None = None,
+    channel: Channel = None,
+    raw: PipeFormat | None = None,
 ) -> Generator[ListenEvent, None, None]:
     """Yield one event per block of audio; the arguments are those of :func:`listen`.
 
@@ -143,43 +156,80 @@ def listen_events(
         )
     if file is not None and device is not None:
         raise ConfigError("both a file and a microphone are given; choose one")
-    return _events(detector, device, None if save_folder is None else Path(save_folder), file, duration_s)
+    if raw is not None and not is_pipe(file):
+        raise ConfigError("a raw format is that of a pipe; give --file - or the name of a pipe")
+    source = _Source(device, file, channel, raw, detector.chunk_samples)
+    return _events(detector, source, None if save_folder is None else Path(save_folder), duration_s)
 
 
 def _events(
-    detector: Detector,
-    device: int | str | None,
-    save_folder: Path | None,
-    file: str | Path | None,
-    duration_s: float | None,
+    detector: Detector, source: _Source, save_folder: Path | None, duration_s: float | None
 ) -> Generator[ListenEvent, None, None]:
-    """Walk the blocks of the source through the detector and the saver."""
+    """Walk the blocks of the source through the detector and the saver, then end the stream."""
     limit = math.inf if duration_s is None else audio.seconds_to_samples(duration_s)
     saver = None if save_folder is None else TriggerSaver(save_folder, detector.chunk_samples)
     num_samples = num_overflows = 0
     with ExitStack() as stack:
-        stream = (
-            None
-            if file is not None
-            else stack.enter_context(MicrophoneStream(device, detector.chunk_samples))
-        )
-        source = _microphone_blocks(stream) if stream is not None else _file_blocks(Path(str(file)))
-        for block in source:
+        for block in source.blocks(stack):
             block = block[: int(min(len(block), limit - num_samples))]
             num_samples += len(block)
             scores, detections = detector.push(block)
             saved = () if saver is None else saver.push(block, detections)
-            if stream is not None:
-                num_overflows = stream.num_overflows
+            num_overflows = source.num_overflows
             best = (
                 dict(zip(detector.keywords, scores.max(axis=0).tolist(), strict=True)) if len(scores) else {}
             )
             time_s = audio.samples_to_seconds(num_samples)
-            yield ListenEvent(time_s, level_db(block), best, tuple(detections), saved, num_overflows)
+            yield ListenEvent(
+                time_s, level_db(block), best, tuple(detections), saved, num_overflows, source.notes()
+            )
             if num_samples >= limit:
                 break
-    if saver is not None and (saved := saver.finish()):
-        yield ListenEvent(audio.samples_to_seconds(num_samples), -math.inf, {}, (), saved, num_overflows)
+    last = detector.finish()
+    saved = () if saver is None else saver.finish(last)
+    if last or saved:
+        time_s = audio.samples_to_seconds(num_samples)
+        yield ListenEvent(time_s, -math.inf, {}, tuple(last), saved, num_overflows)
+
+
+class _Source:
+    """The microphone, the recording or the pipe that is listened to; for the arguments see :func:`listen`."""
+
+    def __init__(
+        self,
+        device: int | str | None,
+        file: str | Path | None,
+        channel: Channel,
+        raw: PipeFormat | None,
+        chunk_samples: int,
+    ) -> None:
+        self._device, self._file, self._channel, self._raw = device, file, channel, raw
+        self._chunk_samples = chunk_samples
+        self._open: MicrophoneStream | PipeSource | None = None
+
+    @property
+    def num_overflows(self) -> int:
+        """How often a microphone lost audio."""
+        return self._open.num_overflows if isinstance(self._open, MicrophoneStream) else 0
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what is to be said of the channels since the last call."""
+        return () if self._open is None else self._open.notes()
+
+    def blocks(self, stack: ExitStack) -> Iterator[np.ndarray]:
+        """Open the source within ``stack`` and yield (samples,) float32; a microphone has no end."""
+        if self._file is None:
+            stream = MicrophoneStream(self._device, self._chunk_samples, self._channel)
+            self._open = stack.enter_context(stream)
+            while True:
+                yield stream.read()
+        elif is_pipe(self._file):
+            name = "standard input" if str(self._file) == "-" else str(self._file)
+            pipe = PipeSource(stack.enter_context(open_pipe(self._file)), name, self._raw, self._channel)
+            self._open = pipe
+            yield from pipe.blocks()
+        else:
+            yield from _file_blocks(Path(self._file), self._channel)
 
 
 def _make_detector(
@@ -196,22 +246,15 @@ def _make_detector(
     return model
 
 
-def _microphone_blocks(stream: MicrophoneStream) -> Iterator[np.ndarray]:
-    """Yield what the microphone gives, without end."""
-    while True:
-        yield stream.read()
-
-
-def _file_blocks(path: Path) -> Iterator[np.ndarray]:
-    """Yield a recording second by second, then the silence after it."""
+def _file_blocks(path: Path, channel: Channel) -> Iterator[np.ndarray]:
+    """Yield a recording second by second."""
     empty = True
-    for piece in audio.blocks(path, block_s=FILE_READ_S):
+    for piece in audio.blocks(path, block_s=FILE_READ_S, channel=channel):
         for start in range(0, len(piece), SAMPLE_RATE):
             empty = False
             yield piece[start : start + SAMPLE_RATE]
     if empty:
         raise AudioError(f"{path}: holds no samples; record it again")
-    yield np.zeros(audio.seconds_to_samples(SAVED_AFTER_S), np.float32)
 
 
 def level_db(block: np.ndarray) -> float:
@@ -254,8 +297,9 @@ class TriggerSaver:
             self._first += len(self._blocks.popleft())
         return tuple(saved)
 
-    def finish(self) -> tuple[Path, ...]:
-        """Write what still waits for audio after it, as far as it goes, and return the paths."""
+    def finish(self, detections: list[Detection]) -> tuple[Path, ...]:
+        """Write what still waits for audio after it, as far as it goes, and the last detections."""
+        self._waiting.extend(detections)
         saved = [self._write(detection) for detection in self._waiting]
         self._waiting.clear()
         return tuple(saved)

@@ -7,8 +7,10 @@ resampling library.
 
 from __future__ import annotations
 
+import logging
 import math
 import queue
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import ModuleType, TracebackType
 from typing import Any
@@ -16,7 +18,11 @@ from typing import Any
 import numpy as np
 
 from kws.audio import SAMPLE_RATE
+from kws.channels import Channel, Mixer, check_channel
+from kws.decoding.quiet import quiet_stderr
 from kws.errors import AudioError, DependencyError
+
+logger = logging.getLogger(__name__)
 
 MAX_QUEUED_BLOCKS = 500
 """Blocks kept for a listener that is late (40 s at 80 ms); what comes after is dropped and counted."""
@@ -44,7 +50,7 @@ class Microphone:
     name: str
     """Name; any part of it chooses the device too."""
     num_channels: int
-    """Input channels; the first is used."""
+    """Input channels."""
     sample_rate: int
     """The device's own rate in Hz."""
     is_default: bool
@@ -57,8 +63,9 @@ def list_devices() -> list[Microphone]:
     Raises:
         DependencyError: sounddevice or PortAudio is not installed.
     """
-    sounddevice = _import_sounddevice()
-    default = sounddevice.default.device[0]
+    with _quiet():
+        sounddevice = _import_sounddevice()
+        default, entries = sounddevice.default.device[0], sounddevice.query_devices()
     return [
         Microphone(
             index,
@@ -67,7 +74,7 @@ def list_devices() -> list[Microphone]:
             round(entry["default_samplerate"]),
             index == default,
         )
-        for index, entry in enumerate(sounddevice.query_devices())
+        for index, entry in enumerate(entries)
         if entry["max_input_channels"] > 0
     ]
 
@@ -105,34 +112,40 @@ class MicrophoneStream:
     Args:
         device: as in :func:`find_device`.
         block_samples: samples of one block at ``SAMPLE_RATE``.
+        channel: see :data:`kws.channels.Channel`; without it, two are listened to where there are two.
     Raises:
         DependencyError: sounddevice or PortAudio is not installed.
         AudioError: no such device, or it can be opened in no way.
+        ConfigError: it does not have the channel.
     """
 
-    def __init__(self, device: int | str | None, block_samples: int) -> None:
+    def __init__(self, device: int | str | None, block_samples: int, channel: Channel = None) -> None:
         self._queue: queue.Queue[np.ndarray] = queue.Queue(MAX_QUEUED_BLOCKS)
         self._num_overflows = 0
         self.microphone = find_device(device, list_devices())
-        self._stream, self.rate_hz = self._open(block_samples)
+        check_channel(channel, self.microphone.num_channels, f"microphone {self.microphone.name}")
+        self._stream, self.rate_hz = self._open(block_samples, channel)
+        self._mixer = Mixer(channel, self.rate_hz)
         self._resampler = None if self.rate_hz == SAMPLE_RATE else StreamResampler(self.rate_hz, SAMPLE_RATE)
 
-    def _open(self, block_samples: int) -> tuple[Any, int]:
-        """Open at 16 kHz mono, else with all channels, else at the device's own rate."""
+    def _open(self, block_samples: int, channel: Channel) -> tuple[Any, int]:
+        """Open at 16 kHz, else at the device's own rate, with two channels, one or all, or as is wished."""
         sounddevice = _import_sounddevice()
         own = self.microphone
         refusal: Exception | None = None
+        wished = (min(2, own.num_channels), 1, own.num_channels) if channel is None else (own.num_channels,)
         for rate_hz in dict.fromkeys((SAMPLE_RATE, own.sample_rate)):
-            for num_channels in dict.fromkeys((1, own.num_channels)):
+            for num_channels in dict.fromkeys(wished):
                 try:
-                    stream = sounddevice.InputStream(
-                        samplerate=rate_hz,
-                        blocksize=math.ceil(block_samples * rate_hz / SAMPLE_RATE),
-                        device=own.index,
-                        channels=num_channels,
-                        dtype="float32",
-                        callback=self._take,
-                    )
+                    with _quiet():
+                        stream = sounddevice.InputStream(
+                            samplerate=rate_hz,
+                            blocksize=math.ceil(block_samples * rate_hz / SAMPLE_RATE),
+                            device=own.index,
+                            channels=num_channels,
+                            dtype="float32",
+                            callback=self._take,
+                        )
                     return stream, rate_hz
                 except sounddevice.PortAudioError as error:
                     refusal = error
@@ -146,7 +159,7 @@ class MicrophoneStream:
         if status.input_overflow:
             self._num_overflows += 1
         try:
-            self._queue.put_nowait(block[:, 0].copy())
+            self._queue.put_nowait(block.copy())
         except queue.Full:
             self._num_overflows += 1
 
@@ -171,13 +184,19 @@ class MicrophoneStream:
                 f"microphone {self.microphone.index} ({self.microphone.name}) has delivered no audio for "
                 f"{SILENT_DEVICE_S:g} s; plug it in again or choose another with --device"
             ) from error
+        waveform = self._mixer.push(np.nan_to_num(block, posinf=0.0, neginf=0.0))
         if self._resampler is not None:
-            block = self._resampler.push(block)
-        return np.clip(np.nan_to_num(block, posinf=0.0, neginf=0.0), -1.0, 1.0)
+            waveform = self._resampler.push(waveform)
+        return np.clip(waveform, -1.0, 1.0)
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what is to be said of the channels since the last call."""
+        return self._mixer.notes()
 
     def __enter__(self) -> MicrophoneStream:
         """Start recording."""
-        self._stream.start()
+        with _quiet():
+            self._stream.start()
         return self
 
     def __exit__(
@@ -232,6 +251,11 @@ def _polyphase_bank(up: int, down: int) -> np.ndarray:
     window = np.i0(KAISER_BETA * np.sqrt(inside)) / np.i0(KAISER_BETA)
     bank = np.sinc(PASS_BAND * distance) * window
     return bank / bank.sum(axis=1, keepdims=True)
+
+
+def _quiet() -> AbstractContextManager[None]:
+    """Keep what PortAudio and ALSA write to the terminal away from it, unless what is done is logged."""
+    return nullcontext() if logger.isEnabledFor(logging.INFO) else quiet_stderr()
 
 
 def _import_sounddevice() -> ModuleType:

@@ -8,17 +8,20 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kws.cli.meter import meter_line, terminal_columns
+from kws.counts import counted
+
 if TYPE_CHECKING:
+    from kws.channels import Channel
     from kws.detector import Detector
     from kws.listen import ListenEvent
+    from kws.pipe import PipeFormat
 
 NAME = "listen"
 HELP = "hear the phrase through a microphone, or in a recording"
 
-METER_FLOOR_DB = -60.0
-"""Level at which the meter is empty: below the noise of a quiet room on most microphones."""
-
-METER_CELLS = 20
+OVERFLOWS_APART_S = 10.0
+"""Losses of audio that follow each other faster are one run, told when it begins and when it is over."""
 
 SILENCE_HINT_S = 3.0
 """Digital silence of this length from a microphone means that it is muted or not permitted; no room
@@ -27,8 +30,28 @@ is so quiet."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    parser.add_argument("model", nargs="?", help="exported .onnx file")
-    parser.add_argument("--file", metavar="AUDIO", help="read this recording instead of the microphone")
+    parser.add_argument("model", nargs="?", help="exported .onnx file, or the folder of a run that holds it")
+    parser.add_argument(
+        "--file",
+        metavar="AUDIO",
+        help="read this recording instead of the microphone; - for what is piped in, or the name of a pipe: "
+        "WAV, also without an end (`arecord -f S16_LE -r 16000 | kws listen MODEL --file -`)",
+    )
+    parser.add_argument(
+        "--raw-rate",
+        type=int,
+        metavar="HZ",
+        help="the pipe holds 16-bit samples at this rate, without a header",
+    )
+    parser.add_argument(
+        "--raw-channels", type=int, metavar="COUNT", help="channels of the samples without a header; else 1"
+    )
+    parser.add_argument(
+        "--channel",
+        metavar="NUMBER|mix",
+        help="listen to this channel, from 1, or to the average of all; without it, to the average, or to "
+        "the loudest where channels cancel each other",
+    )
     parser.add_argument(
         "--device", help="microphone: its number or a part of its name; without it, the system's default"
     )
@@ -60,18 +83,17 @@ def run(args: argparse.Namespace) -> int:
     """Listen and print; returns 0 at the end of the recording, of the time, or at Ctrl-C."""
     from kws.detector import Detector
     from kws.errors import ConfigError
-    from kws.listen import list_devices, listen
+    from kws.listen import listen
+    from kws.pipe import is_pipe
 
     if args.list_devices:
-        for device in list_devices():
-            mark = "*" if device.is_default else " "
-            form = f"({device.num_channels} channels, {device.sample_rate} Hz)"
-            print(f"{mark}{device.index:3d}  {device.name}  {form}")
-        return 0
+        return print_devices()
     if args.model is None:
         raise ConfigError("which model? Give the exported file: `kws listen MODEL.onnx`")
+    raw = raw_format(args.raw_rate, args.raw_channels)
+    channel = parse_channel(args.channel)
     detector = Detector(args.model, threshold=parse_thresholds(args.threshold), refractory_s=args.refractory)
-    printer = Printer(detector, live=args.file is None)
+    printer = Printer(detector, live=args.file is None or is_pipe(args.file))
     printer.start()
     summary = listen(
         detector,
@@ -79,12 +101,71 @@ def run(args: argparse.Namespace) -> int:
         save_folder=None if args.save is None else Path(args.save),
         file=args.file,
         duration_s=args.duration,
+        channel=channel,
+        raw=raw,
         on_event=printer.show,
     )
     printer.clear()
-    lost = f", audio lost {summary.num_overflows} times" if summary.num_overflows else ""
-    print(f"{summary.num_detections} detections in {summary.duration_s:.1f} s{lost}", file=sys.stderr)
+    lost = f", audio lost {counted(summary.num_overflows, 'time')}" if summary.num_overflows else ""
+    heard = counted(summary.num_detections, "detection")
+    print(f"{heard} in {summary.duration_s:.1f} s{lost}", file=sys.stderr)
     return 0
+
+
+def print_devices() -> int:
+    """Print the microphones; returns 1 where there is none."""
+    from kws.listen import list_devices
+
+    devices = list_devices()
+    if not devices:
+        print(
+            "no microphone was found; plug one in and allow this terminal to use it, or pipe audio in: "
+            "`arecord -f S16_LE -r 16000 | kws listen MODEL.onnx --file -`",
+            file=sys.stderr,
+        )
+        return 1
+    for device in devices:
+        mark = "*" if device.is_default else " "
+        form = f"({counted(device.num_channels, 'channel')}, {device.sample_rate} Hz)"
+        print(f"{mark}{device.index:3d}  {device.name}  {form}")
+    return 0
+
+
+def parse_channel(text: str | None) -> Channel:
+    """Turn ``mix`` or the number of a channel into what the library takes.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    from kws.errors import ConfigError
+
+    if text is None:
+        return None
+    if text == "mix":
+        return "mix"
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise ConfigError(f"--channel {text}: expected a number from 1, or mix")
+
+
+def raw_format(rate_hz: int | None, num_channels: int | None) -> PipeFormat | None:
+    """Return how the samples of a pipe without a header are stored, or None where it has one.
+
+    Raises:
+        ConfigError: a number is out of range, or there are channels without a rate.
+    """
+    from kws.errors import ConfigError
+    from kws.pipe import PipeFormat
+
+    if rate_hz is None:
+        if num_channels is not None:
+            raise ConfigError("--raw-channels: give --raw-rate too; WAV tells its channels itself")
+        return None
+    num_channels = 1 if num_channels is None else num_channels
+    for name, value in (("rate", rate_hz), ("channels", num_channels)):
+        if value < 1:
+            raise ConfigError(f"--raw-{name} {value}: expected 1 or more")
+    return PipeFormat(rate_hz, num_channels)
 
 
 def parse_thresholds(texts: list[str] | None) -> float | dict[str, float] | None:
@@ -120,7 +201,7 @@ class Printer:
         self._meter = live and sys.stderr.isatty()
         self._silence_since_s: float | None = None
         self._hinted = False
-        self._num_overflows = 0
+        self._overflows = Overflows()
 
     def start(self) -> None:
         """Say what is listened for."""
@@ -137,17 +218,13 @@ class Printer:
             print(f"{clock(detection.time_s)}  {detection.keyword}  {detection.score:.3f}", flush=True)
         for path in event.saved:
             print(f"saved {path}", file=sys.stderr, flush=True)
-        if event.num_overflows > self._num_overflows:
+        for line in (*event.notes, *self._overflows.told(event.num_overflows, event.time_s)):
             self.clear()
-            print(
-                f"audio lost {event.num_overflows} times; is the processor busy?", file=sys.stderr, flush=True
-            )
-            self._num_overflows = event.num_overflows
+            print(line, file=sys.stderr, flush=True)
         self._hint_at_silence(event)
         if self._meter and event.scores:
-            print(
-                f"\r\033[K{meter_line(event, self._detector.thresholds)}", end="", file=sys.stderr, flush=True
-            )
+            line = meter_line(event, self._detector.thresholds, terminal_columns())
+            print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
         """Remove the meter line."""
@@ -166,9 +243,34 @@ class Printer:
             self._hinted = True
             self.clear()
             print(
-                "the microphone gives digital silence: is it muted, or not permitted to this terminal?",
+                "the microphone gives digital silence: is it muted, or not permitted to this terminal? "
+                "`kws listen --list-devices` shows the others",
                 file=sys.stderr,
             )
+
+
+class Overflows:
+    """Lines about lost audio: one when a run of losses begins, and one when it is over."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._before = 0
+        self._begin_s = self._last_s = 0.0
+
+    def told(self, count: int, time_s: float) -> list[str]:
+        """Return the lines for so many losses up to now."""
+        lines = []
+        in_run = self._count > self._before
+        if in_run and time_s - self._last_s >= OVERFLOWS_APART_S:
+            lost = counted(self._count - self._before, "time")
+            lines.append(f"audio lost {lost} from {clock(self._begin_s)} to {clock(self._last_s)}")
+            self._before, in_run = self._count, False
+        if count > self._count:
+            if not in_run:
+                lines.append("audio is lost; is the processor busy?")
+                self._begin_s = time_s
+            self._count, self._last_s = count, time_s
+        return lines
 
 
 def clock(time_s: float) -> str:
@@ -176,17 +278,3 @@ def clock(time_s: float) -> str:
     hundredths = round(time_s * 100)
     minutes, hundredths = divmod(hundredths, 6000)
     return f"{minutes // 60}:{minutes % 60:02d}:{hundredths // 100:02d}.{hundredths % 100:02d}"
-
-
-def meter_line(event: ListenEvent, thresholds: dict[str, float]) -> str:
-    """Return the level and the keyword nearest to its threshold as two bars on one line."""
-    keyword = max(event.scores, key=lambda name: event.scores[name] - thresholds[name])
-    score, level = event.scores[keyword], max(event.level_db, METER_FLOOR_DB)
-    loud, sure = bar(1 - level / METER_FLOOR_DB), bar(score)
-    return f"|{loud}| {level:4.0f} dB  |{sure}| {score:.2f} / {thresholds[keyword]:.2f} {keyword}"
-
-
-def bar(share: float) -> str:
-    """Return a bar filled to ``share`` within [0, 1]."""
-    filled = round(METER_CELLS * min(max(share, 0.0), 1.0))
-    return "#" * filled + " " * (METER_CELLS - filled)

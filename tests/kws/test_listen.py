@@ -58,14 +58,15 @@ def test_hears_tones_in_a_recording_and_saves_the_audio_around_them(
     summary = listen(model, file=recording, save_folder=tmp_path / "heard", on_detection=heard.append)
     assert [detection.keyword for detection in heard] == ["tone", "tone"]
     assert 3.0 < heard[0].time_s < 3.15 and 6.5 < heard[1].time_s < 6.65
-    assert (summary.num_detections, summary.duration_s, summary.num_overflows) == (2, pytest.approx(7.5), 0)
+    assert (summary.num_detections, summary.duration_s, summary.num_overflows) == (2, pytest.approx(7.0), 0)
     assert sorted((tmp_path / "heard").iterdir()) == sorted(summary.saved) and len(summary.saved) == 2
     waveform, _ = soundfile.read(recording, dtype="float32")
     for path, detection in zip(summary.saved, heard, strict=True):
         saved, rate = soundfile.read(path, dtype="float32")
-        assert (rate, len(saved)) == (16_000, 40_000)  # 2 s before, 0.5 s after
+        end = min(round((detection.time_s + 0.5) * 16_000), len(waveform))  # 2 s before, 0.5 s after
         start = round((detection.time_s - 2.0) * 16_000)
-        expected = np.pad(waveform, (0, 8000))[start : start + 40_000]
+        expected = waveform[start:end]
+        assert rate == 16_000
         np.testing.assert_allclose(saved, expected, atol=1 / 32_768)
 
 
@@ -88,7 +89,7 @@ def test_a_recording_at_another_rate_gives_the_same_detections(model: Path, tmp_
 
 def test_events_tell_level_and_scores(model: Path, recording: Path):
     events = list(listen_events(model, file=recording))
-    assert [event.time_s for event in events] == [1, 2, 3, 4, 5, 6, 7, 7.5]
+    assert [event.time_s for event in events] == [1, 2, 3, 4, 5, 6, 7]
     assert events[0].level_db == -math.inf and events[0].scores["tone"] < 0.01
     assert events[3].level_db == pytest.approx(
         20 * math.log10(0.5 / math.sqrt(2)) - 10 * math.log10(2), abs=0.01
@@ -139,7 +140,7 @@ def test_the_command_prints_a_line_per_detection(model: Path, recording: Path, t
     ]  # sigmoid(60 * 0.025): half a tone, averaged
     assert "Listening for tone (from 0.50)" in printed.err
     assert printed.err.count("saved ") == 2
-    assert "2 detections in 7.5 s" in printed.err
+    assert "2 detections in 7.0 s" in printed.err
 
 
 def test_the_command_draws_a_meter_on_a_terminal_only(model: Path, monkeypatch: pytest.MonkeyPatch, capsys):
@@ -158,7 +159,7 @@ def test_the_command_tells_of_a_muted_microphone_and_lost_audio_once(model: Path
         printer.show(ListenEvent(step * 0.08, -math.inf, {"tone": 0.0}, (), (), num_overflows=step // 50))
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
-    assert "digital silence: is it muted" in lines[0] and "audio lost 1 times" in lines[1]
+    assert "digital silence: is it muted" in lines[0] and "audio is lost; is the processor busy?" in lines[1]
 
 
 def test_thresholds_on_the_command_line():
@@ -284,7 +285,7 @@ def test_hears_a_phrase_played_in_a_room_through_a_real_microphone(
         listener.wait()
     assert listener.returncode == 0, err
     assert [line.split("  ")[1] for line in out.splitlines()] == ["tone"]
-    assert "1 detections in" in err and "Traceback" not in err
+    assert "1 detection in" in err and "Traceback" not in err
     (path,) = saved.glob("*.wav")
     heard, rate = soundfile.read(path, dtype="float32")
     assert rate == 16_000

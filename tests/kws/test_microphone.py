@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import logging
+import os
 import sys
 from types import SimpleNamespace
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 import kws.microphone
-from kws.errors import AudioError, DependencyError
+from kws.errors import AudioError, ConfigError, DependencyError
 from kws.microphone import Microphone, MicrophoneStream, StreamResampler, find_device, list_devices
 from tests.support.onnx_models import tone
 
@@ -101,7 +103,9 @@ def test_a_microphone_at_16_khz_is_read_as_it_is(device: type[FakeStream]):
     assert device.opened["closed"]
 
 
-def test_a_microphone_that_refuses_16_khz_mono_is_resampled_from_its_first_channel(device: type[FakeStream]):
+def test_a_microphone_that_refuses_16_khz_is_resampled_from_the_average_of_its_channels(
+    device: type[FakeStream],
+):
     device.allowed.clear()
     device.allowed.add((44_100, 2))
     with MicrophoneStream("usb", block_samples=1280) as stream:
@@ -109,8 +113,38 @@ def test_a_microphone_that_refuses_16_khz_mono_is_resampled_from_its_first_chann
     assert device.opened["blocksize"] == 3528
     assert len(heard) == 6400
     np.testing.assert_allclose(
-        heard[64:], tone(1000, 0.4)[32 : 32 + 6400 - 64], atol=5e-4
+        heard[64:], 0.5 * tone(1000, 0.4)[32 : 32 + 6400 - 64], atol=5e-4
     )  # late by 32 samples
+
+
+def test_the_channel_that_is_wished_is_read(device: type[FakeStream]):
+    device.allowed.add((16_000, 2))
+    with MicrophoneStream(None, block_samples=1280, channel=1) as stream:
+        np.testing.assert_array_equal(stream.read(), tone(1000, 0.08))
+    assert device.opened["channels"] == 2
+    with MicrophoneStream(None, block_samples=1280, channel=2) as stream:
+        assert not stream.read().any()
+    with pytest.raises(ConfigError, match="channel 3: microphone USB Microphone has channels 1 to 2"):
+        MicrophoneStream(None, block_samples=1280, channel=3)
+
+
+def test_what_the_sound_library_writes_stays_off_the_terminal(
+    device: type[FakeStream], monkeypatch: pytest.MonkeyPatch, capfd
+):
+    def loud(self) -> None:
+        os.write(2, b"ALSA lib pcm.c: Unknown PCM")
+
+    monkeypatch.setattr(FakeStream, "start", loud)
+    with MicrophoneStream(None, block_samples=1280):
+        pass
+    assert capfd.readouterr().err == ""
+    logging.getLogger("kws.microphone").setLevel(logging.INFO)
+    try:
+        with MicrophoneStream(None, block_samples=1280):
+            pass
+    finally:
+        logging.getLogger("kws.microphone").setLevel(logging.NOTSET)
+    assert "Unknown PCM" in capfd.readouterr().err
 
 
 def test_a_microphone_that_opens_in_no_way_is_named(device: type[FakeStream]):
