@@ -64,7 +64,7 @@ def main() -> None:
     model = load_recogniser()
     first_layers = FirstLayers(model)
     heard, frames, phones = [], [], []
-    for number, path in enumerate(tqdm([*paths, *voices], "listening")):
+    for number, path in enumerate(tqdm([*paths, *voices], "listening", disable=None)):
         waveform = chains[number % len(chains)].augment(audio.load(path), path.name, SEED, 0)
         if number < len(paths):
             heard.append(model.hear(waveform, TAIL_S))

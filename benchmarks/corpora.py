@@ -116,7 +116,7 @@ def test_audio(data: Path, work: Path, keyword: str) -> UnseenAudio:
 def _render_all(data: Path, stored: Path, keyword: str) -> None:
     chains = _chains(data)
     clips = [r for r in rows_of(data, "picovoice_keywords") if r["label"] == keyword and r["split"] == "test"]
-    waveforms = [audio.load(str(row["path"])) for row in tqdm(clips, f"{keyword} test clips")]
+    waveforms = [audio.load(str(row["path"])) for row in tqdm(clips, f"{keyword} test clips", disable=None)]
     arrays: dict[str, np.ndarray] = {"lengths": np.array([len(waveform) for waveform in waveforms])}
     for index, condition in enumerate(CONDITIONS):
         rendered = [
@@ -129,7 +129,10 @@ def _render_all(data: Path, stored: Path, keyword: str) -> None:
     speech = [row for row in speech if not any(mentions(word, str(row["text"])) for word in KEYWORDS)]
     noise = [row for row in rows_of(data, "noise") if row["split"] == "test"]
     arrays["negatives"], originals = negative_stream(
-        ((str(row["path"]), audio.load(str(row["path"]))) for row in tqdm(speech, f"{keyword} negatives")),
+        (
+            (str(row["path"]), audio.load(str(row["path"])))
+            for row in tqdm(speech, f"{keyword} negatives", disable=None)
+        ),
         (audio.load(str(row["path"])) for row in noise),
         {name: chains[name] for name in NEGATIVE_COPIES},
         *KEY,

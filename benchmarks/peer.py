@@ -113,7 +113,9 @@ def scores(
         )
         joined = stored(
             folder / f"{keyword}-{name}.npy",
-            lambda p=padded: np.concatenate([embed(clip) for clip in tqdm(p, "embedding test clips")]),
+            lambda p=padded: np.concatenate(
+                [embed(clip) for clip in tqdm(p, "embedding test clips", disable=None)]
+            ),
         )
         found[condition] = [stream_scores(part) for part in np.split(joined, np.cumsum(lengths)[:-1])]
     test_negatives = stored(folder / "test-negatives.npy", lambda: embed(test.negatives))
@@ -161,7 +163,11 @@ def train_head(
     per_batch = batches.num_positives
     drawn = [batches.batch(step) for step in range(max(34, 8 * len(clips) // per_batch))]
     near = np.stack(
-        [window_input(w) for b in tqdm(drawn, "embedding positives") for w in b.waveform[:per_batch].numpy()]
+        [
+            window_input(w)
+            for b in tqdm(drawn, "embedding positives", disable=None)
+            for w in b.waveform[:per_batch].numpy()
+        ]
     )
     augmented = stored(
         folder / f"augmented-{keyword}-{seed}.npy",

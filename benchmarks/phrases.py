@@ -134,7 +134,7 @@ def measure(data: Path, work: Path) -> Iterator[Row]:
     sentences = [row for row in corpora.rows_of(data, "speechocean762") if row["split"] != "train"]
 
     def paths(rows: Sequence[Row], name: str) -> Iterable[Path]:
-        return tqdm([Path(str(row["path"])) for row in rows], name, unit="file")
+        return tqdm([Path(str(row["path"])) for row in rows], name, unit="file", disable=None)
 
     heard = {"clean": [logits_of(model, audio.load(path)) for path in paths(orders, "clean")]}
     for condition in make_conditions(read_utterances([noise], "test"), SEED):

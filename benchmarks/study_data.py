@@ -88,7 +88,9 @@ def in_rooms(
     rooms = RoomBank(num_rooms=NUM_ROOMS, split="train", seed=SEED)
     chain = condition_chain(ConditionConfig(snr_db=ROOM_SNR_DB, room=True), bank, rooms)
     rows = []
-    for number, row in enumerate(tqdm(train[:: max(len(train) // IN_ROOMS, 1)], "rooms", unit="file")):
+    for number, row in enumerate(
+        tqdm(train[:: max(len(train) // IN_ROOMS, 1)], "rooms", unit="file", disable=None)
+    ):
         waveform = audio.load(str(row["path"]))
         path = folder / f"{number:04d}.flac"
         audio.save(path, chain(waveform, stable_rng("rooms", SEED, number)))

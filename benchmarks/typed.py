@@ -109,7 +109,7 @@ def keyphrase_row(cell: Cell, test: UnseenAudio) -> dict:
     search = KeyphraseSearch(cell.keyword)
     block, tail = seconds_to_samples(BLOCK_S), np.zeros(seconds_to_samples(TAIL_S), np.int16)
     accepts = dict.fromkeys(search.names, 0)
-    for start in tqdm(range(0, len(test.negatives), block), cell.name):
+    for start in tqdm(range(0, len(test.negatives), block), cell.name, disable=None):
         for name, times in search.times(test.negatives[start : start + block]).items():
             accepts[name] += events(times)
     hits = {

@@ -124,10 +124,13 @@ def check_all(
         tasks = (delayed(check_file)(recording, config, known.get(recording)) for recording in recordings)
         workers = min(num_workers or cpu_count(), len(recordings))
         results = Parallel(n_jobs=workers, prefer="threads", return_as="generator", batch_size=8)(tasks)
-        hidden = None if progress is None else not progress
         checks = []
         for recording, check in zip(
-            recordings, tqdm(results, "checking", len(recordings), unit="file", disable=hidden), strict=True
+            recordings,
+            tqdm(
+                results, "checking", len(recordings), unit="file", disable=True if progress is False else None
+            ),
+            strict=True,
         ):
             known.put(recording, check.stats)
             checks.append(check)

@@ -40,12 +40,14 @@ class Contender:
     """How it is run."""
     path: Path
     """The ``.onnx`` file, or the folder of openWakeWord's files."""
+    label: str = ""
+    """What tells the file from the others, see :func:`distinct_names`; "" is the name of the file."""
 
     @property
     def name(self) -> str:
         """What it is called in the report."""
         if self.kind == "kws":
-            return f"kws {self.path.name}"
+            return f"kws {self.label or self.path.name}"
         return "openWakeWord files" if self.kind == "openwakeword-files" else "openWakeWord package"
 
     @property
@@ -151,7 +153,10 @@ def bench(
             raise ConfigError(f"{name}: got {value:g}, allowed: {least:g} or more")
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(model) for model in models] or [default_detector(Path(folder) / "default.onnx")]
-        contenders = [Contender("kws", path) for path in paths]
+        contenders = [
+            Contender("kws", path, f"{name}, {precision(path)}")
+            for path, name in zip(paths, distinct_names(paths), strict=True)
+        ]
         if openwakeword is not None:
             contenders.append(Contender("openwakeword-files", Path(openwakeword)))
             if peers.package_installed():
@@ -168,6 +173,29 @@ def bench(
         seconds=seconds,
         onnxruntime=onnxruntime.__version__,
     )
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """Return a name for each file: the end of its path that no other one has; the same file is numbered."""
+    ends = [path.absolute().parts for path in paths]
+    names = []
+    for index, parts in enumerate(ends):
+        others = [other for other in ends if other != parts]
+        length = next(n for n in range(1, len(parts) + 1) if parts[-n:] not in [o[-n:] for o in others])
+        before = ends[:index].count(parts)
+        names.append("/".join(parts[-length:]) + (f" ({before + 1})" if before else ""))
+    return names
+
+
+def precision(path: Path) -> str:
+    """Return ``int8`` or ``fp32``: an int8 graph quantizes what it multiplies, and says so by this operator.
+
+    A path that is no readable file is called fp32; opening it then says what is wrong.
+    """
+    try:
+        return "int8" if b"DynamicQuantizeLinear" in path.read_bytes() else "fp32"
+    except OSError:
+        return "fp32"
 
 
 def default_detector(path: Path) -> Path:

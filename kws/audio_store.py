@@ -201,7 +201,7 @@ def _decode_all(
         "desc": f"reading {description}",
         "unit": "file",
         "total": len(utterances),
-        "disable": not progress,
+        "disable": None if progress else True,
     }
     if num_workers < 2 or len(utterances) < FEW:
         yield from tqdm(map(read, utterances), **bar)

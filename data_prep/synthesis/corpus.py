@@ -137,7 +137,9 @@ def synthesize(
     """
     jobs = [utterances[start : start + ITEMS_PER_JOB] for start in range(0, len(utterances), ITEMS_PER_JOB)]
     recordings: list[Recording] = []
-    with tqdm(total=len(utterances), desc=description, unit="utt", disable=not utterances) as progress:
+    with tqdm(
+        total=len(utterances), desc=description, unit="clip", disable=None if utterances else True
+    ) as progress:
         for finished in _run(jobs, num_workers):
             recordings += finished
             progress.update(len(finished))

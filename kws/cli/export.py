@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from kws.cli.parser import RUN
+from kws.counts import counted
 
 HELP = "trained model to one checked .onnx file"
 
@@ -44,10 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     report = json.loads(report_path(path).read_text(encoding="utf-8"))
     metadata = report["metadata"]
     print(f"{path}  {path.stat().st_size / 1e6:.2f} MB, licence {metadata['licence']}")
-    print(
-        f"  parity: scores within {report['max_score_difference']:.1e} of torch "
-        f"(allowed {report['score_tolerance']:g}), {report['detections_compared']} detections identical"
-    )
+    print(f"  parity: {told_parity(report)}")
     thresholds = ", ".join(
         f"{keyword} {value:.3f}" for keyword, value in json.loads(metadata["thresholds"]).items()
     )
@@ -63,6 +62,17 @@ def run(arguments: argparse.Namespace) -> int:
             "compare its misses with `kws eval`"
         )
     return 0
+
+
+def told_parity(report: dict[str, Any]) -> str:
+    """Return what was compared with torch and how near it came, from the report beside a file."""
+    audio_s = sum({entry["signal"]: entry["duration_s"] for entry in report["signals"]}.values())
+    found = report["detections_compared"]
+    told = counted(found, "detection") + " in it identical" if found else "no detection in it to compare"
+    return (
+        f"scores within {report['max_score_difference']:.1e} of torch "
+        f"(allowed {report['score_tolerance']:g}) on {audio_s:.1f} s of made speech and noise; {told}"
+    )
 
 
 def export(

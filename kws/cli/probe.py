@@ -193,7 +193,7 @@ def cost(models: Sequence[WakeWordModel]) -> list[float]:
 
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{number}.onnx" for number in range(len(models))]
-        for model, path in zip(tqdm(models, "exporting"), paths, strict=True):
+        for model, path in zip(tqdm(models, "exporting", unit="depth", disable=None), paths, strict=True):
             point = OperatingPoint(dict.fromkeys(model.keywords, 0.5), 1.0, 0.0)
             export_model(model, point, path)
         costs = bench(paths, seconds=10.0, rounds=3).costs

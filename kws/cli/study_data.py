@@ -180,7 +180,9 @@ def _make_test_audio(config: StudyConfig, base: Path, test: Path, progress: bool
                 for condition, group in zip(entry.test_conditions, groups, strict=True)
             }
         else:
-            bar = tqdm(groups[0], f"{entry.keyword} test clips", unit="file", disable=not progress)
+            bar = tqdm(
+                groups[0], f"{entry.keyword} test clips", unit="file", disable=None if progress else True
+            )
             loaded = [(utterance.item_id, utterance.load()) for utterance in bar]
             clips = {
                 condition: [render(waveform, chain, *key, condition, item) for item, waveform in loaded]
@@ -190,7 +192,7 @@ def _make_test_audio(config: StudyConfig, base: Path, test: Path, progress: bool
         held_out.save_clips(test, name, clips, speakers)
     if not held_out.is_saved(test, held_out.NEGATIVES):
         speech, _ = _test_negatives(config, base)
-        bar = tqdm(speech, "test negatives", unit="file", disable=not progress)
+        bar = tqdm(speech, "test negatives", unit="file", disable=None if progress else True)
         stream, originals = negative_stream(
             ((utterance.item_id, utterance.load()) for utterance in bar),
             bank.recordings if bank else (),

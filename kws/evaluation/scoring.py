@@ -209,7 +209,7 @@ def score_manifest(
         raise ManifestError(f"{description}: there are no recordings; check the manifest and its split")
     if stream and change is not None:
         raise ManifestError("a stream is scored as it is; give `change` for clips only")
-    bar = tqdm(utterances, description, unit="file", disable=not progress)
+    bar = tqdm(utterances, description, unit="file", disable=None if progress else True)
     if not stream:
         return [_score_clip(scorer, utterance, tail_s, change) for utterance in bar]
     scorer.reset()

@@ -289,7 +289,9 @@ def keep_versions(
     )
     corpus.kept = [[] for _ in corpus.audio]
     for (index, _), features in zip(
-        made.wanted, tqdm(loader, "augmenting speech", disable=not progress), strict=True
+        made.wanted,
+        tqdm(loader, "augmenting speech", len(made), unit="utterance", disable=None if progress else True),
+        strict=True,
     ):
         corpus.kept[index].append(features.numpy().copy())
     torch.set_num_threads(threads)

@@ -267,7 +267,7 @@ def _new_trainer(config: PretrainConfig, output: Path) -> lightning.Trainer:
             ),
             # not of the band statistics, which an average rounds: a resumed run would not go on alike
             EMAWeightAveraging(decay=config.ema_decay, use_buffers=False),
-            StepBar(refresh_rate=20),
+            StepBar(config.steps),
         ],
         plugins=[WholeCheckpoints()],
         enable_model_summary=False,

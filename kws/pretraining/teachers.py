@@ -195,7 +195,12 @@ def keep_lessons(
     teacher = teacher or load_teacher(config, root)
     weights = None if config.path is None else _content(root / config.path)
     found: list[np.ndarray] = []
-    with tqdm(total=len(corpus.audio), desc="hearing the teacher", disable=not progress) as bar:
+    with tqdm(
+        total=len(corpus.audio),
+        desc="hearing the teacher",
+        unit="utterance",
+        disable=None if progress else True,
+    ) as bar:
         for embeddings in _shards(corpus, [config.source, config.depth, weights], teacher, folder):
             found += embeddings
             bar.update(len(embeddings))

@@ -89,7 +89,9 @@ def align(recogniser: PhoneRecogniser, corpus: Corpus, progress: bool = True) ->
     found = []
     depth = min(DEPTH, len(recogniser.encoder.layers))
     rows = zip(corpus.utterances, corpus.audio, corpus.targets, strict=True)
-    for utterance, samples, targets in tqdm(rows, "aligning", len(corpus.audio), disable=not progress):
+    for utterance, samples, targets in tqdm(
+        rows, "aligning", len(corpus.audio), unit="utterance", disable=None if progress else True
+    ):
         if not targets:
             continue
         features = torch.from_numpy(log_mel(with_tail(samples), recogniser.encoder)[None])
@@ -209,7 +211,7 @@ def _descend(space: nn.Module, loss, config: WordSpaceConfig, what: str) -> None
         space.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.steps)
-    for _ in tqdm(range(config.steps), what):
+    for _ in tqdm(range(config.steps), what, unit="step", disable=None):
         optimizer.zero_grad()
         loss().backward()
         optimizer.step()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from kws.study.compare import Gain, behind_best, gains_of
@@ -17,7 +20,16 @@ from kws.study.results import StudyResults
 DPI = 110
 COLOURS = ("#0072b2", "#d55e00", "#008060", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """After Okabe and Ito: told apart with any colour vision."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
+SHADES = (("black", 0.45), ("white", 0.4), ("black", 0.7), ("white", 0.65))
+"""What the colours but black are mixed with, and how much, where there are more choices: light and dark are
+told apart with any colour vision too."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*", "8", "d", "H")
+NAME_WIDTH = 28
+"""Characters of a name in one line."""
+LEGEND_ROW, LETTER = 0.19, 0.085
+"""Inches of a line of the legend, and of a letter beside an axis."""
+LETTERS_PER_INCH = 13
+"""Of the text below the panels."""
 CONTROL_COLOUR = "#8a949d"
 SPREAD = 0.025
 """Choices stand this far apart, as a share of the number of recordings: their intervals do not overlap."""
@@ -33,15 +45,38 @@ LINE_FROM = 4
 
 def misses_by_recordings(study: StudyResults) -> bytes:
     """Draw misses over the number of recordings, with exact intervals, a panel per condition; returns PNG."""
+    return _png(misses_figure(study))
+
+
+def misses_figure(study: StudyResults) -> Figure:
+    """Return the picture of :func:`misses_by_recordings`."""
     names, choices = study.conditions, choices_with_lines(study)
-    figure = Figure(figsize=(4.2 * len(names) + 1.8, 4.6), dpi=DPI, layout="constrained")
+    lines = [line for choice in choices for line in in_lines(choice).split("\n")]
+    width = 4.2 * len(names) + LETTER * max(map(len, lines)) + 0.6
+    height = max(4.6, LEGEND_ROW * len(lines) + 0.3)
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     panels = figure.subplots(1, len(names), sharex=True, squeeze=False)[0]
     for axes, condition in zip(panels, names, strict=True):
         _panel(axes, study, choices, condition)
     panels[0].set_ylabel(f"misses at {study.compared_at:g} false accepts per hour (%, square-root scale)")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=9)
-    return _png(figure)
+    return figure
+
+
+def in_lines(name: str) -> str:
+    """Return a name in lines that are short enough to stand beside a picture."""
+    return textwrap.fill(name, NAME_WIDTH)
+
+
+def colours(number: int) -> list[tuple[float, float, float]]:
+    """Return as many colours, no two of them the same."""
+    found = [to_rgb(colour) for colour in COLOURS]
+    for other, share in SHADES:
+        end = np.array(to_rgb(other))
+        found += [tuple((1 - share) * np.array(to_rgb(c)) + share * end) for c in COLOURS[:-1]]
+    more = colormaps["viridis"](np.linspace(0, 1, max(number - len(found), 0)))[:, :3]
+    return [*found, *map(tuple, more)][:number]
 
 
 def choices_with_lines(study: StudyResults) -> list[str]:
@@ -58,29 +93,38 @@ def gains(study: StudyResults) -> bytes | None:
     """
     by_choice = {choice: found for choice in study.choices if (found := gains_of(study, choice))}
     label = "points fewer missed than from scratch (orange: the interval holds zero or less)"
-    return _intervals(study, by_choice, label, lambda gain: gain.positive)
+    return _drawn(intervals_figure(study, by_choice, label, lambda gain: gain.positive))
 
 
 def behind(study: StudyResults) -> bytes | None:
     """Draw how much more each choice misses than the best one, in the same way."""
     label = "points more missed than by the best choice (blue: the interval holds zero or less)"
-    return _intervals(study, behind_best(study), label, lambda gain: not gain.positive)
+    return _drawn(intervals_figure(study, behind_best(study), label, lambda gain: not gain.positive))
 
 
-def _intervals(
+def _drawn(figure: Figure | None) -> bytes | None:
+    return None if figure is None else _png(figure)
+
+
+def intervals_figure(
     study: StudyResults,
     by_choice: Mapping[str, Mapping[int | str, Gain]],
     label: str,
     is_good: Callable[[Gain], bool],
-) -> bytes | None:
-    """Draw a row per choice and a panel per number of recordings; returns PNG, None where none is."""
+) -> Figure | None:
+    """Return a picture with a row per choice and a panel per number of recordings; None where none is."""
     numbers = [
         number for number in study.recordings() if any(number in found for found in by_choice.values())
     ]
     if not numbers:
         return None
-    size = (2.2 * len(numbers) + 1.8, 0.24 * len(by_choice) + 1.4)
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    names = list(map(in_lines, by_choice))
+    rows = [name.split("\n") for name in names]
+    letters = max(len(line) for lines in rows for line in lines)
+    width = max(2.2 * len(numbers) + LETTER * letters + 0.4, 4.5)
+    below = textwrap.fill(f"{label}; square-root scale", round(LETTERS_PER_INCH * width))
+    height = (0.24 if max(map(len, rows)) == 1 else 0.4) * len(rows) + 0.2 * below.count("\n") + 1.4
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     panels = figure.subplots(1, len(numbers), sharey=True, squeeze=False)[0]
     for axes, number in zip(panels, numbers, strict=True):
         axes.axvline(0, color=CONTROL_COLOUR, lw=1.2, ls="--")
@@ -94,9 +138,9 @@ def _intervals(
         _square_root_scale(axes)
         axes.grid(color="#d8dde2", lw=0.8)
         axes.spines[["top", "right"]].set_visible(False)
-    panels[0].set_yticks(range(len(by_choice)), labels=list(by_choice))
-    figure.supxlabel(f"{label}; square-root scale", fontsize=10)
-    return _png(figure)
+    panels[0].set_yticks(range(len(by_choice)), labels=names)
+    figure.supxlabel(below, fontsize=10)
+    return figure
 
 
 def _square_root_scale(axes: Axes) -> None:
@@ -122,7 +166,7 @@ def _png(figure: Figure) -> bytes:
 def _panel(axes: Axes, study: StudyResults, choices: Sequence[str], condition: str) -> None:
     """Draw one condition."""
     numbers = {recordings: study.num_recordings(recordings) for recordings in study.recordings()}
-    styles = zip(cycle(COLOURS), cycle(MARKERS), strict=False)
+    styles = zip(colours(len(choices)), cycle(MARKERS), strict=False)
     for index, choice in enumerate(choices):
         colour, marker = next(styles)
         points = [
@@ -144,10 +188,13 @@ def _panel(axes: Axes, study: StudyResults, choices: Sequence[str], condition: s
             lw=1.5,
             elinewidth=0.9,
             capsize=2,
-            label=choice,
+            label=in_lines(choice),
         )
     axes.set_xscale("symlog", linthresh=5, linscale=0.4)  # from 0 to 5 linear
-    axes.set_xticks(list(numbers.values()), labels=[str(recordings) for recordings in numbers])
+    named: dict[float, str] = {}
+    for recordings, number in numbers.items():  # `all` may be as many as another number
+        named[number] = f"{named[number]} = {recordings}" if number in named else str(recordings)
+    axes.set_xticks(list(named), labels=list(named.values()))
     axes.minorticks_off()
     axes.set_yscale("function", functions=(lambda rate: np.sqrt(np.maximum(rate, 0)), np.square))
     highest = axes.get_ylim()[1]

@@ -173,7 +173,7 @@ def _bar(jobs: Sequence[Job], folder: Path, num_finished: int, progress: bool) -
         initial=num_finished,
         desc="study",
         unit="cell",
-        disable=not progress,
+        disable=None if progress else True,
         smoothing=0.1,
     ) as bar:
 

@@ -30,6 +30,8 @@ FEWEST_RUNS = 2
 """Pairs of runs: one of each does not tell a good choice from a lucky draw."""
 FEWEST_UNITS = 6
 """People heard: that five of five gained says no more than 2 · 0.5^5 = 6 % in a sign test, six of six 3 %."""
+MOST_NAMED = 5
+"""Of choices that cannot be told apart, in a sentence."""
 MOST_TIMES = 100
 """A wish for more data than so many times what there is helps nobody."""
 
@@ -129,7 +131,9 @@ def judge(
     }
     ties = [best, *sorted((n for n, gain in gains.items() if not told_apart(gain)), key=rates.__getitem__)]
     able = [name for name in ties if compared[name] == recordings and steps(name, recordings)]
-    told = _listed([_place(name, compared[name], recordings, rates[name]) for name in ties])
+    shown = [_place(name, compared[name], recordings, rates[name]) for name in ties[:MOST_NAMED]]
+    more = len(ties) - MOST_NAMED
+    told = _listed([*shown, f"{more} more"] if more > 0 else shown)
     if len(ties) == 1:
         if able:
             missed = f"{100 * rates[best]:.1f} % missed"
@@ -142,14 +146,14 @@ def judge(
         )
     doubt = f"{told} cannot be told apart"
     same = [name for name in compared if compared[name] == recordings and steps(name, recordings) == now]
-    more = _what_would_tell(gains[ties[1]])
+    wish = _what_would_tell(gains[ties[1]])
     if recommended and set(same) & set(able):
         stays = f"{same[0]}, recommended with fewer recordings, stays for `auto`"
-        return Verdict(recordings, None, f"{doubt}; {stays}; {more}", now)
+        return Verdict(recordings, None, f"{doubt}; {stays}; {wish}", now)
     if same and able and told_apart(gain_over(study, able[0], same[0], recordings)):
         reason = f"{same[0]}, taken otherwise, is shown to miss more; {doubt}"
         return Verdict(recordings, able[0], reason, steps(able[0], recordings))
-    return Verdict(recordings, None, f"{doubt}; {more}")
+    return Verdict(recordings, None, f"{doubt}; {wish}")
 
 
 def told_apart(gain: Gain | None) -> bool:

@@ -58,10 +58,11 @@ def augmented_copies(
     Yields:
         The number of a row in the store, and (samples,) int16.
     """
-    rows: DataLoader[tuple[int, np.ndarray]] = DataLoader(
-        _AugmentedRows(store, augment, seed, copies), batch_size=None, num_workers=num_workers
+    made = _AugmentedRows(store, augment, seed, copies)
+    rows: DataLoader[tuple[int, np.ndarray]] = DataLoader(made, batch_size=None, num_workers=num_workers)
+    named: Iterable[tuple[int, np.ndarray]] = tqdm(
+        rows, "other speech in noise and rooms", made.total, unit="row", disable=None
     )
-    named: Iterable[tuple[int, np.ndarray]] = tqdm(rows, "other speech in noise and rooms", unit="row")
     yield from ((number, np.asarray(row)) for number, row in named)
 
 

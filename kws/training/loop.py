@@ -12,7 +12,7 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
@@ -31,7 +31,7 @@ from kws.training.checkpoints import WholeCheckpoints, newest_checkpoint
 from kws.training.config import TrainConfig
 from kws.training.data import TrainingData
 from kws.training.dev import read_dev
-from kws.training.logs import keep_earlier_log
+from kws.training.logs import StepBar, keep_earlier_log
 from kws.training.precision import usable_precision
 from kws.training.scan import hard_windows
 from kws.training.schedule import scheduled
@@ -205,7 +205,7 @@ def fit(
     latest = ModelCheckpoint(
         folder, "last", enable_version_counter=False
     )  # after `best`, whose state it holds
-    callbacks: list[lightning.Callback] = [best, latest, TQDMProgressBar(refresh_rate=5)]
+    callbacks: list[lightning.Callback] = [best, latest, StepBar(task.num_steps)]
     if data.held_out:
         callbacks.append(StopEarly("dev_loss", patience=config.patience))
     trainer = lightning.Trainer(

@@ -125,7 +125,10 @@ def probe(
         augment=augment,
         seed=config.seed,
     )
-    windows = [batches.batch(step) for step in tqdm(range(config.num_batches), "drawing windows")]
+    windows = [
+        batches.batch(step)
+        for step in tqdm(range(config.num_batches), "drawing windows", unit="batch", disable=None)
+    ]
     for depth in depths or range(1, encoder.info.num_layers + 1):
         cut = truncate(encoder, depth).eval().requires_grad_(False)
         frames = max(1, round(seconds_to_samples(PROBE_S) / cut.info.hop_samples))

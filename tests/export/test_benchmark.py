@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from export import benchmark, peers
 from export.benchmark import bench
+from export.quantize import to_int8
 from kws.errors import CheckpointError, ConfigError
 from tests.export.conftest import Exported
 
@@ -108,7 +109,7 @@ def test_a_folder_without_the_files_is_named(tmp_path: Path):
 def test_measures_both_in_one_run(exported: Exported, peer_folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(peers, "package_installed", lambda: False)
     report = bench([exported("conv")], peer_folder, seconds=0.8, rounds=2)
-    assert [cost.name for cost in report.costs] == ["kws model.onnx", "openWakeWord files"]
+    assert [cost.name for cost in report.costs] == ["kws model.onnx, fp32", "openWakeWord files"]
     ours, theirs = report.costs
     assert ours.size_bytes == exported("conv").stat().st_size
     assert theirs.size_bytes == sum(file.stat().st_size for file in peer_folder.iterdir())
@@ -117,7 +118,7 @@ def test_measures_both_in_one_run(exported: Exported, peer_folder: Path, monkeyp
         assert 0 < cost.cpu_s_per_hour < 3600
         assert 20e6 < cost.peak_memory_bytes < 400e6, "a process without torch"
     ratio = ours.cpu_s_per_hour / theirs.cpu_s_per_hour
-    assert report.ratios == {"kws model.onnx / openWakeWord files": pytest.approx(ratio)}
+    assert report.ratios == {"kws model.onnx, fp32 / openWakeWord files": pytest.approx(ratio)}
     assert (report.threads, report.rounds, report.num_cores >= 1) == (1, 2, True)
     assert report.processor
 
@@ -188,5 +189,25 @@ def test_without_a_model_the_default_detector_is_timed(
 ):
     monkeypatch.setattr(benchmark, "default_detector", lambda path: shutil.copy(default_detector, path))
     (cost,) = bench(seconds=0.4, rounds=1).costs
-    assert cost.name == "kws default.onnx"
+    assert cost.name == "kws default.onnx, fp32"
     assert cost.size_bytes == default_detector.stat().st_size
+
+
+def test_files_of_one_name_are_told_apart_by_the_folders_that_differ(tmp_path: Path):
+    names = ["a/run/model.onnx", "b/run/model.onnx", "b/run/model.int8.onnx", "a/run/model.onnx"]
+    assert benchmark.distinct_names([tmp_path / name for name in names]) == [
+        "a/run/model.onnx",
+        "b/run/model.onnx",
+        "model.int8.onnx",
+        "a/run/model.onnx (2)",
+    ]
+    assert benchmark.distinct_names([Path("x/model.onnx"), Path("y/model.onnx")]) == [
+        "x/model.onnx",
+        "y/model.onnx",
+    ]
+
+
+def test_the_int8_form_is_told_from_the_float_one(exported: Exported, tmp_path: Path):
+    small, _ = to_int8(exported("conv"), tmp_path / "model.onnx")  # of the same name
+    assert (benchmark.precision(exported("conv")), benchmark.precision(small)) == ("fp32", "int8")
+    assert benchmark.precision(tmp_path / "gone.onnx") == "fp32"

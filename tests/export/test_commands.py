@@ -34,7 +34,8 @@ def test_export_says_size_parity_and_thresholds(
     for text in (
         f"{size:.2f} MB",
         "allowed 0.0001",
-        "detections identical",
+        " s of made speech and noise; ",
+        " in it identical",
         "lumen 0.500",
         "0.5 false accepts per hour",
     ):
@@ -43,6 +44,24 @@ def test_export_says_size_parity_and_thresholds(
     assert printed.err == ""
     for name in ("model.onnx", "model.int8.onnx"):
         assert Detector(run / name).chunk_samples == 1920
+
+
+@pytest.mark.parametrize(
+    ("detections", "told"),
+    [
+        (0, "; no detection in it to compare"),
+        (1, "; 1 detection in it identical"),
+        (2, "; 2 detections in it id"),
+    ],
+)
+def test_what_was_compared_is_told(detections: int, told: str):
+    entry = {"signal": "speech", "duration_s": 2.4}
+    report = {"max_score_difference": 1e-6, "score_tolerance": 1e-4, "signals": [entry, entry]}
+    said = export.told_parity({**report, "detections_compared": detections})
+    assert said.startswith(
+        "scores within 1.0e-06 of torch (allowed 0.0001) on 2.4 s of made speech and noise"
+    )
+    assert told in said
 
 
 def test_export_ends_with_1_when_the_graph_differs(
