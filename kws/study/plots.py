@@ -33,6 +33,8 @@ LETTERS_PER_INCH = 13
 CONTROL_COLOUR = "#8a949d"
 SPREAD = 0.025
 """Choices stand this far apart, as a share of the number of recordings: their intervals do not overlap."""
+WIDEST = 0.3
+"""All choices together take at most this share of the number of recordings: less than to the next number."""
 TICKS = (0, 1, 3, 6, 10, 15, 20, 30, 40, 60, 80, 100)
 """Of the misses, in %: few are told apart beside the many of the control."""
 POINT_TICKS = (0, 1, 4, 9, 16, 30, 60, 100)
@@ -173,7 +175,7 @@ def _panel(axes: Axes, study: StudyResults, choices: Sequence[str], condition: s
             (numbers[recordings], study.misses(choice, recordings, condition, study.compared_at))
             for recordings in study.recordings(choice)
         ]
-        shift = 1 + SPREAD * (index - (len(choices) - 1) / 2)
+        shift = 1 + min(SPREAD, WIDEST / len(choices)) * (index - (len(choices) - 1) / 2)
         rate = np.array([100 * misses.rate for _, misses in points])
         below = rate - np.array([100 * misses.low for _, misses in points])
         above = np.array([100 * misses.high for _, misses in points]) - rate
