@@ -144,6 +144,7 @@ def _metadata(
             {keyword: point.thresholds[keyword] for keyword in model.keywords}, ensure_ascii=False
         ),
         "false_accepts_per_hour": str(point.false_accepts_per_hour),
+        "floored": json.dumps([name for name in model.keywords if name in point.floored], ensure_ascii=False),
         "smoothing_frames": str(point.smoothing_frames),
         "refractory_s": str(point.refractory_s),
         "licence": info.licence,

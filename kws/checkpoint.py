@@ -43,6 +43,8 @@ class OperatingPoint:
     """Frames averaged before the threshold."""
     refractory_s: float = 1.0
     """Seconds after a detection in which the same keyword cannot fire again."""
+    floored: tuple[str, ...] = ()
+    """Keywords whose thresholds were raised, as the hours are too few to show the rate."""
 
 
 def save_model(

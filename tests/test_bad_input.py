@@ -15,7 +15,16 @@ from kws.errors import AudioError
 from tests.support.onnx_models import write_tone_model
 from tests.support.recordings import write_audio
 from tests.support.runs import write_run
-from tests.support.training import noise, one_thread, spoken, tiny_weights, tone, train_words, write_wavs
+from tests.support.training import (
+    noise,
+    one_thread,
+    spoken,
+    tiny_weights,
+    tone,
+    train_words,
+    two_steps_suffice,
+    write_wavs,
+)
 
 
 def word(seed: int) -> np.ndarray:
@@ -76,7 +85,8 @@ def test_training_uses_what_can_be_used_and_reports_the_rest(
     sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     run = tmp_path / "run"
-    assert main(train_words(sources, run)) == 0
+    with two_steps_suffice():
+        assert main(train_words(sources, run)) == 0
     total = 4 + len(UNUSUAL) + len(BROKEN)
     note = f"note: positives: {len(BROKEN)} of {total} files cannot be used; see report.md"
     assert note in capsys.readouterr().out

@@ -109,6 +109,7 @@ class EarlierRun:
         both = replace(
             point,
             thresholds={**self.point.thresholds, **point.thresholds},
+            floored=(*self.point.floored, *point.floored),
             dev_hours=min(self.point.dev_hours, point.dev_hours),
         )
         return whole.eval(), both

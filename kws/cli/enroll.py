@@ -1,18 +1,20 @@
-"""Make a detector from a typed phrase, with no training, and from recordings of it where there are some.
+"""Make a detector from a typed phrase. No recordings of it are needed; a few help.
 
-In English, where Flite is installed, a layer is fitted to the phrase as synthetic voices say it, and to your
---recordings (three to ten), against speech of which the frames ship: half a minute. To it is added how well
-the phones are heard that the phrase is made of, in every accent of English unless --language says otherwise.
-Elsewhere, or with --way phones, these alone are searched for: seconds, but it misses more. The threshold is
-chosen on background speech: yours (--negatives), or what ships. With ten recordings or more `kws train` takes
-minutes and misses less. --way chooses two other ways of the literature, which miss more (RESULTS.md).
+In English, where Flite is installed, synthetic voices say the phrase, and a small layer learns to tell them
+from hours of other speech that come with the package: half a minute. Your own --recordings of the phrase,
+three to ten, are learnt beside the voices. The detector listens for the sounds of the phrase, its phones, as
+well. In other languages, or without Flite, it listens for the phones alone: that takes seconds and misses
+more. The threshold is chosen on speech without the phrase: yours (--negatives), or what comes with the
+package. With ten recordings or more, `kws train` takes minutes and misses less. --way names two further
+methods from the literature, which miss more (RESULTS.md).
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,65 +29,70 @@ if TYPE_CHECKING:
     from kws.cli.enroll_audio import OtherSpeech
     from kws.model import ModelConfig, WakeWordModel
 
-HELP = "a detector from typed text, and a few recordings where there are some, without training"
+HELP = "a detector from a typed phrase, in a minute; no recordings needed, a few help"
 LEXICON = Input("a file with a line `WORD PH PH PH` for each word", "no such lexicon")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``kws enroll``."""
     add = parser.add_argument
-    add("phrases", nargs="+", metavar="PHRASE", help="what the device shall wake on; several give one model")
+    add(
+        "phrases",
+        nargs="+",
+        metavar="PHRASE",
+        help="what the device shall wake on, in quotes; several give one model",
+    )
     add("--output", type=Path, required=True, help="folder for the model; gets model.onnx")
     add(
         "--recordings",
         type=RECORDINGS,
         action="append",
         default=[],
-        help="three to ten recordings of the phrase; given at all, once for each phrase",
+        help="folder or manifest of three to ten recordings of the phrase; with several, one for each",
     )
     add(
         "--way",
         choices=WAYS,
-        help="how the phrase is found: a layer fitted to recordings and synthetic voices, and its phones "
-        "(default with recordings and, without --weights and where Flite is installed, in English); its "
-        "phones alone, with recordings also those heard in them (default otherwise); the attributes of its "
-        "phones in a window as a whole; or a combination of known words",
+        help="how the phrase is found. `examples`: a layer learnt from synthetic voices and --recordings, "
+        "and the phones; the default where there are any of these. `phones`: the phones alone, with "
+        "recordings also those heard in them; the default elsewhere. `attributes`: how the phones are "
+        "formed, over a window as a whole. `words`: a combination of known words",
     )
-    add("--language", default="en", help="eSpeak language of the phrases; `en` takes every accent of English")
+    add("--language", default="en", help="eSpeak language of the phrases; `en` is every accent of English")
     add("--lexicon", type=LEXICON, help="own pronunciations, a line `WORD PH PH PH` (ARPAbet) for each word")
     add(
         "--negatives",
         type=RECORDINGS,
         action="append",
         default=[],
-        help="speech without the phrases to choose the threshold on, as it is and in noise and rooms; may be "
-        "repeated; without it, what ships",
+        help="speech without the phrases, to choose the threshold on; it is read as it is, and in noise and "
+        "rooms. May be repeated (default: speech that comes with the package)",
     )
     add(
         "--noise",
         type=RECORDINGS,
         action="append",
         default=[],
-        help="noise to mix into the examples, so that less is missed in it, and into --negatives; may be "
-        "repeated; without it, noise is made",
+        help="noise of the place, to mix into the examples and --negatives: less is missed in it then. May "
+        "be repeated (default: noise is made)",
     )
     add(
         "--false-accepts-per-hour",
         type=float,
         default=0.5,
-        help="rate that the threshold is chosen for, per hour of audio and phrase",
+        help="how often each phrase may fire without being said, per hour of audio",
     )
     add(
         "--weights",
         type=PRETRAINED,
-        help="output folder of `kws pretrain`; without it, the shipped recogniser",
+        help="own recogniser: output folder of `kws pretrain` (default: what comes with it)",
     )
     add(
         "--beside",
         type=RUN,
         metavar="RUN",
-        help="finished run of `kws train` for the same phrases: both in one model miss less than either; the "
-        "threshold is chosen on the speech that the run held out, with its noise",
+        help="finished run of `kws train` for the same phrases, to be joined with the typed ones in one "
+        "model, which misses less than either. The threshold is chosen on the speech that the run held out",
     )
     add("--workers", type=int, default=2, help="processes that read audio")
     add("--overwrite", action="store_true", help="replace what other phrases left in the folder")
@@ -133,16 +140,18 @@ class Enrolled:
 
     def lines(self) -> list[str]:
         """Return the sentences to print."""
+        from kws.cli.told import told
         from kws.training.copies import told_hours
 
-        rate = self.metrics["false_accepts_per_hour"]
+        rate, floored = self.metrics["false_accepts_per_hour"], self.metrics["floored"]
         hours = told_hours(self.metrics["dev_hours"], self.metrics["dev_copies"])
-        found = [
-            f"{phrase}: {' | '.join(self.pronunciations[phrase])}; threshold {threshold:.3f} for {rate:g} "
-            f"false accepts/h, from background speech of {hours}"
+        made = [
+            f"{phrase}: {' | '.join(self.pronunciations[phrase])}; threshold {threshold:.3f}"
+            f"{', raised, wished' if phrase in floored else ''} for {rate:g} false accepts/h, from "
+            f"background speech of {hours}"
             for phrase, threshold in self.metrics["thresholds"].items()
         ]
-        return [*found, *(f"note: {note}" for note in self.notes), f"next: kws listen {self.model}"]
+        return told(made, self.notes, [f"next: kws listen {self.model}"])
 
 
 @folders.leaves_nothing(own_names.RUN)
@@ -189,7 +198,7 @@ def enroll(
     from export.to_onnx import export
     from kws.checkpoint import save_model
     from kws.cli.enroll_audio import augmentation, read_clips, read_negatives, versions
-    from kws.cli.enroll_beside import noise_of, open_trained, put_beside, speech_of
+    from kws.cli.enroll_beside import noise_of, open_trained, put_beside, recordings_of, speech_of
     from kws.cli.enroll_examples import fit_examples
     from kws.cli.roles import OwnRecordings
     from kws.cli.run_settings import claim_folder
@@ -258,26 +267,27 @@ def enroll(
         if clips:
             model, config = phrase_model(phrases, spoken, [versions(entry) for entry in clips], weights)
         scores = _background(model, speech)
-    point, unsure = _operating_point(model, scores, false_accepts_per_hour)
     if fitted is not None and speech is None:
-        surer = {phrase: stricter(score, SHIPPED_MARGIN) for phrase, score in point.thresholds.items()}
-        point = replace(point, thresholds=surer)
+        scores = stricter(scores, SHIPPED_MARGIN)
+    point, unsure = _operating_point(model, scores, false_accepts_per_hour, speech)
     if fitted is not None and trained is None:
         notes += fitted.taken_for_each_other(point.thresholds)
     metrics = {
         "thresholds": point.thresholds,
+        "floored": point.floored,
         "false_accepts_per_hour": point.false_accepts_per_hour,
         "dev_hours": round(point.dev_hours, 3),
         "dev_copies": round(speech.copies, 3) if speech else 0,
-        "recordings": min(map(len, clips), default=0),
+        "recordings": recordings_of(trained) if trained else min(map(len, clips), default=0),
     }
     shipped = [FRAMES, FRAME_PHONES] if way == EXAMPLES else [BACKGROUND]
     origin = provenance(model, [] if negatives else shipped, identity)
     if trained is not None:
-        origin["beside"] = trained.named()
+        origin |= {"encoder": trained.provenance["encoder"], "beside": trained.named()}
+        notes.append(f"beside {beside}, which learnt from {metrics['recordings']} recordings of each phrase")
     save_model(output, model, config, point, training={}, metrics=metrics, provenance=origin)
     for phrase, said in zip(phrases, spoken, strict=True):
-        notes += doubts(phrase, said, None if way == EXAMPLES else point.thresholds[phrase])
+        notes += doubts(phrase, said, None if way == EXAMPLES else point.thresholds[phrase], phrases)
     for phrase, entry, ways in zip(phrases, clips, config.readings, strict=False):
         notes.append(f"{phrase}: listens for {len(ways)} versions of {len(entry)} recordings as well")
     said_of_each = dict(zip(phrases, spoken, strict=True))
@@ -377,10 +387,18 @@ def _typed_model(
 
 
 def _operating_point(
-    model: WakeWordModel, scores: np.ndarray, false_accepts_per_hour: float
+    model: WakeWordModel, scores: np.ndarray, false_accepts_per_hour: float, speech: OtherSpeech | None
 ) -> tuple[OperatingPoint, list[str]]:
-    """Return thresholds by (frames, keyword) scores of background speech, and what is unsure about them."""
+    """Return thresholds by (frames, keyword) scores of background speech, and what is unsure about them.
+
+    Args:
+        model: of the phrases.
+        scores: of own speech and its copies, or of what ships.
+        false_accepts_per_hour: wished rate.
+        speech: own speech; None where it is what ships, whose thresholds were measured (RESULTS.md).
+    """
     from kws.audio import SAMPLE_RATE
+    from kws.enrollment.examples import SHIPPED_RATE
     from kws.evaluation.thresholds import DevScores, choose_operating_point
 
     hours = len(scores) * model.hop_samples / SAMPLE_RATE / 3600
@@ -391,6 +409,8 @@ def _operating_point(
         false_accepts_per_hour=false_accepts_per_hour,
         smoothing_frames=1,
         refractory_s=1.0,
+        given_hours=None if speech is None else len(speech.samples) / SAMPLE_RATE / 3600,
+        proven_per_hour=SHIPPED_RATE if speech is None else math.inf,
     )
     return point, unsure
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from kws.weights import METRICS
 
 if TYPE_CHECKING:
     from kws.cli.earlier import EarlierRun
@@ -60,6 +63,12 @@ def noise_of(run: EarlierRun) -> tuple[Path, ...]:
     """Return the manifest of the noise that was mixed in; none where noise was made."""
     path = run.folder / "data" / "noise.jsonl"
     return (path,) if path.is_file() else ()
+
+
+def recordings_of(run: EarlierRun) -> int:
+    """Return how many recordings of each phrase a run has learnt from."""
+    metrics = json.loads((run.folder / METRICS).read_text(encoding="utf-8"))
+    return int(metrics.get("recordings", 0))
 
 
 def put_beside(

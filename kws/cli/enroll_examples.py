@@ -158,7 +158,10 @@ def fit_examples(
             examples_of(kept, background.space, _in_a_room(said, kind.copies, augment))
             for said, kind in kinds
         ]
-        notes.append(f"{phrase}: fitted to {len(found)} recordings and {len(voices)} synthetic voices")
+        counts = [f"{len(found)} recordings"] * bool(found) + [f"{len(voices)} synthetic voices"] * bool(
+            voices
+        )
+        notes.append(f"{phrase}: learnt from {' and '.join(counts)}")
         weights = [kind.weight for _, kind in kinds]
         layers.append(fit([group.windows for group in seen], weights, background.frames))
         groups.append(seen)

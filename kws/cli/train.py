@@ -16,10 +16,10 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kws.cli import folders, own_names
 from kws.cli.known import ENCODERS, HEADS, POLICIES
@@ -27,7 +27,12 @@ from kws.cli.parser import PRETRAINED, RECORDINGS, RUN, Input, one_each
 from kws.cli.run_settings import OPTION_KEYS, TrainOrder, claim_folder, settle
 from kws.errors import ConfigError
 
+if TYPE_CHECKING:
+    from kws.training.config import TrainConfig
+
 HELP = "recordings to a keyword model"
+FEW_STEPS = 80
+"""Half of the steps of the shortest run that is made where nothing is asked for."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -155,7 +160,7 @@ def run(arguments: argparse.Namespace) -> int:
         overwrite=arguments.overwrite,
     )
     print("\n".join(summary.lines()))
-    return 0
+    return 1 if summary.metrics.get("unusable") else 0
 
 
 @dataclass(frozen=True)
@@ -174,26 +179,27 @@ class TrainSummary:
 
     def lines(self) -> list[str]:
         """Return the sentences to print."""
+        from kws.cli.told import told
         from kws.training.copies import told_hours
 
         metrics = self.metrics
-        found = [f"note: {note}" for note in self.notes]
         held = "held-out" if metrics["held_out"] else "augmented training"
         if not metrics["recordings"]:
             held = "held-out synthetic"
         rate = metrics["false_accepts_per_hour"]
         hours = told_hours(metrics["dev_hours"], metrics.get("dev_copies", 0))
+        taken = f"takes {folders.size_mb(self.run):.0f} MB on disk"
+        made = [f"{self.run}: trained in {metrics['wall_s']:.0f} s, {taken}"]
         for keyword, threshold in metrics["thresholds"].items():
             misses = 100 * metrics["dev_miss"][keyword]
-            found.append(
-                f"{keyword}: threshold {threshold:.3f} for {rate:g} false accepts/h, from {hours}; "
+            raised = ", raised, wished" if keyword in metrics.get("floored", ()) else ""
+            made.append(
+                f"{keyword}: threshold {threshold:.3f}{raised} for {rate:g} false accepts/h, from {hours}; "
                 f"misses {misses:.1f} % of the {held} recordings there"
             )
-        taken = f"takes {folders.size_mb(self.run):.0f} MB on disk"
-        return [
-            *found,
-            f"{self.run}: trained in {metrics['wall_s']:.0f} s, {taken}; next: kws export {self.run}",
-        ]
+        if unusable := metrics.get("unusable"):
+            return told(made, self.notes, [f"{self.run}: is kept, but of no use for {', '.join(unusable)}"])
+        return told(made, self.notes, [f"next: kws export {self.run}"])
 
 
 @folders.leaves_nothing(own_names.RUN)
@@ -285,7 +291,7 @@ def _train_once(order: TrainOrder) -> TrainSummary:
     from kws.checkpoint import load_model, save_model
     from kws.cli.run_audio import gather
     from kws.config import to_dict
-    from kws.evaluation.thresholds import choose_operating_point
+    from kws.evaluation.thresholds import choose_operating_point, unusable
     from kws.model import build_model
     from kws.regularizers import load_phones
     from kws.training.dev import dev_copies, read_dev_copies
@@ -322,9 +328,12 @@ def _train_once(order: TrainOrder) -> TrainSummary:
         false_accepts_per_hour=settings.false_accepts_per_hour,
         smoothing_frames=settings.smoothing_frames,
         refractory_s=settings.refractory_s,
+        given_hours=heard.data.negatives.hours + heard.data.dev_negatives.hours,
     )
     metrics = {
         "thresholds": point.thresholds,
+        "floored": point.floored,
+        "unusable": unusable(misses),
         "false_accepts_per_hour": point.false_accepts_per_hour,
         "dev_hours": round(point.dev_hours, 3),
         "dev_copies": round(dev_copies(heard.data.dev_negatives.hours, settings), 3),
@@ -343,6 +352,7 @@ def _train_once(order: TrainOrder) -> TrainSummary:
     chosen = describe(policy, settings.regularizers)
     moving = f"policy {chosen}: {reason}; moved: {', '.join(outcome['moving'])}"
     notes = [*heard.prepared.notes, *heard.spoken.notes, moving, *settled.notes, *doubts]
+    notes += hardly_trained(outcome, settings)
     if earlier is not None:
         model, point = earlier.joined(model, point)
         origin = earlier.origin(origin)
@@ -353,6 +363,24 @@ def _train_once(order: TrainOrder) -> TrainSummary:
     if outcome["resumed"]:
         notes.append("this run was stopped before and went on from its last checkpoint")
     return TrainSummary(output, tuple(notes), metrics)
+
+
+def hardly_trained(outcome: Mapping[str, Any], settings: TrainConfig) -> list[str]:
+    """Warn of a run that was ended before its scores mean much.
+
+    Args:
+        outcome: of :func:`kws.training.loop.fit`.
+        settings: of the run.
+    """
+    from kws.evaluation.thresholds import WARNING
+
+    steps = outcome["epochs"] * settings.steps_per_epoch
+    if steps >= FEW_STEPS or outcome["early_stop"]:
+        return []
+    return [
+        f"{WARNING}trained for {steps} steps: fewer than {FEW_STEPS} hardly teach it the keyword; "
+        "leave out train.epochs and train.steps_per_epoch"
+    ]
 
 
 def gain_note(keyword: str, misses: float, scratch_misses: float) -> str:

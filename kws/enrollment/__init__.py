@@ -1,1 +1,1 @@
-"""A detector in seconds, without training: from typed text, or from recordings and synthetic voices."""
+"""A detector in a minute: from typed text, or from recordings and synthetic voices as well."""

@@ -122,17 +122,29 @@ def word_space_model(
 
 
 def check_phrases(phrases: Sequence[str], pronunciations: Sequence[Sequence[str]]) -> None:
-    """Refuse a phrase that cannot be said, or of one phone.
+    """Refuse a phrase that cannot be said, or of one phone in any accent.
 
     Raises:
         ConfigError: there is one.
     """
     for phrase, spoken in zip(phrases, pronunciations, strict=True):
-        if not spoken or min(len(phones.split()) for phones in spoken) < 2:
-            raise ConfigError(
-                f"phrase {phrase!r}: {'one phone' if spoken else 'nothing to say'}, which cannot be told "
-                "from other speech; type a longer phrase"
-            )
+        lengths = [len(phones.split()) for phones in spoken]
+        if spoken and min(lengths) > 1:
+            continue
+        said = "nothing to say"
+        if spoken:
+            said = "one phone" if lengths[0] == 1 else f"{lengths[0]} phones, in some accents one"
+        raise ConfigError(
+            f"phrase {phrase!r}: {said}, which cannot be told from other speech; type a longer phrase"
+            f"{in_quotes(phrases)}"
+        )
+
+
+def in_quotes(phrases: Sequence[str]) -> str:
+    """Return the advice for words that may be meant as one phrase; empty for a single phrase."""
+    if len(phrases) == 1:
+        return ""
+    return f'. If you mean one phrase, put the phrase in quotes: kws enroll "{" ".join(phrases)}"'
 
 
 def said_alike(phrases: Sequence[str], pronunciations: Sequence[Sequence[str]]) -> list[str]:
@@ -225,20 +237,26 @@ def background_logits(head: PhraseHead, background: Tensor) -> Tensor:
     return logits.flatten(0, 1)[: len(background)]
 
 
-def doubts(phrase: str, pronunciations: Sequence[str], threshold: float | None = None) -> list[str]:
+def doubts(
+    phrase: str,
+    pronunciations: Sequence[str],
+    threshold: float | None = None,
+    phrases: Sequence[str] = (),
+) -> list[str]:
     """Say why a phrase makes a poor wake word, if it does.
 
     Args:
         phrase: what is listened for.
         pronunciations: of it.
         threshold: score at which its phones fire; None where it is not its phones that are searched for.
+        phrases: all that the model listens for.
     """
     found = []
     num_phones = min(len(phones.split()) for phones in pronunciations)
     if num_phones < FEW_PHONES:
         found.append(
             f"{phrase}: {num_phones} phones are few and part of many other words; with {FEW_PHONES} or more "
-            "it misses less at the same false accepts"
+            f"it misses less at the same false accepts{in_quotes(phrases) if len(phrases) > 1 else ''}"
         )
     if threshold is not None and threshold > HIGH_THRESHOLD:
         found.append(

@@ -244,6 +244,17 @@ def block_peaks(smoothed: Sequence[np.ndarray], config: DecisionConfig, hop_s: f
     return np.sort(np.concatenate(peaks))[::-1]
 
 
+def negative_peaks(negatives: Sequence[np.ndarray], config: DecisionConfig, hop_s: float) -> np.ndarray:
+    """Return the smoothed maxima of blocks of the refractory time, highest first.
+
+    Args:
+        negatives: (frames,) scores of one keyword per stream.
+        config: smoothing and refractory time; its thresholds are not used.
+        hop_s: time between two frames, in seconds.
+    """
+    return block_peaks(_smoothed(negatives, config), config, hop_s)
+
+
 @dataclass(frozen=True, slots=True)
 class DetPoint:
     """One threshold of a sweep."""

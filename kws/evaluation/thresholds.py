@@ -1,16 +1,22 @@
-"""Choosing the operating point on dev scores; training calls it after each round and at the end."""
+"""Choosing the operating point on dev scores: training calls it after each round and at the end.
+
+Where few hours cannot show a rate, a floor holds and is told.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import expit
 
 from kws.audio import SAMPLE_RATE
 from kws.checkpoint import OperatingPoint
 from kws.decisions import DecisionConfig, decide
-from kws.evaluation.metrics import choose_threshold
+from kws.evaluation.intervals import ZERO_EVENTS, number
+from kws.evaluation.metrics import choose_threshold, just_above, logit, negative_peaks
 
 LOSS_BLOCK_FRAMES = 50
 LOSS_BLOCKS = 20
@@ -18,6 +24,17 @@ LOSS_BLOCKS = 20
 SMALLEST = 1e-6
 MOST_MISSED = 0.5
 """A threshold at which a larger share of the dev recordings is missed is warned of."""
+UNUSABLE = 0.9
+"""A keyword of which a larger share of the dev recordings is missed is of no use."""
+FLOOR = 0.5
+"""No threshold that the hours cannot show lies below it."""
+TAIL_PEAKS = 10
+"""Highest peaks of the negatives that the tail is read off, beyond what was heard."""
+FARTHEST = 16.0
+"""Logit that scores of 0 and 1 count as."""
+MISSED_CURE = "train longer, give more recordings, or look for something like it among the negatives"
+WARNING = "WARNING: "
+"""What a doubt begins with that a person must not pass by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +71,12 @@ def choose_operating_point(
     false_accepts_per_hour: float,
     smoothing_frames: int,
     refractory_s: float,
+    given_hours: float | None = None,
+    proven_per_hour: float = math.inf,
 ) -> tuple[OperatingPoint, dict[str, float], list[str]]:
     """Choose a threshold per keyword on the dev negatives and count the misses there.
+
+    Where the hours are too few to show the wished rate, thresholds are at least :func:`lowest_unshown`.
 
     Args:
         scores: of the dev recordings.
@@ -64,29 +85,96 @@ def choose_operating_point(
         false_accepts_per_hour: wished rate, per keyword.
         smoothing_frames: frames averaged before the threshold.
         refractory_s: seconds in which a keyword fires once.
+        given_hours: of the speech that a person gave, of which ``scores.hours`` were made; None is the same.
+        proven_per_hour: rate down to which thresholds on this speech were measured to keep elsewhere, and
+            nothing is raised; 0 where thresholds are there to compare models by.
     Returns:
         The operating point, the miss rate per keyword (nan without clips of it), and what is doubtful about
-        it.
+        it, ready to be printed.
     """
-    hop_s = hop_samples / SAMPLE_RATE
-    thresholds, misses, doubts = {}, {}, []
+    config, hop_s = DecisionConfig((1.0,), smoothing_frames, refractory_s), hop_samples / SAMPLE_RATE
+    rate, hours = false_accepts_per_hour, scores.hours
+    can_show = rate >= proven_per_hour or hours * rate >= ZERO_EVENTS
+    counted, floored, doubts = {}, {}, []
     for index, keyword in enumerate(keywords):
-        config = DecisionConfig((1.0,), smoothing_frames, refractory_s)
-        choice = choose_threshold(
-            [scores.negatives[:, index]], scores.hours, false_accepts_per_hour, config, hop_s
-        )
-        if choice.reason:
-            doubts.append(f"{keyword}: {choice.reason}")
-        thresholds[keyword] = float(choice.threshold)
-        decision = DecisionConfig((choice.threshold,), smoothing_frames, refractory_s)
+        heard = scores.negatives[:, index]
+        choice = choose_threshold([heard], hours, rate, config, hop_s)
+        counted[keyword] = float(choice.threshold)
+        if choice.false_accepts.per_hour > rate:
+            doubts.append(f"{WARNING}{keyword}: {choice.reason}")
+        elif not can_show:
+            lowest = lowest_unshown(negative_peaks([heard], config, hop_s), hours * rate)
+            if lowest > counted[keyword]:
+                floored[keyword] = lowest
+    thresholds = {**counted, **floored}
+    if not can_show:
+        doubts.insert(0, _unshown(hours, rate, counted, floored, given_hours))
+    misses = _misses(scores, thresholds, config, hop_s)
+    doubts += [
+        f"{WARNING}{keyword}: {100 * share:.0f} % of the dev recordings are missed at its threshold; "
+        f"{'it is of no use: ' if share > UNUSABLE else ''}{MISSED_CURE}"
+        for keyword, share in misses.items()
+        if share > MOST_MISSED
+    ]
+    point = OperatingPoint(thresholds, rate, hours, smoothing_frames, refractory_s, tuple(floored))
+    return point, misses, doubts
+
+
+def lowest_unshown(peaks: np.ndarray, expected: float) -> float:
+    """Return the lowest threshold where hours of negatives are too few to show a rate.
+
+    Where less than one false accept may be expected in them, it lies above all that was heard in them, as far
+    as the tail of the highest peaks leads to: their logits lie above any place as an exponential
+    distribution.
+
+    Args:
+        peaks: of the negatives, the highest first.
+        expected: false accepts at the wished rate in so many hours.
+    Source: peaks over a threshold, Davison and Smith, J. R. Stat. Soc. B 52, 1990.
+    """
+    if expected >= 1 or len(peaks) < 2:
+        return FLOOR
+    tail = np.clip(logit(peaks[:TAIL_PEAKS]), -FARTHEST, FARTHEST)
+    spread = (tail - tail[-1]).sum() / (len(tail) - 1)
+    beyond = tail[-1] + spread * math.log(len(tail) / expected)
+    return float(max(FLOOR, just_above(float(peaks[0])), expit(beyond)))
+
+
+def unusable(misses: Mapping[str, float]) -> list[str]:
+    """Return the keywords of which nearly all dev recordings are missed.
+
+    Args:
+        misses: by keyword, nan where nothing is known.
+    """
+    return [keyword for keyword, share in misses.items() if share > UNUSABLE]
+
+
+def _misses(
+    scores: DevScores, thresholds: Mapping[str, float], config: DecisionConfig, hop_s: float
+) -> dict[str, float]:
+    """Return the share of the clips of each keyword in which it does not fire; nan without clips."""
+    found = {}
+    for index, (keyword, threshold) in enumerate(thresholds.items()):
+        decision = replace(config, thresholds=(threshold,))
         clips = [clip for clip, label in zip(scores.positives, scores.labels, strict=True) if label == index]
         hits = [bool(decide(clip[:, index : index + 1], [keyword], decision, hop_s)[0]) for clip in clips]
-        misses[keyword] = 1 - float(np.mean(hits)) if hits else float("nan")
-        if misses[keyword] > MOST_MISSED:
-            doubts.append(
-                f"{keyword}: WARNING: {100 * misses[keyword]:.0f} % of the dev recordings are missed at its "
-                "threshold; look for something like it among the negatives, or allow more with "
-                "--false-accepts-per-hour"
-            )
-    point = OperatingPoint(thresholds, false_accepts_per_hour, scores.hours, smoothing_frames, refractory_s)
-    return point, misses, doubts
+        found[keyword] = 1 - float(np.mean(hits)) if hits else float("nan")
+    return found
+
+
+def _unshown(
+    hours: float,
+    rate: float,
+    counted: Mapping[str, float],
+    floored: Mapping[str, float],
+    given_hours: float | None,
+) -> str:
+    """Say what the hours show, what was done, and how many would show the wished rate."""
+    enough = ZERO_EVENTS / rate * (given_hours or hours) / hours
+    raised = ", ".join(f"{name} from {counted[name]:.3f} to {score:.3f}" for name, score in floored.items())
+    return (
+        f"{WARNING if floored else ''}{number(hours)} h of speech without the keyword show no rate below "
+        f"{number(ZERO_EVENTS / hours)} false accepts/h, and {number(rate)} is wished"
+        f"{f': the threshold is raised, {raised}' if floored else ''}; "
+        f"give {number(enough)} h of --negatives to be sure"
+    )

@@ -168,6 +168,7 @@ def _read(model: WakeWordModel, depth: int, data: TrainingData, config: ProbeCon
         false_accepts_per_hour=config.false_accepts_per_hour,
         smoothing_frames=SMOOTHING_FRAMES,
         refractory_s=REFRACTORY_S,
+        proven_per_hour=0.0,
     )
     missed = []
     for number, (clip, label) in enumerate(zip(scores.positives, scores.labels, strict=True)):

@@ -97,6 +97,7 @@ def test_the_metadata_say_all_that_the_format_asks(exported: Exported):
         "hop_samples": "640",
         "lookahead_samples": "0",
         "false_accepts_per_hour": "0.5",
+        "floored": "[]",
         "smoothing_frames": "2",
         "refractory_s": "0.6",
         "licence": "Apache-2.0",

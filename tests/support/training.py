@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -141,6 +142,14 @@ SHORT = (
     "train.batch.num_negatives=3",
     "train.batch.window_s=1.0",
 )
+
+
+@contextmanager
+def two_steps_suffice() -> Iterator[None]:
+    """Take runs of two steps, which miss all, for usable, so that what else they do can be tried."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kws.evaluation.thresholds.UNUSABLE", 1.0)
+        yield
 
 
 def train_words(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.training import noise, one_thread, spoken, tiny_weights, write_wavs
+from tests.support.training import noise, one_thread, spoken, tiny_weights, two_steps_suffice, write_wavs
 
 
 @pytest.fixture(scope="session")
@@ -25,4 +25,10 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread() -> Iterator[None]:
     with one_thread():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _two_steps_suffice() -> Iterator[None]:
+    with two_steps_suffice():
         yield

@@ -135,7 +135,7 @@ def test_a_layer_is_fitted_to_recordings(
     assert main(words) == 0
     printed = capsys.readouterr().out
     num_voices = 4 if shutil.which("flite") else 0
-    assert f"computer: fitted to 3 recordings and {num_voices} synthetic voices" in printed
+    assert f"computer: learnt from 3 recordings and {num_voices} synthetic voices" in printed
     assert ("fitted without synthetic voices: they need Flite" in printed) == (num_voices == 0)
     origin = json.loads((run / "provenance.json").read_text("utf-8"))
     assert origin["manifests"].keys() == {FRAMES.name, FRAME_PHONES.name}
@@ -177,7 +177,7 @@ def test_a_layer_is_fitted_against_own_speech(
     assert "what ships fits the shipped recogniser alone; give --negatives" in capsys.readouterr().err
     monkeypatch.setattr(typed, "is_like", lambda *_: True)  # a tiny recogniser hears no phones
     assert main([*words, *own, "--recordings", str(tmp_path / "tone")]) == 0
-    assert "fitted to 3 recordings and 0 synthetic voices" in capsys.readouterr().out
+    assert "silver moon: learnt from 3 recordings\n" in capsys.readouterr().out
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text("utf-8"))
     assert metrics["dev_hours"] == pytest.approx(2 * 90 / 3600, abs=0.001) and metrics["dev_copies"] == 1
     thresholds = load_operating_point(tmp_path / "run").thresholds
@@ -364,7 +364,7 @@ def test_a_layer_is_fitted_to_synthetic_voices_alone(
         assert code == 2 and "needs --recordings (three to ten), or synthetic voices" in printed.err
         return
     assert code == 0
-    assert "jarvis: fitted to 0 recordings and 6 synthetic voices" in printed.out
+    assert "jarvis: learnt from 6 synthetic voices\n" in printed.out
     assert "note: jarvis: 5 phones are few" in printed.out and "phones are common" not in printed.out
     detector = Detector(tmp_path / "run" / "model.onnx")
     best = [
@@ -442,6 +442,11 @@ def test_other_ways_to_find_a_typed_phrase(way: str, tmp_path: Path, capsys: pyt
     ("words", "message"),
     [
         (["a"], "phrase 'a': one phone, which cannot be told from other speech; type a longer phrase"),
+        (
+            ["hey", "robot"],
+            "phrase 'hey': 2 phones, in some accents one, which cannot be told from other speech; type a "
+            'longer phrase. If you mean one phrase, put the phrase in quotes: kws enroll "hey robot"',
+        ),
         (["?!"], "phrase '?!': nothing to say, which cannot be told from other speech"),
         ([""], "phrase '': nothing to say"),
         ([" \n"], "phrase ' \\n': nothing to say"),

@@ -41,8 +41,12 @@ def trained_run(folder: Path, policy: str = "all", **config: Any) -> Path:
         made_of,
         OperatingPoint({"computer": 0.5}, 0.5, 1.0),
         training={"transfer": {"policy": policy}},
-        metrics={},
-        provenance={"config_hash": "abc", "manifests": {"negatives.jsonl": "def"}},
+        metrics={"recordings": 12},
+        provenance={
+            "config_hash": "abc",
+            "manifests": {"negatives.jsonl": "def"},
+            "encoder": {"name": "embedded", "source": "what the run was trained on", "licence": "Apache-2.0"},
+        },
     )
     paths = write_wavs(folder / "speech", [noise(30.0, 0), noise(30.0, 1), tone(30.0)])
     rows = [
@@ -65,11 +69,14 @@ def test_the_typed_phrase_goes_beside_what_was_trained(
     words = ["enroll", "computer", "--beside", str(run), "--output", str(both), "--workers", "1"]
     assert main([*words, "--false-accepts-per-hour", "60"]) == 0
     printed = capsys.readouterr().out
-    assert "computer: fitted to 0 recordings and 6 synthetic voices" in printed
+    assert "note: computer: learnt from 6 synthetic voices" in printed
+    assert f"note: beside {run}, which learnt from 12 recordings of each phrase" in printed
     origin = json.loads((both / "provenance.json").read_text("utf-8"))
     assert origin["beside"] == {"config_hash": "abc", "manifests": {"negatives.jsonl": "def"}}
+    assert origin["encoder"]["source"] == "what the run was trained on"
     metrics = json.loads((both / "metrics.json").read_text("utf-8"))  # of what was held out, a minute
     assert metrics["dev_hours"] == pytest.approx((1 + metrics["dev_copies"]) / 60, rel=0.01)
+    assert metrics["recordings"] == 12
     assert load_operating_point(both).false_accepts_per_hour == 60
 
     trained, model = load_model(run), load_model(both)

@@ -65,6 +65,7 @@ def test_what_fires_only_in_noise_raises_the_threshold():
             false_accepts_per_hour=0.5,
             smoothing_frames=1,
             refractory_s=1.0,
+            proven_per_hour=0.5,  # which knows no floor
         )
         return point.thresholds["tone"]
 
