@@ -1,16 +1,16 @@
-"""Make a wake word from nothing but its text: no recordings, no network.
+"""Make a wake word from its text, and hear it found in a stream: no recordings, no network, a minute.
 
-Speaks the phrase and things like it in many synthetic voices, makes a detector from the typed text alone,
-trains another, evaluates both on voices that training never heard, exports one ONNX file and finds the phrase
-in a stream. The figures are for synthetic voices: real people are harder, so add recordings with `kws train`
-and measure with `kws eval` before you rely on it.
+The detector is that of `kws enroll`. It is shown a stream in which voices that it never learnt from say the
+phrase, with other speech around it. They are SYNTHETIC voices: real people are harder. How to listen with the
+microphone, and how to train on recordings, is printed at the end.
 """
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,24 +19,28 @@ from kws.cli import folders
 from kws.cli.own_names import QUICKSTART
 
 if TYPE_CHECKING:
-    from kws.decisions import Detection
-    from kws.evaluation.result import EvaluationResult
+    import numpy as np
 
-HELP = "a wake word from its text alone, with synthetic voices"
-ROUNDS = 8
-"""Of training, as RESULTS.md was measured with."""
-STREAM_REPEATS = 4
-"""Times that the phrase is spoken in the stream that the detector is shown."""
+    from kws.cli.enroll import Enrolled
+    from kws.decisions import Detection
+
+HELP = "a wake word from its text, found in a stream: where to begin"
+STREAM_REPEATS = 8
+"""Times that the phrase is spoken in the stream, each by another voice."""
+AROUND = 3
+"""Recordings of other speech for each time."""
+PAUSE_S = 0.8
+EARLY_S, LATE_S = 0.5, 1.0
+"""A detection so long before the end of the phrase, or after it, is of the phrase."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``kws quickstart``."""
     add = parser.add_argument
-    add("--phrase", default="hey computer", help="what the device shall wake on, in English")
-    add("--output", type=Path, default=Path("runs/quickstart"), help="folder for speech, model and report")
-    add("--positives", type=int, default=400, help="synthetic recordings of the phrase")
-    add("--negatives", type=int, default=1400, help="synthetic recordings without it")
-    add("--seed", type=int, default=0, help="seed of voices and training")
+    add("--phrase", default="hey computer", help="what the device shall wake on")
+    add("--language", default="en", help="eSpeak language of the phrase; `en` is every accent of English")
+    add("--output", type=Path, default=Path("runs/quickstart"), help="folder for the detector and the stream")
+    add("--seed", type=int, default=0, help="seed of the voices in the stream")
     add("--overwrite", action="store_true", help="start anew in a folder that holds another phrase")
 
 
@@ -45,13 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
     result = quickstart(
         arguments.phrase,
         arguments.output,
-        num_positives=arguments.positives,
-        num_negatives=arguments.negatives,
+        language=arguments.language,
         seed=arguments.seed,
         overwrite=arguments.overwrite,
         say=print,
     )
-    return 0 if result.detections else 1
+    return 0 if result.heard else 1
 
 
 @dataclass(frozen=True)
@@ -59,131 +62,160 @@ class QuickstartResult:
     """What the quickstart made.
 
     Attributes:
-        model: the exported detector.
-        evaluation: misses and false accepts on synthetic voices of split ``test``.
-        typed: the same of the detector made from the typed text alone; None where the text cannot be searched
-            for.
-        spoken_s: when the phrase ended in the stream, in seconds.
+        enrolled: the detector, and what is known of it.
+        stream: the recording that it was shown.
+        spoken_s: when the phrase ended there, in seconds.
         detections: what the detector heard there.
     """
 
-    model: Path
-    evaluation: EvaluationResult
-    typed: EvaluationResult | None
+    enrolled: Enrolled
+    stream: Path
     spoken_s: tuple[float, ...]
     detections: tuple[Detection, ...]
+
+    @property
+    def model(self) -> Path:
+        """The exported detector."""
+        return self.enrolled.model
+
+    @property
+    def heard(self) -> int:
+        """How many times of those that the phrase was said it was heard."""
+        return sum(self.detection_of(end_s) is not None for end_s in self.spoken_s)
+
+    @property
+    def wrong(self) -> tuple[Detection, ...]:
+        """What fired where the phrase was not said."""
+        right = [self.detection_of(end_s) for end_s in self.spoken_s]
+        return tuple(detection for detection in self.detections if detection not in right)
+
+    def detection_of(self, end_s: float) -> Detection | None:
+        """Return the detection of the phrase that ended at a time; None where it was missed."""
+        near = (d for d in self.detections if end_s - EARLY_S <= d.time_s <= end_s + LATE_S)
+        return next(near, None)
+
+    def lines(self) -> list[str]:
+        """Return what was said and heard in the stream, in order of time."""
+        found = []
+        for end_s in self.spoken_s:
+            detection = self.detection_of(end_s)
+            heard = (
+                f"heard at {detection.time_s:5.1f} s, score {detection.score:.2f}" if detection else "MISSED"
+            )
+            found.append((end_s, f"{end_s:5.1f} s  the phrase ends: {heard}"))
+        found += [
+            (d.time_s, f"{d.time_s:5.1f} s  FIRED on other speech, score {d.score:.2f}") for d in self.wrong
+        ]
+        return [line for _, line in sorted(found)]
 
 
 def quickstart(
     phrase: str,
     output: Path,
     *,
-    num_positives: int = 400,
-    num_negatives: int = 1400,
+    language: str = "en",
     seed: int = 0,
     overwrite: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> QuickstartResult:
-    """Go the whole road on synthetic speech: text, training, evaluation, export, detection.
+    """Enroll a phrase, find it in a stream of synthetic voices, and say what comes next.
 
     Args:
-        phrase: what the device shall wake on, in English.
-        output: folder for ``speech/``, ``typed/`` and ``run/`` (each with ``model.onnx``), and ``report/``.
-        num_positives: synthetic recordings of the phrase, over all splits.
-        num_negatives: synthetic recordings without it, over all splits.
-        seed: of voices and training.
-        overwrite: replace what another phrase left in ``output/run``.
+        phrase: what the device shall wake on.
+        output: folder for ``detector/`` (with ``model.onnx``), ``speech/`` and ``stream.wav``.
+        language: eSpeak language code of the phrase.
+        seed: of the voices in the stream.
+        overwrite: replace what another phrase left in ``output/detector``.
         say: called with each line for the person.
     Raises:
         KwsError: the phrase cannot be spoken, or the folder holds something else.
     """
-    from data_prep.synthesis.keyword import synthesize_keyword
-    from export.to_onnx import export
-    from kws.cli.eval import evaluate, table
-    from kws.cli.train import train
-    from kws.data import FEW_WINDOWS
+    from kws.cli.enroll import enroll
     from kws.listen import listen
 
     started = time.monotonic()
     folders.claim(output, QUICKSTART)
-    # batches as for voices alone, which learn more by heart from larger ones (RESULTS.md, windows per batch)
-    windows = [
-        f"train.batch.num_{name}={n}" for name, n in zip(("positives", "negatives"), FEW_WINDOWS, strict=True)
-    ]
-    say(f"1/6 speaking {phrase!r} and things like it in synthetic voices")
-    positives, negatives = synthesize_keyword(
-        phrase, output / "speech", num_positives, num_negatives, seed, num_workers=2
-    )
-    say("    half of the speech without the phrase sounds like it on purpose: expect false accepts there")
-    say("2/6 making a detector from the typed text alone, without training")
-    typed = evaluate_typed(phrase, output / "typed", positives, negatives, say)
-    say("3/6 training on the voices of split `train`")
-    summary = train(
-        [phrase],
-        [positives],
-        [negatives],
-        output / "run",
-        # no copies of dev in noise: all of it sounds like the phrase on purpose, and nothing would fire
-        overrides=[f"train.seed={seed}", f"train.epochs={ROUNDS}", "train.dev_copies=0", *windows],
-        synthetic=0,  # every voice is synthetic here
-        overwrite=overwrite,
-    )
-    for line in summary.lines()[:-1]:
+    say(f"1/3 making a detector of {phrase!r} from its text")
+    enrolled = enroll([phrase], output / "detector", language=language, overwrite=overwrite)
+    for line in enrolled.lines()[:-1]:
         say(f"    {line}")
-    say("4/6 exporting one ONNX file")
-    model = export(output / "run")
-    say("5/6 evaluating on voices of split `test`, which training never heard")
-    evaluation = evaluate(model, [positives], [negatives], output / "report", overwrite=True)
-    for line in table(evaluation):
-        say(f"    {line}")
-    say("6/6 listening to a stream of test voices")
-    stream, spoken_s = write_stream(positives, negatives, output / "stream.wav")
+    say("2/3 speaking it, among other speech, in synthetic voices that the detector never learnt from")
+    stream, spoken_s = write_stream(phrase, output, language, seed)
+    say(f"3/3 listening to {stream}")
     detections: list[Detection] = []
-    listen(model, file=stream, on_detection=detections.append)
-    heard = ", ".join(f"{d.time_s:.1f} s (score {d.score:.2f})" for d in detections) or "no time"
-    say(f"    {stream}: the phrase ends at {', '.join(f'{t:.1f}' for t in spoken_s)} s")
-    say(f"    heard at {heard}")
-    say(f"done in {time.monotonic() - started:.0f} s: {model}, report in {output / 'report' / 'report.html'}")
-    say(
-        "These figures are for SYNTHETIC voices. Real people are harder: record the phrase, "
-        "run `kws train`, then `kws eval`."
-    )
-    say(f"Try it with your microphone: kws listen {model}")
-    return QuickstartResult(model, evaluation, typed, spoken_s, tuple(detections))
-
-
-def evaluate_typed(
-    phrase: str, output: Path, positives: Path, negatives: Path, say: Callable[[str], None]
-) -> EvaluationResult | None:
-    """Enroll the phrase by its text, evaluate that on the test voices; None, saying why, where refused."""
-    from kws.cli.enroll import enroll
-    from kws.cli.eval import evaluate, table
-    from kws.errors import KwsError
-
-    try:
-        enrolled = enroll([phrase], output, way="phones", overwrite=True)
-    except KwsError as error:
-        say(f"    not possible with this phrase: {error}")
-        return None
-    evaluation = evaluate(enrolled.model, [positives], [negatives])
-    for line in [*enrolled.lines()[:-1], *table(evaluation)]:
+    listen(enrolled.model, file=stream, on_detection=detections.append)
+    result = QuickstartResult(enrolled, stream, spoken_s, tuple(detections))
+    for line in result.lines():
         say(f"    {line}")
-    return evaluation
+    say(
+        f"    heard {result.heard} of {len(spoken_s)} times, fired {len(result.wrong)} times else. "
+        "These voices are SYNTHETIC: real people are harder"
+    )
+    say(f"done in {time.monotonic() - started:.0f} s")
+    for line in next_steps(phrase, enrolled.model):
+        say(line)
+    return result
 
 
-def write_stream(positives: Path, negatives: Path, path: Path) -> tuple[Path, tuple[float, ...]]:
-    """Join test recordings, other speech around the phrase; also return when the phrase ends, in seconds."""
+def next_steps(phrase: str, model: Path) -> Sequence[str]:
+    """Return how to use a detector, and how to make a better one."""
+    run = Path("runs") / "_".join(phrase.split())
+    train = (
+        f"kws train --keyword {shlex.quote(phrase)} --positives recordings --negatives speech --output {run}"
+    )
+    return (
+        f"detector: {model}, one file for any device; it wakes on {phrase!r}",
+        f"listen with the microphone: kws listen {model}",
+        "next, to miss less: record the phrase ten times or more into a folder `recordings`, put an hour or "
+        "more of other speech into a folder `speech`, then",
+        f"    {train}",
+        f"    kws export {run}",
+        f"    kws listen {run / 'model.onnx'}",
+    )
+
+
+def write_stream(phrase: str, output: Path, language: str, seed: int) -> tuple[Path, tuple[float, ...]]:
+    """Have the phrase said among other speech by voices for tests; also return when it ends, in seconds."""
+    from data_prep.synthesis.keyword import SPEECH, synthesize_keyword
+    from kws.manifest import read_manifest
+
+    positives, negatives = synthesize_keyword(
+        phrase,
+        output / "speech",
+        STREAM_REPEATS,
+        AROUND * STREAM_REPEATS,
+        seed,
+        splits={"test": 1.0},
+        confusable_share=0.0,
+        language=language,
+        num_workers=2,
+    )
+    others = [entry.load() for entry in read_manifest(negatives) if entry.label == SPEECH]
+    return join_stream([entry.load() for entry in read_manifest(positives)], others, output / "stream.wav")
+
+
+def join_stream(
+    phrases: Sequence[np.ndarray], others: Sequence[np.ndarray], path: Path
+) -> tuple[Path, tuple[float, ...]]:
+    """Write a recording of phrases with other speech before each; also return when each ends, in seconds.
+
+    Args:
+        phrases: (samples,) float32 each, silent at most at their ends.
+        others: the same, shared out evenly.
+        path: of the recording.
+    """
     import numpy as np
 
     from kws import audio
-    from kws.manifest import read_manifest
+    from kws.data import active_span
 
-    phrases = read_manifest(positives, {"test"})[:STREAM_REPEATS]
-    others = [entry for entry in read_manifest(negatives, {"test"}) if entry.label == "speech"]
-    pause = np.zeros(audio.seconds_to_samples(0.8), np.float32)
+    pause = np.zeros(audio.seconds_to_samples(PAUSE_S), np.float32)
     pieces, ends = [pause], []
     for index, phrase in enumerate(phrases):
-        pieces += [others[index % len(others)].load(), pause, phrase.load(), pause]
+        for other in others[index :: len(phrases)]:
+            pieces += [other, pause]
+        spoken = phrase[: active_span(phrase)[1]]
+        pieces += [spoken, pause]
         ends.append(sum(map(len, pieces[:-1])) / audio.SAMPLE_RATE)
-    audio.save(path, np.concatenate(pieces))
+    audio.save(path, np.concatenate([*pieces, pause]))
     return path, tuple(round(end, 2) for end in ends)

@@ -7,17 +7,19 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from kws import Detector, audio
 from kws.cli import COMMANDS, SPINS, build_parser, main
-from kws.cli import train as train_module
-from kws.cli.quickstart import STREAM_REPEATS, quickstart, write_stream
+from kws.cli.quickstart import QuickstartResult, join_stream
+from kws.decisions import Detection
 from kws.model import ModelConfig
 from kws.training.config import TrainConfig
-from tests.support.training import SHORT, spoken, tone, write_manifest, write_wavs
+from tests.support.training import spoken, tone, write_wavs
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -146,37 +148,54 @@ def test_prep_says_what_it_needs(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_the_stream_of_the_quickstart_says_when_the_phrase_ends(tmp_path: Path):
-    words = write_wavs(tmp_path / "words", [tone(0.5) for _ in range(6)])
-    others = write_wavs(tmp_path / "others", [tone(0.3, 300) for _ in range(2)])
-    positives = write_manifest(tmp_path / "p.jsonl", [{"path": path, "split": "test"} for path in words])
-    negatives = write_manifest(
-        tmp_path / "n.jsonl", [{"path": path, "split": "test", "label": "speech"} for path in others]
-    )
-    stream, ends_s = write_stream(positives, negatives, tmp_path / "stream.wav")
-    waveform = audio.load(stream)
-    assert len(ends_s) == STREAM_REPEATS
+    words = [np.pad(tone(0.5), (0, 3200)) for _ in range(3)]  # silence after it is not of the phrase
+    others = [tone(0.3, 300) for _ in range(7)]
+    path, ends_s = join_stream(words, others, tmp_path / "stream.wav")
+    waveform = audio.load(path)
+    assert len(ends_s) == 3 and len(waveform) > sum(map(len, [*words, *others]))
     for end_s in ends_s:
         end = round(end_s * audio.SAMPLE_RATE)
-        assert np.abs(waveform[end - 4000 : end]).max() > 0.25 and not waveform[end + 100 : end + 8000].any()
+        assert np.abs(waveform[end - 4000 : end]).max() > 0.25 and not waveform[end + 400 : end + 8000].any()
+
+
+def test_the_quickstart_tells_what_was_heard_when():
+    def heard(*times_s: float) -> tuple[Detection, ...]:
+        return tuple(Detection("hey you", 0.8, time_s, 0) for time_s in times_s)
+
+    made = SimpleNamespace(model=Path("model.onnx"))
+    result = QuickstartResult(cast(Any, made), Path("stream.wav"), (5.0, 10.0, 15.0), heard(5.3, 7.0, 14.6))
+    assert result.heard == 2 and [wrong.time_s for wrong in result.wrong] == [7.0]
+    assert result.lines() == [
+        "  5.0 s  the phrase ends: heard at   5.3 s, score 0.80",
+        "  7.0 s  FIRED on other speech, score 0.80",
+        " 10.0 s  the phrase ends: MISSED",
+        " 15.0 s  the phrase ends: heard at  14.6 s, score 0.80",
+    ]
 
 
 @pytest.mark.slow
-def test_the_quickstart_goes_the_whole_road(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    whole = train_module.train
-
-    def short(*arguments, overrides=(), **named):  # noqa: ANN001, ANN002, ANN003, ANN202
-        return whole(*arguments, overrides=[*overrides, *SHORT], **named)
-
-    monkeypatch.setattr(train_module, "train", short)
-    said: list[str] = []
-    found = quickstart("hey robot", tmp_path, num_positives=10, num_negatives=24, say=said.append)
-    assert [line[:4] for line in said if line[1:3] == "/6"] == [f"{n}/6 " for n in range(1, 7)]
-    assert found.model == tmp_path / "run" / "model.onnx" and Detector(found.model).keywords == ("hey robot",)
-    assert (tmp_path / "report" / "report.html").is_file() and len(found.spoken_s) > 0
-    assert found.evaluation.keywords[0].num_positives > 0
-    assert found.typed is not None and found.typed.keywords[0].num_positives > 0
-    assert Detector(tmp_path / "typed" / "model.onnx").keywords == ("hey robot",)
-    assert any("SYNTHETIC" in line for line in said) and f"kws listen {found.model}" in said[-1]
-    trained = json.loads((tmp_path / "run" / "metrics.json").read_text("utf-8"))
-    # the negatives sound like the phrase on purpose, and every voice is synthetic already
-    assert (trained["dev_copies"], trained["synthetic_recordings"]) == (0, 0)
+def test_the_quickstart_hands_over_the_typed_phrase_and_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("data_prep.synthesis.flite.flite_voices", list)  # the phones alone: in seconds
+    monkeypatch.setattr("kws.cli.quickstart.STREAM_REPEATS", 3)
+    words = ["quickstart", "--phrase", "hey robot", "--output", str(tmp_path)]
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    model = tmp_path / "detector" / "model.onnx"
+    assert Detector(model).keywords == ("hey robot",)
+    steps = [line for line in printed.splitlines() if line[1:3] == "/3"]
+    assert [line[:3] for line in steps] == ["1/3", "2/3", "3/3"]
+    assert "hey robot: HH EY R OW B AA T" in printed and "SYNTHETIC" in printed
+    assert printed.count("the phrase ends: ") == 3 and "false accepts/h" in printed
+    last = printed.splitlines()[-6:]
+    assert last[0].startswith("detector: ") and last[1] == f"listen with the microphone: kws listen {model}"
+    train = (
+        "kws train --keyword 'hey robot' --positives recordings --negatives speech --output runs/hey_robot"
+    )
+    assert [line.strip() for line in last[3:6]] == [
+        train,
+        "kws export runs/hey_robot",
+        "kws listen runs/hey_robot/model.onnx",
+    ]
+    build_parser("train").parse_args(train.replace("'hey robot'", "hey").split()[1:])
