@@ -310,9 +310,10 @@ def choose_way(way: str | None, recorded: bool, language: str, *, shipped: bool)
 
     voices_speak = language == "en" and bool(flite_voices())
     if way == EXAMPLES and not (recorded or voices_speak):
+        lacking = "need Flite: `apt install flite`" if language == "en" else "speak English alone"
         raise ConfigError(
-            f"--way {EXAMPLES}: needs --recordings (three to ten), or synthetic voices, which are English "
-            "and need Flite: `apt install flite`; or leave --way out"
+            f"--way {EXAMPLES}: needs --recordings (three to ten), or synthetic voices, which {lacking}; or "
+            "leave --way out"
         )
     if way is not None:
         return way, []

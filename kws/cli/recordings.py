@@ -358,8 +358,9 @@ def synthesize(
         try:
             if count and not alone and not speakers:
                 raise DependencyError(
-                    "they need Flite, for English; with few recordings less is missed with them: "
-                    "`apt install flite`"
+                    "they need Flite; with few recordings less is missed with them: `apt install flite`"
+                    if wish.language == "en"
+                    else f"--language {wish.language}: they speak English alone"
                 )
             if count:
                 said, other = speak(keyword, "speech", count, SPEECH_PER_KEYWORD * count)
