@@ -10,6 +10,7 @@ from typing import Any
 
 from data_prep.config import SPLITS
 from kws.errors import ManifestError
+from kws.text import typed
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def from_row(row: dict[str, Any], folder: Path, where: str) -> Recording:
         given = row.get(name)
         if isinstance(given, (dict, list, bool)):
             raise ManifestError(f"{where}: `{name}` is {given!r}, expected text; mend the line")
-        values[name] = None if given is None or given == "" else str(given)
+        values[name] = None if given is None or given == "" else typed(name, str(given))
     if values["split"] not in (None, *SPLITS):
         raise ManifestError(
             f"{where}: split is {values['split']!r}, allowed: {', '.join(SPLITS)} or empty; rename it"

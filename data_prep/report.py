@@ -12,7 +12,7 @@ from data_prep import manifests
 from data_prep.checks import CheckResult, count_kinds
 from data_prep.recording import Recording
 from kws.audio import atomic_write
-from kws.text import shown
+from kws.text import normalize, shown
 
 LENGTH_EDGES_S = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0, 600.0, 3600.0)
 """Upper edges of the histogram of lengths, in seconds; what is longer is in a last bar."""
@@ -157,7 +157,7 @@ def _section(report: dict[str, Any], level: str, title: str) -> list[str]:
         return []
     lines = ["", f"## {title}", ""]
     for finding in sorted(found, key=lambda finding: finding["kind"])[:LISTED_MAX]:
-        lines.append(f"- **{finding['kind']}** {finding['message']}")
+        lines.append(f"- **{finding['kind']}** {normalize(finding['message'])}")
     if len(found) > LISTED_MAX:
         lines.append(f"- and {len(found) - LISTED_MAX} more (report.json names them)")
     return lines

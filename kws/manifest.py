@@ -14,6 +14,7 @@ from typing import Any
 
 from kws import audio
 from kws.errors import AudioError, ManifestError
+from kws.text import typed
 
 _KNOWN = ("text", "label", "speaker", "split", "phones")
 
@@ -147,7 +148,7 @@ def _text(row: dict[str, Any], name: str, where: str) -> str | None:
     """Return a field that is text; a number counts as its digits."""
     value = row.get(name)
     if value is None or isinstance(value, str):
-        return value
+        return value and typed(name, value)
     if isinstance(value, (bool, dict, list)):
         raise ManifestError(f"{where}: `{name}` is {value!r}, expected text; mend the line")
     return str(value)

@@ -21,7 +21,7 @@ _SPACELESS = (
 """First words of the names of letters that are written without spaces between words."""
 _BEFORE_VOWEL = frozenset("เแโใไເແໂໃໄ")
 """Thai and Lao vowels that are written before the consonant they belong to."""
-_AFTER_VOWEL = frozenset("ะาๅະາຽゃゅょゎぁぃぅぇぉ")
+_AFTER_VOWEL = frozenset("ะาำຳๅະາຽゃゅょゎぁぃぅぇぉ")
 """Signs that belong to the syllable before them: Thai and Lao vowels, small kana."""
 _STACKED = frozenset("\u1039\u17d2\u0f84")
 """Burmese, Khmer and Tibetan signs after which a consonant belongs to the one before."""
@@ -40,14 +40,28 @@ _PREFIXES = re.compile("(?:[وف]?(?:ال|[بك]ال|لل)|[وف]|ו?ה|ו)")
 
 
 def normalize(text: str) -> str:
-    """Return a text in Unicode's form NFKC: one code point for ``é`` however it was typed."""
-    return unicodedata.normalize("NFKC", text)
+    """Return a text in Unicode's form NFKC: one code point for ``é`` however it was typed.
+
+    The vowels *am* of Thai and Lao stay one letter, as they are typed and read out.
+    """
+    found = unicodedata.normalize("NFKC", text)
+    return found.replace("\u0e4d\u0e32", "\u0e33").replace("\u0ecd\u0eb2", "\u0eb3")
 
 
 def shown(name: str) -> str:
     r"""Return a file's name as a page or a terminal can show it: bytes that are no UTF-8 become ``\xe9``."""
     told = re.sub("[\udc80-\udcff]", lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", name)
     return told.encode("utf-8", "backslashreplace").decode()
+
+
+def typed(column: str, value: str) -> str:
+    """Return what a manifest's column holds: texts and labels as :func:`normalize` does, phones composed.
+
+    NFKC would make other phones of some (aspirated ones); other columns name things, and stay as they are.
+    """
+    if column in ("text", "label"):
+        return normalize(value)
+    return unicodedata.normalize("NFC", value) if column == "phones" else value
 
 
 def mentions(keyword: str, text: str | None) -> bool:

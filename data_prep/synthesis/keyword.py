@@ -17,6 +17,7 @@ from data_prep.synthesis.corpus import Utterance, synthesize
 from data_prep.synthesis.espeak import Split, stable_hash
 from data_prep.synthesis.phones import phones_to_espeak, texts_to_phones
 from kws.errors import ConfigError
+from kws.text import normalize
 
 CONFUSABLE = "confusable"
 SPEECH = "speech"
@@ -69,6 +70,7 @@ def synthesize_keyword(
         ConfigError: the phrase cannot be said, or the language, a split or a number is out of range.
         DependencyError: espeakng_loader is not installed.
     """
+    phrase = normalize(phrase)
     fractions = dict(DEFAULT_SPLITS if splits is None else splits)
     _check(num_positives, num_negatives, confusable_share, fractions)
     accents = espeak.ENGLISH_ACCENTS if language.lower() == "en" else (language,)

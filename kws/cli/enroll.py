@@ -206,8 +206,10 @@ def enroll(
     from kws.enrollment.examples import SHIPPED_MARGIN, stricter
     from kws.enrollment.heard import FRAME_PHONES, FRAMES
     from kws.enrollment.typed import BACKGROUND, doubts, phrase_model, said_alike
+    from kws.text import normalize
     from kws.training.provenance import provenance
 
+    phrases = tuple(map(normalize, phrases))
     trained = None if beside is None else open_trained(beside, phrases)
     split = None
     if trained is not None:

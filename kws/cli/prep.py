@@ -66,6 +66,7 @@ def _prepare(arguments: argparse.Namespace, kind: Kind) -> int:
     from data_prep.prepare import prepare
     from data_prep.synthesis.keyword import synthesize_keyword
     from kws.errors import ConfigError
+    from kws.text import normalize
 
     if arguments.synthesize is not None:
         folders.claim(arguments.output, kind)
@@ -85,7 +86,11 @@ def _prepare(arguments: argparse.Namespace, kind: Kind) -> int:
     if arguments.corpus is not None:
         print(prepare_corpus(arguments.corpus, arguments.sources[0], arguments.output / MANIFEST))
         return 0
-    fields = {"label": arguments.label, "speaker": arguments.speaker, "split": arguments.split}
+    fields = {
+        "label": arguments.label and normalize(arguments.label),
+        "speaker": arguments.speaker,
+        "split": arguments.split,
+    }
     config = PrepConfig(
         sources=tuple(SourceConfig(source, **fields) for source in arguments.sources),
         output=arguments.output,

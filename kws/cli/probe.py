@@ -111,11 +111,13 @@ def probe(
     from kws.cli.run_audio import augmentation, load_audio
     from kws.encoders.registry import load_encoder
     from kws.model import ModelConfig
+    from kws.text import normalize
     from kws.training.probe import ProbeConfig, recommend
     from kws.training.probe import probe as probe_depths
     from kws.weights import write_json, write_text
 
-    ModelConfig(tuple(keywords))  # refuses those that are empty or named twice
+    keywords = tuple(map(normalize, keywords))
+    ModelConfig(keywords)  # refuses those that are empty or named twice
     if not positives:
         raise ConfigError("kws probe: got no --positives; give recordings of each keyword")
     config = ProbeConfig(dev_hours=dev_hours, false_accepts_per_hour=false_accepts_per_hour, seed=seed)

@@ -26,6 +26,7 @@ from kws.cli.known import ENCODERS, HEADS, POLICIES
 from kws.cli.parser import PRETRAINED, RECORDINGS, RUN, Input, one_each
 from kws.cli.run_settings import OPTION_KEYS, TrainOrder, claim_folder, settle
 from kws.errors import ConfigError
+from kws.text import normalize
 
 if TYPE_CHECKING:
     from kws.training.config import TrainConfig
@@ -251,6 +252,7 @@ def train(
     """
     from kws.cli.recordings import Synthesis
 
+    keywords = tuple(map(normalize, keywords))
     if not positives and synthetic is not None and synthetic < 1:
         raise ConfigError(
             f"got --synthetic {synthetic} and no --positives: nothing would say the keyword; give recordings "
@@ -263,7 +265,7 @@ def train(
             else f"--output {output}: is the run of --add-to, which stays as it is; choose another folder"
         )
     order = TrainOrder(
-        tuple(keywords), tuple(positives), tuple(negatives), output,
+        keywords, tuple(positives), tuple(negatives), output,
         noise=tuple(noise), target_audio=tuple(target_audio), config=config, overrides=tuple(overrides),
         cache=cache or output / "cache", num_workers=num_workers,
         synthesis=Synthesis(synthetic, confusables, language), add_to=add_to, overwrite=overwrite,

@@ -35,7 +35,7 @@ from kws.evaluation.scoring import (
     score_manifest,
 )
 from kws.manifest import Utterance
-from kws.text import is_said
+from kws.text import is_said, normalize
 
 FALSE_ACCEPTS_PER_HOUR = (0.1, 0.5, 1.0)
 """Rates that are reported."""
@@ -104,6 +104,8 @@ def evaluate(
         if not rate > 0:
             raise ConfigError(f"--fa-per-hour: got {rate}, expected rates above 0, such as 0.5")
     scorer = open_scorer(model)
+    named = {normalize(name): name for name in scorer.keywords}
+    keyword = None if keyword is None else named.get(normalize(keyword), keyword)
     if keyword is not None and keyword not in scorer.keywords:
         raise ConfigError(f"--keyword: unknown {keyword!r}; this model knows {', '.join(scorer.keywords)}")
     keywords = scorer.keywords if keyword is None else (keyword,)

@@ -20,7 +20,7 @@ from kws.evaluation import page
 from kws.evaluation.metrics import Latency
 from kws.evaluation.result import EvaluationResult, Example, KeywordResult, OperatingResult
 from kws.evaluation.scoring import read_pieces
-from kws.text import shown
+from kws.text import normalize, shown
 
 JSON_NAME, HTML_NAME = "evaluation.json", "report.html"
 
@@ -212,9 +212,7 @@ def _example(example: Example, threshold: float) -> str:
     delay = ""
     if example.fired_s is not None and example.speech_end_s is not None:
         delay = f", fired {_signed(example.fired_s - example.speech_end_s)} the end of the phrase"
-    caption = (
-        f"highest score {example.peak:.3f}{delay}{said}<br><small>{escape(entry.item_id)}{place}</small>"
-    )
+    caption = f"highest score {example.peak:.3f}{delay}{said}<br><small>{escape(normalize(entry.item_id))}{place}</small>"
     return (
         f"<figure>{page.image(picture, f'{example.kind}: score and spectrogram')}"
         f"<audio controls preload=metadata src='data:audio/wav;base64,{_wav(waveform)}'></audio>"
