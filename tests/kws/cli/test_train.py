@@ -837,7 +837,8 @@ def test_a_run_that_hears_nothing_says_so_and_fails(
 @pytest.mark.slow
 def test_a_killed_run_goes_on_when_the_command_is_given_again(recordings: Path, tmp_path: Path):
     run = tmp_path / "run"
-    words = train_words(recordings, run, "--set", "train.epochs=15")
+    cache = tmp_path / "cache"
+    words = train_words(recordings, run, "--set", "train.epochs=15", "--cache", str(cache))
     command = [sys.executable, "-m", "kws", *words]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
@@ -850,7 +851,7 @@ def test_a_killed_run_goes_on_when_the_command_is_given_again(recordings: Path, 
         process.send_signal(signal.SIGKILL)
         process.communicate()
     assert process.returncode == -signal.SIGKILL and not (run / "metrics.json").exists()
-    kept = [run / "run.json", *(run / "cache").glob("*.int16"), *(run / "data").rglob("*.jsonl")]
+    kept = [run / "run.json", *cache.glob("*.int16"), *(run / "data").rglob("*.jsonl")]
     before = {path: path.read_bytes() for path in kept}
     assert len(before) > 5
 
