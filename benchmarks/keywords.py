@@ -16,7 +16,6 @@ import argparse
 import json
 import math
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -204,7 +203,6 @@ def run_cell(cell: Cell, data: Path, work: Path, peers: Path | None) -> dict:
         "train_s": summary.metrics["wall_s"],
         "wall_s": round(time.monotonic() - started),
     }
-    shutil.rmtree(run / "checkpoints", ignore_errors=True)
     return row
 
 

@@ -97,7 +97,7 @@ RUN = Kind(
     "a run of `kws train` or `kws enroll`",
     (*_RUN, *inside("control", _RUN)),
     (("run.json", '"identity"'),),
-    (*CHECKPOINTS, "metrics.json"),
+    (*CHECKPOINTS, "metrics.json", "cache/*.int16"),
 )
 PROBE = Kind(
     "probe",
@@ -120,7 +120,7 @@ PRETRAINING = Kind(
         "teacher/*.npz",
     ),
     (("speech.json", '"speech"'), ("metrics.json", '"steps"')),
-    (*CHECKPOINTS, "metrics.json"),
+    (*CHECKPOINTS, "metrics.json", "cache/*.int16"),
 )
 PREPARED = Kind(
     "prepared",
@@ -142,7 +142,7 @@ STUDY = Kind(
         f"test/{_HEX8}????/*.npy",
     ),
     (("study.json", '"study"'),),
-    ("cells/*.json",),
+    ("cells/*.json", "test/*/*.npy"),
 )
 CELL = Kind("cell", "a cell of `kws study`", (*RUN.files, "negatives.jsonl"))
 QUICKSTART = Kind(
@@ -150,4 +150,5 @@ QUICKSTART = Kind(
     "a result of `kws quickstart`",
     (LIST, *inside("speech", _SPOKEN), "stream.wav", *inside("report", _REPORT)),
     (("run/run.json", '"identity"'), ("typed/run.json", '"identity"'), ("speech/positives.jsonl", '"path"')),
+    ("speech/positives.jsonl",),
 )

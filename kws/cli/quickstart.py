@@ -109,6 +109,7 @@ class QuickstartResult:
         return [line for _, line in sorted(found)]
 
 
+@folders.leaves_nothing(QUICKSTART)
 def quickstart(
     phrase: str,
     output: Path,

@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--cache", type=Path, help="folder for decoded audio and synthetic voices (default: OUTPUT/cache)")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override one key, such as seeds=[0]")
-    add("--keep-runs", action="store_true", help="keep the folder of each training run, 20 MB or so each")
+    add("--keep-runs", action="store_true", help="keep the folder of each training run, some megabytes each")
     add(
         "--against",
         nargs="+",

@@ -14,10 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kws.cli import folders, main
+from kws.cli.export import check_free
 from kws.cli.own_names import CELL, CHECKPOINTS, LIST, PREPARED, PROBE, REPORT, RUN, Kind
 from kws.cli.run_settings import claim_folder
 from kws.cli.train import train
 from kws.errors import AudioError, ConfigError, KwsError
+from tests.support.runs import write_run
 from tests.support.training import SHORT, noise, train_words, write_wavs
 
 WRITTEN = (
@@ -377,6 +379,7 @@ def test_all_that_a_finished_run_leaves_is_its_own_and_small(recordings: Path, t
         ("probe", []),
         ("prep", []),
         ("eval", []),
+        ("quickstart", []),
     ],
 )
 def test_a_refused_command_leaves_no_folder(
@@ -393,6 +396,7 @@ def test_a_refused_command_leaves_no_folder(
         "enroll": ["enroll", "hey robot", "--way", "phones", "--negatives", str(bad)],
         "probe": ["probe", "--keyword", "a", "--positives", speech, "--negatives", str(bad)],
         "prep": ["prep", str(bad)],
+        "quickstart": ["quickstart", "--phrase", "?!"],
         "eval": ["eval", str(bad / "0.wav"), "--positives", str(bad), "--negatives", speech],
     }[command]
     if command == "probe":
@@ -427,3 +431,33 @@ def test_a_run_is_not_removed_for_recordings_that_cannot_be_read(recordings: Pat
         train(["a"], [tmp_path / "misspelt"], [recordings / "speech"], run, overwrite=True)
     left = contents(run)
     assert left.pop(LIST) and left == before
+
+
+def test_prep_replaces_its_manifest_and_keeps_other_files(tmp_path: Path):
+    write_wavs(tmp_path / "in", [noise(1, seed) for seed in range(4)])
+    output = tmp_path / "out"
+    words = ["prep", str(tmp_path / "in"), "--output", str(output), "--workers", "1"]
+    assert main(words) == 0
+    write(tmp_path, ("out/notes.txt", "out/000.wav"), "mine")
+    before = contents(tmp_path)
+    assert main([*words, "--min-s", "0.5"]) == 2
+    assert main([*words, "--min-s", "0.5", "--overwrite"]) == 0
+    left = contents(tmp_path)
+    own = {f"out/{name}" for name in PREPARED.files}
+    assert {n: b for n, b in left.items() if n not in own} == {
+        n: b for n, b in before.items() if n not in own
+    }
+    folders.clear(output, PREPARED)
+    assert {path.name for path in output.iterdir()} == {"notes.txt", "000.wav"}
+
+
+def test_export_replaces_nothing_that_it_has_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    run = write_run(tmp_path / "run")
+    for name in ("recording.wav", "model.verify.json"):
+        write(tmp_path, (name,), "mine")
+    for output in ("recording.wav", "model.onnx"):
+        assert main(["export", str(run), "--output", str(tmp_path / output)]) == 2
+        assert "is there and was not written by `kws export`; give another file" in capsys.readouterr().err
+    assert (tmp_path / "recording.wav").read_text("utf-8") == "mine recording.wav"
+    (tmp_path / "recording.verify.json").write_text(json.dumps({"file": "recording.wav"}), "utf-8")
+    check_free(tmp_path / "recording.wav")  # one that it has written
