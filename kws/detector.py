@@ -365,7 +365,11 @@ def _open_session(path: Path, num_threads: int) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = num_threads
     options.inter_op_num_threads = 1
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        try:
+            given: str | bytes = str(path).encode() and str(path)
+        except UnicodeEncodeError:  # bytes that are no UTF-8, which onnxruntime takes in no name
+            given = path.read_bytes()
+        return onnxruntime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions have no common base of their own
         raise CheckpointError(
             f"{path}: onnxruntime cannot open it as an ONNX model ({error}); export it again"

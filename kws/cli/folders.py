@@ -22,6 +22,7 @@ from typing import ParamSpec, TypeVar
 
 from kws.cli.own_names import LIST, Kind
 from kws.errors import ConfigError
+from kws.text import shown
 
 LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 """What desktops leave in a folder that was looked at; a folder of it alone is empty."""
@@ -67,7 +68,7 @@ def keep_apart(output: Path, sources: Mapping[str, Iterable[Path | None]], *, ab
         for path in paths:
             if path is None:
                 continue
-            source = path.expanduser()
+            source = Path(os.path.expanduser(path))  # which leaves `~x.wav` as it is
             if _lies_in(source, output):
                 raise ConfigError(
                     f"{option} {path}: is, or lies in, --output {output}, where this command writes and "
@@ -106,6 +107,11 @@ def claim(folder: Path, kind: Kind) -> None:
     """
     from kws.audio import atomic_write
 
+    if any("\udc80" <= letter <= "\udcff" for letter in str(folder)):
+        raise ConfigError(
+            f"--output {shown(str(folder))}: holds bytes that are no UTF-8, under which models cannot be "
+            "written; choose another name"
+        )
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"--output {folder}: is a file; give a folder")
     listed = _read_list(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -40,7 +41,7 @@ class Input:
         Raises:
             ConfigError: naming the nearest name beside it.
         """
-        place = path.expanduser()
+        place = Path(os.path.expanduser(path))
         if place.exists():
             return
         beside = [entry.name for entry in place.parent.iterdir()] if place.parent.is_dir() else []
