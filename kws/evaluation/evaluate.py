@@ -23,7 +23,17 @@ from kws.detector import Detector
 from kws.errors import ConfigError, ManifestError
 from kws.evaluation import examples
 from kws.evaluation.intervals import hourly_rate, number, proportion
-from kws.evaluation.metrics import Events, Track, choose_threshold, hits, latency, pack, sweep
+from kws.evaluation.metrics import (
+    DetPoint,
+    Events,
+    Sweep,
+    Track,
+    choose_threshold,
+    hits,
+    latency,
+    pack,
+    sweep,
+)
 from kws.evaluation.result import EvaluationResult, GroupResult, KeywordResult, OperatingResult
 from kws.evaluation.scoring import (
     Change,
@@ -42,7 +52,8 @@ FALSE_ACCEPTS_PER_HOUR = (0.1, 0.5, 1.0)
 
 STORED = "stored threshold"
 
-GROUP_FIELDS = ("condition", "gender", "age")
+CONDITION = "condition"
+GROUP_FIELDS = (CONDITION, "gender", "age")
 """Manifest fields that divide the positive clips."""
 
 EARLY_S = 0.2
@@ -228,6 +239,11 @@ class _Part:
             latency(events, self.ends_s, self.track.hop_s),
         )
 
+    def curve(self, everyone: Sweep) -> tuple[DetPoint, ...]:
+        """Return the DET curve of these clips, at the thresholds and false accepts of another sweep."""
+        missed = np.array([self.judge(float(threshold)).misses.events for threshold in everyone.thresholds])
+        return tuple(replace(everyone, num_missed=missed, num_positives=len(self.members)).points())
+
 
 def _parts(
     clips: Sequence[ScoredClip],
@@ -248,7 +264,7 @@ def _parts(
             parts.append(_Part(name, value, own, members, first, ends_s))
     for name, version in changed:
         other = pack([clip.scores[:, column] for clip in version], config, hop_s)
-        parts.append(_Part("condition", name, other, everyone, first, ends_s))
+        parts.append(_Part(CONDITION, name, other, everyone, first, ends_s))
     return parts
 
 
@@ -310,6 +326,9 @@ def _evaluate_keyword(
             *examples.from_positives(clips, column, config, hop_s, stored, first_frames(clips, hop_s)),
             *shown,
         ),
+        det_by_condition={
+            part.value: part.curve(curve) for part in parts if part.field == CONDITION and len(part.members)
+        },
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,6 +12,7 @@ from matplotlib.ticker import NullFormatter
 from scipy import signal
 
 from kws.audio import SAMPLE_RATE
+from kws.evaluation.palette import colours
 from kws.evaluation.result import Example, KeywordResult
 
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#008060", "#5f6b76"
@@ -18,44 +20,71 @@ BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#008060", "#5f6b76"
 
 DPI = 110
 
+STYLES = ("-", "--", "-.", ":")
+"""Of the lines of conditions."""
+
 SPECTROGRAM_SAMPLES, SPECTROGRAM_HOP = 400, 80
 """25 ms windows every 5 ms."""
 
 DYNAMIC_RANGE_DB = 60.0
 
-FAR_RIGHT_PER_HOUR = 100.0
-"""More false accepts than these are left out of the picture."""
-
 
 def det_curve(result: KeywordResult) -> bytes:
     """Draw miss rate over false accepts per hour, with intervals and operating points; returns PNG."""
+    return _png(det_figure(result))
+
+
+def det_figure(result: KeywordResult) -> Figure:
+    """Return the picture of :func:`det_curve`: a line for each condition, every operating point within."""
     hours = result.operating[0].false_accepts.hours
     zero_x, zero_y = 0.5 / hours, 0.5 / result.num_positives  # where a count of zero is drawn
-    points = result.det
-    x = np.array([max(point.false_accepts.per_hour, zero_x) for point in points])
-    y, low, high = (
-        np.array([max(getattr(point.misses, name), zero_y) for point in points])
-        for name in ("rate", "low", "high")
-    )
-    rates = [entry.false_accepts.per_hour for entry in result.operating]
-    right = max(10 / hours, 2.0, *(1.6 * rate for rate in rates if rate < FAR_RIGHT_PER_HOUR))
-    x, y, low, high = (np.append(values, values[-1]) for values in (x, y, low, high))
-    x[-1] = max(x[-1], right)  # the last step goes on
+    right = max(10 / hours, 2.0, *(1.6 * entry.false_accepts.per_hour for entry in result.operating))
     figure = Figure(figsize=(7.4, 4.6), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()
     axes.axvspan(zero_x * 0.8, zero_x * 1.25, color="#eceff2", lw=0)
-    axes.fill_between(x, low, high, step="post", color=BLUE, alpha=0.16, lw=0, label="95 % interval")
-    axes.step(x, y, where="post", color=BLUE, lw=2, label="misses at each number of false accepts")
+    highest = _draw_lines(axes, result, zero_x, zero_y, right)
+    _draw_points(axes, result, zero_x, zero_y)
+    top = min(1.15, 1.6 * max(highest, *(entry.misses.rate for entry in result.operating)))
+    axes.set(xscale="log", yscale="log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_formatter(NullFormatter())
+    _name_axes(axes, (zero_x, right), (zero_y, top), hours)
+    axes.set(xlim=(zero_x * 0.8, right), ylim=(zero_y * 0.8, top))
+    axes.grid(which="major", color="#d8dde2", lw=0.8)
+    axes.grid(which="minor", color="#eef1f3", lw=0.5)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False, fontsize=9)
+    return figure
+
+
+def _draw_lines(axes: Axes, result: KeywordResult, zero_x: float, zero_y: float, right: float) -> float:
+    """Draw misses as recorded, with their interval, and in each condition; return the highest."""
+    own = "as recorded" if result.det_by_condition else "misses at each number of false accepts"
+    lines = {own: result.det, **result.det_by_condition}
+    shades = (BLUE, *colours(len(lines) + 2)[3:])  # the second and third are those of the points
+    highest = 0.0
+    for (name, points), colour, style in zip(lines.items(), shades, cycle(STYLES), strict=False):
+        x = np.array([max(point.false_accepts.per_hour, zero_x) for point in points])
+        y, low, high = (
+            np.array([max(getattr(point.misses, part), zero_y) for point in points])
+            for part in ("rate", "low", "high")
+        )
+        x, y, low, high = (np.append(values, values[-1]) for values in (x, y, low, high))
+        x[-1] = max(x[-1], right)  # the last step goes on
+        if points is result.det:
+            axes.fill_between(x, low, high, step="post", color=BLUE, alpha=0.16, lw=0, label="95 % interval")
+        axes.step(x, y, where="post", color=colour, ls=style, lw=2, label=name)
+        highest = max(highest, float(high.max()))
+    return highest
+
+
+def _draw_points(axes: Axes, result: KeywordResult, zero_x: float, zero_y: float) -> None:
+    """Draw the stored threshold and those that keep to a rate."""
     stored, *others = result.operating
+    rates = " / ".join(f"{entry.target_per_hour:g}" for entry in others)
     for entries, marker, colour, size, label in (
         ([stored], "D", ORANGE, 9, f"stored threshold {result.stored_threshold:.3g}"),
-        (
-            others,
-            "o",
-            GREEN,
-            6,
-            f"at most {' / '.join(f'{entry.target_per_hour:g}' for entry in others)} per hour",
-        ),
+        (others, "o", GREEN, 6, f"at most {rates} per hour"),
     ):
         axes.plot(
             [max(entry.false_accepts.per_hour, zero_x) for entry in entries],
@@ -68,23 +97,11 @@ def det_curve(result: KeywordResult) -> bytes:
             zorder=5,
             label=label,
         )
-    if stored.false_accepts.per_hour > right:
-        note = "stored threshold is further right"
-        axes.annotate(note, (1, 0), (-4, 8), "axes fraction", "offset points", ha="right", color=ORANGE)
-    axes.set(xscale="log", yscale="log")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_minor_formatter(NullFormatter())
-    _name_axes(axes, zero_x, zero_y, right, hours)
-    axes.set(xlim=(zero_x * 0.8, right), ylim=(zero_y * 0.8, min(1.15, 1.6 * high.max())))
-    axes.grid(which="major", color="#d8dde2", lw=0.8)
-    axes.grid(which="minor", color="#eef1f3", lw=0.5)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False, fontsize=9)
-    return _png(figure)
 
 
-def _name_axes(axes: Axes, zero_x: float, zero_y: float, right: float, hours: float) -> None:
-    """Label the axes, and the places where a count of zero is drawn."""
+def _name_axes(axes: Axes, across: tuple[float, float], up: tuple[float, float], hours: float) -> None:
+    """Label the axes, from the places where a count of zero is drawn to their ends."""
+    (zero_x, right), (zero_y, top) = across, up
     axes.set_xlabel(f"false accepts per hour of negatives ({hours:.3g} h)")
     axes.set_ylabel("miss rate")
     decades = 10.0 ** np.arange(np.floor(np.log10(zero_x)), np.ceil(np.log10(right)) + 1)
@@ -92,7 +109,9 @@ def _name_axes(axes: Axes, zero_x: float, zero_y: float, right: float, hours: fl
     ticks = [step * decade for decade in decades for step in steps if 1.6 * zero_x < step * decade <= right]
     axes.set_xticks([zero_x, *ticks], labels=["none", *(f"{tick:g}" for tick in ticks)])
     ticks = [
-        tick for tick in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if tick > 1.4 * zero_y
+        tick
+        for tick in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+        if 1.4 * zero_y < tick <= top
     ]
     labels = ["none", *(f"{100 * tick:g} %" for tick in ticks)]
     axes.set_yticks([zero_y, *ticks], labels=labels)

@@ -111,8 +111,8 @@ def _keyword(result: KeywordResult, *, several: bool) -> list[str]:
         "<h3>Misses against false accepts</h3><figure class=det>",
         page.image(_pictures().det_curve(result), f"DET curve of {result.keyword}"),
         "<figcaption>Down and to the left is better. Each step is a threshold; the band is the 95 % interval "
-        "of the miss rate. A count of zero is drawn at “none”: hours or clips are too few to see how "
-        "far below it lies.</figcaption></figure>",
+        "of the miss rate as recorded, the other lines are clips in noise and rooms. A count of zero is "
+        "drawn at “none”: hours or clips are too few to see how far below it lies.</figcaption></figure>",
         "<h3>Operating points</h3>",
         _operating_table(result.operating),
         *_group_table(result.operating),

@@ -95,6 +95,8 @@ class KeywordResult:
     hardest_negatives: tuple[HardNegative, ...]
     examples: tuple[Example, ...] = field(default=(), repr=False)
     """For the report; not in the JSON."""
+    det_by_condition: dict[str, tuple[DetPoint, ...]] = field(default_factory=dict)
+    """The same curve for the clips of each condition, such as noise and rooms, where there are any."""
     num_trained_on: int | None = None
     """Clips that the model was trained on or its threshold chosen by; None where that is unknown."""
 

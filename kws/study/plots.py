@@ -8,21 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from kws.evaluation.palette import COLOURS, colours
 from kws.study.compare import Gain, behind_best, gains_of
 from kws.study.recipe import CONTROL
 from kws.study.results import StudyResults
 
 DPI = 110
-COLOURS = ("#0072b2", "#d55e00", "#008060", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-"""After Okabe and Ito: told apart with any colour vision."""
-SHADES = (("black", 0.45), ("white", 0.4), ("black", 0.7), ("white", 0.65))
-"""What the colours but black are mixed with, and how much, where there are more choices: light and dark are
-told apart with any colour vision too."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*", "8", "d", "H")
 NAME_WIDTH = 28
 """Characters of a name in one line."""
@@ -69,16 +63,6 @@ def misses_figure(study: StudyResults) -> Figure:
 def in_lines(name: str) -> str:
     """Return a name in lines that are short enough to stand beside a picture."""
     return textwrap.fill(name, NAME_WIDTH)
-
-
-def colours(number: int) -> list[tuple[float, float, float]]:
-    """Return as many colours, no two of them the same."""
-    found = [to_rgb(colour) for colour in COLOURS]
-    for other, share in SHADES:
-        end = np.array(to_rgb(other))
-        found += [tuple((1 - share) * np.array(to_rgb(c)) + share * end) for c in COLOURS[:-1]]
-    more = colormaps["viridis"](np.linspace(0, 1, max(number - len(found), 0)))[:, :3]
-    return [*found, *map(tuple, more)][:number]
 
 
 def choices_with_lines(study: StudyResults) -> list[str]:

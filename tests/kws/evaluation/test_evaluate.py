@@ -126,6 +126,11 @@ def test_groups_and_conditions_are_judged_at_the_same_threshold(result: Evaluati
         ("age", "13 or older"): (1, 3),
         ("condition", "muted"): (4, 4),
     }
+    (muted,) = result.keywords[0].det_by_condition.items()  # all are missed at every threshold
+    assert (muted[0], [(point.misses.events, point.misses.trials) for point in muted[1]]) == (
+        "muted",
+        [(4, 4)],
+    )
 
 
 def test_the_hardest_negatives_name_file_and_time(data: Path, result: EvaluationResult):

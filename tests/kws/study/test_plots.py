@@ -10,9 +10,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from kws.evaluation.palette import colours
 from kws.study.compare import behind_best
 from kws.study.grid import Cell
-from kws.study.plots import _square_root_scale, colours, intervals_figure, misses_figure
+from kws.study.plots import _square_root_scale, intervals_figure, misses_figure
 from kws.study.recipe import CONTROL
 from kws.study.results import StudyResults
 from tests.support.studies import cell_result, study_of
