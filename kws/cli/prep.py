@@ -86,11 +86,8 @@ def _prepare(arguments: argparse.Namespace, kind: Kind) -> int:
     if arguments.corpus is not None:
         print(prepare_corpus(arguments.corpus, arguments.sources[0], arguments.output / MANIFEST))
         return 0
-    fields = {
-        "label": arguments.label and normalize(arguments.label),
-        "speaker": arguments.speaker,
-        "split": arguments.split,
-    }
+    label = arguments.label and normalize(arguments.label)
+    fields = {"label": label, "speaker": arguments.speaker, "split": arguments.split}
     config = PrepConfig(
         sources=tuple(SourceConfig(source, **fields) for source in arguments.sources),
         output=arguments.output,

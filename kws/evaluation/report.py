@@ -212,7 +212,8 @@ def _example(example: Example, threshold: float) -> str:
     delay = ""
     if example.fired_s is not None and example.speech_end_s is not None:
         delay = f", fired {_signed(example.fired_s - example.speech_end_s)} the end of the phrase"
-    caption = f"highest score {example.peak:.3f}{delay}{said}<br><small>{escape(normalize(entry.item_id))}{place}</small>"
+    name = escape(normalize(entry.item_id))
+    caption = f"highest score {example.peak:.3f}{delay}{said}<br><small>{name}{place}</small>"
     return (
         f"<figure>{page.image(picture, f'{example.kind}: score and spectrogram')}"
         f"<audio controls preload=metadata src='data:audio/wav;base64,{_wav(waveform)}'></audio>"
