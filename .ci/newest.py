@@ -203,6 +203,7 @@ class Environment:
 
     def __init__(self, python: str, folder: Path) -> None:
         self.tree, self.pyproject = folder / "tree", (REPOSITORY / "pyproject.toml").read_text("utf-8")
+        shutil.rmtree(self.tree, ignore_errors=True)  # of an earlier call
         shutil.copytree(REPOSITORY, self.tree, ignore=LEFT_OUT)
         subprocess.run([python, "-m", "venv", folder / "venv"], check=True)
         self.python = folder / "venv" / "bin" / "python"
@@ -235,7 +236,7 @@ class Environment:
         """Return package -> version of constraints.txt for this environment's Python and system."""
         program = (
             "import sys; from packaging.requirements import Requirement as R\n"
-            "rows = [R(line) for line in open(sys.argv[1]) if line[0] != '#']\n"
+            "rows = [R(line.strip()) for line in open(sys.argv[1]) if line[0] != '#']\n"
             "print(*(f'{r.name}{r.specifier}' for r in rows if r.marker is None or r.marker.evaluate()))"
         )
         ran = subprocess.run(
@@ -297,6 +298,16 @@ def tried(environment: Environment, lifted: Sequence[str], files: Sequence[str])
     if again and known:
         print(culprit(environment, known, newest, again))
     return not outcome.broken
+
+
+def tried_to_the_end(environment: Environment, lifted: Sequence[str], files: Sequence[str]) -> bool:
+    """Do as :func:`tried`; what it cannot do is told, so that the next trial comes."""
+    try:
+        return tried(environment, lifted, files)
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        said = getattr(error, "stderr", None) or ""
+        print(f"this trial ends here: {error} {said[-400:]}")
+        return False
 
 
 def culprit(
@@ -363,7 +374,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         environment = Environment(arguments.python, arguments.folder or Path(temporary))
         print(f"# The newest of everything, {time.strftime('%Y-%m-%d')}, {platform.platform(terse=True)}")
-        well = [tried(environment, lifted, files) for lifted in trials]
+        well = [tried_to_the_end(environment, lifted, files) for lifted in trials]
     return 0 if well[0] else 1
 
 

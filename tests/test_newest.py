@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def test_only_upper_bounds_are_lifted_and_only_those_asked_for(newest):
 
 def test_every_bound_of_the_project_is_found(newest):
     text = SCRIPT.parents[1].joinpath("pyproject.toml").read_text("utf-8")
-    assert {"torch", "torchaudio", "librosa", "numba"} <= set(newest.bounded(text))
+    assert {"torch", "torchaudio"} <= set(newest.bounded(text))
     assert "<" not in "".join(
         line.partition("#")[0].partition(";")[0]
         for line in newest.lift(text, newest.bounded(text)).splitlines()
@@ -98,3 +99,22 @@ def test_the_package_to_blame_is_found_by_halves(newest, monkeypatch: pytest.Mon
     del pinned["e"]
     said = newest.culprit(Fake(), pinned, dict(installed), ["test_a.py"])
     assert said == "They break with the versions of constraints.txt too"
+
+
+def test_the_pins_are_those_of_the_environments_python(newest):
+    environment = object.__new__(newest.Environment)
+    environment.python = Path(sys.executable)
+    pinned = environment.pinned()
+    constraints = SCRIPT.parents[1].joinpath("constraints.txt").read_text("utf-8").splitlines()
+    for name in ("torch", "lhotse"):
+        assert f"{name}=={pinned[name]}" in constraints
+    assert f"numpy=={pinned['numpy']}" in {line.partition(" ;")[0] for line in constraints}
+
+
+def test_a_trial_that_cannot_be_finished_is_told(newest, capsys: pytest.CaptureFixture[str]):
+    class Fake:
+        def newest(self, lifted: object) -> None:
+            raise subprocess.CalledProcessError(1, "pip", stderr="no space left")
+
+    assert not newest.tried_to_the_end(Fake(), ["numba"], [])
+    assert "numba without upper bound" in (told := capsys.readouterr().out) and "no space left" in told

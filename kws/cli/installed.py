@@ -13,7 +13,7 @@ from typing import Any
 
 import kws
 
-TOLD = ("numpy", "onnxruntime", "onnxruntime-gpu", "torch", "torchaudio", "lightning", "librosa", "numba")
+TOLD = ("numpy", "onnxruntime", "onnxruntime-gpu", "torch", "torchaudio", "lightning", "lhotse", "soxr")
 """Packages whose version ``kws --version`` tells: those that a fault most often turns on."""
 EXTRA = "train"
 """What all commands need but ``listen`` and ``bench``."""
