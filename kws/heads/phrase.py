@@ -16,9 +16,12 @@ WORST_FRAME = 8.0
 """A single frame costs a path no more than this, in nats: one misheard phone is not the end of it."""
 FRAME_COST = 0.02
 """Cost of each frame in nats, so that a slow reading cannot wait in silence for free."""
-WAIT_FRAMES = 5
-"""A path waits for no more blanks than so many after its last phone (0.2 s): it is over then. Without a bound
-the score stayed up in silence for seconds, and a second call was not heard."""
+WAIT_FRAMES = 3
+"""A path waits for no more blanks than so many after its last phone (0.12 s): it is over then. Without a
+bound the score stayed up in silence for seconds, and a second call was not heard."""
+PAUSE_FRAMES = 8
+"""Before its last phone a path waits for no more blanks than so many (0.32 s). Without a bound, a last phone
+that was never said could be taken for misheard at any time after the others."""
 LOWEST = 200.0
 """A path that is this far behind, in nats, is as good as none."""
 SMALLEST = 1e-9
@@ -66,11 +69,12 @@ class PhraseHead(Head):
                 paths.append(list(range(first, first + length)))
                 first += length
             self.groups.append(len(lengths_of))
-        symbols, enter, skip, stay = _lattice(paths)
+        symbols, enter, skip, stay, pass_by = _lattice(paths)
         self.symbols: Tensor
         self.enter: Tensor
         self.skip: Tensor
         self.stay: Tensor
+        self.pass_by: Tensor
         self.num_phones: Tensor
         num_phones = torch.tensor([float(len(path)) for path in paths])
         for name, values in (
@@ -78,6 +82,7 @@ class PhraseHead(Head):
             ("enter", enter),
             ("skip", skip),
             ("stay", stay),
+            ("pass_by", pass_by),
             ("num_phones", num_phones),
         ):
             self.register_buffer(name, values, persistent=False)
@@ -106,43 +111,54 @@ class PhraseHead(Head):
         # (batch, time, path, state)
         gains = behind.clamp(min=-WORST_FRAME)[:, :, self.symbols] - FRAME_COST
 
+        last = self.symbols.shape[1] - 1 - WAIT_FRAMES  # where the last phone of every path is
+
         def advance(paths: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
-            stepped = nn.functional.pad(paths[..., :-1], (1, 0), value=-LOWEST)
+            paused = paths[..., last - PAUSE_FRAMES : last].amax(dim=-1, keepdim=True)
+            at_once = paths[..., last - PAUSE_FRAMES - 1 : last - PAUSE_FRAMES] + self.pass_by
+            before = nn.functional.pad(paths[..., : last - 1], (1, 0), value=-LOWEST)
+            stepped = torch.cat([before, torch.maximum(paused, at_once), paths[..., last:-1]], dim=-1)
             skipped = nn.functional.pad(paths[..., :-2], (2, 0), value=-LOWEST) + self.skip
             stayed = paths + self.stay
             best = torch.maximum(torch.maximum(stayed, stepped), torch.maximum(skipped, self.enter))
             paths = (best + gain).clamp(min=-LOWEST)
-            return paths, paths[..., -1 - WAIT_FRAMES :].amax(dim=-1)
+            return paths, paths[..., last:].amax(dim=-1)
 
-        last, ends = _through_time(advance, state - LOWEST, gains)
+        next_state, ends = _through_time(advance, state - LOWEST, gains)
         per_phone = (ends / self.num_phones).split(self.groups, dim=-1)
         best = [
             (typed.amax(dim=-1) + recorded.amax(dim=-1)) / 2 if recorded.shape[-1] else typed.amax(dim=-1)
             for typed, recorded in zip(per_phone[0::2], per_phone[1::2], strict=True)
         ]
-        return OFFSET + SLOPE * torch.stack(best, dim=-1).movedim(0, 1), last + LOWEST
+        return OFFSET + SLOPE * torch.stack(best, dim=-1).movedim(0, 1), next_state + LOWEST
 
 
-def _lattice(paths: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Lay paths out as (path, state): symbol, blank, ..., symbol and :data:`WAIT_FRAMES` blanks at the end.
+def _lattice(paths: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Lay paths out as (path, state): symbol, blank, symbol, blank, ..., and all ends of paths in one place.
+
+    Before the last symbol are :data:`PAUSE_FRAMES` blanks, of which any may be the last before it, after it
+    :data:`WAIT_FRAMES`; in none of them a path stays.
 
     Returns:
-        The symbol of each state, what it costs to begin there, to come from two states before, and to stay.
+        The symbol of each state; what it costs to begin there, to come from two states before, and to stay;
+        and for each path, (path, 1), what it costs to go from the last symbol but one to the last at once.
     """
-    num_states = 2 * max(map(len, paths)) - 1 + WAIT_FRAMES
-    symbols = torch.full((len(paths), num_states), BLANK)
+    longest = max(2, *map(len, paths))
+    last = 2 * (longest - 1) - 1 + PAUSE_FRAMES
+    symbols = torch.full((len(paths), last + 1 + WAIT_FRAMES), BLANK)
     enter, skip = torch.full(symbols.shape, -LOWEST), torch.full(symbols.shape, -LOWEST)
-    stay = torch.zeros(symbols.shape)
-    stay[:, num_states - WAIT_FRAMES :] = -LOWEST
+    stay, pass_by = torch.zeros(symbols.shape), torch.full((len(paths), 1), -LOWEST)
+    stay[:, last - PAUSE_FRAMES : last] = stay[:, last + 1 :] = -LOWEST
     for number, path in enumerate(paths):
-        first = num_states - WAIT_FRAMES + 1 - 2 * len(path)
-        enter[number, first] = 0.0
         for position, symbol in enumerate(path):
-            state = first + 2 * position
+            is_last = position == len(path) - 1
+            state = last if is_last else last - PAUSE_FRAMES - 1 - 2 * (len(path) - 2 - position)
             symbols[number, state] = symbol
-            if position and symbol != path[position - 1]:  # between two equal phones the blank must be heard
-                skip[number, state] = 0.0
-    return symbols, enter, skip, stay
+            if not position:
+                enter[number, state] = 0.0
+            elif symbol != path[position - 1]:  # between two equal phones the blank must be heard
+                (pass_by if is_last else skip)[number, 0 if is_last else state] = 0.0
+    return symbols, enter, skip, stay, pass_by
 
 
 def _through_time(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from kws.errors import ManifestError
-from kws.heads.phrase import FRAME_COST, OFFSET, SLOPE, WAIT_FRAMES, WORST_FRAME, PhraseHead
+from kws.heads.phrase import FRAME_COST, OFFSET, PAUSE_FRAMES, SLOPE, WAIT_FRAMES, WORST_FRAME, PhraseHead
 from kws.phones import BLANK, NUM_OUTPUTS, collapse, encode
 from tests.tolerances import STREAMING
 
@@ -73,10 +73,20 @@ def test_a_phrase_is_over_soon_after_its_last_phone(after: int):
     head, word = PhraseHead(8, [["HH EY M AH"]]), encode("HH EY M AH")
     found = nats_per_phone(head, heard([*word, *[BLANK] * WAIT_FRAMES, after, after]))[:, 0]
     last = len(word) - 1
-    assert found[last : last + WAIT_FRAMES + 1].min() > -1.0  # 0.2 s of silence later it is still heard
+    assert found[last : last + WAIT_FRAMES + 1].min() > -1.0  # so long it is still heard
     assert found[last + WAIT_FRAMES + 1 :].max() < -1.0  # and then no longer, in silence or a new sound
     twice = search(head, heard([*word, *[BLANK] * 10, *word]))[:, 0]
     assert twice[-1] == pytest.approx(twice[last], abs=1e-4) and twice[last + 7 : -2].max() < twice[last] - 2
+
+
+def test_a_last_phone_that_was_not_said_is_not_misheard_long_after():
+    head, word = PhraseHead(8, [["HH EY M AH"]]), encode("HH EY M AH")
+    found = nats_per_phone(head, heard([*word[:-1], *[BLANK] * 40], certain=20.0))[:, 0]
+    near = len(word) - 1 + PAUSE_FRAMES + 1 + WAIT_FRAMES
+    assert found[len(word) - 1 : near].max() > -2.2  # one of four, at 8 nats
+    assert found[near:].max() < -3
+    late = nats_per_phone(head, heard([*word[:-1], *[BLANK] * PAUSE_FRAMES, word[-1]]))[-1, 0]
+    assert late > -0.1 > -1 > nats_per_phone(head, heard([*word[:-1], *[BLANK] * 20, word[-1]]))[-1, 0]
 
 
 def test_one_misheard_phone_costs_no_more_than_a_frame_may():
