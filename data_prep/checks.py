@@ -150,6 +150,15 @@ def count_kinds(checks: Sequence[FileCheck], level: str) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
+def left_out_notes(result: CheckResult) -> list[str]:
+    """Say how many recordings are left out for which kinds of reason, and what a missing decoder is."""
+    reasons = [check.rejection for check in result.left_out if check.rejection]
+    kinds = Counter(reason.kind for reason in reasons)
+    listed = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+    notes = [f"{len(reasons)} of {len(result.checks)} files cannot be used ({listed}); see report.md"]
+    return notes + [reason.message for reason in reasons if reason.kind == "decoder"][:1]
+
+
 def _unreadable(recording: Recording, kind: str, message: str) -> FileCheck:
     """Return the check of a recording that could not be measured."""
     return FileCheck(recording, None, (Finding(kind, "reject", message),))

@@ -25,8 +25,6 @@ from kws.manifest import Utterance
 
 LONG_S = 120.0
 """A recording from this length on is decoded in pieces: ten hours as float32 would not fit."""
-LENGTH_SLACK_S = 1.0
-"""Room for what a recording holds beyond its stated length, in seconds; readers stop well before."""
 FEW = 500
 """So many files are read sooner than processes have started."""
 
@@ -43,11 +41,10 @@ def decode(utterance: Utterance) -> np.ndarray:
     """Read a recording as it is, (samples,) int16."""
     if utterance.duration_s < LONG_S:
         return audio.to_int16(utterance.load())
-    samples, held = np.empty(audio.seconds_to_samples(utterance.duration_s + LENGTH_SLACK_S), np.int16), 0
+    held = bytearray()  # grows in place: pieces that are joined at the end would be held twice
     for piece in utterance.pieces():
-        samples[held : held + len(piece)] = audio.to_int16(piece)
-        held += len(piece)
-    return samples[:held]
+        held += audio.to_int16(piece).data
+    return np.frombuffer(held, np.int16)
 
 
 class AudioStore:

@@ -88,7 +88,8 @@ def test_training_uses_what_can_be_used_and_reports_the_rest(
     with two_steps_suffice():
         assert main(train_words(sources, run)) == 0
     total = 4 + len(UNUSUAL) + len(BROKEN)
-    note = f"note: positives: {len(BROKEN)} of {total} files cannot be used; see report.md"
+    kinds = "2 corrupt, 2 empty, 1 nonfinite, 1 short, 1 silent"
+    note = f"note: positives: {len(BROKEN)} of {total} files cannot be used ({kinds}); see report.md"
     assert note in capsys.readouterr().out
     lines = (run / "data" / "positives.jsonl").read_text("utf-8").splitlines()
     used = {Path(json.loads(line)["path"]).name for line in lines}

@@ -143,9 +143,7 @@ def prepare_training(
         result = checks.check_all(entries, limits, num_workers, None, cache / "measurements.jsonl")
         found = own.kept(name, result)
         if result.left_out:
-            notes.append(
-                f"{name}: {len(result.left_out)} of {len(entries)} files cannot be used; see report.md"
-            )
+            notes += [f"{name}: {note}" for note in checks.left_out_notes(result)]
         checked[name] = (result, _split(name, found, keywords, notes))
         _check_enough(name, checked[name][1], keywords, result)
 
