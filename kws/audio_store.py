@@ -7,6 +7,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,8 @@ FEW = 500
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Of a system error: the disk, the person's share of it, or a file is full."""
+BEGUN = re.compile(r"\.[0-9a-f]{16}\.int16\.[a-z0-9_]{8}")
+"""Name of a file that was begun."""
 LEFT_S = 3600.0
 """A file that was begun and not written to for so long was left behind by a process that was killed."""
 
@@ -222,7 +225,7 @@ def _remove_left(cache: Path) -> None:
     """Remove what killed processes left behind: many gigabytes, where there is much speech."""
     for begun in cache.glob(".*.int16.*"):
         with suppress(FileNotFoundError):  # another process was sooner
-            if time.time() - begun.stat().st_mtime > LEFT_S:
+            if BEGUN.fullmatch(begun.name) and time.time() - begun.stat().st_mtime > LEFT_S:
                 begun.unlink()
 
 

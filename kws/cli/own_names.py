@@ -149,6 +149,11 @@ QUICKSTART = Kind(
     "quickstart",
     "a result of `kws quickstart`",
     (LIST, *inside("speech", _SPOKEN), "stream.wav", *inside("report", _REPORT)),
-    (("run/run.json", '"identity"'), ("typed/run.json", '"identity"'), ("speech/positives.jsonl", '"path"')),
-    ("speech/positives.jsonl",),
+    (
+        ("detector/run.json", '"identity"'),
+        ("run/run.json", '"identity"'),
+        ("typed/run.json", '"identity"'),
+        ("speech/positives.jsonl", '"path"'),
+    ),
+    ("detector/metrics.json", "speech/positives.jsonl"),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,8 @@ from kws.errors import CheckpointError
 logger = logging.getLogger(__name__)
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
+TORN = re.compile(r"\.(last|previous|best)\.ckpt\.[a-z0-9_]{8}")
+"""What :func:`kws.audio.atomic_write` had begun."""
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -73,7 +76,8 @@ def newest_checkpoint(folder: Path) -> Resumed | None:
         OSError: one is there and cannot be opened.
     """
     for torn in folder.glob(".*.ckpt.*"):
-        torn.unlink(missing_ok=True)
+        if TORN.fullmatch(torn.name):
+            torn.unlink(missing_ok=True)
     broken = []
     for path in (folder / LAST, folder / PREVIOUS):
         if not path.exists():

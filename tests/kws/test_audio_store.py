@@ -166,11 +166,12 @@ def test_what_a_killed_process_left_behind_goes_and_what_is_being_written_stays(
     utterances = write_utterances(tmp_path / "wavs", [tone(0.1)])
     cache = tmp_path / "cache"
     AudioStore(utterances, cache, 1)
-    killed, alive = cache / ".0123456789abcdef.int16.k1l2", cache / ".0123456789abcdef.int16.l1v2"
-    for path in (killed, alive):
+    killed, alive = cache / ".0123456789abcdef.int16.k1l2_k1l", cache / ".0123456789abcdef.int16.l1v2_l1v"
+    for path in (killed, alive, cache / ".mine.int16.old"):
         path.write_bytes(b"\0\0")
     before = time.time() - audio_store.LEFT_S
-    os.utime(killed, (before - 60, before - 60))
+    for path in (killed, cache / ".mine.int16.old"):
+        os.utime(path, (before - 60, before - 60))
     os.utime(alive, (before + 60, before + 60))
     whole = set(cache.iterdir()) - {killed}
     AudioStore(utterances, cache, 1)

@@ -22,7 +22,7 @@ from data_prep.synthesis.phrases import carrier_sentences
 from kws import Detector
 from kws.audio import seconds_to_samples
 from kws.checkpoint import load_model, load_operating_point
-from kws.cli import enroll_audio, enroll_examples, main
+from kws.cli import enroll_audio, enroll_examples, folders, main, own_names
 from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.enrollment import examples, heard, typed
 from kws.enrollment.examples import SHIPPED_MARGIN
@@ -70,6 +70,8 @@ def test_a_typed_phrase_becomes_a_detector(tmp_path: Path, capsys: pytest.Captur
     origin = json.loads((run / "provenance.json").read_text("utf-8"))
     assert origin["manifests"].keys() == {BACKGROUND.name} and origin["encoder"]["licence"] == "Apache-2.0"
     assert json.loads((run / "metrics.json").read_text("utf-8"))["dev_hours"] > 1
+    folders.clear(run, own_names.RUN)
+    assert list(run.iterdir()) == []  # all names are known as the command's own
 
 
 def test_own_speech_own_weights_and_own_pronunciation(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -19,6 +19,7 @@ from kws.cli.own_names import CELL, CHECKPOINTS, LIST, PREPARED, PROBE, REPORT, 
 from kws.cli.run_settings import claim_folder
 from kws.cli.train import train
 from kws.errors import AudioError, ConfigError, KwsError
+from kws.training.checkpoints import newest_checkpoint
 from tests.support.runs import write_run
 from tests.support.training import SHORT, noise, train_words, write_wavs
 
@@ -51,6 +52,7 @@ FOREIGN = (
     "cache/mine.int16",
     "cache/synthetic/speech/mine.flac",
     "checkpoints/mine.ckpt",
+    "checkpoints/.mine.ckpt.old",
     "log/mine/metrics.csv",
     "evaluation/notes.md",
     "recordings/metrics.json",
@@ -461,3 +463,9 @@ def test_export_replaces_nothing_that_it_has_not_written(tmp_path: Path, capsys:
     assert (tmp_path / "recording.wav").read_text("utf-8") == "mine recording.wav"
     (tmp_path / "recording.verify.json").write_text(json.dumps({"file": "recording.wav"}), "utf-8")
     check_free(tmp_path / "recording.wav")  # one that it has written
+
+
+def test_reading_checkpoints_removes_only_what_training_had_begun(tmp_path: Path):
+    write(tmp_path, (".last.ckpt.1a2b3c4_", ".mine.ckpt.old", ".last.ckpt.mine"), "written")
+    assert newest_checkpoint(tmp_path) is None
+    assert {path.name for path in tmp_path.iterdir()} == {".mine.ckpt.old", ".last.ckpt.mine"}
