@@ -106,7 +106,9 @@ def _recorded_response(path: Path) -> np.ndarray:
     recording = audio.load(path)
     start = int(np.abs(recording).argmax())
     if recording[start] == 0.0:
-        raise ConfigError(f"{path}: is silent, expected a room impulse response; remove it from rooms.paths")
+        raise ConfigError(
+            f"{path}: is silent, expected a room impulse response; remove it from the paths of the RoomBank"
+        )
     return recording[start : start + MAX_RECORDED_SAMPLES] / recording[start]
 
 
@@ -172,7 +174,7 @@ def _place(rng: np.random.Generator, distance_m: float) -> tuple[np.ndarray, np.
         if (source_m > WALL_DISTANCE_M).all() and (source_m < size_m - WALL_DISTANCE_M).all():
             return size_m, source_m, microphone_m
     raise ConfigError(
-        f"rooms.distance_m: {distance_m:.1f} m fits into no drawn room; lower the largest distance to 6 m"
+        f"RoomBank.distance_m: {distance_m:.1f} m fits into no drawn room; lower the largest distance to 6 m"
     )
 
 

@@ -34,6 +34,16 @@ def test_what_phones_and_browsers_record_is_read(tmp_path: Path, suffix: str):
     assert audio.duration_s(path) == pytest.approx(len(waveform) / SAMPLE_RATE, abs=1e-3)
 
 
+def test_amr_of_a_telephone(tmp_path: Path):
+    if ffmpeg.program() is None:
+        pytest.skip("the program ffmpeg is not installed")
+    frame = b"\x3c" + np.random.default_rng(0).bytes(31)  # 20 ms at 12.2 kbit/s of whatever these bits say
+    (tmp_path / "a.amr").write_bytes(b"#!AMR\n" + 50 * frame)
+    waveform = audio.load(tmp_path / "a.amr")
+    assert audio.info(tmp_path / "a.amr").sample_rate == 8_000
+    assert len(waveform) == SAMPLE_RATE and waveform.any()
+
+
 def test_pieces_and_stretches_are_those_of_the_whole(tmp_path: Path):
     path = encode(tmp_path / "a.m4a", np.concatenate([tone(1, 300, 44_100), tone(1, 700, 44_100)]), 44_100)
     whole = audio.load(path)
