@@ -140,7 +140,7 @@ def check_all(
     if not kept or len(left_out) > config.max_left_out * len(checks):
         raise ManifestError(_too_many(left_out, len(checks), config))
     if left_out:
-        logger.warning("%d of %d recordings left out; the report says why", len(left_out), len(checks))
+        logger.info("%d of %d recordings left out; the report says why", len(left_out), len(checks))
     return CheckResult(kept, left_out, checks)
 
 

@@ -89,7 +89,7 @@ def split(
             for label in (None, *config.ensure_labels):
                 _fill(plan, recordings, wanted, label, config)
     for note in plan.notes:
-        logger.warning("%s", note)
+        logger.info("%s", note)  # whoever asked for the split tells them
     assigned = [replace(item, split=name) for item, name in zip(recordings, plan.splits, strict=True)]
     return Split(assigned, tuple(plan.notes), tuple(sorted(set(plan.shared))))
 

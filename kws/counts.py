@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 
-def counted(number: int, noun: str, plural: str | None = None) -> str:
+def counted(number: int | str, noun: str, plural: str | None = None) -> str:
     """Return a number with its noun, such as ``1 detection`` and ``0 detections``.
 
     Args:
-        number: how many.
+        number: how many; a word such as ``all`` is more than one.
         noun: of one.
         plural: of any other number; None adds an s.
     """

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 from kws.cli import folders
 from kws.cli.own_names import REPORT
 from kws.cli.parser import MODEL, RECORDINGS
+from kws.counts import counted
 
 if TYPE_CHECKING:
     from data_prep.recording import Recording
@@ -240,15 +241,17 @@ def table(result: EvaluationResult) -> list[str]:
     """Return the result as lines of text."""
     lines = [
         f"{result.model}: {result.negative_hours:.3g} h of negatives "
-        f"({result.num_negatives} recordings, {result.num_negative_originals} originals)"
+        f"({counted(result.num_negatives, 'recording')}, "
+        f"{counted(result.num_negative_originals, 'original')})"
     ]
     if result.num_left_out:
-        lines.append(f"{result.num_left_out} recordings left out: their label or text holds the keyword")
+        lines.append(f"{counted(result.num_left_out, 'recording')} left out: label or text holds the keyword")
     lines += [f"note: {note}" for note in result.notes()]
     for keyword in result.keywords:
         lines += [
             "",
-            f"{keyword.keyword}: {keyword.num_positives} clips, {keyword.num_speakers} known speakers",
+            f"{keyword.keyword}: {counted(keyword.num_positives, 'clip')}, "
+            f"{counted(keyword.num_speakers, 'known speaker')}",
         ]
         lines += [f"note: {note}" for note in keyword.notes()]
         rows = [

@@ -15,6 +15,7 @@ import numpy as np
 
 from kws import audio
 from kws.audio import SAMPLE_RATE, seconds_to_samples
+from kws.counts import counted
 from kws.errors import DependencyError
 from kws.evaluation import page
 from kws.evaluation.metrics import Latency
@@ -74,15 +75,17 @@ def render(result: EvaluationResult) -> str:
 
 
 def _negatives(result: EvaluationResult) -> str:
-    speakers = f", {result.num_negative_speakers} known speakers" if result.num_negative_speakers else ""
+    known = counted(result.num_negative_speakers, "known speaker")
+    speakers = f", {known}" if result.num_negative_speakers else ""
     left_out = (
-        f" {result.num_left_out} more recordings were left out because their label or text holds the keyword."
+        f" Left out, as label or text holds the keyword: {counted(result.num_left_out, 'more recording')}."
         if result.num_left_out
         else ""
     )
     return (
         f"False accepts were counted in {result.negative_hours:.3g} hours of audio without the keyword "
-        f"({result.num_negatives} recordings, {result.num_negative_originals} originals{speakers}), "
+        f"({counted(result.num_negatives, 'recording')}, {counted(result.num_negative_originals, 'original')}"
+        f"{speakers}), "
         f"scored as one stream.{left_out}{_remarks(result.notes())}"
     )
 
@@ -93,16 +96,17 @@ def _remarks(notes: Sequence[str]) -> str:
 
 def _keyword(result: KeywordResult, *, several: bool) -> list[str]:
     """Return everything about one keyword."""
-    speakers = f", {result.num_speakers} known speakers" if result.num_speakers else ""
+    speakers = f", {counted(result.num_speakers, 'known speaker')}" if result.num_speakers else ""
+    originals = counted(result.num_positive_originals, "original")
     copies = (
-        f" They are copies of {result.num_positive_originals} originals, so the intervals are too narrow."
+        f" They are copies of {originals}, so the intervals are too narrow."
         if result.num_positive_originals < result.num_positives
         else ""
     )
     heading = f"<h2>“{escape(result.keyword)}”</h2>" if several else ""
     parts = [
         heading,
-        f"<p>Misses were counted in {result.num_positives} clips of the keyword{speakers}.{copies}"
+        f"<p>Misses were counted in {counted(result.num_positives, 'clip')} of the keyword{speakers}.{copies}"
         f"{_remarks(result.notes())}</p>",
         "<div class=cards>",
         *(_card(entry) for entry in result.operating),

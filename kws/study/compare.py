@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kws.counts import counted
 from kws.evaluation.intervals import CONFIDENCE
 from kws.study.recipe import CONTROL
 from kws.study.results import CellResult, StudyResults
@@ -179,7 +180,7 @@ def gain_lines(study: StudyResults) -> list[str]:
     lines = []
     for choice in study.choices:
         for number, gain in gains_of(study, choice).items():
-            line = f"{choice}, {number} recordings: {gain} points fewer missed than from scratch"
+            line = f"{choice}, {counted(number, 'recording')}: {gain} points fewer missed than from scratch"
             doubt = _doubt(gain)
             lines.append(f"WARNING: {line}: {doubt}" if doubt else line)
     return lines

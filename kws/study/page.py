@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from kws.counts import counted
 from kws.evaluation import page
 from kws.study.compare import all_gains, behind_best, savings
 from kws.study.recipe import CONTROL
@@ -36,7 +37,7 @@ def render(
     against: Sequence[str] = (),
     warnings: Sequence[str],
     recommendation: Recommendation,
-    counted: Sequence[str],
+    compared: Sequence[str],
     provenance: Mapping[str, object],
 ) -> str:
     """Return the page.
@@ -49,7 +50,7 @@ def render(
         against: choices that every other one is held against.
         warnings: sentences that a reader must not miss.
         recommendation: what is recommended for each number of recordings, and the table for ``auto``.
-        counted: sentences on which choices were compared for it.
+        compared: sentences on which choices were compared for it.
         provenance: where the numbers come from.
     """
     result = next(iter(study.cells.values()))
@@ -61,7 +62,7 @@ def render(
         '<meta name=viewport content="width=device-width,initial-scale=1">',
         f"<title>{escape(title)}</title><style>{page.STYLE}main{{max-width:1500px}}</style><main>",
         f"<h1>{escape(title)}</h1>",
-        f"<p>{len(study.cells)} cells, {result.negative_hours:.3g} h of negatives, of them "
+        f"<p>{counted(len(study.cells), 'cell')}, {result.negative_hours:.3g} h of negatives, of them "
         f"{result.original_hours:.3g} h distinct originals.</p>",
         notes,
         "<h2>Misses by number of recordings</h2><figure>",
@@ -71,7 +72,7 @@ def render(
         *_behind(study, behind),
         *_gains(study, gains),
         *(part for other in against for part in _against(study, other)),
-        *_recommendation(recommendation, counted),
+        *_recommendation(recommendation, compared),
         "<h2>All numbers</h2>",
         "<p class=dim>Misses in % with exact 95 % intervals, over keywords and seeds.</p>",
         page.table(*summary_table(study)),
@@ -123,11 +124,11 @@ def _against(study: StudyResults, other: str) -> list[str]:
     ]
 
 
-def _recommendation(found: Recommendation, counted: Sequence[str]) -> list[str]:
+def _recommendation(found: Recommendation, compared: Sequence[str]) -> list[str]:
     """Return what is recommended for each number of recordings and why, and the table for ``auto``."""
     rows = [[str(said.recordings), said.choice or "none", said.reason] for said in found.verdicts]
     parts = [
-        f"<h2>Recommended policy</h2><p class=dim>{escape('; '.join(counted))}.</p>",
+        f"<h2>Recommended policy</h2><p class=dim>{escape('; '.join(compared))}.</p>",
         page.table(["recordings", "recommended", "why"], rows),
     ]
     if found.table is None:

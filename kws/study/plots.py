@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kws.counts import counted
 from kws.evaluation.palette import COLOURS, colours
 from kws.study.compare import Gain, behind_best, gains_of
 from kws.study.recipe import CONTROL
@@ -120,7 +121,7 @@ def intervals_figure(
                 colour = COLOURS[0] if is_good(gain) else COLOURS[1]
                 axes.plot([100 * gain.low, 100 * gain.high], [row, row], color=colour, lw=1.5)
                 axes.plot(100 * gain.value, row, "o", color=colour, ms=5)
-        axes.set(title=f"{number} recordings", ylim=(len(by_choice) - 0.5, -0.5))
+        axes.set(title=counted(number, "recording"), ylim=(len(by_choice) - 0.5, -0.5))
         _square_root_scale(axes)
         axes.grid(color="#d8dde2", lw=0.8)
         axes.spines[["top", "right"]].set_visible(False)

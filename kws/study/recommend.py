@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from kws.counts import counted
 from kws.regularizers import need_source_alone
 from kws.study.compare import Gain, gain_over
 from kws.study.recipe import CONTROL, ChoiceConfig, StudyConfig
@@ -58,7 +59,7 @@ class Verdict:
     def __str__(self) -> str:
         """Return a sentence."""
         said = f"{self.choice} is recommended" if self.choice else "nothing is recommended"
-        return f"{self.recordings} recordings: {said}: {self.reason}"
+        return f"{counted(self.recordings, 'recording')}: {said}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import yaml
 from kws import __version__
 from kws.audio import atomic_write
 from kws.config import config_hash, to_dict
+from kws.counts import counted
 from kws.study import page, plots, tables
 from kws.study.compare import all_gains, gain_lines, gain_warnings, savings
 from kws.study.recipe import BEFORE, TOGETHER, ChoiceConfig, SettingsConfig, StudyConfig
@@ -73,7 +74,7 @@ def write_report(
     if not config.control:
         warnings.append("there is no control: nothing is said about what transfer gains")
     found = _recommendation(config, results, output)
-    counted = what_counts(config, results)
+    compared = what_counts(config, results)
     html = page.render(
         results,
         misses,
@@ -82,7 +83,7 @@ def write_report(
         against=against,
         warnings=[*warnings, *gain_warnings(results)],
         recommendation=found,
-        counted=counted,
+        compared=compared,
         provenance={
             "command": command,
             "study": config_hash(config),
@@ -97,7 +98,7 @@ def write_report(
     _write(output / PAGE, html)
     done = f"{output / PAGE}: {len(results.cells)} of {num_cells} cells"
     saved = map(str, savings(results))
-    return [*warnings, *gain_lines(results), *saved, *held, *counted, *_recommended(found, output), done]
+    return [*warnings, *gain_lines(results), *saved, *held, *compared, *_recommended(found, output), done]
 
 
 def _held_against(results: StudyResults, other: str) -> list[str]:
@@ -110,7 +111,8 @@ def _recommendation(config: StudyConfig, results: StudyResults, output: Path) ->
     """Write the recommended policies; where none are, take away those of an earlier call."""
     hours = next(iter(results.cells.values())).negative_hours
     source = (
-        f"kws study {config_hash(config)}: {len(config.keywords)} keywords, {len(config.seeds)} seeds, "
+        f"kws study {config_hash(config)}: {counted(len(config.keywords), 'keyword')}, "
+        f"{counted(len(config.seeds), 'seed')}, "
         f"{hours:.3g} h of negatives"
     )
     found = recommend(results, steps_of(config, results), source)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kws.audio import atomic_write
+from kws.counts import counted
 from kws.study.compare import Gain, gain_over
 from kws.study.recipe import CONTROL
 from kws.study.results import StudyResults
@@ -134,7 +135,7 @@ def points_table(
         return str(gain) if gain.num_pairs == study.num_runs else f"{gain} ({gain.num_pairs})"
 
     rows = [[choice, *(told(found.get(number)) for number in numbers)] for choice, found in by_choice.items()]
-    return ["choice", *(f"{number} recordings" for number in numbers)], rows
+    return ["choice", *(counted(number, "recording") for number in numbers)], rows
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -16,6 +16,7 @@ from scipy import stats
 from tqdm import tqdm
 
 from kws.audio import SAMPLE_RATE, seconds_to_samples
+from kws.counts import counted
 from kws.data import Augment, BatchConfig, KeywordBatches
 from kws.decisions import DecisionConfig, decide
 from kws.encoders.base import Encoder
@@ -207,7 +208,7 @@ def recommend(results: Sequence[DepthResult], held_out: bool = True) -> DepthAdv
             best.depth, alike, "every other depth is shown to miss more of the same recordings"
         )
     listed = f"{', '.join(map(str, alike[:-1]))} and {alike[-1]}"
-    reason = f"depths {listed} cannot be told apart by {best.misses.trials} recordings"
+    reason = f"depths {listed} cannot be told apart by {counted(best.misses.trials, 'recording')}"
     nearest = min(ties, key=lambda result: (result.misses.events, result.depth))
     return DepthAdvice(None, alike, f"{reason}; {_what_would_tell(nearest, best)}")
 

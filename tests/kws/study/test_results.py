@@ -123,7 +123,7 @@ def test_the_page_holds_everything_itself():
         behind,
         warnings=["mind < this"],
         recommendation=found,
-        counted=["all of them"],
+        compared=["all of them"],
         provenance={"study_hash": "1a2b"},
     )
     assert "http://" not in html and "https://" not in html and html.count("<img") == 3
@@ -141,7 +141,7 @@ def test_without_a_control_there_is_no_picture_of_gains():
         None,
         warnings=[],
         recommendation=Recommendation((Verdict(5, None, "nothing to compare"),), None),
-        counted=[],
+        compared=[],
         provenance={},
     )
     assert "No policy is recommended" in html and "<td>nothing to compare</td>" in html
