@@ -72,6 +72,8 @@ def build_parser(command: str | None = None) -> CommandParser:
 
 def quieten_libraries() -> None:
     """Keep the notices of training and export libraries off the terminal; only the command line does this."""
+    for category in (FutureWarning, DeprecationWarning, PendingDeprecationWarning):  # for programmers
+        warnings.filterwarnings("ignore", category=category)
     warnings.filterwarnings(
         "ignore", module=r"(lightning|torch|torchaudio|lhotse|onnxscript|pyroomacoustics)(\.|$)"
     )

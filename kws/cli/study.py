@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kws.study.recipe import StudyConfig
     from kws.study.results import StudyResults
 
-HELP = "compare ways to train, with a table, a plot and a recommendation"
+HELP = "compare ways to train, with a table, a plot and, where they tell, a recommendation"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -162,6 +164,23 @@ print(time.process_time())
     )
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 3  # for all of them together
+
+
+def test_what_libraries_tell_programmers_stays_off_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def run(arguments: object) -> int:
+        for category in (FutureWarning, DeprecationWarning, UserWarning):
+            warnings.warn_explicit("a notice", category, "somewhere.py", 1, "torch.somewhere")
+        warnings.warn_explicit("of any module", FutureWarning, "elsewhere.py", 1, "elsewhere")
+        for name in ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero", "torch.onnx"):
+            logging.getLogger(name).warning("a tip")
+        return 0
+
+    monkeypatch.setattr("kws.cli.prep.run", run)
+    with warnings.catch_warnings(record=True) as shown:
+        assert main(["prep", ".", "--output", "b"]) == 0
+    assert shown == [] and capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("length", [10, 100_000])
