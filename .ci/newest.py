@@ -240,7 +240,7 @@ class Environment:
             "print(*(f'{r.name}{r.specifier}' for r in rows if r.marker is None or r.marker.evaluate()))"
         )
         ran = subprocess.run(
-            [self.python, "-c", program, REPOSITORY / "constraints.txt"],
+            [self.python, "-c", program, self.tree / "constraints.txt"],
             check=True,
             capture_output=True,
             text=True,

@@ -103,7 +103,7 @@ def test_the_package_to_blame_is_found_by_halves(newest, monkeypatch: pytest.Mon
 
 def test_the_pins_are_those_of_the_environments_python(newest):
     environment = object.__new__(newest.Environment)
-    environment.python = Path(sys.executable)
+    environment.python, environment.tree = Path(sys.executable), SCRIPT.parents[1]
     pinned = environment.pinned()
     constraints = SCRIPT.parents[1].joinpath("constraints.txt").read_text("utf-8").splitlines()
     for name in ("torch", "lhotse"):
