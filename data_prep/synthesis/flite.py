@@ -6,6 +6,7 @@ together, with the duration set back.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 import shutil
@@ -17,8 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.synthesis.arpabet import PHONES
 from data_prep.synthesis.espeak import Split, SynthesisError
 from data_prep.synthesis.phones import text_to_phones
+from data_prep.synthesis.spoken_form import sayable
 from kws import audio
 from kws.errors import ConfigError, DependencyError
 
@@ -26,6 +29,10 @@ NAMES = ("awb", "kal16", "rms", "slt")
 """Voices of the Festvox project, from recordings of Carnegie Mellon University that are free to use."""
 TRACTS = (0.86, 0.93, 1.0, 1.08, 1.16, 1.25)
 STRETCHES = (0.85, 1.0, 1.2)
+LANGUAGES = ("en", "en-us")
+"""ESpeak languages that the voices speak."""
+_OWN_PHONES = {"ax": "AH", "axr": "ER", "dx": "T"}
+"""Phones of Flite that ARPAbet without stress writes otherwise; ``pau`` is silence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,7 @@ class FliteVoice:
         """Say a text.
 
         Args:
-            text: plain text, or a single ``[[...]]`` of eSpeak phonemes.
+            text: plain text; with ``[[...]]`` of eSpeak phonemes in it, all of it is said by its phones.
         Returns:
             (samples,) float32 in [-1, 1] at ``SAMPLE_RATE``.
         Raises:
@@ -85,10 +92,9 @@ class FliteVoice:
         """
         if not re.search(r"\w", text):
             raise SynthesisError(f"text {text!r} makes no sound with {self.id}; give a word that can be said")
-        spelled = re.fullmatch(r"\s*\[\[.*\]\]\W*", text)
-        said = ["-t", text]
-        if spelled:
-            said = ["-p", " ".join(text_to_phones(text)).lower().replace("ah", "ax")]
+        said = ["-t", sayable(text)]
+        if "[[" in text:
+            said = ["-p", f"pau {' '.join(text_to_phones(text)).lower().replace('ah', 'ax')} pau"]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "said.wav"
             stretch = f"duration_stretch={self.stretch * self.tract:.4f}"
@@ -110,6 +116,42 @@ def program() -> str:
     if found is None:
         raise DependencyError("Flite's voices need the program: `apt install flite`, or use other voices")
     return found
+
+
+def speaks(language: str) -> bool:
+    """Return whether Flite's voices speak a language: English, as in the United States."""
+    return language.lower() in LANGUAGES
+
+
+def lacking(language: str) -> str:
+    """Return why no voice of Flite speaks a language, with the remedy where there is one.
+
+    The words fit after "no voices:".
+    """
+    if not speaks(language):
+        return f"they are Flite's and speak English only, not {language!r}"
+    return "they need Flite: `apt install flite`"
+
+
+@functools.cache
+def reading(text: str) -> tuple[str, ...]:
+    """Return the ARPAbet phones in which Flite reads a text, without stress.
+
+    Raises:
+        DependencyError: the program is not installed.
+        SynthesisError: it reads nothing.
+    """
+    command = [program(), "-voice", "slt", "-ps", "-t", sayable(text), "none"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SynthesisError(f"text {text!r} cannot be read by flite: {done.stderr.strip()[-200:]}")
+    phones = [_OWN_PHONES.get(phone, phone.upper()) for phone in done.stdout.split()]
+    return tuple(phone for phone in phones if phone in PHONES)
+
+
+def voices_for(language: str) -> list[FliteVoice]:
+    """Return Flite's voices where they speak a language and the program is installed; else none."""
+    return flite_voices() if speaks(language) else []
 
 
 def flite_voices(names: Sequence[str] = NAMES) -> list[FliteVoice]:

@@ -15,7 +15,8 @@ from data_prep import manifests
 from data_prep.synthesis import espeak, phrases
 from data_prep.synthesis.corpus import Utterance, synthesize
 from data_prep.synthesis.espeak import Split, stable_hash
-from data_prep.synthesis.phones import phones_to_espeak, texts_to_phones
+from data_prep.synthesis.phones import text_to_phones, texts_to_phones
+from data_prep.synthesis.readings import ESPEAK, SAMPLES, Reading, readings, write_samples
 from kws.errors import ConfigError
 from kws.text import normalize
 
@@ -51,7 +52,8 @@ def synthesize_keyword(
 
     Args:
         phrase: what the device shall wake on; it is the label of the positives.
-        output: folder of ``positives.jsonl``, ``negatives.jsonl`` and the audio.
+        output: folder of ``positives.jsonl``, ``negatives.jsonl`` and the audio; ``samples/`` holds a few of
+            each engine to listen to, with what they say in their names.
         num_positives: recordings of the phrase, over all splits.
         num_negatives: recordings without it, over all splits.
         seed: same seed, same data set.
@@ -75,7 +77,7 @@ def synthesize_keyword(
     _check(num_positives, num_negatives, confusable_share, fractions)
     accents = espeak.ENGLISH_ACCENTS if language.lower() == "en" else (language,)
     pronunciation = espeak.Voice(accents[0]).pronunciation
-    spoken = _spoken(phrase, pronunciation, lexicon)
+    given = readings(phrase, language, lexicon, {speaker.source for speaker in speakers})
 
     utterances: dict[bool, list[Utterance]] = {True: [], False: []}
     for split, positives, negatives in zip(
@@ -99,7 +101,8 @@ def synthesize_keyword(
         ):
             generator = np.random.default_rng(stable_hash("synthesize_keyword", seed, split, index))
             positive = index < positives
-            said = spoken + ENDINGS[int(generator.integers(len(ENDINGS)))] if positive else text
+            ending = ENDINGS[int(generator.integers(len(ENDINGS)))] if positive else ""
+            said = given.get(voice.source, given[ESPEAK]).said + ending if positive else text
             # The content is part of the name, so that a changed call takes no stale file for its own.
             content = stable_hash(seed, said, voice.id) & 0xFFFFFFFF
             folder = output / "audio" / split / ("keyword" if positive else label)
@@ -122,7 +125,19 @@ def synthesize_keyword(
         )
         for positive in (True, False)
     }
+    write_samples([_sample(one, given) for one in utterances[True]], output / SAMPLES)
     return made[True], made[False]
+
+
+def _sample(utterance: Utterance, given: Mapping[str, Reading]) -> tuple[str, str, str, Path]:
+    """Return engine, voice, phones and file of a recording of the phrase."""
+    voice = utterance.voice
+    reading = given.get(voice.source, given[ESPEAK])
+    name = getattr(voice, "accent", getattr(voice, "name", voice.source))
+    ways = reading.ways
+    if voice.source == ESPEAK and len(ways) > 1:
+        ways = (" ".join(text_to_phones(utterance.text, name)),)
+    return voice.source, name, ways[0], utterance.path
 
 
 def _check(
@@ -146,15 +161,6 @@ def _share(num: int, fractions: Mapping[Split, float]) -> list[int]:
     """Divide a number by the fractions, so that the parts sum to it exactly."""
     edges = np.round(np.cumsum([0.0, *fractions.values()]) * num).astype(int)
     return [int(stop - start) for start, stop in itertools.pairwise(edges)]
-
-
-def _spoken(phrase: str, pronunciation: str, lexicon: Mapping[str, Sequence[str]] | None) -> str:
-    """Return what is read for the phrase: phonemes where a lexicon says how an English word sounds."""
-    words = phrases.check_phrase(phrase, pronunciation, lexicon)
-    changed = lexicon and words != phrases.check_phrase(phrase, pronunciation)
-    return (
-        phones_to_espeak(words) if changed and pronunciation == "en-us" else phrase.strip().rstrip(".,!?;:")
-    )
 
 
 def _confusable_texts(

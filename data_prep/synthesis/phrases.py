@@ -53,7 +53,11 @@ def check_phrase(
     """
     refuse_letters([phrase], language)
     refuse_silent(phrase, language, lexicon or {})
-    words = [phones for phones in texts_to_phones(spoken_form.words(phrase), language, lexicon) if phones]
+    words = [
+        phones
+        for phones in texts_to_phones(spoken_form.words(phrase, lower=False), language, lexicon)
+        if phones
+    ]
     if not words:
         raise ConfigError(
             f"phrase {phrase!r} holds nothing that can be said; "

@@ -42,9 +42,9 @@ def sayable(text: str) -> str:
     return "".join(" " if _is_picture(letter) else letter for letter in plain)
 
 
-def words(text: str) -> list[str]:
-    """Return the words of a text in lower case, each with its apostrophes and hyphens."""
-    return _WORD.findall(sayable(text).lower())
+def words(text: str, *, lower: bool = True) -> list[str]:
+    """Return the words of a text, in lower case or as they are, each with its apostrophes and hyphens."""
+    return _WORD.findall(sayable(text).lower() if lower else sayable(text))
 
 
 def _is_picture(letter: str) -> bool:

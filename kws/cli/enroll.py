@@ -307,21 +307,20 @@ def choose_way(way: str | None, recorded: bool, language: str, *, shipped: bool)
     Raises:
         ConfigError: a layer is asked for, and there is nothing to fit it to.
     """
-    from data_prep.synthesis.flite import flite_voices
+    from data_prep.synthesis import flite
     from kws.errors import ConfigError
 
-    voices_speak = language == "en" and bool(flite_voices())
+    voices_speak = bool(flite.voices_for(language))
     if way == EXAMPLES and not (recorded or voices_speak):
-        lacking = "need Flite: `apt install flite`" if language == "en" else "speak English alone"
         raise ConfigError(
-            f"--way {EXAMPLES}: needs --recordings (three to ten), or synthetic voices, which {lacking}; or "
-            "leave --way out"
+            f"--way {EXAMPLES}: needs --recordings (three to ten), or synthetic voices, but "
+            f"{flite.lacking(language)}; or leave --way out"
         )
     if way is not None:
         return way, []
     if recorded or (voices_speak and shipped):
         return EXAMPLES, []
-    if language == "en" and shipped:
+    if flite.speaks(language) and shipped:
         return PHONES, ["with Flite's voices (`apt install flite`) less than half as much is missed in noise"]
     return PHONES, []
 

@@ -153,6 +153,8 @@ def fit_examples(
                 raise
             voices = []
             notes.append(f"{phrase}: fitted without synthetic voices: {error}")
+        else:
+            notes.append(_said(phrase, folder, language, lexicon))
         kinds = [(said, kind) for said, kind in ((found, RECORDED), (voices, SYNTHETIC)) if said]
         seen = [
             examples_of(kept, background.space, _in_a_room(said, kind.copies, augment))
@@ -225,6 +227,22 @@ def _in_a_room(clips: Sequence[np.ndarray], copies: range, augment: Augment) -> 
             yield augment(padded, str(number), 0, copy) if copy else padded
 
 
+def _place(folder: Path, phrase: str) -> Path:
+    """Return where the synthetic recordings of a phrase are kept."""
+    from data_prep.synthesis.espeak import stable_hash
+
+    return folder / f"{stable_hash(phrase) & 0xFFFFFFFF:08x}"
+
+
+def _said(phrase: str, folder: Path, language: str, lexicon: Mapping[str, Sequence[str]] | None) -> str:
+    """Return what synthetic voices say for a phrase, and where that can be heard."""
+    from data_prep.synthesis import flite
+    from data_prep.synthesis.readings import FLITE, note
+
+    engines = [FLITE] if flite.voices_for(language) else []
+    return note(phrase, language, lexicon, engines, _place(folder, phrase))
+
+
 def _voices(
     phrase: str,
     folder: Path,
@@ -235,27 +253,22 @@ def _voices(
     """Return the spoken parts of synthetic recordings of a phrase.
 
     Raises:
-        DependencyError: Flite, whose voices they are, is not installed.
-        KwsError: they cannot say the phrase, or not in this language.
+        DependencyError: Flite, whose voices they are, is not installed, or does not speak this language.
+        KwsError: they cannot say the phrase.
     """
     from data_prep import manifests
-    from data_prep.synthesis.espeak import stable_hash
-    from data_prep.synthesis.flite import flite_voices
+    from data_prep.synthesis import flite
     from data_prep.synthesis.keyword import synthesize_keyword
     from kws import audio
     from kws.data import active_span
-    from kws.errors import ConfigError, DependencyError
+    from kws.errors import DependencyError
 
-    if language != "en":
-        raise ConfigError(f"--language {language}: they are English")
-    speakers = flite_voices()
+    speakers = flite.voices_for(language)
     if not speakers:
-        raise DependencyError(
-            "they need Flite; with few recordings less is missed with them: `apt install flite`"
-        )
+        raise DependencyError(flite.lacking(language))
     said, _ = synthesize_keyword(
         phrase,
-        folder / f"{stable_hash(phrase) & 0xFFFFFFFF:08x}",
+        _place(folder, phrase),
         VOICES,
         0,
         splits={"train": 1.0},

@@ -19,6 +19,7 @@ _SPOKEN = (
     "positives.jsonl",
     "negatives.jsonl",
     *(f"audio/*/*/{_DIGITS6}-{_HEX8}.{suffix}" for suffix in ("flac", "wav", "ogg", "opus")),
+    f"samples/*-{_HEX8}.wav",
 )
 """What :func:`data_prep.synthesis.keyword.synthesize_keyword` writes."""
 _LOG = ("log/metrics.csv", "log/metrics-[0-9]*.csv", "log/hparams.yaml")

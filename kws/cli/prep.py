@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PHRASE",
         help="make synthetic recordings of a phrase and of what it may be confused with",
     )
+    add("--language", default="en", help="eSpeak language of that phrase; `en` is every accent of English")
     add("--positives", type=int, default=500, help="synthetic recordings of the phrase")
     add("--negatives", type=int, default=2000, help="synthetic recordings without it")
     add("--seed", type=int, default=0, help="seed of splits and synthetic voices")
@@ -65,6 +66,7 @@ def _prepare(arguments: argparse.Namespace, kind: Kind) -> int:
     from data_prep.corpora import prepare_corpus
     from data_prep.prepare import prepare
     from data_prep.synthesis.keyword import synthesize_keyword
+    from data_prep.synthesis.readings import note
     from kws.errors import ConfigError
     from kws.text import normalize
 
@@ -72,9 +74,14 @@ def _prepare(arguments: argparse.Namespace, kind: Kind) -> int:
         folders.claim(arguments.output, kind)
         counts = (arguments.positives, arguments.negatives, arguments.seed)
         for path in synthesize_keyword(
-            arguments.synthesize, arguments.output, *counts, num_workers=arguments.workers
+            arguments.synthesize,
+            arguments.output,
+            *counts,
+            language=arguments.language,
+            num_workers=arguments.workers,
         ):
             print(path)
+        print(f"note: {note(arguments.synthesize, arguments.language, None, (), arguments.output)}")
         return 0
     if not arguments.sources:
         raise ConfigError(

@@ -322,11 +322,14 @@ def synthesize(
         KwsError: there are no recordings, and synthetic ones cannot be made in their place.
     """
     from data_prep.synthesis.espeak import Split, stable_hash
-    from data_prep.synthesis.flite import flite_voices
+    from data_prep.synthesis.flite import lacking, speaks, voices_for
     from data_prep.synthesis.keyword import synthesize_keyword
+    from data_prep.synthesis.readings import note
 
     count, alone = wish.count(num_recordings), num_recordings == 0
-    speakers = flite_voices() if wish.language == "en" else []
+    speakers = voices_for(wish.language)
+
+    notes: list[str] = []
 
     def speak(
         keyword: str, kind: str, positives: int, negatives: int, split: Split = "train"
@@ -345,21 +348,18 @@ def synthesize(
             speakers=speakers if positives else [],
             num_workers=num_workers,
         )
+        if kind == "speech":
+            notes.append(note(keyword, wish.language, None, {one.source for one in speakers}, said.parent))
         return manifests.read(said) if positives else [], manifests.read(other) if negatives else []
 
     spoken: list[Recording] = []
     speech: list[Recording] = []
     confusables: list[Recording] = []
     held_out: list[Recording] = []
-    notes = []
     for keyword in keywords:
         try:
             if count and not alone and not speakers:
-                raise DependencyError(
-                    "they need Flite; with few recordings less is missed with them: `apt install flite`"
-                    if wish.language == "en"
-                    else f"--language {wish.language}: they speak English alone"
-                )
+                raise DependencyError(lacking(wish.language))
             if count:
                 said, other = speak(keyword, "speech", count, SPEECH_PER_KEYWORD * count)
                 spoken += said
@@ -371,7 +371,8 @@ def synthesize(
         if alone:
             held_out += speak(keyword, "held-out", SYNTHETIC_HELD_OUT, 0, "dev")[0]
             voices = "eSpeak NG's and Flite's voices" if speakers else "eSpeak NG's voices alone"
-            hint = "" if speakers or wish.language != "en" else " (`apt install flite` adds better ones)"
+            better = speaks(wish.language) and not speakers
+            hint = " (`apt install flite` adds better ones)" if better else ""
             notes.append(
                 f"{keyword}: no recordings, so {count} synthetic ones take their place, by {voices}{hint}; "
                 "the miss rate shown in training is that of held-out synthetic voices and too low: "

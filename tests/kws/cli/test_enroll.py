@@ -28,7 +28,7 @@ from kws.enrollment import examples, heard, typed
 from kws.enrollment.examples import SHIPPED_MARGIN
 from kws.enrollment.heard import FRAME_PHONES, FRAMES
 from kws.enrollment.typed import BACKGROUND, pack_background, phrase_model, read_background, said_alike
-from kws.errors import CheckpointError, ConfigError, ManifestError
+from kws.errors import CheckpointError, ConfigError, DependencyError, ManifestError
 from kws.heads import PhraseWindowHead
 from kws.heads.phrase import WORST_FRAME
 from kws.heads.window import NUM_FRAMES
@@ -343,9 +343,12 @@ def test_a_fitted_layer_goes_without_synthetic_voices_only_beside_recordings(
     monkeypatch: pytest.MonkeyPatch,
 ):
     fitted, (mixed,) = fitted_alone(monkeypatch, [tone(0.5)])
-    assert "red: fitted without synthetic voices: --language de: they are English" in fitted.notes
+    assert (
+        "red: fitted without synthetic voices: they are Flite's and speak English only, not 'de'"
+        in fitted.notes
+    )
     assert len(mixed) == len(enroll_examples.RECORDED.copies)
-    with pytest.raises(ConfigError, match="--language de: they are English"):
+    with pytest.raises(DependencyError, match="they are Flite's and speak English only, not 'de'"):
         fitted_alone(monkeypatch, [])
     monkeypatch.setattr("data_prep.synthesis.flite.flite_voices", list)
     fitted, _ = fitted_alone(monkeypatch, [tone(0.5)], language="en")

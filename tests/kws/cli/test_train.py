@@ -621,7 +621,7 @@ def test_synthetic_voices_say_the_keyword_other_speech_and_words_that_sound_like
     assert main([*words, "--confusables", "8", "--synthetic", "3", "--language", "xx"]) == 0
     shown = capsys.readouterr().out
     assert "note: tone: trained without words that sound like it: " in shown
-    assert "note: tone: trained without synthetic voices: --language xx: they speak English alone" in shown
+    assert "note: tone: trained without synthetic voices: they are Flite's and speak English only" in shown
 
 
 def of_voice_variant(entry: Recording) -> str:
