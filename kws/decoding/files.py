@@ -25,6 +25,9 @@ from kws.errors import AudioError
 QUIET_MAGIC = (b"RIFF", b"RF64", b"RIFX", b"fLaC", b"OggS", b"FORM", b"caff", b".snd", b"riff")
 """How files begin that libsndfile reads without mpg123."""
 
+OWN_MAGIC = (b"RIFF", b"RF64", b"RIFX", b"fLaC", b"FORM", b".snd", b"riff")
+"""How files begin that are libsndfile's alone: what it refuses of them is damaged."""
+
 SKIP_FRAMES = 1 << 20
 """Frames decoded at once where they are only counted or passed over."""
 
@@ -91,10 +94,11 @@ def _open(path: Path, stack: ExitStack) -> tuple[Any, str | None]:
     foreign = path.suffix.lower() in FFMPEG_SUFFIXES
     if foreign and (ffmpeg.program() is not None):
         return stack.enter_context(ffmpeg.open_file(path)), None
+    magic = _magic(path)
     try:
-        return _with_libsndfile(path, stack)
+        return _with_libsndfile(path, magic, stack)
     except (soundfile.LibsndfileError, TypeError) as cause:  # TypeError: samples without a header (.raw)
-        if not path.is_file() or path.stat().st_size == 0:
+        if not magic or (magic in OWN_MAGIC and not foreign):
             raise _corrupt(path, cause) from cause
         try:
             return stack.enter_context(ffmpeg.open_file(path)), None
@@ -102,11 +106,18 @@ def _open(path: Path, stack: ExitStack) -> tuple[Any, str | None]:
             raise (error if foreign else _corrupt(path, cause)) from cause
 
 
-def _with_libsndfile(path: Path, stack: ExitStack) -> tuple[soundfile.SoundFile, str | None]:
+def _magic(path: Path) -> bytes:
+    """Return how a file begins; of a pipe, which can be read only once, nothing."""
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        return file.read(4)
+
+
+def _with_libsndfile(path: Path, magic: bytes, stack: ExitStack) -> tuple[soundfile.SoundFile, str | None]:
     """Open a file with libsndfile; a WAV header that is wrong about the length is mended on the way."""
-    size = wrong_size(path) if path.is_file() else None
-    with path.open("rb") if path.is_file() else nullcontext() as start:
-        loud = start is not None and start.read(4) not in QUIET_MAGIC
+    size = wrong_size(path) if magic in (b"RIFF", b"RF64") else None
+    loud = bool(magic) and magic not in QUIET_MAGIC
     if size is None:
         name = os.fsencode(path) if os.name == "posix" else str(path)  # soundfile encodes no Latin-1 bytes
         return stack.enter_context(QuietSoundFile(name, loud)), None

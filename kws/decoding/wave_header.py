@@ -117,10 +117,11 @@ def _data_chunk(file: io.BufferedReader, end: int) -> tuple[int, int, int | None
     while place + 8 <= end:
         file.seek(place)
         name, size = struct.unpack("<4sI", file.read(8))
-        if name == b"ds64" and size >= 24:
+        if name == b"ds64" and size >= 24 and place + 32 <= end:
             long_at, long_size = place + 8, struct.unpack("<QQQ", file.read(24))[1]
         elif name == b"data":
-            return place + 4, size if long_at is None else long_size, long_at
+            is_long = long_at is not None and size == 0xFFFF_FFFF
+            return place + 4, long_size if is_long else size, long_at if is_long else None
         place += 8 + size + size % 2
     return None
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import struct
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kws import audio
 from kws.decoding.wave_header import LOOSE_BYTES, wrong_size
@@ -119,6 +123,23 @@ def test_every_coding_of_a_killed_recorder(tmp_path: Path, subtype: str):
     data[place : place + 4] = data[4:8] = bytes(4)
     path.write_bytes(data)
     np.testing.assert_allclose(audio.load(path)[: len(whole)], whole, atol=1e-6)
+
+
+@given(
+    st.sampled_from([*BROKEN.values(), header(len(PCM), len(PCM) + 36)]),
+    st.lists(st.tuples(st.integers(4, 90), st.binary(min_size=1, max_size=8)), max_size=4),
+    st.integers(0, 2000),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_header_is_read_or_refused(head: bytes, changes: list[tuple[int, bytes]], length: int):
+    content = bytearray(head + PCM[:1000])
+    for place, values in changes:
+        content[place : place + len(values)] = values
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.wav"
+        path.write_bytes(content[:length])
+        with suppress(AudioError):
+            audio.load(path)
 
 
 @pytest.mark.parametrize("form", ["RF64", "W64", "AIFF", "FLAC"])
