@@ -154,7 +154,7 @@ def said_alike(phrases: Sequence[str], pronunciations: Sequence[Sequence[str]]) 
         phrases: what is listened for.
         pronunciations: of each phrase, the usual one first.
     Raises:
-        ConfigError: two phrases are said in the same way, so that both would fire.
+        ConfigError: two phrases are said in the same way, so that nothing tells them apart.
     """
     notes = []
     for (one, said_one), (other, said_other) in itertools.permutations(
@@ -162,13 +162,15 @@ def said_alike(phrases: Sequence[str], pronunciations: Sequence[Sequence[str]]) 
     ):
         if said_one[0] == said_other[0]:
             raise ConfigError(
-                f"{one!r} and {other!r} are both said {said_one[0]}, and both would fire; give one of them"
+                f"{one!r} and {other!r} are both said {said_one[0]}; give one of them, as nothing tells which"
             )
         shared = [phones for phones in said_one if phones in said_other]
         if shared and phrases.index(one) < phrases.index(other):
-            notes.append(f"{one} and {other}: are said alike in some accents ({shared[0]}); both fire then")
+            notes.append(
+                f"{one} and {other}: are said alike in some accents ({shared[0]}); one of them fires then"
+            )
         elif not shared and f" {said_one[0]} " in f" {said_other[0]} ":
-            notes.append(f"{one}: is a part of {other!r} and fires in it, too")
+            notes.append(f"{one}: is a part of {other!r} and may fire in its place")
     return notes
 
 
