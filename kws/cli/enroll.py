@@ -200,6 +200,7 @@ def enroll(
     from kws.cli.enroll_audio import augmentation, read_clips, read_negatives, versions
     from kws.cli.enroll_beside import noise_of, open_trained, put_beside, recordings_of, speech_of
     from kws.cli.enroll_examples import fit_examples
+    from kws.cli.other_word import other_words
     from kws.cli.roles import OwnRecordings
     from kws.cli.run_settings import claim_folder
     from kws.config import config_hash, to_dict
@@ -240,6 +241,8 @@ def enroll(
         found, said_of_them = read_clips(phrase, said, source, listed, weights, own)
         clips.append(found)
         notes += said_of_them
+        if weights is None:
+            notes += other_words([phrase], listed, language, [said])
     augment, unreadable = augmentation(noise, own)
     notes += unreadable
     speech = (

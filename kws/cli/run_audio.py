@@ -40,6 +40,7 @@ def gather(order: TrainOrder, settings: TrainConfig) -> RunAudio:
         KwsError: a source cannot be read, or too little is left of it.
     """
     from kws.audio_store import AudioStore
+    from kws.cli.other_word import other_words
     from kws.cli.recordings import prepare_training, synthesize, transcribed_speech
     from kws.regularizers import need_transcripts
 
@@ -48,6 +49,9 @@ def gather(order: TrainOrder, settings: TrainConfig) -> RunAudio:
         order.keywords, order.positives, order.negatives, order.noise, folder,
         target=order.target_audio, cache=cache, num_workers=num_workers,
     )  # fmt: skip
+    if prepared.positives is not None:
+        told = other_words(order.keywords, prepared.positives, order.synthesis.language)
+        prepared = replace(prepared, notes=(*prepared.notes, *told))
     transcribed = []
     if need_transcripts(settings.regularizers):
         transcribed = transcribed_speech(prepared.negatives, order.synthesis.language)
