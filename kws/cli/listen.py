@@ -27,6 +27,14 @@ SILENCE_HINT_S = 3.0
 """Digital silence of this length from a microphone means that it is muted or not permitted; no room
 is so quiet."""
 
+MICROPHONE_SILENCE = (
+    "the microphone gives digital silence: is it muted, or not permitted to this terminal? "
+    "`kws listen --list-devices` shows the others"
+)
+PIPED_SILENCE = (
+    "what is piped in is digital silence: does the program before the pipe record from the right device?"
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
@@ -93,7 +101,8 @@ def run(args: argparse.Namespace) -> int:
     raw = raw_format(args.raw_rate, args.raw_channels)
     channel = parse_channel(args.channel)
     detector = Detector(args.model, threshold=parse_thresholds(args.threshold), refractory_s=args.refractory)
-    printer = Printer(detector, live=args.file is None or is_pipe(args.file))
+    piped = is_pipe(args.file)
+    printer = Printer(detector, live=args.file is None or piped, piped=piped)
     printer.start()
     summary = listen(
         detector,
@@ -195,9 +204,10 @@ def parse_thresholds(texts: list[str] | None) -> float | dict[str, float] | None
 class Printer:
     """Prints detections to standard output and, on a terminal, a meter line to standard error."""
 
-    def __init__(self, detector: Detector, live: bool) -> None:
+    def __init__(self, detector: Detector, live: bool, piped: bool = False) -> None:
         self._detector = detector
         self._live = live
+        self._piped = piped
         self._meter = live and sys.stderr.isatty()
         self._silence_since_s: float | None = None
         self._hinted = False
@@ -232,7 +242,7 @@ class Printer:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
     def _hint_at_silence(self, event: ListenEvent) -> None:
-        """Tell once that a microphone gives digital silence."""
+        """Tell once that a microphone or a pipe gives digital silence."""
         if not self._live or self._hinted:
             return
         if event.level_db > -math.inf:
@@ -242,11 +252,7 @@ class Printer:
         elif event.time_s - self._silence_since_s >= SILENCE_HINT_S:
             self._hinted = True
             self.clear()
-            print(
-                "the microphone gives digital silence: is it muted, or not permitted to this terminal? "
-                "`kws listen --list-devices` shows the others",
-                file=sys.stderr,
-            )
+            print(PIPED_SILENCE if self._piped else MICROPHONE_SILENCE, file=sys.stderr, flush=True)
 
 
 class Overflows:

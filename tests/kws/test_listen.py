@@ -162,6 +162,22 @@ def test_the_command_tells_of_a_muted_microphone_and_lost_audio_once(model: Path
     assert "digital silence: is it muted" in lines[0] and "audio is lost; is the processor busy?" in lines[1]
 
 
+def test_silence_in_a_pipe_is_not_blamed_on_a_microphone(model: Path, capsys):
+    printer = command.Printer(Detector(model), live=True, piped=True)
+    for step in range(100):
+        printer.show(ListenEvent(step * 0.08, -math.inf, {"tone": 0.0}, (), (), 0))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "what is piped in is digital silence" in line
+
+
+def test_the_end_of_a_recording_is_heard_and_no_time_lies_beyond_it(model: Path, tmp_path: Path):
+    heard: list = []
+    soundfile.write(tmp_path / "cut.wav", np.concatenate([silence(0.5), tone(1000, 0.045)]), 16_000)
+    summary = listen(model, file=tmp_path / "cut.wav", on_detection=heard.append)
+    assert [detection.time_s <= 0.545 for detection in heard] == [True]
+    assert summary.duration_s == pytest.approx(0.545)
+
+
 def test_thresholds_on_the_command_line():
     assert command.parse_thresholds(None) is None
     assert command.parse_thresholds(["0.6"]) == 0.6
