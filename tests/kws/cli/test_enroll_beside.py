@@ -139,7 +139,7 @@ def test_the_noise_of_the_run_is_mixed_in_where_none_is_given(
     listed = write_manifest(run / "data" / "noise.jsonl", [{"path": tmp_path / "0.wav"}])
     heard: list[Path] = []
 
-    def augmentation(noise: Sequence[Path]) -> None:
+    def augmentation(noise: Sequence[Path], _: object) -> None:
         heard.extend(noise)
         raise ConfigError("enough is known")
 

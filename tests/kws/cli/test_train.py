@@ -322,6 +322,7 @@ def test_labels_texts_and_splits_of_manifests_are_obeyed(
         "negatives: 2 recordings hold a keyword and were left out",
         "negatives: 1 recordings of split `test` were left out",
         "positives: 3 recordings are fewer than 60, so none is held out",
+        "tone: 3 of 3 recordings that were listened to do not sound like 'tone' (T OW N); listen to them: ",
     ):
         assert f"note: {note}" in printed
     kept = rows(run / "data" / "positives.jsonl")
