@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -157,12 +158,21 @@ def fit_examples(
             notes.append(_said(phrase, folder, language, lexicon))
         kinds = [(said, kind) for said, kind in ((found, RECORDED), (voices, SYNTHETIC)) if said]
         seen = [
-            examples_of(kept, background.space, _in_a_room(said, kind.copies, augment))
+            examples_of(
+                kept,
+                background.space,
+                tqdm(
+                    _in_a_room(said, kind.copies, augment),
+                    f"learning {phrase!r}",
+                    total=len(said) * len(kind.copies),
+                    unit="example",
+                    disable=None,
+                ),
+            )
             for said, kind in kinds
         ]
-        counts = [f"{len(found)} recordings"] * bool(found) + [f"{len(voices)} synthetic voices"] * bool(
-            voices
-        )
+        origins = {"recordings": len(found), "synthetic voices": len(voices)}
+        counts = [f"{number} {origin}" for origin, number in origins.items() if number]
         notes.append(f"{phrase}: learnt from {' and '.join(counts)}")
         weights = [kind.weight for _, kind in kinds]
         layers.append(fit([group.windows for group in seen], weights, background.frames))
