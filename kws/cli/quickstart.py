@@ -32,6 +32,8 @@ AROUND = 3
 PAUSE_S = 0.8
 EARLY_S, LATE_S = 0.5, 1.0
 """A detection so long before the end of the phrase, or after it, is of the phrase."""
+AGAIN_S = 2.0
+"""A later one up to here is of what is left of it when the next speech begins."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,8 +96,12 @@ class QuickstartResult:
         near = (d for d in self.detections if end_s - EARLY_S <= d.time_s <= end_s + LATE_S)
         return next(near, None)
 
+    def is_again(self, detection: Detection) -> bool:
+        """Tell whether a wrong detection follows the phrase so soon that it was taken for it once more."""
+        return any(end_s < detection.time_s <= end_s + AGAIN_S for end_s in self.spoken_s)
+
     def lines(self) -> list[str]:
-        """Return what was said and heard in the stream, in order of time."""
+        """Return what was said and heard in the stream, in order of time, and how often."""
         found = []
         for end_s in self.spoken_s:
             detection = self.detection_of(end_s)
@@ -103,13 +109,17 @@ class QuickstartResult:
                 f"heard at {detection.time_s:5.1f} s, score {detection.score:.2f}" if detection else "MISSED"
             )
             found.append((end_s, f"{end_s:5.1f} s  the phrase ends: {heard}"))
-        found += [
-            (d.time_s, f"{d.time_s:5.1f} s  FIRED on other speech, score {d.score:.2f}") for d in self.wrong
-        ]
-        return [line for _, line in sorted(found)]
+        for wrong in self.wrong:
+            why = "HEARD AGAIN as the next speech begins" if self.is_again(wrong) else "FIRED on other speech"
+            found.append((wrong.time_s, f"{wrong.time_s:5.1f} s  {why}, score {wrong.score:.2f}"))
+        again = sum(map(self.is_again, self.wrong))
+        counts = (
+            f"heard: {self.heard} of {len(self.spoken_s)}; heard again: {again}; fired on other speech: "
+            f"{len(self.wrong) - again}"
+        )
+        return [*(line for _, line in sorted(found)), counts]
 
 
-@folders.leaves_nothing(QUICKSTART)
 def quickstart(
     phrase: str,
     output: Path,
@@ -148,10 +158,7 @@ def quickstart(
     result = QuickstartResult(enrolled, stream, spoken_s, tuple(detections))
     for line in result.lines():
         say(f"    {line}")
-    say(
-        f"    heard {result.heard} of {len(spoken_s)} times, fired {len(result.wrong)} times else. "
-        "These voices are SYNTHETIC: real people are harder"
-    )
+    say("    These voices are SYNTHETIC: real people are harder")
     say(f"done in {time.monotonic() - started:.0f} s")
     for line in next_steps(phrase, enrolled.model):
         say(line)

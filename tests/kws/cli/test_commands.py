@@ -163,13 +163,16 @@ def test_the_quickstart_tells_what_was_heard_when():
         return tuple(Detection("hey you", 0.8, time_s, 0) for time_s in times_s)
 
     made = SimpleNamespace(model=Path("model.onnx"))
-    result = QuickstartResult(cast(Any, made), Path("stream.wav"), (5.0, 10.0, 15.0), heard(5.3, 7.0, 14.6))
-    assert result.heard == 2 and [wrong.time_s for wrong in result.wrong] == [7.0]
+    times_s = heard(3.0, 5.3, 6.6, 14.6)
+    result = QuickstartResult(cast(Any, made), Path("stream.wav"), (5.0, 10.0, 15.0), times_s)
+    assert result.heard == 2 and [wrong.time_s for wrong in result.wrong] == [3.0, 6.6]
     assert result.lines() == [
+        "  3.0 s  FIRED on other speech, score 0.80",
         "  5.0 s  the phrase ends: heard at   5.3 s, score 0.80",
-        "  7.0 s  FIRED on other speech, score 0.80",
+        "  6.6 s  HEARD AGAIN as the next speech begins, score 0.80",
         " 10.0 s  the phrase ends: MISSED",
         " 15.0 s  the phrase ends: heard at  14.6 s, score 0.80",
+        "heard: 2 of 3; heard again: 1; fired on other speech: 1",
     ]
 
 
