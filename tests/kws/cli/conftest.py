@@ -28,7 +28,7 @@ def _one_thread() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def _two_steps_suffice() -> Iterator[None]:
     with two_steps_suffice():
         yield
