@@ -9,6 +9,7 @@ import pytest
 
 from kws.evaluation.thresholds import (
     FLOOR,
+    HIGHEST_BEYOND,
     LOSS_BLOCKS,
     TAIL_PEAKS,
     DevScores,
@@ -114,12 +115,13 @@ def test_the_floor_follows_the_tail_of_the_peaks():
     rng = np.random.default_rng(3)
     expected, found = 0.2, []
     for _ in range(200):
-        logits = np.sort(rng.exponential(1.0, 300))[::-1]
+        logits = np.sort(rng.exponential(1.0, 300))[::-1] - 4
         peaks = 1 / (1 + np.exp(-logits))
         floor = lowest_unshown(peaks, expected)
         assert floor > peaks[0]
-        found.append(300 * np.exp(-np.log(floor / (1 - floor))))  # false accepts to be expected
+        found.append(300 * np.exp(-4 - np.log(floor / (1 - floor))))  # false accepts to be expected
     assert 0.7 * expected < np.median(found) < 1.4 * expected
+    assert lowest_unshown(1 / (1 + np.exp(np.arange(20.0))), 0.01) == HIGHEST_BEYOND
     assert lowest_unshown(np.full(TAIL_PEAKS, 1e-3), expected) == FLOOR
     assert lowest_unshown(np.zeros(1), expected) == FLOOR == lowest_unshown(peaks, 1.0)
     assert lowest_unshown(np.ones(20), expected) == 1.0 and lowest_unshown(np.zeros(20), expected) == FLOOR
