@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from data_prep.synthesis import phonetics, spoken_form
+from data_prep.synthesis import espeak, phonetics, spoken_form
 from data_prep.synthesis.carriers import AFTER, BEFORE, SLOTS, TEMPLATES
 from data_prep.synthesis.espeak import stable_hash
 from data_prep.synthesis.phones import phones_to_espeak, text_to_phones, texts_to_phones
@@ -122,7 +122,7 @@ def carrier_sentences(phrase: str | None, num: int, seed: int, language: str = "
         seed: same seed, same sentences.
         language: eSpeak language code; in other languages than English the sentences are spoken numbers.
     Raises:
-        ConfigError: as in :func:`check_phrase`.
+        ConfigError: as in :func:`check_phrase`, or the language has no numbers.
     """
     if phrase is not None:
         check_phrase(phrase, language)
@@ -131,7 +131,13 @@ def carrier_sentences(phrase: str | None, num: int, seed: int, language: str = "
     sentences: list[str] = []
     while len(sentences) < num:
         batch = [make(generator) for _ in range(num)]
-        sentences += batch if phrase is None else without_phrase(phrase, batch, language)
+        kept = batch if phrase is None else without_phrase(phrase, batch, language)
+        if batch and not kept:
+            raise ConfigError(
+                f"language {language!r}: eSpeak reads no numbers in it, which other speech is made of; "
+                "ask for no negatives, and record some"
+            )
+        sentences += kept
     return sentences[:num]
 
 
@@ -159,6 +165,8 @@ def without_phrase(
         language: eSpeak language code.
         lexicon: pronunciations that override eSpeak's.
     """
+    crashing = espeak.crashing(texts, language)
+    texts = [text for text in texts if text not in crashing]
     together = text_to_phones(phrase, language, lexicon)
     apart = list(itertools.chain.from_iterable(check_phrase(phrase, language, lexicon)))
     return [

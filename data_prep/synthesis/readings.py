@@ -46,7 +46,8 @@ class Reading:
 
     def told(self) -> str:
         """Return it for a person."""
-        others = f" and {len(self.ways) - 1} other accents" if len(self.ways) > 1 else ""
+        num_others = len(self.ways) - 1
+        others = f" and {num_others} other {'accents' if num_others > 1 else 'accent'}" if num_others else ""
         reason = f" ({self.reason})" if self.reason else ""
         return f"{self.ways[0]}{others} by {NAMES[self.engine]}{reason}"
 

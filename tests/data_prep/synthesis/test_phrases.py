@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from data_prep.synthesis import phonetics, phrases
+from data_prep.synthesis import espeak, phonetics, phrases
 from data_prep.synthesis.phones import PHONES, text_to_phones, texts_to_phones
 from kws.errors import ConfigError
 
@@ -132,3 +132,10 @@ def test_errors():
             phrases.confusables(phrase, 5, 0)
     with pytest.raises(ConfigError, match="language 'xx-yy' is unknown"):
         phrases.confusables("hello", 5, 0, language="xx-yy")
+
+
+def test_sentences_pass_over_numbers_that_crash_the_library_and_end_where_there_are_none():
+    sentences = phrases.carrier_sentences("aluu", 12, seed=0, language="kl")
+    assert len(sentences) == 12 and not espeak.crashing(sentences, "kl")
+    with pytest.raises(ConfigError, match="language 'cv': eSpeak reads no numbers in it"):
+        phrases.carrier_sentences("салам", 12, seed=0, language="cv")

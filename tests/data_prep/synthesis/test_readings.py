@@ -98,7 +98,7 @@ def test_a_few_samples_of_each_engine_say_in_their_names_what_is_heard(tmp_path:
     assert any(name.startswith("espeak-ng-en-us-K_AE_F_EY-") for name in samples)
     assert [name for name in samples if name.startswith("flite-whistle-K_AE_F_EY-")] or not whistles
     told = note("café", "en", None, ["flite"] * len(whistles), tmp_path)
-    assert told.startswith("café: voices say K AE F EY and 1 other accents by eSpeak NG")
+    assert told.startswith("café: voices say K AE F EY and 1 other accent by eSpeak NG")
     assert told.endswith(f"; hear it in {tmp_path / 'samples'}")
 
 
