@@ -141,8 +141,8 @@ def check_phrases(phrases: Sequence[str], pronunciations: Sequence[Sequence[str]
 
 
 def in_quotes(phrases: Sequence[str]) -> str:
-    """Return the advice for words that may be meant as one phrase; empty for a single phrase."""
-    if len(phrases) == 1:
+    """Return the advice for single words that may be meant as one phrase; empty for any other phrases."""
+    if len(phrases) == 1 or any(" " in phrase for phrase in phrases):
         return ""
     return f'. If you mean one phrase, put the phrase in quotes: kws enroll "{" ".join(phrases)}"'
 
@@ -243,7 +243,7 @@ def doubts(
     phrase: str,
     pronunciations: Sequence[str],
     threshold: float | None = None,
-    phrases: Sequence[str] = (),
+    phrases: Sequence[str] = ("",),
 ) -> list[str]:
     """Say why a phrase makes a poor wake word, if it does.
 
@@ -258,7 +258,7 @@ def doubts(
     if num_phones < FEW_PHONES:
         found.append(
             f"{phrase}: {num_phones} phones are few and part of many other words; with {FEW_PHONES} or more "
-            f"it misses less at the same false accepts{in_quotes(phrases) if len(phrases) > 1 else ''}"
+            f"it misses less at the same false accepts{in_quotes(phrases) if num_phones < 4 else ''}"
         )
     if threshold is not None and threshold > HIGH_THRESHOLD:
         found.append(

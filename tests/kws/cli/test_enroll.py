@@ -543,6 +543,15 @@ def test_phrases_that_are_easily_taken_for_each_other_are_named():
     assert said_alike(["hey you", "jarvis"], [["HH EY Y UW"], ["JH AA R V IH S"]]) == []
 
 
+def test_quotes_are_named_where_single_words_may_be_one_phrase():
+    advice = '. If you mean one phrase, put the phrase in quotes: kws enroll "hi robot"'
+    (few,) = typed.doubts("hi", ["HH AY"], None, ["hi", "robot"])
+    assert few.endswith(f"misses less at the same false accepts{advice}")
+    for phrases in (["hi"], ["hi", "hey robot"]):
+        assert "quotes" not in typed.doubts("hi", ["HH AY"], None, phrases)[0]
+    assert "quotes" not in typed.doubts("robot", ["R OW B AA"], None, ["hi", "robot"])[0]
+
+
 def test_packed_background_keeps_what_the_head_reads(tmp_path: Path):
     frames = torch.log_softmax(torch.randn(64, 40, generator=torch.Generator().manual_seed(0)) * 4, dim=-1)
     write_weights(tmp_path / "b.safetensors", {"behind": pack_background(frames)})
