@@ -455,7 +455,7 @@ def test_other_ways_to_find_a_typed_phrase(way: str, tmp_path: Path, capsys: pyt
         (["?!"], "phrase '?!': nothing to say, which cannot be told from other speech"),
         ([""], "phrase '': nothing to say"),
         ([" \n"], "phrase ' \\n': nothing to say"),
-        (["hey you", "😀"], "phrase '😀': nothing to say"),
+        (["hey you", "😀"], "phrase '😀': nobody says '😀'; write it as a word"),
         (["hey you", "Hey, you!"], "'hey you' and 'Hey, you!' are both said HH EY Y UW; give one of them"),
         (["hey you", "hey you"], "keywords: hey you, hey you holds one twice; name each once"),
         (["hey you", "--language", "xx"], "'xx'"),
