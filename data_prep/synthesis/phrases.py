@@ -31,6 +31,8 @@ apart is no negative example. The value is a judgement, not a measurement.
 """
 SIMILARITY_SCALE = 0.25
 """Substitutes are drawn with weight exp(-distance / scale): near ones far more often than remote ones."""
+FEWEST_TRIED = 50
+"""Sentences that are made before it is said that a language has none."""
 NEAR_WORDS = 40
 """Words of the list that count as near to one word of the phrase."""
 
@@ -130,7 +132,7 @@ def carrier_sentences(phrase: str | None, num: int, seed: int, language: str = "
     make = _sentence if language.lower().split("-")[0] == "en" else _numbers
     sentences: list[str] = []
     while len(sentences) < num:
-        batch = [make(generator) for _ in range(num)]
+        batch = [make(generator) for _ in range(max(num, FEWEST_TRIED))]
         kept = batch if phrase is None else without_phrase(phrase, batch, language)
         if batch and not kept:
             raise ConfigError(

@@ -135,7 +135,7 @@ def test_errors():
 
 
 def test_sentences_pass_over_numbers_that_crash_the_library_and_end_where_there_are_none():
-    sentences = phrases.carrier_sentences("aluu", 12, seed=0, language="kl")
-    assert len(sentences) == 12 and not espeak.crashing(sentences, "kl")
+    sentences = phrases.carrier_sentences("aluu", 4, seed=0, language="kl")
+    assert len(sentences) == 4 and not espeak.crashing(sentences, "kl")
     with pytest.raises(ConfigError, match="language 'cv': eSpeak reads no numbers in it"):
         phrases.carrier_sentences("салам", 12, seed=0, language="cv")
