@@ -27,7 +27,7 @@ SAMPLES_PER_ENGINE = 4
 ANOTHER_WORD = 0.55
 """``phonetics.distance`` from which on two readings of a word are two words: about one phone too many.
 
-Of the 2083 words of the bundled list one in sixty is as far from every accent of eSpeak.
+Of each tenth word of the bundled list 2 of 209 are as far from every accent of eSpeak: casual and tulip.
 """
 
 
