@@ -207,6 +207,7 @@ def enroll(
     from kws.enrollment.examples import SHIPPED_MARGIN, stricter
     from kws.enrollment.heard import FRAME_PHONES, FRAMES
     from kws.enrollment.typed import BACKGROUND, doubts, phrase_model, said_alike
+    from kws.evaluation.thresholds import FLOOR
     from kws.text import normalize
     from kws.training.provenance import provenance
 
@@ -274,7 +275,8 @@ def enroll(
         scores = _background(model, speech)
     if fitted is not None and speech is None:
         scores = stricter(scores, SHIPPED_MARGIN)
-    point, unsure = _operating_point(model, scores, false_accepts_per_hour, speech)
+    floor = FLOOR if fitted is not None else 0.0
+    point, unsure = _operating_point(model, scores, false_accepts_per_hour, speech, floor)
     if fitted is not None and trained is None:
         notes += fitted.taken_for_each_other(point.thresholds)
     metrics = {
@@ -392,7 +394,11 @@ def _typed_model(
 
 
 def _operating_point(
-    model: WakeWordModel, scores: np.ndarray, false_accepts_per_hour: float, speech: OtherSpeech | None
+    model: WakeWordModel,
+    scores: np.ndarray,
+    false_accepts_per_hour: float,
+    speech: OtherSpeech | None,
+    floor: float,
 ) -> tuple[OperatingPoint, list[str]]:
     """Return thresholds by (frames, keyword) scores of background speech, and what is unsure about them.
 
@@ -401,6 +407,7 @@ def _operating_point(
         scores: of own speech and its copies, or of what ships.
         false_accepts_per_hour: wished rate.
         speech: own speech; None where it is what ships, whose thresholds were measured (RESULTS.md).
+        floor: of thresholds that own speech is too short to show.
     """
     from kws.audio import SAMPLE_RATE
     from kws.enrollment.examples import SHIPPED_RATE
@@ -416,6 +423,7 @@ def _operating_point(
         refractory_s=1.0,
         given_hours=None if speech is None else len(speech.samples) / SAMPLE_RATE / 3600,
         proven_per_hour=SHIPPED_RATE if speech is None else math.inf,
+        floor=floor,
     )
     return point, unsure
 

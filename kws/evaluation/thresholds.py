@@ -27,7 +27,7 @@ MOST_MISSED = 0.5
 UNUSABLE = 0.9
 """A keyword of which a larger share of the dev recordings is missed is of no use."""
 FLOOR = 0.5
-"""No threshold that the hours cannot show lies below it."""
+"""No threshold of trained scores that the hours cannot show lies below it."""
 HIGHEST_BEYOND = 0.99
 """The tail is followed no higher: a run on five minutes of speech, whose peaks were below 0.16, fired in no
 hour of other speech from 0.98 on, and at 0.99996, where the tail led to, it missed half as many again."""
@@ -76,6 +76,7 @@ def choose_operating_point(
     refractory_s: float,
     given_hours: float | None = None,
     proven_per_hour: float = math.inf,
+    floor: float = FLOOR,
 ) -> tuple[OperatingPoint, dict[str, float], list[str]]:
     """Choose a threshold per keyword on the dev negatives and count the misses there.
 
@@ -91,6 +92,8 @@ def choose_operating_point(
         given_hours: of the speech that a person gave, of which ``scores.hours`` were made; None is the same.
         proven_per_hour: rate down to which thresholds on this speech were measured to keep elsewhere, and
             nothing is raised; 0 where thresholds are there to compare models by.
+        floor: of thresholds that the hours cannot show; 0 for scores that nothing was trained to, as those of
+            phones, which say how well a phrase is heard and not how likely it was said.
     Returns:
         The operating point, the miss rate per keyword (nan without clips of it), and what is doubtful about
         it, ready to be printed.
@@ -106,7 +109,7 @@ def choose_operating_point(
         if choice.false_accepts.per_hour > rate:
             doubts.append(f"{WARNING}{keyword}: {choice.reason}")
         elif not can_show:
-            lowest = lowest_unshown(negative_peaks([heard], config, hop_s), hours * rate)
+            lowest = lowest_unshown(negative_peaks([heard], config, hop_s), hours * rate, floor)
             if lowest > counted[keyword]:
                 floored[keyword] = lowest
     thresholds = {**counted, **floored}
@@ -123,7 +126,7 @@ def choose_operating_point(
     return point, misses, doubts
 
 
-def lowest_unshown(peaks: np.ndarray, expected: float) -> float:
+def lowest_unshown(peaks: np.ndarray, expected: float, floor: float = FLOOR) -> float:
     """Return the lowest threshold where hours of negatives are too few to show a rate.
 
     Where less than one false accept may be expected in them, it lies above all that was heard in them, as far
@@ -133,14 +136,15 @@ def lowest_unshown(peaks: np.ndarray, expected: float) -> float:
     Args:
         peaks: of the negatives, the highest first.
         expected: false accepts at the wished rate in so many hours.
+        floor: nothing lower is returned.
     Source: peaks over a threshold, Davison and Smith, J. R. Stat. Soc. B 52, 1990.
     """
     if expected >= 1 or len(peaks) < 2:
-        return FLOOR
+        return floor
     tail = np.clip(logit(peaks[:TAIL_PEAKS]), -FARTHEST, FARTHEST)
     spread = (tail - tail[-1]).sum() / (len(tail) - 1)
     beyond = tail[-1] + spread * math.log(len(tail) / expected)
-    return float(max(FLOOR, just_above(float(peaks[0])), min(HIGHEST_BEYOND, expit(beyond))))
+    return float(max(floor, just_above(float(peaks[0])), min(HIGHEST_BEYOND, expit(beyond))))
 
 
 def unusable(misses: Mapping[str, float]) -> list[str]:

@@ -94,6 +94,9 @@ def test_a_threshold_that_cannot_be_shown_is_raised_and_said():
         "wished: the threshold is raised, a from 0.002 to 0.500, b from 0.002 to 0.500; give 36 h of "
         "--negatives to be sure"
     ]
+    # scores of phones are no probabilities: their own tail tells, and no 0.5
+    untrained, _, _ = choose(scores, 0.5, floor=0.0)
+    assert all(0.002 < threshold < 0.01 for threshold in untrained.thresholds.values())
     # nothing is raised where it is known from elsewhere that such thresholds keep to the rate
     proven = choose(scores, 0.5, proven_per_hour=0.5)
     assert max(proven[0].thresholds.values()) < 0.01 and proven[0].floored == () and proven[2] == []
@@ -121,6 +124,12 @@ def test_the_floor_follows_the_tail_of_the_peaks():
         assert floor > peaks[0]
         found.append(300 * np.exp(-4 - np.log(floor / (1 - floor))))  # false accepts to be expected
     assert 0.7 * expected < np.median(found) < 1.4 * expected
+    assert (
+        lowest_unshown(peaks / 100, expected)
+        == FLOOR
+        > lowest_unshown(peaks / 100, expected, 0.0)
+        > 0.01 * peaks[0]
+    )
     assert lowest_unshown(1 / (1 + np.exp(np.arange(20.0))), 0.01) == HIGHEST_BEYOND
     assert lowest_unshown(np.full(TAIL_PEAKS, 1e-3), expected) == FLOOR
     assert lowest_unshown(np.zeros(1), expected) == FLOOR == lowest_unshown(peaks, 1.0)
