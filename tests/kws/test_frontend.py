@@ -1,9 +1,10 @@
-"""The log-mel front end against torchaudio's, and as a stream."""
+"""The log-mel front end against torchaudio's and librosa's, and as a stream."""
 
 from __future__ import annotations
 
 import math
 
+import librosa
 import pytest
 import torch
 from torchaudio.transforms import MelSpectrogram
@@ -34,6 +35,17 @@ def test_values_are_those_of_an_independent_implementation(num_mels: int):
     features, _ = LogMel(num_mels)(waveform)
     assert features.shape == (1, 100, num_mels) == expected.shape
     torch.testing.assert_close(features, expected, rtol=1e-3, atol=2e-3)
+
+
+def test_the_mel_bands_are_those_of_librosa():
+    banks = librosa.filters.mel(
+        sr=16_000, n_fft=FFT_SIZE, n_mels=64, fmin=LOW_HZ, fmax=HIGH_HZ, htk=True, norm=None
+    )
+    first = math.ceil(LOW_HZ * FFT_SIZE / 16_000)
+    kept = LogMel(64).mel.T
+    torch.testing.assert_close(
+        kept, torch.from_numpy(banks)[:, first : first + kept.shape[1]], rtol=0, atol=1e-4
+    )
 
 
 def test_digital_silence_is_finite_and_the_floor():
