@@ -120,6 +120,7 @@ class QuickstartResult:
         return [*(line for _, line in sorted(found)), counts]
 
 
+@folders.leaves_nothing(QUICKSTART)
 def quickstart(
     phrase: str,
     output: Path,

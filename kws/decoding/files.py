@@ -78,9 +78,10 @@ def opened(path: Path) -> Iterator[tuple[Any, str | None]]:
     Raises:
         AudioError: it is missing, or nothing reads it; also where reading fails later.
     """
-    if not path.exists():
+    if not path.exists() or path.is_dir():
+        what = "a folder, and no such file" if path.is_dir() else "no such file"
         raise AudioError(
-            f"{path}: no such file; check the path in the manifest or on the command line", kind="missing"
+            f"{path}: {what}; check the path in the manifest or on the command line", kind="missing"
         )
     with ExitStack() as stack:
         try:

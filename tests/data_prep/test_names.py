@@ -16,7 +16,7 @@ from data_prep.config import PrepConfig, SourceConfig
 from data_prep.prepare import prepare
 from data_prep.recording import Recording
 from kws.manifest import read_manifest
-from kws.text import shown
+from kws.text import normalize, shown
 from tests.support.recordings import tone, write_audio, write_tones
 
 ODD = [
@@ -47,7 +47,9 @@ def test_any_name_survives_a_manifest(found: list[str]) -> None:
         recordings[0].path.parent.mkdir()
         recordings[0].path.touch()
         assert [entry.path for entry in manifests.read(path)] == [entry.path for entry in recordings]
-        assert [entry.text for entry in manifests.read(path)] == [entry.text for entry in recordings]
+        assert [entry.text for entry in manifests.read(path)] == [
+            normalize(entry.text or "") for entry in recordings
+        ]
         assert [entry.path for entry in read_manifest(path)] == [entry.path for entry in recordings]
 
 

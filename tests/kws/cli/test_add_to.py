@@ -85,7 +85,8 @@ def test_a_third_keyword_leaves_both_as_they_were_and_says_so(
     second: Path, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     run, before = tmp_path / "run", scores_of(second)
-    words = added_words(recordings, second, run, "speech")
+    words = added_words(recordings, second, run, "third")
+    words[words.index("--positives") + 1] = str(recordings / "noise")
     assert main(words) == 0
     assert f"note: tone, other: as in {second}, thresholds too" in capsys.readouterr().out
     assert load_model(run).head.sizes == (1, 1, 1)

@@ -136,6 +136,7 @@ def test_the_noise_of_the_run_is_mixed_in_where_none_is_given(
     given: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     run, own = trained_run(tmp_path / "run"), tmp_path / "own"
+    own.mkdir()
     listed = write_manifest(run / "data" / "noise.jsonl", [{"path": tmp_path / "0.wav"}])
     heard: list[Path] = []
 
@@ -169,5 +170,5 @@ def test_runs_on_other_layers_are_refused(tmp_path: Path, capsys: pytest.Capture
     values["model"]["weights"] = None  # as a run on what shipped with an earlier version
     (earlier / "config.yaml").write_text(yaml.safe_dump(values), "utf-8")
     assert f"--beside {earlier}: its layers are not those that ship" in refused(earlier)
-    assert "gone: holds no config.yaml; give the output folder of `kws train`" in refused(tmp_path / "gone")
+    assert "gone: no such file or folder; give the output folder of `kws train`" in refused(tmp_path / "gone")
     assert not (tmp_path / "both").exists()

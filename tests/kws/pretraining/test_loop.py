@@ -59,7 +59,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
     capfd.readouterr()
     resumed = pretrain(config, tmp_path / "stopped", no_change, SpecAugment())
     shown = "".join(capfd.readouterr())
-    assert "4/4 " in shown and "augmenting" not in shown  # the bar knows the end; no versions are kept
+    assert "augmenting" not in shown  # no versions are kept
     whole = load_file(tmp_path / "whole" / "weights.safetensors")
     stopped = load_file(tmp_path / "stopped" / "weights.safetensors")
     assert whole.keys() == stopped.keys() and all(torch.equal(whole[name], stopped[name]) for name in whole)
