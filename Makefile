@@ -23,9 +23,9 @@ help:
 quickstart: $(READY)
 	$(BIN)/kws quickstart
 
-# Two threads are as fast as many for models this small, and do not fight with the tests' own processes.
+# Two processes of one thread each: models this small gain nothing from more threads. Tests of a file share what they made.
 test: $(READY)
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2} $(BIN)/python -m pytest -m "not gpu and not network"
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -m "not gpu and not network" -n 2 --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check .
