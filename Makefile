@@ -5,16 +5,18 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+READY_DOCS := $(VENV)/.ready-docs
 PIP := $(BIN)/python -m pip install --quiet --prefer-binary --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test lint wheel constraints newest benchmark clean
+.PHONY: help quickstart test lint wheel docs constraints newest benchmark clean
 
 help:
 	@echo "make quickstart           set up, then \`kws quickstart\`: a first wake word of your own"
 	@echo "make test                 every test that needs no GPU and no internet"
 	@echo "make lint                 ruff and mypy"
 	@echo "make wheel                dist/kws-*.whl"
+	@echo "make docs                 site/: guides, results and API reference; warnings are errors"
 	@echo "make constraints          constraints.txt anew: the newest versions that pyproject.toml allows"
 	@echo "make newest [TESTS=PATH]  which newest versions differ from those, and what breaks with them (hours)"
 	@echo "make benchmark DATA=DIR   miss rates of RESULTS.md, from a folder of corpora (hours); goes on where it stopped"
@@ -36,6 +38,9 @@ wheel: $(READY)
 	rm -rf build dist
 	$(BIN)/python -m build --wheel --no-isolation
 
+docs: $(READY_DOCS)
+	$(BIN)/mkdocs build --strict
+
 constraints: | $(BIN)/python
 	PYTHON=$(BIN)/python .ci/constraints
 
@@ -47,7 +52,7 @@ benchmark: $(READY)
 	$(BIN)/python benchmarks/keywords.py --data "$(DATA)" $(if $(PEERS),--peers "$(PEERS)")
 
 clean:
-	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find kws data_prep export tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Made again when the dependencies change; the environment itself is kept.
@@ -55,6 +60,12 @@ $(READY): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing into $(VENV): once, some minutes (torch is large)"
 	$(PIP) --upgrade pip setuptools
 	$(PIP) --no-build-isolation --editable ".[all]"
+	@touch $@
+
+# The site alone needs no torch.
+$(READY_DOCS): pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --upgrade pip setuptools
+	$(PIP) --no-build-isolation --editable ".[docs]"
 	@touch $@
 
 $(BIN)/python:

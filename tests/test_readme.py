@@ -1,55 +1,73 @@
-"""Every command and option that README.md shows is one that exists."""
+"""Every command, option and file that README.md, README.zh.md and the pages of docs/ name exists."""
 
 from __future__ import annotations
 
 import argparse
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 
 from kws.cli import COMMANDS, build_parser
+from tests.support.texts import GUIDES, README, REPOSITORY, TEXTS, inline, kws_calls, name_of, shell_lines
 
-REPOSITORY = Path(__file__).parents[1]
-README = (REPOSITORY / "README.md").read_text("utf-8")
-FENCE = re.compile(r"^```[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
-PROGRAM = re.compile(r"^(?:\S*/)?(?:kws|python3? -m kws)\s+(.*)$")
-
-
-def shell_lines() -> list[str]:
-    """Commands in code blocks, continued lines joined, one for each side of ``&&``, ``;`` and ``|``."""
-    blocks = "\n".join(FENCE.findall(README)).replace("\\\n", " ")
-    return [part.strip() for line in blocks.splitlines() for part in re.split(r"&&|;|\|", line)]
+CALLS = {path: kws_calls(path.read_text("utf-8")) for path in TEXTS}
+TRANSFER = REPOSITORY / "docs" / "guide" / "transfer.md"
+each_text = pytest.mark.parametrize("path", TEXTS, ids=name_of)
 
 
-def inline() -> list[str]:
-    """What stands between back ticks outside code blocks, line breaks as spaces."""
-    return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", FENCE.sub("", README))]
-
-
-def kws_calls() -> list[list[str]]:
-    calls = []
-    for text in (*shell_lines(), *inline()):
-        found = PROGRAM.match(text)
-        if found:
-            calls.append(shlex.split(found[1], comments=True))
-    return calls
-
-
-CALLS = kws_calls()
-
-
-@pytest.mark.parametrize("words", [words for words in CALLS if len(words) > 1], ids=" ".join)
-def test_each_call_is_understood(words: list[str], capsys: pytest.CaptureFixture[str]):
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        pytest.param(path, words, id=f"{name_of(path)}: {' '.join(words)}")
+        for path, calls in CALLS.items()
+        for words in calls
+        if len(words) > 1
+    ],
+)
+def test_each_call_is_understood(path: Path, words: list[str], capsys: pytest.CaptureFixture[str]):
     try:
         build_parser().parse_args(words)
     except SystemExit:
-        pytest.fail(f"README.md: kws {' '.join(words)}: {capsys.readouterr().err.splitlines()[-1]}")
+        said = capsys.readouterr().err.splitlines()[-1]
+        pytest.fail(f"{name_of(path)}: kws {' '.join(words)}: {said}")
 
 
-def test_each_command_named_alone_exists_and_none_is_left_unnamed():
-    assert {words[0] for words in CALLS} - {"--help"} == set(COMMANDS)
+@each_text
+def test_each_command_named_exists(path: Path):
+    assert {words[0] for words in CALLS[path]} - {"--help"} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_a_readme_leaves_no_command_unnamed(name: str):
+    assert {words[0] for words in CALLS[REPOSITORY / name]} - {"--help"} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_a_readme_shows_the_main_road(name: str):
+    shown = {words[0] for words in CALLS[REPOSITORY / name] if len(words) > 1}
+    assert {"enroll", "train", "export", "eval", "listen"} <= shown
+
+
+def test_the_guides_show_every_command_with_arguments():
+    shown = {words[0] for path in GUIDES for words in CALLS[path] if len(words) > 1}
+    assert shown == set(COMMANDS)
+
+
+def test_the_readmes_show_the_same_commands():
+    first, second = (
+        [line for line in shell_lines((REPOSITORY / name).read_text("utf-8")) if _is_command(line)]
+        for name in ("README.md", "README.zh.md")
+    )
+    assert [_without_comment(line) for line in first] == [_without_comment(line) for line in second]
+
+
+def _is_command(line: str) -> bool:
+    return re.match(r"(\$ )?(\S*/)?(kws|make|pip) ", line) is not None
+
+
+def _without_comment(line: str) -> str:
+    return line.partition(" #")[0].strip()
 
 
 def options(parser: argparse.ArgumentParser) -> set[str]:
@@ -61,48 +79,56 @@ def options(parser: argparse.ArgumentParser) -> set[str]:
     return found
 
 
-def test_each_option_named_in_the_text_exists():
-    named = [span.split()[0].partition("=")[0] for span in inline() if span.startswith("--")]
-    assert named and set(named) <= options(build_parser())
+@each_text
+def test_each_option_named_in_the_text_exists(path: Path):
+    spans = inline(path.read_text("utf-8"))
+    named = {span.split()[0].partition("=")[0] for span in spans if span.startswith("--")}
+    assert named - options(build_parser()) == set()
 
 
-def test_the_readme_names_every_policy_and_head_that_there_is():
+def section(title: str) -> str:
+    """Return what stands under a heading of the guide to transfer."""
+    _, _, text = TRANSFER.read_text("utf-8").partition(f"\n## {title}\n")
+    assert text, f"{name_of(TRANSFER)} has no section {title!r}"
+    return text.partition("\n## ")[0]
+
+
+def in_first_column(text: str) -> set[str]:
+    return set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+
+
+def test_the_guide_names_every_policy_and_head_that_there_is():
     from kws.heads import available_heads
     from kws.transfer import AUTO, available_policies
 
-    _, _, text = README.partition("- `--policy` says")
-    policies, _, text = text.partition("`--depth`")
-    _, _, text = text.partition("`--head`")
-    heads, _, _ = text.partition(")")
-    assert set(re.findall(r"`(\w+)`", policies)) == {*available_policies(), AUTO}
-    assert set(re.findall(r"`(\w+)`", heads)) == set(available_heads())
+    assert in_first_column(section("Which layers move")) == {*available_policies(), AUTO}
+    assert in_first_column(section("Heads")) == set(available_heads())
 
 
-def test_the_readme_names_every_regulariser_loss_and_balance_that_there_is():
+def test_the_guide_names_every_regulariser_loss_and_balance_that_there_is():
     from kws.balances import available_balances
     from kws.losses import available_losses
     from kws.regularizers import available_regularizers
 
-    _, _, text = README.partition("## Ways to transfer")
-    text, _, _ = text.partition("## ")
-    named = set(re.findall(r"`(\w+)`", text))
-    assert {*available_regularizers(), *available_losses(), *available_balances()} <= named
+    text = section("Stay near the source, and other terms")
+    assert in_first_column(text) == set(available_regularizers())
+    assert {*available_losses(), *available_balances()} <= set(re.findall(r"`(\w+)`", text))
 
 
-def test_the_readme_shows_the_main_road():
-    assert {"train", "export", "eval", "listen"} <= {words[0] for words in CALLS if len(words) > 1}
-
-
-def test_each_make_target_shown_exists():
+@each_text
+def test_each_make_target_shown_exists(path: Path):
+    text = path.read_text("utf-8")
     makefile = (REPOSITORY / "Makefile").read_text("utf-8")
-    shown = [text.split()[1] for text in (*shell_lines(), *inline()) if re.match(r"make \w", text)]
-    assert shown and all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in shown)
+    shown = [part.split()[1] for part in (*shell_lines(text), *inline(text)) if re.match(r"make \w", part)]
+    assert [target for target in shown if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
+    assert shown or path != README
 
 
-def test_each_file_of_the_project_named_in_the_text_exists():
-    roots = {path.name for path in REPOSITORY.iterdir() if path.is_dir()} - {"runs", "data"}
-    named = [
-        span for span in inline() if re.fullmatch(r"[\w./]+/[\w./]*", span) and span.split("/")[0] in roots
-    ]
-    assert len(named) >= 3
-    assert [span for span in named if not (REPOSITORY / span).exists()] == []
+@each_text
+def test_each_file_of_the_project_named_in_the_text_exists(path: Path):
+    text = path.read_text("utf-8")
+    roots = {entry.name for entry in REPOSITORY.iterdir() if entry.is_dir()} - {"runs", "data"}
+    named = [part for span in (*inline(text), *shell_lines(text)) for part in span.split()]
+    paths = [part for part in named if re.fullmatch(r"[\w./]+/[\w./]*", part) and part.split("/")[0] in roots]
+    assert [part for part in paths if not (REPOSITORY / part).exists()] == []
+    assert len(paths) >= 3 or path != README

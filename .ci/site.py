@@ -1,0 +1,27 @@
+"""Hook of mkdocs.yml: links to files of the repository that are no part of the site become their text."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+LINK = re.compile(r"\[([^\]]+)\]\((\.\./[^)\s]*)\)")
+
+
+def on_page_markdown(markdown: str, *, page: Any, config: Any, **_: Any) -> str:
+    """Return the text of a page; links out of the folder of the site are left as their words.
+
+    Args:
+        markdown: text of the page.
+        page: the page, whose file says where it lies.
+        config: settings of the site.
+    """
+    docs = Path(config["docs_dir"]).resolve()
+    folder = Path(page.file.abs_src_path).parent
+
+    def inside(match: re.Match[str]) -> str:
+        target = (folder / match[2].partition("#")[0]).resolve()
+        return match[0] if target.is_relative_to(docs) else match[1]
+
+    return LINK.sub(inside, markdown)
