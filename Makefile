@@ -39,7 +39,7 @@ wheel: $(READY)
 	$(BIN)/python -m build --wheel --no-isolation
 
 docs: $(READY_DOCS)
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 constraints: | $(BIN)/python
 	PYTHON=$(BIN)/python .ci/constraints

@@ -1,4 +1,8 @@
-"""Hook of mkdocs.yml: links to files of the repository that are no part of the site become their text."""
+"""Hooks of mkdocs.yml, for what a site shows otherwise than the repository.
+
+Links to files that are no part of the site become their words, and docstrings lose the roles of Sphinx, which
+the pages would print.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+ROLE = re.compile(r":(?:attr|class|data|exc|func|meth|mod|obj):(?=<code)")
 LINK = re.compile(r"\[([^\]]+)\]\((\.\./[^)\s]*)\)")
 
 
@@ -25,3 +30,8 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, **_: Any) -> str:
         return match[0] if target.is_relative_to(docs) else match[1]
 
     return LINK.sub(inside, markdown)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Return the page without the roles before names in docstrings, such as ``:func:``."""
+    return ROLE.sub("", html)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import importlib.util
 import re
 from pathlib import Path
@@ -9,7 +11,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.support.texts import GUIDES, README, REPOSITORY, RESULTS, TEXTS, links, name_of, sentences
+from tests.support.texts import (
+    GUIDES,
+    README,
+    REPOSITORY,
+    RESULTS,
+    TEXTS,
+    links,
+    name_of,
+    python_blocks,
+    sentences,
+)
 
 MOST_WORDS = 35
 FIRST_LINES = 8
@@ -57,6 +69,24 @@ def test_each_relative_link_leads_to_a_file(path: Path):
     assert [file for file in files if file and not (path.parent / file).exists()] == []
 
 
+@pytest.mark.parametrize("path", TEXTS, ids=name_of)
+def test_each_python_example_imports_what_there_is(path: Path):
+    for block in python_blocks(path.read_text("utf-8")):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom):
+                found = [getattr(importlib.import_module(node.module), alias.name) for alias in node.names]
+                assert all(map(callable, found)), f"{ast.unparse(node)} gives a module"
+
+
+def test_the_reference_names_modules_that_there_are():
+    pages = (REPOSITORY / "docs" / "reference").glob("*.md")
+    named = [
+        name for page in pages for name in re.findall(r"^::: (\S+)", page.read_text("utf-8"), re.MULTILINE)
+    ]
+    modules = [name.rpartition(".")[0] if name.split(".")[-1][0].isupper() else name for name in named]
+    assert modules and [name for name in modules if importlib.util.find_spec(name) is None] == []
+
+
 def test_the_pages_of_results_are_listed():
     listed = links((REPOSITORY / "docs" / "results" / "README.md").read_text("utf-8"))
     assert {path.name for path in PAGES_OF_RESULTS} <= set(listed)
@@ -75,7 +105,7 @@ def test_a_reader_of_the_site_needs_no_network():
     assert "font: false" in settings and "://" not in settings
 
 
-def test_links_out_of_the_site_become_their_words():
+def test_pages_of_the_site_have_no_links_out_of_it_and_no_roles():
     spec = importlib.util.spec_from_file_location("site_hook", REPOSITORY / ".ci" / "site.py")
     hook = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(hook)
@@ -84,3 +114,6 @@ def test_links_out_of_the_site_become_their_words():
     text = "[all](../../RESULTS.md#a), [b](../results/typed.md), [c](enroll.md)"
     made = hook.on_page_markdown(text, page=page, config={"docs_dir": str(docs)}, files=None)
     assert made == "all, [b](../results/typed.md), [c](enroll.md)"
+    assert (
+        hook.on_page_content("as :func:<code>decide</code>, at 12:30") == "as <code>decide</code>, at 12:30"
+    )

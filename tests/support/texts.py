@@ -23,6 +23,11 @@ def name_of(path: Path) -> str:
     return path.relative_to(REPOSITORY).as_posix()
 
 
+def python_blocks(text: str) -> list[str]:
+    """Code blocks of Python."""
+    return re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
 def shell_lines(text: str) -> list[str]:
     """Commands in code blocks, continued lines joined, one for each side of ``&&``, ``;`` and ``|``."""
     blocks = "\n".join(FENCE.findall(text)).replace("\\\n", " ")
