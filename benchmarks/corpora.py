@@ -88,7 +88,7 @@ def positives_manifest(data: Path, work: Path, keyword: str, count: int | None, 
     return write_rows(work / "positives" / f"{keyword}-{count or 'all'}-{seed}.jsonl", chosen)
 
 
-def _chains(data: Path) -> dict[str, Chain]:
+def chains(data: Path) -> dict[str, Chain]:
     """Transforms of the test conditions and copies, with test noise and test rooms."""
     bank = NoiseBank(
         tuple(Path(str(row["path"])) for row in rows_of(data, "noise") if row["split"] == "test")
@@ -114,13 +114,13 @@ def test_audio(data: Path, work: Path, keyword: str) -> UnseenAudio:
 
 
 def _render_all(data: Path, stored: Path, keyword: str) -> None:
-    chains = _chains(data)
+    changes = chains(data)
     clips = [r for r in rows_of(data, "picovoice_keywords") if r["label"] == keyword and r["split"] == "test"]
     waveforms = [audio.load(str(row["path"])) for row in tqdm(clips, f"{keyword} test clips", disable=None)]
     arrays: dict[str, np.ndarray] = {"lengths": np.array([len(waveform) for waveform in waveforms])}
     for index, condition in enumerate(CONDITIONS):
         rendered = [
-            render(w, chains[condition], *KEY, condition, str(row["path"]))
+            render(w, changes[condition], *KEY, condition, str(row["path"]))
             for w, row in zip(waveforms, clips, strict=True)
         ]
         arrays[f"positives {index}"] = np.concatenate(rendered)
@@ -134,7 +134,7 @@ def _render_all(data: Path, stored: Path, keyword: str) -> None:
             for row in tqdm(speech, f"{keyword} negatives", disable=None)
         ),
         (audio.load(str(row["path"])) for row in noise),
-        {name: chains[name] for name in NEGATIVE_COPIES},
+        {name: changes[name] for name in NEGATIVE_COPIES},
         *KEY,
     )
     arrays["original_samples"] = np.array(originals)

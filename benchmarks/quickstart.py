@@ -1,0 +1,192 @@
+"""What the detector of ``kws quickstart`` does on speech that it never heard, with Flite and without.
+
+    python benchmarks/quickstart.py --data DATA --work WORK
+
+``kws quickstart`` makes the detector of ``kws enroll PHRASE``: by examples where Flite is installed, else by
+phones alone. Each is read at the threshold that it stored, on speech of which neither the recogniser nor what
+ships has heard anything, and on test clips of the phrase where there are any, each after silence. Examples
+are read with other values of ``SHIPPED_MARGIN`` too, which moves the threshold alone. Rows lie in
+``benchmarks/results/quickstart.jsonl``; finished ones are not run again. Prints a Markdown table.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
+
+import numpy as np  # noqa: E402
+from scipy.special import expit, logit  # noqa: E402
+from tqdm import tqdm  # noqa: E402
+
+from benchmarks import corpora  # noqa: E402
+from benchmarks.keywords import append_row  # noqa: E402
+from benchmarks.short_runs import RESULTS, percent, table  # noqa: E402
+from benchmarks.thresholds import fired  # noqa: E402
+from data_prep.conditions import negative_stream, render  # noqa: E402
+from kws import Detector, audio  # noqa: E402
+from kws.cli.enroll import enroll  # noqa: E402
+from kws.decisions import DecisionConfig  # noqa: E402
+from kws.enrollment.examples import SHIPPED_MARGIN  # noqa: E402
+from kws.enrollment.ways import EXAMPLES, PHONES  # noqa: E402
+from kws.evaluation.intervals import hourly_rate  # noqa: E402
+from kws.study.held_out import UnseenAudio  # noqa: E402
+from kws.study.scoring import BLOCK_S, detector_scores  # noqa: E402
+from kws.text import mentions  # noqa: E402
+
+KIND = "quickstart"
+PHRASES = ("hey computer", "computer", "jarvis", "hey robot", "alexa")
+MARGINS = (1, 2, 3, 4, 8)
+"""Values of ``SHIPPED_MARGIN`` that examples are read with."""
+SPEECH = {
+    "mini_librispeech": ("train", "dev", "test"),
+    "speechocean762": ("test",),
+    "speech_to_intent": ("test",),
+    "dspspeech": ("test",),
+    "precise_community": ("train", "test"),
+}
+"""Splits of each corpus in which nobody was heard in any training of the recogniser or of what ships."""
+CLIPS = ("picovoice_keywords", "precise_community")
+"""Corpora with clips of phrases; the test split of the first that has any is heard."""
+NOT_SPEECH = "noise"
+"""Label of recordings that count as no hours of speech."""
+
+
+def speech(data: Path, work: Path, corpus: str) -> np.ndarray:
+    """Return (samples,) int16 of a corpus without what says a phrase, joined with silence between, kept."""
+    stored = work / KIND / f"{corpus}.npy"
+    if not stored.exists():
+        rows = [row for row in corpora.rows_of(data, corpus) if row["split"] in SPEECH[corpus]]
+        own = [row for row in rows if not _says_any(row) and row["label"] != NOT_SPEECH]
+        loaded = ((str(row["path"]), audio.load(str(row["path"]))) for row in tqdm(own, corpus, disable=None))
+        stream, _ = negative_stream(loaded, (), {}, *corpora.KEY)
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        with audio.atomic_write(stored) as temporary, temporary.open("wb") as file:
+            np.save(file, stream)
+    return np.load(stored, mmap_mode="r")
+
+
+def _says_any(row: dict[str, Any]) -> bool:
+    return any(mentions(phrase, str(row[name] or "")) for phrase in PHRASES for name in ("text", "label"))
+
+
+def clips(data: Path, phrase: str) -> dict[str, list[np.ndarray]]:
+    """Return test clips of a phrase in each condition; no conditions where there are none."""
+    for corpus in CLIPS:
+        rows = [r for r in corpora.rows_of(data, corpus) if (r["label"], r["split"]) == (phrase, "test")]
+        if rows:
+            chains = corpora.chains(data)
+            loaded = [(str(row["path"]), audio.load(str(row["path"]))) for row in rows]
+            return {
+                condition: [render(x, chains[condition], *corpora.KEY, condition, path) for path, x in loaded]
+                for condition in corpora.CONDITIONS
+            }
+    return {}
+
+
+def stream_scores(detector: Detector, samples: np.ndarray) -> np.ndarray:
+    """Return (frames, keyword) scores of a long stream."""
+    detector.reset()
+    block = audio.seconds_to_samples(BLOCK_S)
+    return np.concatenate(
+        [detector.scores(samples[start : start + block]) for start in range(0, len(samples), block)]
+    )
+
+
+def rows(way: str, data: Path, work: Path) -> Iterator[dict[str, Any]]:
+    """Enroll the phrases, and count at the threshold of each and at those of other margins.
+
+    They share a model, which spares hearing the hours again for each; what is fitted to a phrase and its
+    threshold are the same in a model of its own, and each is judged as if it were alone.
+    """
+    stored = SHIPPED_MARGIN if way == EXAMPLES else 1
+    model = work / KIND / f"{way}-{stored:g}" / "model.onnx"  # in it are the thresholds of this margin
+    if not model.exists():
+        enroll(PHRASES, model.parent, way=way)
+    detector = Detector(model)
+    decision = detector.decision_config
+    streams, hours = {}, {}
+    for corpus in SPEECH:
+        samples = speech(data, work, corpus)
+        hours[corpus] = round(len(samples) / audio.SAMPLE_RATE / 3600, 3)
+        streams[corpus] = stream_scores(detector, samples)
+    for column, phrase in enumerate(PHRASES):
+        spoken = UnseenAudio(clips(data, phrase), np.zeros(audio.SAMPLE_RATE, np.int16), 0, 0)
+        heard, _, hop_s = detector_scores(model, spoken.after_silence(), phrase)
+        readings = {}
+        for margin in MARGINS if way == EXAMPLES else (1,):
+            threshold = float(expit(logit(decision.thresholds[column]) + math.log(margin / stored)))
+            at = DecisionConfig((threshold,), decision.smoothing_frames, decision.refractory_s)
+            readings[str(margin)] = {
+                "threshold": threshold,
+                "false_accepts": {
+                    corpus: len(fired([scores[:, column]], at, hop_s)) for corpus, scores in streams.items()
+                },
+                "missed": {
+                    condition: [len(scores) - len(set(fired(scores, at, hop_s))), len(scores)]
+                    for condition, scores in heard.items()
+                },
+            }
+        yield {
+            "phrase": phrase,
+            "way": way,
+            "margin": stored,
+            "hours": hours,
+            "margins": readings,
+        }
+
+
+def lines(found: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
+    """Yield a row of the table for each way, margin and phrase, and one for all phrases together."""
+    for way, margin in [(EXAMPLES, str(margin)) for margin in MARGINS] + [(PHONES, "1")]:
+        own = [entry for entry in found if entry["way"] == way]
+        events, hours = 0, 0.0
+        for entry in own:
+            reading = entry["margins"][margin]
+            accepts, heard = sum(reading["false_accepts"].values()), sum(entry["hours"].values())
+            events, hours = events + accepts, hours + heard
+            missed = [percent(np.divide(*counts)) for counts in reading["missed"].values()]
+            yield [
+                way,
+                margin if way == EXAMPLES else "–",
+                entry["phrase"],
+                f"{reading['threshold']:.3f}",
+                *_counted(accepts, heard),
+                " ".join(map(str, reading["false_accepts"].values())),
+                " / ".join(missed) or "–",
+            ]
+        if len(own) > 1:
+            yield [way, margin if way == EXAMPLES else "–", "all", "", *_counted(events, hours), "", ""]
+
+
+def _counted(events: int, hours: float) -> tuple[str, str, str]:
+    return str(events), f"{hours:.1f}", str(hourly_rate(events, hours))
+
+
+def main() -> None:
+    """Run what is missing and print the table."""
+    parser = corpora.argument_parser(__doc__)
+    parser.add_argument("--table", action="store_true", help="run nothing; print what is there")
+    arguments = parser.parse_args()
+    path = RESULTS / f"{KIND}.jsonl"
+    stored = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    found = [json.loads(line) for line in stored]
+    for way in () if arguments.table else (EXAMPLES, PHONES):
+        if way not in {entry["way"] for entry in found}:
+            made = list(rows(way, arguments.data, arguments.work))
+            found += made
+            for entry in made:
+                append_row(entry, KIND)
+    heads = ["way", "margin", "phrase", "threshold", "false accepts", "hours", "per hour, exact interval"]
+    corpora_heard = "in " + ", ".join(name.replace("_", " ") for name in SPEECH)
+    print("\n".join(table([*heads, corpora_heard, "missed (%), clean / noise / room"], lines(found))))
+
+
+if __name__ == "__main__":
+    main()
