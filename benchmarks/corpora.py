@@ -17,7 +17,7 @@ from data_prep.augmentation import Chain, NoiseBank, RoomBank
 from data_prep.conditions import ConditionConfig, condition_chain, draw, negative_stream, render
 from kws import audio
 from kws.audio import atomic_write
-from kws.study.held_out import UnseenAudio
+from kws.studies.held_out import UnseenAudio
 from kws.text import mentions
 
 KEYWORDS = ("computer", "jarvis")

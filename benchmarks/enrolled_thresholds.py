@@ -28,9 +28,9 @@ from benchmarks.keywords import append_row  # noqa: E402
 from benchmarks.short_runs import RESULTS, percent, table  # noqa: E402
 from benchmarks.thresholds import LEAST, fired  # noqa: E402
 from kws import Detector  # noqa: E402
-from kws.cli.enroll import enroll  # noqa: E402
 from kws.enrollment.ways import EXAMPLES, PHONES  # noqa: E402
-from kws.study.scoring import detector_scores  # noqa: E402
+from kws.studies.scoring import detector_scores  # noqa: E402
+from kws.workflows.enroll import enroll  # noqa: E402
 
 KIND = "enrolled_thresholds"
 PHRASES = (*corpora.KEYWORDS, "hey robot", "alexa", "silver moon", "okay lamp")

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from kws.checkpoint import PROVENANCE
-from kws.cli.pretrain import texts_as_phones
 from kws.config import read_yaml
 from kws.pretraining.corpus import Corpus
 from kws.pretraining.forgetting import Forgetting, measure_forgetting
 from kws.pretraining.sources import SourceConfig, load_sources
 from kws.weights import CONFIG
+from kws.workflows.pretrain import texts_as_phones
 
 RESULTS = Path(__file__).parent / "results" / "forgetting.jsonl"
 SEED = 0

@@ -22,8 +22,8 @@ from benchmarks.thresholds import fired  # noqa: E402
 from export.quantize import to_int8  # noqa: E402
 from export.to_onnx import export  # noqa: E402
 from kws import Detector  # noqa: E402
-from kws.study.held_out import UnseenAudio  # noqa: E402
-from kws.study.scoring import detector_scores, read_misses  # noqa: E402
+from kws.studies.held_out import UnseenAudio  # noqa: E402
+from kws.studies.scoring import detector_scores, read_misses  # noqa: E402
 
 RATE = 1.0
 HEADS = ["detector", "form", "MB", "missed at 1 FA/h", "FA/h at its threshold", "missed at its threshold"]

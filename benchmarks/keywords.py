@@ -30,8 +30,8 @@ sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
 import numpy as np  # noqa: E402
 
 from benchmarks import corpora  # noqa: E402
-from kws.study.held_out import UnseenAudio  # noqa: E402
-from kws.study.scoring import detector_scores, read_misses  # noqa: E402
+from kws.studies.held_out import UnseenAudio  # noqa: E402
+from kws.studies.scoring import detector_scores, read_misses  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 RATES = (0.5, 1.0, 2.0)
@@ -174,8 +174,8 @@ def run_cell(cell: Cell, data: Path, work: Path, peers: Path | None) -> dict:
 
     from export.to_onnx import export
     from kws.checkpoint import load_operating_point
-    from kws.cli.train import train
     from kws.config import to_dict
+    from kws.workflows.train import train
 
     run = work / "runs" / cell.name
     overrides = [f"train.transfer.policy={cell.policy}", f"train.seed={cell.seed}", "train.num_workers=0"]

@@ -32,7 +32,6 @@ from benchmarks.short_runs import keep, read  # noqa: E402
 from data_prep.synthesis import corpus, espeak  # noqa: E402
 from data_prep.synthesis.mandarin import WORDS  # noqa: E402
 from data_prep.synthesis.phones import symbols_to_phones  # noqa: E402
-from kws.cli.pretrain import pretrain, texts_as_phones  # noqa: E402
 from kws.config import load_config, read_yaml  # noqa: E402
 from kws.encoders.ctc import PhoneRecogniser  # noqa: E402
 from kws.encoders.sources.embedded_weights import load_recogniser  # noqa: E402
@@ -42,6 +41,7 @@ from kws.pretraining.config import PretrainConfig  # noqa: E402
 from kws.pretraining.corpus import Corpus  # noqa: E402
 from kws.pretraining.sources import SourceConfig, load_sources  # noqa: E402
 from kws.pretraining.task import count_edits, recognise  # noqa: E402
+from kws.workflows.pretrain import pretrain, texts_as_phones  # noqa: E402
 
 KIND = "languages"
 """Name of the file of results."""

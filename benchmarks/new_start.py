@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
 from benchmarks import corpora  # noqa: E402
 from benchmarks.short_runs import percent, table  # noqa: E402
 from kws import Detector  # noqa: E402
-from kws.study.scoring import detector_scores, read_misses  # noqa: E402
+from kws.studies.scoring import detector_scores, read_misses  # noqa: E402
 
 RATE = 1.0
 

@@ -19,7 +19,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
 from kws.audio import atomic_write
-from kws.study.held_out import UnseenAudio
+from kws.studies.held_out import UnseenAudio
 
 MEL_HOP, MEL_OVERLAP = 160, 352
 """Samples per mel frame, and samples that a piece shares with the next so that no frame is lost."""
@@ -127,10 +127,10 @@ def train_head(
 ) -> nn.Module:
     """Train the head on augmented windows of the recordings and on all training negatives."""
     from kws.audio_store import AudioStore
-    from kws.cli.recordings import PreparedData, prepare_training
-    from kws.cli.run_audio import augmentation
     from kws.data import BatchConfig, KeywordBatches
     from kws.manifest import read_manifest
+    from kws.workflows.recordings import PreparedData, prepare_training
+    from kws.workflows.train.audio import augmentation
 
     folder = work / "peer"
     prepared: PreparedData = prepare_training(

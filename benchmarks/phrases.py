@@ -32,15 +32,15 @@ from benchmarks.short_runs import RESULTS, percent, table  # noqa: E402
 from kws import audio  # noqa: E402
 from kws.audio import SAMPLE_RATE, atomic_write, seconds_to_samples  # noqa: E402
 from kws.checkpoint import load_model  # noqa: E402
-from kws.cli.enroll import enroll  # noqa: E402
-from kws.cli.eval import make_conditions, read_utterances  # noqa: E402
 from kws.decisions import DecisionConfig  # noqa: E402
 from kws.encoders.sources.embedded_weights import ASSETS  # noqa: E402
 from kws.evaluation.scoring import LEAD_S, TAIL_S  # noqa: E402
 from kws.heads.phrase_window import PhraseWindowHead, ways  # noqa: E402
 from kws.model import WakeWordModel  # noqa: E402
-from kws.study.scoring import read_misses  # noqa: E402
+from kws.studies.scoring import read_misses  # noqa: E402
 from kws.text import mentions  # noqa: E402
+from kws.workflows.enroll import enroll  # noqa: E402
+from kws.workflows.evaluate import make_conditions, read_utterances  # noqa: E402
 
 PHRASES = (
     "dark roast",

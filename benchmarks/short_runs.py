@@ -15,10 +15,10 @@ from typing import Any
 import yaml
 
 from kws.audio import atomic_write
-from kws.cli.pretrain import pretrain
 from kws.config import merge, read_yaml
-from kws.study.tables import markdown
+from kws.studies.tables import markdown
 from kws.weights import METRICS
+from kws.workflows.pretrain import pretrain
 
 RECIPE = Path(__file__).parents[1] / "kws" / "recipes" / "embedded.yaml"
 RESULTS = Path(__file__).parent / "results"

@@ -23,12 +23,12 @@ sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
 from benchmarks.corpora import write_rows  # noqa: E402
 from kws import UNKNOWN_VERSION, __version__  # noqa: E402
 from kws.audio import atomic_write  # noqa: E402
-from kws.cli.study import claim  # noqa: E402
-from kws.cli.study_data import read_data  # noqa: E402
-from kws.cli.study_plan import plan  # noqa: E402
-from kws.study.grid import cell_path, cells  # noqa: E402
-from kws.study.recipe import load_study  # noqa: E402
-from kws.study.results import read_cell  # noqa: E402
+from kws.studies.grid import cell_path, cells  # noqa: E402
+from kws.studies.recipe import load_study  # noqa: E402
+from kws.studies.results import read_cell  # noqa: E402
+from kws.workflows.study import claim  # noqa: E402
+from kws.workflows.study.data import read_data  # noqa: E402
+from kws.workflows.study.plan import plan  # noqa: E402
 
 RECIPE = ROOT / "benchmarks" / "study.yaml"
 KEPT = ROOT / "benchmarks" / "results" / "study.jsonl"

@@ -29,15 +29,15 @@ from data_prep.augmentation.chain import default_chain  # noqa: E402
 from export.to_onnx import export  # noqa: E402
 from kws.audio_store import AudioStore  # noqa: E402
 from kws.checkpoint import load_model  # noqa: E402
-from kws.cli.train import train  # noqa: E402
 from kws.decisions import DecisionConfig  # noqa: E402
 from kws.evaluation.metrics import pack  # noqa: E402
 from kws.evaluation.thresholds import choose_operating_point  # noqa: E402
 from kws.manifest import read_manifest  # noqa: E402
-from kws.study.scoring import detector_scores  # noqa: E402
+from kws.studies.scoring import detector_scores  # noqa: E402
 from kws.training.config import TrainConfig  # noqa: E402
 from kws.training.data import TrainingData  # noqa: E402
 from kws.training.dev import read_dev_copies  # noqa: E402
+from kws.workflows.train import train  # noqa: E402
 
 COUNTS = (0, 10, 50)
 COPIES = (0, 1, 3)

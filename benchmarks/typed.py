@@ -37,8 +37,8 @@ from benchmarks.keywords import (  # noqa: E402
 )
 from kws.audio import seconds_to_samples  # noqa: E402
 from kws.evaluation.scoring import TAIL_S  # noqa: E402
-from kws.study.held_out import UnseenAudio  # noqa: E402
-from kws.study.scoring import detector_scores  # noqa: E402
+from kws.studies.held_out import UnseenAudio  # noqa: E402
+from kws.studies.scoring import detector_scores  # noqa: E402
 
 BLOCK_S = 30.0
 """Audio given to the search at once."""
@@ -127,7 +127,7 @@ def keyphrase_row(cell: Cell, test: UnseenAudio) -> dict:
 
 def typed_row(cell: Cell, data: Path, work: Path, test: UnseenAudio) -> dict:
     """Return the row of ``kws enroll`` with so many recordings."""
-    from kws.cli.enroll import enroll
+    from kws.workflows.enroll import enroll
 
     given: dict[str, Any] = {"way": "examples" if FITTED in cell.policy else "phones"}
     if cell.count:

@@ -13,18 +13,62 @@ from typing import TYPE_CHECKING, Any
 from kws.errors import DependencyError
 
 if TYPE_CHECKING:
+    from kws.checkpoint import load_model
     from kws.decisions import DecisionConfig, Detection, decide
     from kws.detector import Detector
+    from kws.listening import listen
+    from kws.workflows.bench import bench
+    from kws.workflows.enroll import enroll
+    from kws.workflows.evaluate import evaluate
+    from kws.workflows.export import export
+    from kws.workflows.prepare import prepare, speak_phrase
+    from kws.workflows.pretrain import pretrain
+    from kws.workflows.probe import probe
+    from kws.workflows.quickstart import quickstart
+    from kws.workflows.study import study
+    from kws.workflows.train import train
 
 _LAZY = {
     "DecisionConfig": "kws.decisions",
     "Detection": "kws.decisions",
     "Detector": "kws.detector",
+    "bench": "kws.workflows.bench",
     "decide": "kws.decisions",
+    "enroll": "kws.workflows.enroll",
+    "evaluate": "kws.workflows.evaluate",
+    "export": "kws.workflows.export",
+    "listen": "kws.listening",
+    "load_model": "kws.checkpoint",
+    "prepare": "kws.workflows.prepare",
+    "pretrain": "kws.workflows.pretrain",
+    "probe": "kws.workflows.probe",
+    "quickstart": "kws.workflows.quickstart",
+    "speak_phrase": "kws.workflows.prepare",
+    "study": "kws.workflows.study",
+    "train": "kws.workflows.train",
 }
-"""Public name -> module that defines it."""
+"""Public name -> module that defines it. No module of the package has the name of a function: it would take
+the place of the function once it is imported."""
 
-__all__ = ["DecisionConfig", "Detection", "Detector", "decide"]
+__all__ = [
+    "DecisionConfig",
+    "Detection",
+    "Detector",
+    "bench",
+    "decide",
+    "enroll",
+    "evaluate",
+    "export",
+    "listen",
+    "load_model",
+    "prepare",
+    "pretrain",
+    "probe",
+    "quickstart",
+    "speak_phrase",
+    "study",
+    "train",
+]
 
 UNKNOWN_VERSION = "0+unknown"
 """Version of a checkout that is not installed."""

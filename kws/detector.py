@@ -1,6 +1,6 @@
 """The exported ``.onnx`` on a device: audio in, detections out.
 
-Imports numpy and onnxruntime and no torch. Used by :mod:`kws.listen`, the server, the evaluation of
+Imports numpy and onnxruntime and no torch. Used by :mod:`kws.listening`, the server, the evaluation of
 exported files and anyone's own program::
 
     detector = kws.Detector("hey_computer.onnx")

@@ -1,4 +1,4 @@
-"""Audio from a microphone as 16 kHz mono float32 blocks; used by :mod:`kws.listen`.
+"""Audio from a microphone as 16 kHz mono float32 blocks; used by :mod:`kws.listening`.
 
 sounddevice (PortAudio) is imported only when a device is touched. A device that refuses 16 kHz is opened at
 its own rate and resampled here as the audio comes in, so that the device part of the package needs no

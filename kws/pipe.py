@@ -1,7 +1,7 @@
 """Audio that comes through a pipe: a WAV stream that may never end, or raw samples, as 16 kHz mono blocks.
 
-Used by :mod:`kws.listen` for standard input and named pipes, in which there is no way back. Memory stays that
-of one block. Imports numpy and what of ``kws`` a device has.
+Used by :mod:`kws.listening` for standard input and named pipes, in which there is no way back. Memory stays
+that of one block. Imports numpy and what of ``kws`` a device has.
 """
 
 from __future__ import annotations

@@ -42,12 +42,13 @@ ROOMS = {
     "rules": ["kws.transfer", "kws.losses", "kws.regularizers", "kws.balances", "kws.enrollment"],
     "decisions": ["kws.decisions"],
     "streaming": ["kws.streaming"],
-    "device": ["kws.detector", "kws.listen", "kws.microphone", "kws.pipe", "kws.serve", "kws.web"],
+    "device": ["kws.detector", "kws.listening", "kws.microphone", "kws.pipe", "kws.serve", "kws.web"],
     "evaluation": ["kws.audio_store", "kws.data", "kws.evaluation"],
-    "study": ["kws.study"],
+    "study": ["kws.studies"],
     "training": ["kws.training"],
     "pretraining": ["kws.pretraining"],
     "recipes": ["kws.recipes"],
+    "workflows": ["kws.workflows"],
     "command": ["kws.cli", "kws.__main__"],
     "data_prep": ["data_prep"],
     "export": ["export"],
@@ -55,7 +56,7 @@ ROOMS = {
 """Room -> names of its modules and packages."""
 
 DOORS = {
-    "facade": {"ground", "decisions", "device", "model"},
+    "facade": {"ground", "decisions", "device", "model", "workflows"},
     "ground": {"ground"},
     "model": {"ground", "model"},
     "rules": {"ground", "model", "rules", "decisions"},
@@ -85,7 +86,18 @@ DOORS = {
         "pretraining",
     },
     "recipes": set(),
-    "command": set(ROOMS),
+    "workflows": set(ROOMS) - {"command"},
+    "command": {
+        "facade",
+        "device",
+        "recipes",
+        "workflows",
+        "command",
+        "kws.channels",
+        "kws.counts",
+        "kws.errors",
+        "kws.evaluation.result",
+    },
     "data_prep": {"kws.errors", "kws.audio", "kws.config", "kws.text", "kws.counts", "data_prep"},
     "export": {
         "facade",
@@ -257,6 +269,19 @@ def test_only_the_command_line_prints_and_only_its_start_exits(module: str):
         assert not {"sys.exit", "exit", "quit", "SystemExit"} & set(calls), (
             f"{module} ends the process; raise"
         )
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if is_within(name, ("kws.workflows",))])
+def test_a_workflow_knows_nothing_of_the_command_line(module: str):
+    """Its process may be a notebook: what is called belongs to the caller."""
+    assert "argparse" not in {item.name for item in imports_of(module)}, f"{module} parses arguments"
+    assert "sys.argv" not in ast.unparse(tree_of(module)), f"{module} reads the command line"
+
+
+def test_no_module_takes_the_place_of_a_public_function():
+    import kws
+
+    assert not [name for name in kws.__all__ if f"kws.{name}" in sources()]
 
 
 @pytest.mark.slow

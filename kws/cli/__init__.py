@@ -12,7 +12,6 @@ import io
 import logging
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 
 from kws.cli import installed
@@ -68,23 +67,6 @@ def build_parser(command: str | None = None) -> CommandParser:
         if command in (None, name):
             module.add_arguments(sub)
     return parser
-
-
-def quieten_libraries() -> None:
-    """Keep the notices of training and export libraries off the terminal; only the command line does this."""
-    for category in (FutureWarning, DeprecationWarning, PendingDeprecationWarning):  # for programmers
-        warnings.filterwarnings("ignore", category=category)
-    warnings.filterwarnings(
-        "ignore", module=r"(lightning|torch|torchaudio|lhotse|onnxscript|pyroomacoustics)(\.|$)"
-    )
-    for name in (
-        "lightning.pytorch",
-        "lightning.fabric",
-        "lightning.pytorch.utilities.rank_zero",
-        "torch.onnx",
-        "onnxscript",
-    ):
-        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _said(error: OSError) -> str:
@@ -154,6 +136,8 @@ def _main(argv: list[str]) -> int:
         format="%(levelname)s %(name)s: %(message)s",
     )
     if not arguments.verbose:
+        from kws.workflows.notices import quieten_libraries
+
         quieten_libraries()
     try:
         return importlib.import_module(f"kws.cli.{arguments.command}").run(arguments)

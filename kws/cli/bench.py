@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kws.cli.parser import Input
 
 if TYPE_CHECKING:
-    from export.benchmark import BenchReport
+    pass
+
 
 HELP = "processor time, latency and memory of a detector"
 
@@ -43,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Call :func:`bench` and print the table."""
+    from kws.workflows.bench import bench
+
     report = bench(
         arguments.model, arguments.openwakeword, arguments.seconds, arguments.rounds, arguments.threads
     )
@@ -67,16 +68,3 @@ def run(arguments: argparse.Namespace) -> int:
     for pair, ratio in report.ratios.items():
         print(f"{pair}: {ratio:.2f} of the processor time")
     return 0
-
-
-def bench(
-    models: Sequence[Path] = (),
-    openwakeword: Path | None = None,
-    seconds: float = 20.0,
-    rounds: int = 5,
-    threads: int = 1,
-) -> BenchReport:
-    """Time detectors; see :func:`export.benchmark.bench` for arguments, result and errors."""
-    from export.benchmark import bench as run_bench
-
-    return run_bench(models, openwakeword, seconds, rounds, threads)

@@ -1,4 +1,4 @@
-"""`kws listen`: prints what :func:`kws.listen.listen` hears, with a level meter when a person is watching."""
+"""`kws listen`: prints what :func:`kws.listening.listen` hears, with a level meter on a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kws.counts import counted
 if TYPE_CHECKING:
     from kws.channels import Channel
     from kws.detector import Detector
-    from kws.listen import ListenEvent
+    from kws.listening import ListenEvent
     from kws.pipe import PipeFormat
 
 NAME = "listen"
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     """Listen and print; returns 0 at the end of the recording, of the time, or at Ctrl-C."""
     from kws.detector import Detector
     from kws.errors import ConfigError
-    from kws.listen import listen
+    from kws.listening import listen
     from kws.pipe import is_pipe
 
     if args.list_devices:
@@ -123,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
 
 def print_devices() -> int:
     """Print the microphones; returns 1 where there is none."""
-    from kws.listen import list_devices
+    from kws.listening import list_devices
 
     devices = list_devices()
     if not devices:

@@ -8,7 +8,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kws.listen import ListenEvent
+    from kws.listening import ListenEvent
 
 FLOOR_DB = -60.0
 """Level at which the meter is empty: below the noise of a quiet room on most microphones."""

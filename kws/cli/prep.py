@@ -12,14 +12,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from kws.cli import folders
 from kws.cli.known import CORPORA
-from kws.cli.own_names import CORPUS, PREPARED, SPOKEN, Kind
 from kws.cli.parser import RECORDINGS
 
 HELP = "recordings to a checked manifest, or synthetic speech from text"
-MANIFEST = "manifest.jsonl"
-"""Name of a corpus's manifest in the output folder."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,57 +48,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the wished preparation and say where its result lies; a refused one leaves no new folder."""
-    kind = (
-        SPOKEN if arguments.synthesize is not None else CORPUS if arguments.corpus is not None else PREPARED
-    )
-    with folders.undone_when_refused(arguments.output, kind):
-        return _prepare(arguments, kind)
-
-
-def _prepare(arguments: argparse.Namespace, kind: Kind) -> int:
-    """Run what ``kind`` says."""
-    from data_prep.config import CheckConfig, PrepConfig, SourceConfig, SplitConfig
-    from data_prep.corpora import prepare_corpus
-    from data_prep.prepare import prepare
-    from data_prep.synthesis.keyword import synthesize_keyword
-    from data_prep.synthesis.readings import note
+    """Run the wished preparation and say where its result lies."""
     from kws.errors import ConfigError
-    from kws.text import normalize
+    from kws.workflows.prepare import prepare, prepare_corpus, speak_phrase
 
     if arguments.synthesize is not None:
-        folders.claim(arguments.output, kind)
-        counts = (arguments.positives, arguments.negatives, arguments.seed)
-        for path in synthesize_keyword(
+        spoken = speak_phrase(
             arguments.synthesize,
             arguments.output,
-            *counts,
             language=arguments.language,
+            num_positives=arguments.positives,
+            num_negatives=arguments.negatives,
+            seed=arguments.seed,
             num_workers=arguments.workers,
-        ):
-            print(path)
-        print(f"note: {note(arguments.synthesize, arguments.language, None, (), arguments.output)}")
+        )
+        print(spoken.positives, spoken.negatives, f"note: {spoken.note}", sep="\n")
         return 0
     if not arguments.sources:
         raise ConfigError(
             "no recordings were named; give a folder, a manifest or a file, or --synthesize PHRASE"
         )
-    # a corpus is read by the names of its parts, so that a folder of ours in it is not taken for recordings
-    folders.keep_apart(arguments.output, {"recordings": arguments.sources}, above=kind is not CORPUS)
-    folders.claim(arguments.output, kind)
     if arguments.corpus is not None:
-        print(prepare_corpus(arguments.corpus, arguments.sources[0], arguments.output / MANIFEST))
+        print(prepare_corpus(arguments.corpus, arguments.sources[0], arguments.output))
         return 0
-    label = arguments.label and normalize(arguments.label)
-    fields = {"label": label, "speaker": arguments.speaker, "split": arguments.split}
-    config = PrepConfig(
-        sources=tuple(SourceConfig(source, **fields) for source in arguments.sources),
-        output=arguments.output,
-        checks=CheckConfig(min_s=arguments.min_s),
-        split=SplitConfig(dev_fraction=arguments.dev, test_fraction=arguments.test, seed=arguments.seed),
+    prepared = prepare(
+        arguments.sources,
+        arguments.output,
+        label=arguments.label,
+        speaker=arguments.speaker,
+        split=arguments.split,
+        min_s=arguments.min_s,
+        dev=arguments.dev,
+        test=arguments.test,
+        seed=arguments.seed,
         num_workers=arguments.workers,
+        overwrite=arguments.overwrite,
     )
-    prepared = prepare(config, overwrite=arguments.overwrite)
     print((prepared.manifest.parent / "report.md").read_text(encoding="utf-8"))
     print(prepared.manifest)
     return 0

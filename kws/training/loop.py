@@ -1,7 +1,7 @@
 """Fine-tuning of a keyword model: schedule, step, evaluation, mining and saving.
 
 Lightning runs the loop; losses, metrics, data and file formats live elsewhere. Called by
-:mod:`kws.cli.train`.
+:mod:`kws.workflows.train`.
 """
 
 from __future__ import annotations

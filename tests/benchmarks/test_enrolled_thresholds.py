@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks import corpora, enrolled_thresholds
 from benchmarks.enrolled_thresholds import row, summary
-from kws.study import held_out
+from kws.studies import held_out
 from tests.support.onnx_models import silence, tone, write_tone_model
 
 

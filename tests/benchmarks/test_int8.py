@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import corpora
 from benchmarks.int8 import HEADS, row, rows
-from kws.study import held_out
+from kws.studies import held_out
 from tests.support.onnx_models import silence, tone, write_tone_model
 from tests.support.runs import write_run
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import corpora, new_start
-from kws.study.held_out import UnseenAudio
+from kws.studies.held_out import UnseenAudio
 from tests.support.onnx_models import silence, tone, write_tone_model
 from tests.support.training import noise
 

@@ -9,7 +9,7 @@ import pytest
 
 import kws
 from benchmarks import study_cells
-from kws.study.grid import cell_path
+from kws.studies.grid import cell_path
 
 
 def test_cells_are_added_and_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -11,7 +11,7 @@ import soundfile
 from kws import audio
 from kws.channels import Mixer, surviving_channel
 from kws.errors import ConfigError
-from kws.listen import listen
+from kws.listening import listen
 from tests.support.onnx_models import silence, tone, write_tone_model
 
 WORD = np.concatenate([silence(0.3), tone(1000, 0.5, amplitude=0.3), silence(0.4)])

@@ -238,7 +238,7 @@ import kws
 assert "onnxruntime" not in sys.modules and "numpy" not in sys.modules, "import kws must be light"
 from kws import Detection, Detector
 import numpy
-import kws.listen
+import kws.listening
 found = Detector({str(path)!r}).process(numpy.sin(numpy.arange(16000) * 2 * numpy.pi / 16).astype("float32"))
 assert [detection.keyword for detection in found] == ["tone"], found
 heavy = {{"torch", "torchaudio", "librosa", "lhotse", "lightning", "scipy", "sounddevice", "onnx", "yaml"}}

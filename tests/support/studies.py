@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from kws.study.grid import Cell
-from kws.study.results import CellResult, StudyResults
-from kws.study.scoring import Reading
+from kws.studies.grid import Cell
+from kws.studies.results import CellResult, StudyResults
+from kws.studies.scoring import Reading
 
 CLIPS = 10
 

@@ -12,10 +12,11 @@ import torch
 import yaml
 
 from kws.checkpoint import load_model, load_operating_point
-from kws.cli import main, run_audio
+from kws.cli import main
 from kws.detector import Detector
 from kws.training import loop
 from kws.training.loop import fit
+from kws.workflows.train import audio as run_audio
 from tests.support.training import noise, spoken, tiny_weights, train_words
 from tests.tolerances import ONNX
 

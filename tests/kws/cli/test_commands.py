@@ -15,10 +15,10 @@ import pytest
 
 from kws import Detector, audio
 from kws.cli import COMMANDS, SPINS, build_parser, main
-from kws.cli.quickstart import QuickstartResult, join_stream
 from kws.decisions import Detection
 from kws.model import ModelConfig
 from kws.training.config import TrainConfig
+from kws.workflows.quickstart import QuickstartResult, join_stream
 from tests.support.training import spoken, tone, write_wavs
 
 
@@ -181,7 +181,7 @@ def test_the_quickstart_hands_over_the_typed_phrase_and_says_how_to_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setattr("data_prep.synthesis.flite.flite_voices", list)  # the phones alone: in seconds
-    monkeypatch.setattr("kws.cli.quickstart.STREAM_REPEATS", 3)
+    monkeypatch.setattr("kws.workflows.quickstart.STREAM_REPEATS", 3)
     words = ["quickstart", "--phrase", "hey robot", "--output", str(tmp_path)]
     assert main(words) == 0
     printed = capsys.readouterr().out

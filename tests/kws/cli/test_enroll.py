@@ -22,7 +22,7 @@ from data_prep.synthesis.phrases import carrier_sentences
 from kws import Detector
 from kws.audio import seconds_to_samples
 from kws.checkpoint import load_model, load_operating_point
-from kws.cli import enroll_audio, enroll_examples, folders, main, own_names
+from kws.cli import main
 from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.enrollment import examples, heard, typed
 from kws.enrollment.examples import SHIPPED_MARGIN
@@ -39,6 +39,9 @@ from kws.phones import BLANK, NUM_OUTPUTS
 from kws.pretraining.corpus import Corpus
 from kws.pretraining.word_space import WordSpaceConfig, make_word_space
 from kws.weights import write_weights
+from kws.workflows import folders, own_names
+from kws.workflows.enroll import audio as enroll_audio
+from kws.workflows.enroll import examples as enroll_examples
 from tests.support.recordings import write_audio
 from tests.support.training import (
     TINY,

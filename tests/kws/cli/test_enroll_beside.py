@@ -16,12 +16,14 @@ import yaml
 from data_prep.synthesis.espeak import speak, voices
 from kws import Detector
 from kws.checkpoint import OperatingPoint, load_model, load_operating_point, save_model
-from kws.cli import enroll_audio, enroll_examples, main
+from kws.cli import main
 from kws.encoders.truncate import truncate
 from kws.errors import ConfigError
 from kws.heads import BesideHead
 from kws.heads.phrase_window import PhraseWindowHead
 from kws.model import ModelConfig, build_model
+from kws.workflows.enroll import audio as enroll_audio
+from kws.workflows.enroll import examples as enroll_examples
 from tests.support.training import TINY, noise, tiny_weights, tone, write_manifest, write_wavs
 from tests.tolerances import ONNX
 

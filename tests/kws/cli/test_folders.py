@@ -13,13 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kws.cli import folders, main
-from kws.cli.export import check_free
-from kws.cli.own_names import CELL, CHECKPOINTS, LIST, PREPARED, PROBE, REPORT, RUN, Kind
-from kws.cli.run_settings import claim_folder
-from kws.cli.train import train
+from kws.cli import main
 from kws.errors import AudioError, ConfigError, KwsError
 from kws.training.checkpoints import newest_checkpoint
+from kws.workflows import folders
+from kws.workflows.export import check_free
+from kws.workflows.own_names import CELL, CHECKPOINTS, LIST, PREPARED, PROBE, REPORT, RUN, Kind
+from kws.workflows.train import train
+from kws.workflows.train.request import claim_folder
 from tests.support.runs import write_run
 from tests.support.training import SHORT, noise, train_words, write_wavs
 

@@ -123,7 +123,7 @@ def test_arguments_that_do_not_fit_are_refused(model: Path, arguments: list[str]
 
 
 def test_no_microphone_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch, capsys):
-    monkeypatch.setattr("kws.listen.list_devices", list)
+    monkeypatch.setattr("kws.listening.list_devices", list)
     assert main(["listen", "--list-devices"]) == 1
     printed = capsys.readouterr()
     assert printed.out == "" and "no microphone was found; plug one in" in printed.err

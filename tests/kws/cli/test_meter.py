@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kws.cli.meter import display_width, fitted, meter_line
-from kws.listen import ListenEvent
+from kws.listening import ListenEvent
 
 
 def event(keyword: str) -> ListenEvent:

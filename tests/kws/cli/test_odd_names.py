@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from kws import audio
-from kws.cli import folders, main
-from kws.cli.own_names import RUN
+from kws.cli import main
 from kws.detector import Detector
 from kws.errors import ConfigError
+from kws.workflows import folders
+from kws.workflows.own_names import RUN
 from tests.support.encoded import encode
 from tests.support.onnx_models import silence, tone, write_tone_model
 

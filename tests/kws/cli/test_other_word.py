@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from data_prep.synthesis.espeak import speak, voices
-from kws.cli.other_word import LISTENED_TO, NAMED, other_word, other_words
 from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.enrollment.likeness import ORDERS, Likeness, other_orders
+from kws.workflows.other_word import LISTENED_TO, NAMED, other_word, other_words
 from tests.support.training import noise, write_manifest, write_wavs
 
 

@@ -16,12 +16,12 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
 from kws.cli import main
-from kws.cli import probe as module_cli
 from kws.errors import ConfigError
 from kws.evaluation.intervals import proportion
 from kws.evaluation.pictures import GREEN
 from kws.training import probe as module
 from kws.training.probe import DepthResult, ProbeConfig, recommend
+from kws.workflows import probe as module_cli
 
 
 def words(recordings: Path, output: Path, *more: str) -> list[str]:
@@ -51,9 +51,9 @@ def test_every_depth_gets_a_row_and_recordings_that_were_trained_on_recommend_no
 
 
 def test_a_tone_is_told_from_noise_by_a_linear_layer(recordings: Path, tmp_path: Path):
-    from kws.cli.recordings import SyntheticRecordings, prepare_training
-    from kws.cli.run_audio import augmentation, load_audio
     from kws.encoders.registry import load_encoder
+    from kws.workflows.recordings import SyntheticRecordings, prepare_training
+    from kws.workflows.train.audio import augmentation, load_audio
 
     prepared = prepare_training(
         ["tone"], [recordings / "tone"], [recordings / "speech"], [], tmp_path, cache=tmp_path, num_workers=1

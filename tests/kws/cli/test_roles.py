@@ -11,11 +11,12 @@ import pytest
 
 from data_prep.synthesis.espeak import speak, voices
 from kws import audio
-from kws.cli import enroll_audio, main
-from kws.cli.eval import evaluate
-from kws.cli.recordings import PreparedData, prepare_training
-from kws.cli.roles import OwnRecordings
+from kws.cli import main
 from kws.errors import ManifestError
+from kws.workflows.enroll import audio as enroll_audio
+from kws.workflows.evaluate import evaluate
+from kws.workflows.recordings import PreparedData, prepare_training
+from kws.workflows.roles import OwnRecordings
 from tests.support.training import noise, spoken, train_words, write_manifest, write_wavs
 
 

@@ -24,12 +24,7 @@ import yaml
 from kws.audio import SAMPLE_RATE
 from kws.balances import available_balances
 from kws.checkpoint import load_operating_point
-from kws.cli import main, study_plan
-from kws.cli.recordings import Synthesis
-from kws.cli.run_settings import read_settings, read_wish
-from kws.cli.study import check_choices
-from kws.cli.study_cell import CellOrder, run_cell
-from kws.cli.study_plan import cell_settings, setting_pairs
+from kws.cli import main
 from kws.config import load_config
 from kws.decisions import DecisionConfig
 from kws.encoders.sources import embedded_weights
@@ -38,14 +33,20 @@ from kws.evaluation.scoring import LEAD_S
 from kws.heads import available_heads
 from kws.losses import available_losses
 from kws.regularizers import available_regularizers
-from kws.study import pool, recommend, scoring
-from kws.study.held_out import load_test_audio
-from kws.study.pool import Failure, Job
-from kws.study.recipe import BEFORE, TOGETHER, SettingsConfig, load_study
-from kws.study.results import NOT_TRAINED, CellResult, write_cell
-from kws.study.scoring import Reading, detector_scores, read_misses
+from kws.studies import pool, recommend, scoring
+from kws.studies.held_out import load_test_audio
+from kws.studies.pool import Failure, Job
+from kws.studies.recipe import BEFORE, TOGETHER, SettingsConfig, load_study
+from kws.studies.results import NOT_TRAINED, CellResult, write_cell
+from kws.studies.scoring import Reading, detector_scores, read_misses
 from kws.training.config import TrainConfig
 from kws.transfer import AUTO, available_policies
+from kws.workflows.recordings import Synthesis
+from kws.workflows.study import check_choices
+from kws.workflows.study import plan as study_plan
+from kws.workflows.study.cell import CellOrder, run_cell
+from kws.workflows.study.plan import cell_settings, setting_pairs
+from kws.workflows.train.request import read_settings, read_wish
 from tests.support.training import SHORT, noise, spoken, tiny_weights, write_manifest, write_wavs
 
 REPOSITORY = Path(__file__).parents[3]
@@ -372,7 +373,7 @@ def test_where_other_keywords_are_trained_too_their_recordings_make_it_another_c
 
 FORKS = """
 import multiprocessing, sys
-from kws.cli.study_cell import end_with_input
+from kws.workflows.study.cell import end_with_input
 sys.stdin.readline()
 end_with_input()
 child = multiprocessing.get_context("fork").Process(target=print, args=("forked",))

@@ -23,18 +23,7 @@ from data_prep.synthesis import espeak, flite
 from data_prep.synthesis import keyword as keyword_synthesis
 from kws import Detector, checkpoint
 from kws.checkpoint import load_model, load_operating_point
-from kws.cli import main, run_audio, run_settings, train
-from kws.cli import recordings as cli_recordings
-from kws.cli.recordings import (
-    Synthesis,
-    SyntheticRecordings,
-    select_keyword,
-    select_negatives,
-    synthesize,
-    transcribed_speech,
-)
-from kws.cli.run_audio import load_audio
-from kws.cli.train import gain_note
+from kws.cli import main
 from kws.data import BatchConfig, KeywordBatches, active_span
 from kws.encoders.registry import load_encoder
 from kws.encoders.sources.embedded_weights import load_recogniser
@@ -45,6 +34,20 @@ from kws.training import loop
 from kws.training.loop import fit
 from kws.transfer import available_policies
 from kws.weights import read_weights
+from kws.workflows import recordings as cli_recordings
+from kws.workflows import train
+from kws.workflows.recordings import (
+    Synthesis,
+    SyntheticRecordings,
+    select_keyword,
+    select_negatives,
+    synthesize,
+    transcribed_speech,
+)
+from kws.workflows.train import audio as run_audio
+from kws.workflows.train import gain_note
+from kws.workflows.train import request as run_settings
+from kws.workflows.train.audio import load_audio
 from tests.support.training import (
     noise,
     spoken,
@@ -335,7 +338,7 @@ def test_labels_texts_and_splits_of_manifests_are_obeyed(
 def test_with_enough_recordings_some_are_held_out_of_each_keyword(
     recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    from kws.cli import recordings as module
+    from kws.workflows import recordings as module
 
     monkeypatch.setattr(module, "HELD_OUT_FROM", 6)
     run = tmp_path / "run"
@@ -381,7 +384,7 @@ def test_a_single_long_file_of_negatives_is_cut_in_two(
 
 def test_a_keyword_that_is_nearly_all_of_one_speaker_is_held_out_of_too():
     from data_prep.recording import Recording
-    from kws.cli.recordings import HELD_OUT_FROM, _split
+    from kws.workflows.recordings import HELD_OUT_FROM, _split
 
     speakers = {"a": [f"a{index}" for index in range(5 * HELD_OUT_FROM)]}
     speakers["b"] = [f"b{max(index, HELD_OUT_FROM - 3)}" for index in range(HELD_OUT_FROM)]

@@ -15,6 +15,7 @@ from data_prep.corpora import available_corpora
 from kws.cli import COMMANDS, READER_GONE, build_parser, known, main
 from kws.counts import counted
 from kws.encoders.registry import available_encoders
+from kws.enrollment.ways import WAYS
 from kws.heads import available_heads
 from kws.transfer import AUTO, available_policies
 
@@ -108,6 +109,7 @@ def test_the_names_are_those_of_the_registries():
     assert list(known.HEADS) == available_heads()
     assert list(known.ENCODERS) == available_encoders()
     assert list(known.CORPORA) == sorted(available_corpora())
+    assert tuple(known.WAYS) == WAYS
 
 
 MISTAKES = {

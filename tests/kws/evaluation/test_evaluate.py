@@ -15,12 +15,12 @@ import pytest
 
 from kws import audio
 from kws.cli import main
-from kws.cli.eval import default_output, make_conditions, read_utterances
 from kws.errors import ConfigError, ManifestError
 from kws.evaluation.evaluate import Condition, evaluate, num_originals, select_positives
 from kws.evaluation.report import render
 from kws.evaluation.result import EvaluationResult
 from kws.manifest import Utterance
+from kws.workflows.evaluate import default_output, make_conditions, read_utterances
 from tests.support.onnx_models import silence, tone, write_tone_model
 
 NEGATIVE_S = 30.0

@@ -17,7 +17,6 @@ from data_prep.augmentation.banks import NoiseBank
 from data_prep.synthesis.espeak import Voice
 from kws import audio
 from kws.cli import main
-from kws.cli.pretrain import texts_as_phones
 from kws.encoders.sources.embedded import EmbeddedEncoder
 from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.errors import CheckpointError, ConfigError, KwsError, ManifestError
@@ -32,6 +31,7 @@ from kws.pretraining.loop import begin_with, pretrain
 from kws.pretraining.sources import SourceConfig, load_sources, read_sources
 from kws.pretraining.task import phone_error_rate
 from kws.pretraining.teachers import EncoderTeacher, TeacherConfig
+from kws.workflows.pretrain import texts_as_phones
 from tests.support.pretraining import TINY, no_change, write_speech
 from tests.support.recordings import write_audio
 from tests.support.training import noise, tiny_weights, tone, write_manifest, write_wavs

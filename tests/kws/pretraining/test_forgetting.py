@@ -13,7 +13,6 @@ from data_prep.synthesis import espeak
 from kws import phones
 from kws.audio_store import AudioStore
 from kws.checkpoint import OperatingPoint, load_model, save_model
-from kws.cli.pretrain import texts_as_phones
 from kws.data import BatchConfig
 from kws.encoders.sources.embedded_weights import load_recogniser
 from kws.errors import ConfigError
@@ -24,6 +23,7 @@ from kws.training.config import TrainConfig
 from kws.training.data import TrainingData
 from kws.training.loop import fit
 from kws.transfer import TransferConfig
+from kws.workflows.pretrain import texts_as_phones
 from tests.support.runs import write_run
 from tests.support.training import noise, spoken, tiny_weights, write_utterances
 

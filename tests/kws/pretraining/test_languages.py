@@ -19,8 +19,6 @@ from data_prep.augmentation.spec_augment import SpecAugment
 from data_prep.synthesis import espeak
 from data_prep.synthesis.corpus import synthesize_corpus
 from kws import phones
-from kws.cli.pretrain import pretrain as pretrain_command
-from kws.cli.pretrain import texts_as_phones
 from kws.config import load_config
 from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.registry import load_encoder
@@ -43,6 +41,8 @@ from kws.pretraining.task import (
     phone_error_rate,
     twice,
 )
+from kws.workflows.pretrain import pretrain as pretrain_command
+from kws.workflows.pretrain import texts_as_phones
 from tests.support.pretraining import FixedRecogniser, no_change, tiny_recipe
 from tests.support.training import noise, tone, write_manifest, write_wavs
 

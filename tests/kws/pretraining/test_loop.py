@@ -21,8 +21,6 @@ from data_prep.augmentation.spec_augment import SpecAugment
 from data_prep.synthesis.espeak import Voice
 from kws import audio, audio_store, phones
 from kws.cli import main
-from kws.cli.pretrain import pretrain as pretrain_command
-from kws.cli.pretrain import texts_as_phones
 from kws.config import load_config, read_yaml
 from kws.encoders.ctc import PhoneRecogniser
 from kws.encoders.sources.embedded import EmbeddedEncoder
@@ -37,6 +35,8 @@ from kws.pretraining.loop import begin_with, pretrain
 from kws.pretraining.sources import SourceConfig, load_sources
 from kws.pretraining.task import phone_error_rate
 from kws.pretraining.word_space import WordSpaceConfig, make_word_space
+from kws.workflows.pretrain import pretrain as pretrain_command
+from kws.workflows.pretrain import texts_as_phones
 from tests.support.encoders import TINY_BLOCKS
 from tests.support.pretraining import TINY, FixedRecogniser, no_change
 from tests.support.training import tiny_weights, write_manifest

@@ -1,0 +1,291 @@
+"""``kws enroll --way examples``: a layer fitted to recordings and synthetic voices, and phones beside it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from kws.data import Augment
+    from kws.enrollment.examples import FittedLayer
+    from kws.enrollment.heard import Examples, FirstLayers, FrameSpace
+    from kws.heads import PhraseWindowHead
+    from kws.model import ModelConfig, WakeWordModel
+    from kws.workflows.enroll.audio import OtherSpeech
+
+VOICES = 600
+"""Synthetic recordings of each phrase."""
+TOLD_FROM = 0.1
+"""Share of another phrase's examples from which on it is said that a phrase fires on them."""
+HISS = 1e-3
+"""Deviation of the noise in near silence, as a share of a recording's peak."""
+
+
+class Kind(NamedTuple):
+    """How much examples of one origin count.
+
+    Attributes:
+        copies: of each; copy 0 is as it is, the others are augmented.
+        weight: of all of them together.
+    """
+
+    copies: range
+    weight: float
+
+
+RECORDED, SYNTHETIC = Kind(range(24), 0.2), Kind(range(1, 5), 0.8)
+"""A few people tell less of how others speak than many voices (RESULTS.md, typed text)."""
+
+
+class Fitted(NamedTuple):
+    """A model and what it makes of the background.
+
+    Attributes:
+        model: in eval mode.
+        head: its head.
+        scores: (frames, keyword) of the background, by layers that were fitted without it.
+        layers: of each phrase.
+        groups: examples of each phrase, recordings and synthetic voices apart.
+        notes: what the person should know.
+    """
+
+    model: WakeWordModel
+    head: PhraseWindowHead
+    scores: np.ndarray
+    layers: list[FittedLayer]
+    groups: list[list[Examples]]
+    notes: list[str]
+
+    def taken_for_each_other(self, thresholds: Mapping[str, float]) -> list[str]:
+        """Say which phrases fire on the examples of others, and how often."""
+        from kws.enrollment.examples import share_above
+
+        keywords, notes = self.model.keywords, []
+        for one, other in itertools.permutations(range(len(keywords)), 2):
+            phrase = keywords[one]
+            share = np.mean(
+                [
+                    share_above(self.layers[one], self.head, one, found, thresholds[phrase])
+                    for found in self.groups[other]
+                ]
+            )
+            if share >= TOLD_FROM:
+                notes.append(
+                    f"{phrase}: fires on {100 * share:.0f} % of the examples of {keywords[other]!r}, too; "
+                    "choose phrases less alike, or train on recordings of both with `kws train`"
+                )
+        return notes
+
+
+def examples_config(
+    phrases: Sequence[str], spoken: Sequence[tuple[str, ...]], weights: Path | None
+) -> ModelConfig:
+    """Return what the model of these phrases, said so, is made of."""
+    from kws.encoders.sources.embedded_weights import load_recogniser
+    from kws.enrollment.heard import FirstLayers
+    from kws.heads import PHRASE_WINDOW
+    from kws.model import ModelConfig
+
+    kept = FirstLayers(load_recogniser(weights))
+    return ModelConfig(
+        tuple(phrases),
+        weights=weights,
+        depth=kept.info.num_layers,
+        head=PHRASE_WINDOW,
+        head_layers=len(kept.blocks),
+        pronunciations=tuple(spoken),
+    )
+
+
+def fit_examples(
+    config: ModelConfig,
+    clips: Sequence[Sequence[np.ndarray]],
+    speech: OtherSpeech | None,
+    folder: Path,
+    *,
+    augment: Augment,
+    language: str,
+    lexicon: Mapping[str, Sequence[str]] | None,
+    num_workers: int,
+) -> Fitted:
+    """Fit a layer to each phrase.
+
+    Args:
+        config: as :func:`examples_config` returns it.
+        clips: of each phrase any number, (samples,) float32 of the spoken part; none needs synthetic voices.
+        speech: without the phrases, for the scores in place of what ships, and as it is to be fitted against
+            as well; needed where the config names weights, whose frames do not ship.
+        folder: gets the synthetic voices.
+        augment: what makes noise and rooms around examples.
+        language: eSpeak language code; synthetic voices speak along in English, where Flite is installed.
+        lexicon: pronunciations for them.
+        num_workers: processes that make them.
+    """
+    import torch
+
+    from kws.audio import SAMPLE_RATE
+    from kws.encoders.sources.embedded_weights import load_recogniser
+    from kws.enrollment.examples import calibrate, fit, head_of
+    from kws.enrollment.heard import Background, FirstLayers, examples_of
+    from kws.errors import KwsError
+    from kws.heads.window import STRIDE
+    from kws.model import WakeWordModel
+
+    kept = FirstLayers(load_recogniser(config.weights))
+    background = None if config.weights else Background.shipped()
+    scored = background
+    if speech is not None:
+        scored = Background.of(kept, background.space if background else None, speech.samples)
+        background = background.followed_by(scored) if background else scored
+    assert background is not None and scored is not None
+    layers, groups, notes = [], [], []
+    for phrase, found in zip(config.keywords, clips, strict=True):
+        try:
+            voices = _voices(phrase, folder, language, lexicon, num_workers)
+        except KwsError as error:
+            if not found:
+                raise
+            voices = []
+            notes.append(f"{phrase}: fitted without synthetic voices: {error}")
+        else:
+            notes.append(_said(phrase, folder, language, lexicon))
+        kinds = [(said, kind) for said, kind in ((found, RECORDED), (voices, SYNTHETIC)) if said]
+        seen = [
+            examples_of(
+                kept,
+                background.space,
+                tqdm(
+                    _in_a_room(said, kind.copies, augment),
+                    f"learning {phrase!r}",
+                    total=len(said) * len(kind.copies),
+                    unit="example",
+                    disable=None,
+                ),
+            )
+            for said, kind in kinds
+        ]
+        origins = {"recordings": len(found), "synthetic voices": len(voices)}
+        counts = [f"{number} {origin}" for origin, number in origins.items() if number]
+        notes.append(f"{phrase}: learnt from {' and '.join(counts)}")
+        weights = [kind.weight for _, kind in kinds]
+        layers.append(fit([group.windows for group in seen], weights, background.frames))
+        groups.append(seen)
+    head = head_of(layers, background.space, kept, config.pronunciations)
+    model = WakeWordModel(kept.encoder, head, config.keywords).eval()
+    fitted = torch.from_numpy(np.stack([layer.logits for layer in layers], axis=1))
+    phones = torch.from_numpy(background.phone_logits(head.phrase))
+    calibrate(head, fitted, phones, 3600 * SAMPLE_RATE / (STRIDE * model.hop_samples))
+    logits = [head.fuse(fitted, phones)[-len(scored.frames) :]]
+    if speech is not None and speech.rows:
+        logits.append(_logits_of_copies(kept, layers, head, background.space, speech.rows))
+    scores = torch.cat(logits).sigmoid().numpy()
+    return Fitted(model, head, scores.repeat(STRIDE, axis=0), layers, groups, notes)
+
+
+def _logits_of_copies(
+    kept: FirstLayers,
+    layers: Sequence[FittedLayer],
+    head: PhraseWindowHead,
+    space: FrameSpace,
+    rows: Sequence[tuple[int, np.ndarray]],
+) -> Tensor:
+    """Return (frames, keyword) logits of copies of own speech, each by layers that did not see its original.
+
+    Args:
+        kept: what hears them.
+        layers: of each phrase, fitted to what ships and to own speech after it.
+        head: made of them.
+        space: of the background.
+        rows: copies and the numbers of the rows that they are of.
+    """
+    import torch
+
+    from kws.enrollment.heard import Background
+    from kws.heads.window import STRIDE
+
+    least = STRIDE * kept.info.hop_samples
+    copies = [(number, Background.of(kept, space, row)) for number, row in rows if len(row) >= least]
+    seen = [
+        np.concatenate([layer.logits_of_copy(copy.frames, number) for number, copy in copies])
+        for layer in layers
+    ]
+    frames = np.concatenate([copy.frames for _, copy in copies])
+    whole = Background(space, frames, torch.cat([copy.phones for _, copy in copies]))
+    return head.fuse(
+        torch.from_numpy(np.stack(seen, axis=1)), torch.from_numpy(whole.phone_logits(head.phrase))
+    )
+
+
+def _in_a_room(clips: Sequence[np.ndarray], copies: range, augment: Augment) -> Iterator[np.ndarray]:
+    """Make copies of each clip with near silence around it, augmented but for copy 0."""
+    from kws.audio import seconds_to_samples
+    from kws.enrollment.heard import AFTER_S, BEFORE_S
+
+    around = (seconds_to_samples(BEFORE_S), seconds_to_samples(AFTER_S))
+    for number, clip in enumerate(clips):
+        padded = np.pad(clip, around)
+        hiss = np.random.default_rng(number).standard_normal(len(padded)) * (HISS * np.abs(clip).max())
+        padded = (padded + hiss).astype(np.float32)
+        for copy in copies:
+            yield augment(padded, str(number), 0, copy) if copy else padded
+
+
+def _place(folder: Path, phrase: str) -> Path:
+    """Return where the synthetic recordings of a phrase are kept."""
+    from data_prep.synthesis.espeak import stable_hash
+
+    return folder / f"{stable_hash(phrase) & 0xFFFFFFFF:08x}"
+
+
+def _said(phrase: str, folder: Path, language: str, lexicon: Mapping[str, Sequence[str]] | None) -> str:
+    """Return what synthetic voices say for a phrase, and where that can be heard."""
+    from data_prep.synthesis import flite
+    from data_prep.synthesis.readings import FLITE, note
+
+    engines = [FLITE] if flite.voices_for(language) else []
+    return note(phrase, language, lexicon, engines, _place(folder, phrase))
+
+
+def _voices(
+    phrase: str,
+    folder: Path,
+    language: str,
+    lexicon: Mapping[str, Sequence[str]] | None,
+    num_workers: int,
+) -> list[np.ndarray]:
+    """Return the spoken parts of synthetic recordings of a phrase.
+
+    Raises:
+        DependencyError: Flite, whose voices they are, is not installed, or does not speak this language.
+        KwsError: they cannot say the phrase.
+    """
+    from data_prep import manifests
+    from data_prep.synthesis import flite
+    from data_prep.synthesis.keyword import synthesize_keyword
+    from kws import audio
+    from kws.data import active_span
+    from kws.errors import DependencyError
+
+    speakers = flite.voices_for(language)
+    if not speakers:
+        raise DependencyError(flite.lacking(language))
+    said, _ = synthesize_keyword(
+        phrase,
+        _place(folder, phrase),
+        VOICES,
+        0,
+        splits={"train": 1.0},
+        language=language,
+        speakers=speakers,
+        lexicon=lexicon,
+        num_workers=num_workers,
+    )
+    waveforms = [audio.load(entry.path) for entry in manifests.read(said)]
+    return [waveform[slice(*active_span(waveform))] for waveform in waveforms]

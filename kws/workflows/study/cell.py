@@ -1,0 +1,282 @@
+"""One cell of a study, a process of its own: `kws train` or `kws enroll`, and what the detector misses."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from kws.errors import KwsError
+from kws.workflows import folders
+from kws.workflows.own_names import CELL
+
+if TYPE_CHECKING:
+    from kws.studies.results import CellResult
+
+PROGRAM = "from kws.workflows.study.cell import main; main()"
+"""What the process runs."""
+RUNS = "runs"
+"""Folder of the training runs; each is removed when its cell is finished."""
+SHORT_DEV_HOURS = 0.01
+SOME = 100
+"""Recordings of speech that a stored threshold is chosen on where nothing is read at it."""
+
+
+@dataclass(frozen=True)
+class RunOrder:
+    """One call of ``kws train`` or ``kws enroll``."""
+
+    keywords: tuple[str, ...]
+    """What it is to learn."""
+    positives: tuple[str, ...]
+    """Manifest of the drawn recordings of each; none where there are no recordings."""
+    overrides: tuple[str, ...]
+    """Settings as ``kws train --set`` takes them."""
+
+
+@dataclass(frozen=True)
+class CellOrder:
+    """All that the process is told."""
+
+    folder: str
+    """Of the study."""
+    identity: str
+    """Hash of all that determines the cell."""
+    keyword: str
+    """The one that is read."""
+    num_recordings: int
+    """Of it."""
+    way: str | None
+    """Of ``kws enroll``; None trains."""
+    policy: str
+    """As resolved, of the first run; or what is done in place of training."""
+    runs: tuple[RunOrder, ...]
+    """Each but the first adds its keywords to the one before; the last is read."""
+    held_out: bool
+    """Training can hold recordings out, which decides when it stops."""
+    negatives: tuple[str, ...]
+    noise: tuple[str, ...]
+    target_audio: tuple[str, ...]
+    """What the first run's regularisers bring near."""
+    seed: int
+    synthetic: int | None
+    confusables: int
+    language: str
+    cache: str
+    """Folder of decoded audio and synthetic voices, made before."""
+    test: str
+    """Folder of the test audio."""
+    clips: str
+    """Name of the keyword's clips there."""
+    after_silence: bool
+    """Silence is heard before each."""
+    rates: tuple[float, ...]
+    keep_run: bool
+    """Leave the folder of the run."""
+
+
+class Made(NamedTuple):
+    """A detector that is to be read.
+
+    Attributes:
+        run: its folder.
+        model: exported.
+        policy: which layers moved, or the way of enrolling.
+        moving_parameters: how many.
+        wall_s: seconds that its training took, earlier runs included.
+        precision: in which it was trained.
+    """
+
+    run: Path
+    model: Path
+    policy: str
+    moving_parameters: int
+    wall_s: float
+    precision: str
+
+
+def run_cell(order: CellOrder) -> CellResult:
+    """Train or enroll, export and read one cell, and write its file.
+
+    Args:
+        order: what is to be run.
+    Raises:
+        KwsError: it cannot be trained, or the exported file differs.
+    """
+    from kws.checkpoint import load_operating_point
+    from kws.decisions import DecisionConfig
+    from kws.studies.held_out import load_test_audio
+    from kws.studies.results import CellResult, write_cell
+    from kws.studies.scoring import detector_scores, read_misses
+
+    started = time.monotonic()
+    runs = Path(order.folder) / RUNS
+    runs.mkdir(parents=True, exist_ok=True)
+    try:
+        made = _trained(order, runs) if order.way is None else _enrolled(order, runs)
+    except KwsError:
+        _remove_runs(order, runs)
+        raise
+    test = load_test_audio(Path(order.test), order.clips)
+    if order.after_silence:
+        test = test.after_silence()
+    scores, negatives, hop_s = detector_scores(made.model, test, order.keyword)
+    point = load_operating_point(made.run)
+    config = DecisionConfig((1.0,), point.smoothing_frames, point.refractory_s)
+    found = read_misses(scores, negatives, test.hours, order.rates, config, hop_s)
+    result = CellResult(
+        identity=order.identity,
+        keyword=order.keyword,
+        num_recordings=order.num_recordings,
+        seed=order.seed,
+        policy=made.policy,
+        readings={
+            name: {f"{rate:g}": reading for rate, reading in rates.items()} for name, rates in found.items()
+        },
+        negative_hours=round(test.hours, 3),
+        original_hours=round(test.original_hours, 3),
+        stored_threshold=point.thresholds[order.keyword],
+        moving_parameters=made.moving_parameters,
+        parameters=num_parameters(made.run),
+        train_s=round(made.wall_s, 1),
+        wall_s=round(time.monotonic() - started, 1),
+        precision=made.precision,
+        config_hash=json.loads((made.run / "provenance.json").read_text(encoding="utf-8"))["config_hash"],
+    )
+    write_cell(Path(order.folder), result)
+    if not order.keep_run:
+        _remove_runs(order, runs)
+    return result
+
+
+def _remove_runs(order: CellOrder, runs: Path) -> None:
+    """Remove the runs of a cell, those that were killed as well."""
+    for folder in runs.glob(f"{order.identity}-*"):
+        folders.clear(folder, CELL)
+        with suppress(OSError):  # somebody put something there
+            folder.rmdir()
+
+
+def _trained(order: CellOrder, runs: Path) -> Made:
+    """Train what is ordered, each run in a new folder in ``runs``."""
+    from export.to_onnx import export
+    from kws.workflows.train import train
+
+    always = [
+        f"train.seed={order.seed}",
+        "train.num_workers=0",
+        "train.dev_copies=0",  # misses are read at rates on the test audio, not at the stored threshold
+    ]
+    if not order.held_out:
+        # Dev is then read after each round for the log alone: the last round is what is kept.
+        always.append(f"train.dev_hours={SHORT_DEV_HOURS}")
+    run, wall_s = None, 0.0
+    for wished in order.runs:
+        earlier, run = run, _new_folder(order, runs)
+        policy = [f"train.transfer.policy={order.policy}"] if earlier is None else []
+        target_audio = order.target_audio if earlier is None else ()
+        summary = train(
+            wished.keywords,
+            [Path(source) for source in wished.positives],
+            [Path(source) for source in order.negatives],
+            run,
+            noise=[Path(source) for source in order.noise],
+            target_audio=[Path(source) for source in target_audio],
+            overrides=[*wished.overrides, *policy, *always],
+            cache=Path(order.cache),
+            num_workers=1,
+            synthetic=order.synthetic,
+            confusables=order.confusables,
+            language=order.language,
+            add_to=earlier,
+        )
+        wall_s += summary.metrics["wall_s"]
+    assert run is not None
+    metrics = summary.metrics
+    return Made(
+        run, export(run), metrics["policy"], metrics["moving_parameters"], wall_s, metrics["precision"]
+    )
+
+
+def _enrolled(order: CellOrder, runs: Path) -> Made:
+    """Enroll what is ordered, in a new folder in ``runs``; the layer that is fitted counts as what moves."""
+    from kws.checkpoint import load_model
+    from kws.enrollment.ways import EXAMPLES, TEXT_ALONE
+    from kws.heads import PhraseWindowHead
+    from kws.studies.results import NOT_TRAINED
+    from kws.workflows.enroll import enroll
+
+    started = time.monotonic()
+    (wished,) = order.runs
+    run = _new_folder(order, runs)
+    # Misses are read at rates on the test audio, not at the stored threshold, so little speech does for that.
+    negatives = [_some_of(order.negatives, run)] if order.way in TEXT_ALONE else []
+    noise = order.noise if order.way == EXAMPLES else ()
+    made = enroll(
+        wished.keywords,
+        run,
+        recordings=[Path(source) for source in wished.positives],
+        way=order.way,
+        language=order.language,
+        negatives=negatives,
+        noise=[Path(source) for source in noise],
+        num_workers=1,
+    )
+    head = load_model(run).head
+    layer = head.window.parameters() if isinstance(head, PhraseWindowHead) else ()
+    fitted = sum(parameter.numel() for parameter in layer)
+    return Made(run, made.model, order.policy, fitted, time.monotonic() - started, NOT_TRAINED)
+
+
+def _some_of(sources: Sequence[str], run: Path) -> Path:
+    """Write a manifest, beside a run, of evenly spaced recordings of several sources, and return it."""
+    from data_prep import manifests
+
+    usable = [entry for entry in manifests.read_all(map(Path, sources)) if entry.split != "test"]
+    path = run.with_name(f"{run.name}-negatives") / "negatives.jsonl"
+    return manifests.write(usable[:: max(len(usable) // SOME, 1)], path)
+
+
+def _new_folder(order: CellOrder, runs: Path) -> Path:
+    """Return a folder of its own, as a cell may be handed out twice."""
+    return Path(tempfile.mkdtemp(prefix=f"{order.identity}-", dir=runs))
+
+
+def num_parameters(run: Path) -> int:
+    """Return the number of parameters of a trained model."""
+    from kws.checkpoint import load_model
+
+    return sum(parameter.numel() for parameter in load_model(run).parameters())
+
+
+def main() -> None:
+    """Run the cell that a line of JSON on the input orders; end at once when the input ends."""
+    from kws.config import load_config
+    from kws.workflows.notices import quieten_libraries
+
+    order = load_config(CellOrder, json.loads(sys.stdin.readline()), "order")
+    end_with_input()
+    quieten_libraries()
+    run_cell(order)
+
+
+def end_with_input() -> None:
+    """End this process when its input ends: what ordered the cell is gone, and nobody waits for the result.
+
+    The thread that waits holds no lock of ``sys.stdin``, which processes that are forked off close first.
+    """
+
+    def wait() -> None:
+        while os.read(0, 4096):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -1,0 +1,154 @@
+"""The audio of a run: recordings and synthetic voices, checked, split, decoded and ready for training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from data_prep.recording import Recording
+    from kws.data import Augment
+    from kws.training.config import TrainConfig
+    from kws.training.data import TrainingData
+    from kws.workflows.recordings import PreparedData, SyntheticRecordings
+    from kws.workflows.train.request import TrainOrder
+
+DEV_SEED = 7_001
+"""Added to the seed where training recordings are augmented to stand in for held-out ones."""
+DEV_COPIES, DEV_COPIED = 2, 25
+"""So many augmented copies of so many recordings stand in for each keyword that has none held out."""
+
+
+@dataclass(frozen=True)
+class RunAudio:
+    """What a run hears."""
+
+    prepared: PreparedData
+    spoken: SyntheticRecordings
+    augment: Augment
+    data: TrainingData
+    manifests: tuple[Path, ...]
+    """Of all recordings, for the origin of the model."""
+
+
+def gather(order: TrainOrder, settings: TrainConfig) -> RunAudio:
+    """Read, check, split, say and decode what a run trains on; manifests and a report lie in its folder.
+
+    Raises:
+        KwsError: a source cannot be read, or too little is left of it.
+    """
+    from kws.audio_store import AudioStore
+    from kws.regularizers import need_transcripts
+    from kws.workflows.other_word import other_words
+    from kws.workflows.recordings import prepare_training, synthesize, transcribed_speech
+
+    folder, cache, num_workers = order.output / "data", order.cache, order.num_workers
+    prepared = prepare_training(
+        order.keywords, order.positives, order.negatives, order.noise, folder,
+        target=order.target_audio, cache=cache, num_workers=num_workers,
+    )  # fmt: skip
+    if prepared.positives is not None:
+        told = other_words(order.keywords, prepared.positives, order.synthesis.language)
+        prepared = replace(prepared, notes=(*prepared.notes, *told))
+    transcribed = []
+    if need_transcripts(settings.regularizers):
+        transcribed = transcribed_speech(prepared.negatives, order.synthesis.language)
+        need_transcripts(settings.regularizers, len(transcribed))
+    spoken = synthesize(
+        order.keywords, order.synthesis, cache / "synthetic",
+        num_recordings=prepared.num_recordings, seed=settings.seed, num_workers=num_workers,
+    )  # fmt: skip
+    manifests = [prepared.positives, prepared.negatives, write_synthetic(spoken, folder)]
+    augment = augmentation(prepared, settings.seed, settings.augmentation)
+    data = load_audio(prepared, order.keywords, cache, num_workers, settings.seed, augment, spoken)
+    if transcribed:
+        data = replace(data, transcribed=AudioStore(transcribed, cache, num_workers, "transcribed speech"))
+    return RunAudio(prepared, spoken, augment, data, tuple(path for path in manifests if path is not None))
+
+
+def write_synthetic(spoken: SyntheticRecordings, folder: Path) -> Path | None:
+    """Write the manifest ``synthetic.jsonl`` of what synthetic voices say; None where they say nothing."""
+    from data_prep import manifests
+
+    entries = [*spoken.keywords, *spoken.held_out, *spoken.speech, *spoken.confusables]
+    return manifests.write(entries, folder / "synthetic.jsonl") if entries else None
+
+
+def augmentation(prepared: PreparedData, seed: int, strength: float = 1.0) -> Augment:
+    """Return the default augmentation with the run's own noise, at a strength of 0 (none) to 1.4."""
+    from data_prep import manifests
+    from data_prep.augmentation.banks import NoiseBank
+    from data_prep.augmentation.chain import default_chain
+    from data_prep.augmentation.made_noise import made_noises
+
+    noise = None
+    # read or made once, before worker processes share it
+    if prepared.noise is None:
+        made_noises(seed)
+    else:
+        noise = NoiseBank(tuple(recording.path for recording in manifests.read(prepared.noise)))
+        assert noise.recordings
+    return default_chain(noise, strength=strength, seed=seed).augment
+
+
+def load_audio(
+    prepared: PreparedData,
+    keywords: Sequence[str],
+    cache: Path,
+    num_workers: int,
+    seed: int,
+    augment: Augment,
+    spoken: SyntheticRecordings,
+) -> TrainingData:
+    """Read the audio of a run; without recordings, synthetic voices take their place."""
+    from kws.audio_store import AudioStore
+    from kws.data import Synthetic
+    from kws.manifest import Utterance, read_manifest
+    from kws.training.data import TrainingData
+
+    def utterances(made: Sequence[Recording]) -> list[Utterance]:
+        return [Utterance(entry.path, entry.duration_s or 0.0, label=entry.label) for entry in made]
+
+    def read(entries: Sequence[Utterance], description: str) -> AudioStore:
+        return AudioStore(entries, cache, num_workers, description)
+
+    def labels_of(entries: Sequence[Utterance]) -> list[int]:
+        return [keywords.index(entry.label or "") for entry in entries]
+
+    other = read_manifest(prepared.negatives)
+    recordings = [] if prepared.positives is None else read_manifest(prepared.positives)
+    train = [entry for entry in recordings if entry.split == "train"]
+    held = [entry for entry in recordings if entry.split == "dev"]
+    voices = utterances(spoken.keywords)
+    if not recordings:
+        train, held, voices = voices, utterances(spoken.held_out), []
+    positives, labels = AudioStore(train, None, 1, "positives"), labels_of(train)
+    clips, dev_labels = [entry.load() for entry in held], labels_of(held)
+    lacking = set(labels) - set(dev_labels)
+    for label in sorted(lacking):
+        own = [index for index, other in enumerate(labels) if other == label][:DEV_COPIED]
+        for number, index in enumerate(index for index in own for _ in range(DEV_COPIES)):
+            clips.append(augment(positives.waveform(index), train[index].item_id, seed + DEV_SEED, number))
+            dev_labels.append(label)
+    return TrainingData(
+        positives=positives,
+        labels=labels,
+        negatives=AudioStore(
+            [entry for entry in other if entry.split == "train"], cache, num_workers, "negatives"
+        ),
+        dev_positives=clips,
+        dev_labels=dev_labels,
+        held_out=not lacking,
+        target=None if prepared.target is None else read(read_manifest(prepared.target), "target audio"),
+        dev_negatives=AudioStore(
+            [entry for entry in other if entry.split == "dev"], cache, num_workers, "dev negatives"
+        ),
+        confusables=read(utterances(spoken.confusables), "words alike"),
+        synthetic=Synthetic(
+            read(voices, "synthetic keywords"),
+            labels_of(voices),
+            read(utterances(spoken.speech), "synthetic speech"),
+        ),
+    )

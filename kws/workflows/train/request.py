@@ -1,0 +1,201 @@
+"""Which run a command asks for: its settings, its identity, and the folder that is its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kws.errors import ConfigError
+from kws.workflows import folders
+from kws.workflows.own_names import RUN
+
+if TYPE_CHECKING:
+    from kws.model import ModelConfig
+    from kws.training.config import TrainConfig
+    from kws.workflows.recordings import Synthesis
+    from kws.workflows.train.add_keywords import EarlierRun
+
+IDENTITY = "run.json"
+OPTION_KEYS = {
+    "false_accepts_per_hour": "train.false_accepts_per_hour",
+    "seed": "train.seed",
+    "policy": "train.transfer.policy",
+    **{name: f"model.{name}" for name in ("depth", "head", "encoder", "weights")},
+}
+"""Options that stand for one key of the configuration."""
+AUDIO_OPTIONS = ("--positives", "--negatives", "--noise", "--target-audio", "--recordings")
+"""Options that name recordings."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Contents of ``--config``, before the command line is laid over it."""
+
+    model: dict[str, Any] = field(default_factory=dict)
+    """Keys of :class:`kws.model.ModelConfig`; the keywords come from the command line."""
+    train: dict[str, Any] = field(default_factory=dict)
+    """Keys of :class:`kws.training.config.TrainConfig`."""
+
+
+@dataclass(frozen=True)
+class TrainOrder:
+    """What one run is told; :func:`kws.workflows.train.train` says what the fields are."""
+
+    keywords: tuple[str, ...]
+    positives: tuple[Path, ...]
+    negatives: tuple[Path, ...]
+    output: Path
+    noise: tuple[Path, ...]
+    target_audio: tuple[Path, ...]
+    config: Path | None
+    overrides: tuple[str, ...]
+    cache: Path
+    num_workers: int
+    synthesis: Synthesis
+    add_to: Path | None
+    overwrite: bool
+
+    def sources(self, settled: SettledRun) -> dict[str, Sequence[Path | None]]:
+        """Return all that the run reads, by option; what is settled may name further files."""
+        return {
+            "--positives": self.positives,
+            "--negatives": self.negatives,
+            "--noise": self.noise,
+            "--target-audio": self.target_audio,
+            "--config": (self.config,),
+            "--weights": (settled.model.weights,),
+            "--add-to": (self.add_to,),
+            "train.transfer.auto_table": (settled.train.transfer.auto_table,),
+        }
+
+
+@dataclass(frozen=True)
+class SettledRun:
+    """What an order comes to."""
+
+    model: ModelConfig
+    train: TrainConfig
+    identity: str
+    """Hash of all that determines the run, its sources by their paths."""
+    earlier: EarlierRun | None
+    """The run that a keyword is added to."""
+    notes: tuple[str, ...]
+    """Sentences for the person: what was asked for and means nothing here."""
+
+
+def read_wish(config: Path | None, overrides: Sequence[str]) -> RunConfig:
+    """Return what ``--config`` and ``--set`` ask for, unchecked but for the two sections."""
+    from kws.config import load_config, merge, parse_overrides, read_yaml
+
+    values = merge(read_yaml(config) if config else {}, parse_overrides(list(overrides)))
+    return load_config(RunConfig, values, "config")
+
+
+def read_settings(keywords: Sequence[str], wish: RunConfig) -> tuple[ModelConfig, TrainConfig]:
+    """Return the settings of a run; see :func:`train`.
+
+    Raises:
+        ConfigError: a key is unknown or a value out of range.
+    """
+    from kws.config import load_config
+    from kws.model import ModelConfig
+    from kws.training.config import TrainConfig
+
+    model = load_config(ModelConfig, {**wish.model, "keywords": list(keywords)}, "model")
+    return model, load_config(TrainConfig, wish.train, "train")
+
+
+def settle(order: TrainOrder) -> SettledRun:
+    """Read the settings of a run; nothing is written.
+
+    Raises:
+        KwsError: a key is unknown, a value out of range, or the run of ``add_to`` cannot be extended.
+    """
+    from kws.config import config_hash, to_dict
+    from kws.regularizers import from_scratch, need_domains
+    from kws.workflows.train.add_keywords import open_earlier
+
+    wish = read_wish(order.config, order.overrides)
+    model, settings = read_settings(order.keywords, wish)
+    earlier = None if order.add_to is None else open_earlier(order.add_to)
+    if earlier is not None:
+        settings = earlier.settled(order.keywords, wish.model, wish.train.keys(), settings)
+    if order.target_audio and not need_domains(settings.regularizers):
+        raise ConfigError(
+            "--target-audio: nothing compares it; add `--set train.regularizers.dann=0.1`, or leave it out"
+        )
+    given = {"positives": order.positives, "negatives": order.negatives, "noise": order.noise}
+    if order.target_audio:
+        given["target"] = order.target_audio
+    facts: dict[str, Any] = {
+        "model": to_dict(model),
+        "train": to_dict(settings),
+        "sources": {name: [str(path.absolute()) for path in paths] for name, paths in given.items()},
+        "synthesis": to_dict(order.synthesis),
+    }
+    if earlier is not None:
+        facts["add_to"] = earlier.identity()
+    notes: list[str] = []
+    if settings.transfer.policy == "scratch":
+        kept = from_scratch(settings.regularizers)
+        notes += [
+            f"policy scratch: {name} is left out, as there is no source to stay near"
+            for name in settings.regularizers
+            if name not in kept
+        ]
+        settings = replace(settings, regularizers=kept)
+    return SettledRun(model, settings, config_hash(facts), earlier, tuple(notes))
+
+
+def claim_folder(
+    output: Path, identity: str, overwrite: bool, sources: Mapping[str, Sequence[Path | None]] | None = None
+) -> None:
+    """Mark ``output`` as the folder of this run; refuse one that holds what another run has trained.
+
+    Args:
+        output: folder of the run.
+        identity: hash of all that determines it.
+        overwrite: remove what a finished run, or one of other settings, has left.
+        sources: option -> what is read, which must lie elsewhere.
+    Raises:
+        KwsError: the folder holds a run of other settings or sources, or no run at all; or a source lies in
+            it or holds it, or cannot be read in place of what would be removed.
+    """
+    from kws.weights import METRICS, write_json
+
+    sources = sources or {}
+    folders.keep_apart(output, sources)
+    folders.claim(output, RUN)
+    marker, finished = output / IDENTITY, (output / METRICS).exists()
+    begun = marker.exists() and (finished or (output / "checkpoints").exists())
+    other = _identity(marker) != identity
+    if begun and other and not overwrite:
+        raise ConfigError(
+            f"{output}: holds a run of other settings; choose another --output or add --overwrite"
+        )
+    if (begun and other) or (finished and overwrite):
+        _read_first(sources)
+        folders.clear(output)
+    elif other:  # nothing was trained, or a removal was cut short
+        folders.clear(output, names=[name for name in RUN.files if not name.startswith("cache/")])
+    write_json(marker, {"identity": identity})
+
+
+def _identity(marker: Path) -> str | None:
+    """Return the identity of the run that a folder holds; None where there is none, or it is damaged."""
+    try:
+        values = json.loads(marker.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return values.get("identity") if isinstance(values, dict) else None
+
+
+def _read_first(sources: Mapping[str, Sequence[Path | None]]) -> None:
+    """Raise what is wrong with recordings while the run that they replace is still there."""
+    from data_prep import manifests
+
+    for option in AUDIO_OPTIONS:
+        manifests.read_all(path for path in sources.get(option, ()) if path is not None)
