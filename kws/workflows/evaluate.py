@@ -1,0 +1,165 @@
+"""Measure a model on recordings: misses, false accepts per hour and latency; what ``kws eval`` does."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from kws.workflows import folders
+from kws.workflows.notices import quiet_libraries
+from kws.workflows.own_names import REPORT
+
+if TYPE_CHECKING:
+    from data_prep.recording import Recording
+    from kws.evaluation.evaluate import Condition
+    from kws.evaluation.result import EvaluationResult
+    from kws.manifest import Utterance
+
+
+logger = logging.getLogger(__name__)
+
+
+Split = Literal["train", "dev", "test", "all"]
+
+
+NOISE_SECONDS = 120.0
+"""Kept of each noise recording, in seconds: bounds memory."""
+
+
+NUM_ROOMS = 20
+"""Simulated rooms; another part of the seed than in training, so other rooms."""
+
+
+def default_output(model: Path) -> Path:
+    """Return the folder of the report of a model: inside its folder, or beside its file."""
+    return model / "evaluation" if model.is_dir() else model.with_name(f"{model.stem}-evaluation")
+
+
+@folders.leaves_nothing(REPORT)
+@quiet_libraries()
+def evaluate(
+    model: Path,
+    positives: Sequence[Path],
+    negatives: Sequence[Path],
+    output: Path | None = None,
+    *,
+    noise: Sequence[Path] = (),
+    keyword: str | None = None,
+    split: Split = "test",
+    fa_per_hour: Sequence[float] = (0.1, 0.5, 1.0),
+    seed: int = 0,
+    overwrite: bool = False,
+    progress: bool = False,
+    command: str = "kws.evaluate",
+) -> EvaluationResult:
+    """Evaluate a model on anything that ``kws prep`` reads.
+
+    Args:
+        model: an exported ``.onnx`` or a folder of ``kws train``.
+        positives: sources of clips of the keyword.
+        negatives: sources of audio without it.
+        output: folder of the report; None writes none.
+        noise: sources of noise, for two further conditions.
+        keyword: judge this one only.
+        split: of recordings that have a split, those of this one count.
+        fa_per_hour: rates of false accepts to report misses at.
+        seed: of noise and rooms.
+        overwrite: replace an earlier report.
+        progress: show bars.
+        command: what was called, for the report.
+    Raises:
+        KwsError: as :func:`kws.evaluation.evaluate.evaluate` and :func:`data_prep.manifests.read`.
+    """
+    from kws.evaluation import evaluate as evaluation
+    from kws.workflows.trained_on import copies_of, trained_on
+
+    if output is not None:
+        read = {"MODEL": (model,), "--positives": positives, "--negatives": negatives, "--noise": noise}
+        folders.keep_apart(output, read, above=False)  # a report beside a model or recordings harms neither
+        folders.claim(output, REPORT)
+    provenance = {
+        "command": command,
+        "seed": seed,
+        "split": split,
+        "positives": ", ".join(map(str, positives)),
+        "negatives": ", ".join(map(str, negatives)),
+    }
+    if noise:
+        provenance["noise"] = ", ".join(map(str, noise))
+    return evaluation.evaluate(
+        model,
+        read_utterances(positives, split),
+        read_utterances(negatives, split),
+        output,
+        copies_of=copies_of,
+        trained_on=trained_on(model),
+        conditions=make_conditions(read_utterances(noise, split), seed) if noise else (),
+        keyword=keyword,
+        fa_per_hour=fa_per_hour,
+        provenance=provenance,
+        overwrite=overwrite,
+        progress=progress,
+    )
+
+
+def read_utterances(sources: Sequence[Path], split: Split) -> list[Utterance]:
+    """Read recordings of a split, and those without one.
+
+    Raises:
+        ManifestError: a source cannot be read, or nothing of the split is there.
+    """
+    from data_prep import manifests
+    from kws.errors import ManifestError
+
+    notes: list[str] = []
+    recordings = manifests.read_all(sources, notes)
+    for note in notes:
+        logger.warning("%s", note)
+    chosen = [entry for entry in recordings if split == "all" or entry.split in (None, split)]
+    if not chosen:
+        found = ", ".join(sorted({entry.split for entry in recordings if entry.split}))
+        raise ManifestError(
+            f"{', '.join(map(str, sources))}: no recordings of split {split}; there are {found}; give --split"
+        )
+    return [to_utterance(entry) for entry in chosen]
+
+
+def to_utterance(recording: Recording) -> Utterance:
+    """Turn a recording of ``data_prep`` into what ``kws`` works with."""
+    from kws import audio
+    from kws.manifest import Utterance
+
+    extra = {"language": recording.language, "source": recording.source, **recording.extra}
+    return Utterance(
+        path=recording.path,
+        duration_s=recording.duration_s or audio.duration_s(recording.path) - recording.offset_s,
+        text=recording.text,
+        label=recording.label,
+        speaker=recording.speaker,
+        split=recording.split,
+        phones=recording.phones,
+        offset_s=recording.offset_s,
+        extra={key: value for key, value in extra.items() if value is not None},
+    )
+
+
+def make_conditions(noise: Sequence[Utterance], seed: int) -> list[Condition]:
+    """Return noise at 10 dB, and a room with noise at 5 dB; drawn from the seed and the clip alone."""
+    from data_prep.augmentation import NoiseBank, RoomBank
+    from data_prep.conditions import ConditionConfig, condition_chain
+    from kws.evaluation.evaluate import Condition
+
+    bank = NoiseBank(tuple(recording.path for recording in noise), NOISE_SECONDS)
+    rooms = RoomBank(num_rooms=NUM_ROOMS, seed=seed, split="test")
+    wanted = {
+        "noise at 10 dB": ConditionConfig(snr_db=10.0),
+        "room and noise at 5 dB": ConditionConfig(snr_db=5.0, room=True),
+    }
+    chains = {name: condition_chain(config, bank, rooms) for name, config in wanted.items()}
+    return [
+        Condition(name, functools.partial(chain.augment, seed=seed, epoch=0))
+        for name, chain in chains.items()
+    ]

@@ -1,0 +1,258 @@
+"""Train a wake word from recordings of it and recordings without it; what ``kws train`` does."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kws.errors import ConfigError
+from kws.text import normalize
+from kws.workflows import folders, own_names
+from kws.workflows.notices import quiet_libraries
+from kws.workflows.train.request import TrainOrder, claim_folder, settle
+
+if TYPE_CHECKING:
+    from kws.training.config import TrainConfig
+
+
+FEW_STEPS = 80
+"""Half of the steps of the shortest run that is made where nothing is asked for."""
+
+
+@dataclass(frozen=True)
+class TrainSummary:
+    """What a finished run is, for the person.
+
+    Attributes:
+        run: its folder.
+        notes: what was left out, which policy was chosen and why, and what is doubtful.
+        metrics: contents of ``metrics.json``.
+    """
+
+    run: Path
+    notes: tuple[str, ...]
+    metrics: dict[str, Any]
+
+    def lines(self) -> list[str]:
+        """Return the sentences to print."""
+        from kws.training.copies import told_hours
+        from kws.workflows.told import told
+
+        metrics = self.metrics
+        held = "held-out" if metrics["held_out"] else "augmented training"
+        if not metrics["recordings"]:
+            held = "held-out synthetic"
+        rate = metrics["false_accepts_per_hour"]
+        hours = told_hours(metrics["dev_hours"], metrics.get("dev_copies", 0))
+        taken = f"takes {folders.size_mb(self.run):.0f} MB on disk"
+        made = [f"{self.run}: trained in {metrics['wall_s']:.0f} s, {taken}"]
+        for keyword, threshold in metrics["thresholds"].items():
+            misses = 100 * metrics["dev_miss"][keyword]
+            raised = ", raised, wished" if keyword in metrics.get("floored", ()) else ""
+            made.append(
+                f"{keyword}: threshold {threshold:.3f}{raised} for {rate:g} false accepts/h, from {hours}; "
+                f"misses {misses:.1f} % of the {held} recordings there"
+            )
+        if unusable := metrics.get("unusable"):
+            return told(made, self.notes, [f"{self.run}: is kept, but of no use for {', '.join(unusable)}"])
+        return told(made, self.notes, [f"next: kws export {self.run}"])
+
+
+@folders.leaves_nothing(own_names.RUN)
+@quiet_libraries()
+def train(
+    keywords: Sequence[str],
+    positives: Sequence[Path],
+    negatives: Sequence[Path],
+    output: Path,
+    *,
+    noise: Sequence[Path] = (),
+    target_audio: Sequence[Path] = (),
+    config: Path | None = None,
+    overrides: Sequence[str] = (),
+    cache: Path | None = None,
+    num_workers: int = 2,
+    synthetic: int | None = None,
+    confusables: int = 0,
+    language: str = "en",
+    add_to: Path | None = None,
+    control: bool = False,
+    overwrite: bool = False,
+) -> TrainSummary:
+    """Train a keyword model and save it with its thresholds.
+
+    Args:
+        keywords: the phrases.
+        positives: recordings of each, in the same order; or none at all, for synthetic voices alone.
+        negatives: speech without any keyword.
+        output: folder of the run; a stopped run in it goes on.
+        noise: recordings to mix in.
+        target_audio: recordings without labels of where the detector will be used, for the regularisers that
+            compare domains.
+        config: YAML with ``model`` (:class:`kws.model.ModelConfig`) and ``train``
+            (:class:`kws.training.config.TrainConfig`).
+        overrides: ``key=value`` changes, such as ``train.transfer.policy=all``.
+        cache: folder for decoded audio; None is ``output/cache``, of which synthetic voices alone stay when
+            the run is finished.
+        num_workers: processes that read audio.
+        synthetic: synthetic recordings of each keyword, as further positives; None decides by the number of
+            recordings.
+        confusables: synthetic recordings, for each keyword, of words that sound like it.
+        language: eSpeak language code of the keywords.
+        add_to: finished run whose model gets the keywords as well, in a new column beside what it has; its
+            own scores and thresholds stay the same.
+        control: also train from random weights, into ``output/control``, and note what transfer gained.
+        overwrite: start anew when ``output`` holds a finished run, or one of other settings.
+    Raises:
+        KwsError: a file, key or source cannot be used; the message names it and the remedy.
+    """
+    from kws.workflows.recordings import Synthesis
+
+    keywords = tuple(map(normalize, keywords))
+    if not positives and synthetic is not None and synthetic < 1:
+        raise ConfigError(
+            f"got --synthetic {synthetic} and no --positives: nothing would say the keyword; give recordings "
+            "of it, or leave --synthetic out"
+        )
+    if add_to is not None and (control or add_to.absolute() == output.absolute()):
+        raise ConfigError(
+            "--control: not with --add-to, whose borrowed layers stay; leave one out"
+            if control
+            else f"--output {output}: is the run of --add-to, which stays as it is; choose another folder"
+        )
+    order = TrainOrder(
+        keywords, tuple(positives), tuple(negatives), output,
+        noise=tuple(noise), target_audio=tuple(target_audio), config=config, overrides=tuple(overrides),
+        cache=cache or output / "cache", num_workers=num_workers,
+        synthesis=Synthesis(synthetic, confusables, language), add_to=add_to, overwrite=overwrite,
+    )  # fmt: skip
+    summary = _train_once(order)
+    if not control or summary.metrics["policy"] == "scratch":
+        _tidy(output)
+        return summary
+    overrides = (*order.overrides, "train.transfer.policy=scratch")
+    from_scratch = _train_once(replace(order, output=output / "control", overrides=overrides))
+    _tidy(output)
+    _tidy(output / "control")
+    misses, scratch_misses = summary.metrics["dev_miss"], from_scratch.metrics["dev_miss"]
+    gains = [gain_note(keyword, misses[keyword], scratch_misses[keyword]) for keyword in keywords]
+    return replace(summary, notes=(*summary.notes, *gains))
+
+
+def _tidy(run: Path) -> None:
+    """Remove what only a run that goes on needs: checkpoints, and decoded audio that lies in its folder."""
+    folders.clear(run, names=[*own_names.CHECKPOINTS, *own_names.DECODED])
+
+
+def _train_once(order: TrainOrder) -> TrainSummary:
+    """Train one model; see :func:`train`."""
+    from kws.checkpoint import load_model, save_model
+    from kws.config import to_dict
+    from kws.evaluation.thresholds import choose_operating_point, unusable
+    from kws.model import build_model
+    from kws.regularizers import load_phones
+    from kws.training.dev import dev_copies, read_dev_copies
+    from kws.training.loop import fit, seed_everything
+    from kws.training.provenance import provenance
+    from kws.transfer import describe
+    from kws.weights import METRICS
+    from kws.workflows.train.audio import gather
+
+    started = time.monotonic()
+    settled = settle(order)
+    output, model_config, settings, earlier = order.output, settled.model, settled.train, settled.earlier
+    claim_folder(output, settled.identity, order.overwrite, order.sources(settled))
+    if (output / METRICS).exists():
+        load_model(output)  # raises when the folder is damaged
+        note = "this run was finished before; add --overwrite to train it anew"
+        return TrainSummary(output, (note,), json.loads((output / METRICS).read_text("utf-8")))
+
+    recogniser = load_phones(settings.regularizers, model_config.encoder, model_config.weights)
+    seed_everything(settings.seed)
+    if earlier is not None:
+        model, model_config = earlier.extended(order.keywords)
+    else:
+        model = build_model(model_config, pretrained=settings.transfer.policy != "scratch")
+    heard = gather(order, settings)
+    num_recordings = heard.prepared.num_recordings
+    settings, reason = settings.resolved(num_recordings)
+    policy = settings.transfer.policy
+
+    outcome = fit(model, settings, heard.data, output, heard.augment, recogniser)
+    point, misses, doubts = choose_operating_point(
+        read_dev_copies(model, heard.data, heard.augment, settings),
+        order.keywords,
+        hop_samples=model.hop_samples,
+        false_accepts_per_hour=settings.false_accepts_per_hour,
+        smoothing_frames=settings.smoothing_frames,
+        refractory_s=settings.refractory_s,
+        given_hours=heard.data.negatives.hours + heard.data.dev_negatives.hours,
+    )
+    metrics = {
+        "thresholds": point.thresholds,
+        "floored": point.floored,
+        "unusable": unusable(misses),
+        "false_accepts_per_hour": point.false_accepts_per_hour,
+        "dev_hours": round(point.dev_hours, 3),
+        "dev_copies": round(dev_copies(heard.data.dev_negatives.hours, settings), 3),
+        "dev_miss": misses,
+        "held_out": heard.data.held_out,
+        "policy": policy,
+        "policy_reason": reason,
+        "regularizers": settings.regularizers,
+        "recordings": num_recordings,
+        "synthetic_recordings": heard.spoken.num_recordings(order.keywords),
+        "negative_hours": round(heard.data.negatives.hours, 3),
+        "wall_s": round(time.monotonic() - started, 1),
+        **outcome,
+    }
+    origin = provenance(model, list(heard.manifests), settled.identity)
+    chosen = describe(policy, settings.regularizers)
+    moving = f"policy {chosen}: {reason}; moved: {', '.join(outcome['moving'])}"
+    notes = [*heard.prepared.notes, *heard.spoken.notes, moving, *settled.notes, *doubts]
+    notes += hardly_trained(outcome, settings)
+    if earlier is not None:
+        model, point = earlier.joined(model, point)
+        origin = earlier.origin(origin)
+        notes.append(f"{', '.join(earlier.config.keywords)}: as in {order.add_to}, thresholds too")
+    save_model(
+        output, model, model_config, point, training=to_dict(settings), metrics=metrics, provenance=origin
+    )
+    if outcome["resumed"]:
+        notes.append("this run was stopped before and went on from its last checkpoint")
+    return TrainSummary(output, tuple(notes), metrics)
+
+
+def hardly_trained(outcome: Mapping[str, Any], settings: TrainConfig) -> list[str]:
+    """Warn of a run that was ended before its scores mean much.
+
+    Args:
+        outcome: of :func:`kws.training.loop.fit`.
+        settings: of the run.
+    """
+    from kws.evaluation.thresholds import WARNING
+
+    steps = outcome["epochs"] * settings.steps_per_epoch
+    if steps >= FEW_STEPS or outcome["early_stop"]:
+        return []
+    return [
+        f"{WARNING}trained for {steps} steps: fewer than {FEW_STEPS} hardly teach it the keyword; "
+        "leave out train.epochs and train.steps_per_epoch"
+    ]
+
+
+def gain_note(keyword: str, misses: float, scratch_misses: float) -> str:
+    """State what transfer gained over training from scratch, and warn when it gained nothing."""
+    gain = scratch_misses - misses
+    verdict = (
+        ""
+        if gain > 0
+        else "; WARNING: transfer gained nothing here, compare both with `kws eval` before you use it"
+    )
+    return (
+        f"{keyword}: misses on dev {100 * misses:.1f} %, from scratch {100 * scratch_misses:.1f} %{verdict}"
+    )
