@@ -817,7 +817,7 @@ def test_a_run_that_hears_nothing_says_so_and_fails(
 ):
     """Seconds of negatives show no rate: the threshold is raised, and what two steps taught lies below it."""
     monkeypatch.setattr("kws.evaluation.thresholds.UNUSABLE", 0.9)
-    monkeypatch.setattr("kws.evaluation.thresholds.FLOOR", 0.999)
+    monkeypatch.setattr("kws.evaluation.thresholds.lowest_unshown", lambda *_: 0.999)
     run = tmp_path / "run"
     assert main(train_words(recordings, run)) == 1
     lines = capsys.readouterr().out.splitlines()
