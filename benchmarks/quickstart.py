@@ -31,14 +31,14 @@ from benchmarks.short_runs import RESULTS, percent, table  # noqa: E402
 from benchmarks.thresholds import fired  # noqa: E402
 from data_prep.conditions import negative_stream, render  # noqa: E402
 from kws import Detector, audio  # noqa: E402
-from kws.cli.enroll import enroll  # noqa: E402
 from kws.decisions import DecisionConfig  # noqa: E402
 from kws.enrollment.examples import SHIPPED_MARGIN  # noqa: E402
 from kws.enrollment.ways import EXAMPLES, PHONES  # noqa: E402
 from kws.evaluation.intervals import hourly_rate  # noqa: E402
-from kws.study.held_out import UnseenAudio  # noqa: E402
-from kws.study.scoring import BLOCK_S, detector_scores  # noqa: E402
+from kws.studies.held_out import UnseenAudio  # noqa: E402
+from kws.studies.scoring import BLOCK_S, detector_scores  # noqa: E402
 from kws.text import mentions  # noqa: E402
+from kws.workflows.enroll import enroll  # noqa: E402
 
 KIND = "quickstart"
 PHRASES = ("hey computer", "computer", "jarvis", "hey robot", "alexa")
