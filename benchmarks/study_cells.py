@@ -21,11 +21,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
 
 from benchmarks.corpora import write_rows  # noqa: E402
-from kws import UNKNOWN_VERSION, __version__  # noqa: E402
 from kws.audio import atomic_write  # noqa: E402
 from kws.studies.grid import cell_path, cells  # noqa: E402
 from kws.studies.recipe import load_study  # noqa: E402
 from kws.studies.results import read_cell  # noqa: E402
+from kws.version import UNKNOWN_VERSION, __version__  # noqa: E402
 from kws.workflows.study import claim  # noqa: E402
 from kws.workflows.study.data import read_data  # noqa: E402
 from kws.workflows.study.plan import plan  # noqa: E402

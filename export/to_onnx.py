@@ -18,7 +18,6 @@ import onnx
 import torch
 from torch import Tensor
 
-import kws
 from export.graph import OPSET, ExportGraph
 from export.verify import SCORE_TOLERANCE, STATE_TOLERANCE, Parity, compare
 from kws.audio import SAMPLE_RATE, atomic_write
@@ -26,6 +25,7 @@ from kws.checkpoint import PROVENANCE, OperatingPoint, load_model, load_operatin
 from kws.config import config_hash, read_yaml
 from kws.errors import CheckpointError, ConfigError, ExportMismatch
 from kws.model import WakeWordModel
+from kws.version import __version__
 from kws.weights import CONFIG, write_json
 
 FORMAT_VERSION = "1"
@@ -150,7 +150,7 @@ def _metadata(
         "licence": info.licence,
         "encoder": info.name,
         "config_hash": trained_from,
-        "created_by": f"kws {kws.__version__}",
+        "created_by": f"kws {__version__}",
     }
 
 
@@ -189,7 +189,7 @@ def _finish(graph: onnx.ModelProto, metadata: dict[str, str]) -> None:
         entry.ClearField("metadata_props")
     for node in body.node:
         node.ClearField("doc_string")
-    graph.producer_name, graph.producer_version = "kws", kws.__version__
+    graph.producer_name, graph.producer_version = "kws", __version__
     del body.value_info[:]
     onnx.helper.set_model_props(graph, metadata)
     onnx.checker.check_model(graph)

@@ -7,10 +7,10 @@ used, so that a device, which has no torch, pays for the detector only.
 from __future__ import annotations
 
 import importlib
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from kws.errors import DependencyError
+from kws.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from kws.checkpoint import load_model
@@ -69,14 +69,6 @@ __all__ = [
     "study",
     "train",
 ]
-
-UNKNOWN_VERSION = "0+unknown"
-"""Version of a checkout that is not installed."""
-
-try:
-    __version__ = metadata.version("kws")
-except metadata.PackageNotFoundError:
-    __version__ = UNKNOWN_VERSION
 
 
 def __getattr__(name: str) -> Any:

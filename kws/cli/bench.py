@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import TYPE_CHECKING
 
 from kws.cli.parser import Input
-
-if TYPE_CHECKING:
-    pass
-
 
 HELP = "processor time, latency and memory of a detector"
 

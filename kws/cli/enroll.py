@@ -13,14 +13,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kws.cli.known import WAYS
 from kws.cli.parser import PRETRAINED, RECORDINGS, RUN, Input
-
-if TYPE_CHECKING:
-    pass
-
 
 HELP = "a detector from a typed phrase, in a minute; no recordings needed, a few help"
 

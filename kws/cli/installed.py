@@ -11,7 +11,7 @@ import re
 from importlib import metadata
 from typing import Any
 
-import kws
+from kws.version import __version__
 
 TOLD = ("numpy", "onnxruntime", "onnxruntime-gpu", "torch", "torchaudio", "lightning", "lhotse", "soxr")
 """Packages whose version ``kws --version`` tells: those that a fault most often turns on."""
@@ -37,7 +37,7 @@ def versions() -> str:
     """Return a line each for ``kws``, Python and the installed ones of :data:`TOLD`."""
     found = [(name, _version(name)) for name in TOLD]
     lines = [
-        f"kws {kws.__version__}",
+        f"kws {__version__}",
         f"Python {platform.python_version()} on {platform.platform(terse=True)}",
     ]
     return "\n".join(lines + [f"{name} {version}" for name, version in found if version])

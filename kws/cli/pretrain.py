@@ -7,13 +7,8 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kws.cli.parser import RECIPE, Input
-
-if TYPE_CHECKING:
-    pass
-
 
 HELP = "transcribed speech to the embedded encoder"
 

@@ -8,14 +8,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kws.cli.known import ENCODERS
 from kws.cli.parser import PRETRAINED, RECORDINGS, one_each
-
-if TYPE_CHECKING:
-    pass
-
 
 HELP = "what each depth of the encoder knows of your keyword and costs, with a table and a plot"
 

@@ -9,11 +9,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
 
 HELP = "a wake word from its text, found in a stream: where to begin"
 

@@ -13,13 +13,8 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kws.cli.parser import RECIPE, Input
-
-if TYPE_CHECKING:
-    pass
-
 
 HELP = "compare ways to train, with a table, a plot and, where they tell, a recommendation"
 

@@ -15,15 +15,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kws.cli.known import ENCODERS, HEADS, POLICIES
 from kws.cli.parser import PRETRAINED, RECORDINGS, RUN, Input, one_each
 from kws.workflows.train.request import OPTION_KEYS
-
-if TYPE_CHECKING:
-    pass
-
 
 HELP = "recordings to a keyword model"
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from kws import __version__
 from kws.audio import SAMPLE_RATE
 from kws.config import config_hash, read_yaml
 from kws.decisions import DecisionConfig
@@ -46,6 +45,7 @@ from kws.evaluation.scoring import (
 )
 from kws.manifest import Utterance
 from kws.text import is_said, normalize
+from kws.version import __version__
 
 FALSE_ACCEPTS_PER_HOUR = (0.1, 0.5, 1.0)
 """Rates that are reported."""

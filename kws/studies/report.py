@@ -9,7 +9,6 @@ from pathlib import Path
 
 import yaml
 
-from kws import __version__
 from kws.audio import atomic_write
 from kws.config import config_hash, to_dict
 from kws.counts import counted
@@ -18,6 +17,7 @@ from kws.studies.compare import all_gains, gain_lines, gain_warnings, savings
 from kws.studies.recipe import BEFORE, TOGETHER, ChoiceConfig, SettingsConfig, StudyConfig
 from kws.studies.recommend import Recommendation, recommend, steps_of, what_counts
 from kws.studies.results import NOT_TRAINED, StudyResults
+from kws.version import __version__
 
 RESULTS, SUMMARY, TABLE, AGAINST = "results.csv", "summary.csv", "summary.md", "against.md"
 MISSES, GAINS, BEHIND = "misses.png", "gains.png", "behind.png"

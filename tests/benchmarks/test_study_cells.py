@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import kws
 from benchmarks import study_cells
 from kws.studies.grid import cell_path
+from kws.version import UNKNOWN_VERSION
 
 
 def test_cells_are_added_and_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -44,7 +44,7 @@ def test_cells_are_added_and_come_back(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_checkout_that_is_not_installed_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(study_cells, "__version__", kws.UNKNOWN_VERSION)
+    monkeypatch.setattr(study_cells, "__version__", UNKNOWN_VERSION)
     monkeypatch.setattr(
         "sys.argv", ["study_cells.py", "keep", "--root", str(tmp_path), "--output", str(tmp_path / "study")]
     )

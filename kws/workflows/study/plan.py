@@ -165,7 +165,7 @@ class _Task:
 
 def _trained(wish: _Wish) -> _Task:
     """Return what `kws train` makes of a keyword's recordings, and of others' where the choice says so."""
-    from kws import __version__
+    from kws.version import __version__
     from kws.workflows.recordings import Synthesis
     from kws.workflows.study.cell import RunOrder
     from kws.workflows.study.data import sources_fingerprint, weights_fingerprint
@@ -207,9 +207,9 @@ def _trained(wish: _Wish) -> _Task:
 
 def _enrolled(wish: _Wish) -> _Task:
     """Return what `kws enroll` makes of a keyword; the draw alone depends on the seed."""
-    from kws import __version__
     from kws.encoders.sources.embedded_weights import ASSETS
     from kws.enrollment.ways import EXAMPLES
+    from kws.version import __version__
     from kws.workflows.recordings import Synthesis
     from kws.workflows.study.cell import RunOrder
     from kws.workflows.study.data import weights_fingerprint
