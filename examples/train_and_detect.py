@@ -13,7 +13,7 @@ def tell(found: Detection) -> None:
 recordings, speech, test, output = map(Path, sys.argv[2:])
 run = train([sys.argv[1]], [recordings], [speech], output)
 model = export(run.run).model
-found = evaluate(model, [test], [speech], fa_per_hour=[1.0], split="all").keywords[0].operating[0]
+found = evaluate(model, [test], [speech], false_accepts_per_hour=[1.0], split="all").keywords[0].operating[0]
 print(f"misses {found.misses}, false accepts {found.false_accepts}, threshold {found.threshold:.3f}")
 for clip in sorted(test.iterdir()):
     listen(model, file=clip, on_detection=tell)

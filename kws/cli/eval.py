@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of report.html and evaluation.json; without it, beside the model",
     )
     parser.add_argument(
-        "--fa-per-hour",
+        "--false-accepts-per-hour",
         type=float,
         nargs="+",
         default=[0.1, 0.5, 1.0],
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         noise=arguments.noise,
         keyword=arguments.keyword,
         split=arguments.split,
-        fa_per_hour=arguments.fa_per_hour,
+        false_accepts_per_hour=arguments.false_accepts_per_hour,
         seed=arguments.seed,
         overwrite=arguments.overwrite,
         progress=sys.stderr.isatty(),

@@ -83,7 +83,7 @@ def evaluate(
     trained_on: Callable[[Utterance], bool] | None = None,
     conditions: Sequence[Condition] = (),
     keyword: str | None = None,
-    fa_per_hour: Sequence[float] = FALSE_ACCEPTS_PER_HOUR,
+    false_accepts_per_hour: Sequence[float] = FALSE_ACCEPTS_PER_HOUR,
     provenance: dict[str, Any] | None = None,
     overwrite: bool = False,
     progress: bool = False,
@@ -100,7 +100,7 @@ def evaluate(
         trained_on: tells recordings that the model was trained on; None where that is unknown.
         conditions: further versions of the positive clips.
         keyword: judge this one only; None judges all that the model knows.
-        fa_per_hour: rates of false accepts to report misses at.
+        false_accepts_per_hour: rates of false accepts to report misses at.
         provenance: what the result shall carry, such as command and seed.
         overwrite: replace an earlier result.
         progress: show bars.
@@ -111,9 +111,9 @@ def evaluate(
     """
     if output is not None and not overwrite and (output / "evaluation.json").exists():
         raise ConfigError(f"{output}: holds an evaluation already; give --overwrite or another --output")
-    for rate in fa_per_hour:
+    for rate in false_accepts_per_hour:
         if not rate > 0:
-            raise ConfigError(f"--fa-per-hour: got {rate}, expected rates above 0, such as 0.5")
+            raise ConfigError(f"--false-accepts-per-hour: got {rate}, expected rates above 0, such as 0.5")
     scorer = open_scorer(model)
     named = {normalize(name): name for name in scorer.keywords}
     keyword = None if keyword is None else named.get(normalize(keyword), keyword)
@@ -141,7 +141,7 @@ def evaluate(
             )
             for condition, change in [(name, None), *((each.name, each.change) for each in conditions)]
         ]
-        found = _evaluate_keyword(scorer, name, versions[0][1], versions[1:], stream, fa_per_hour)
+        found = _evaluate_keyword(scorer, name, versions[0][1], versions[1:], stream, false_accepts_per_hour)
         results.append(replace(found, num_trained_on=_count(wanted[name], trained_on)))
     result = EvaluationResult(
         model=str(model),
@@ -274,7 +274,7 @@ def _evaluate_keyword(
     clips: Sequence[ScoredClip],
     changed: Sequence[tuple[str, list[ScoredClip]]],
     stream: Sequence[ScoredClip],
-    fa_per_hour: Sequence[float],
+    false_accepts_per_hour: Sequence[float],
 ) -> KeywordResult:
     column, config, hop_s = scorer.keywords.index(keyword), scorer.decision_config, scorer.hop_s
     negatives = [np.concatenate([clip.scores[:, column] for clip in stream])]
@@ -291,7 +291,7 @@ def _evaluate_keyword(
             name, target, threshold, everyone.misses, accepts, everyone.latency, tuple(groups), note
         )
 
-    choices = [choose_threshold(negatives, negative_hours, rate, config, hop_s) for rate in fa_per_hour]
+    choices = [choose_threshold(negatives, negative_hours, rate, config, hop_s) for rate in false_accepts_per_hour]
     operating = [judge(STORED, None, stored, None)]
     operating += [
         judge(

@@ -49,7 +49,7 @@ def evaluate(
     noise: Sequence[Path] = (),
     keyword: str | None = None,
     split: Split = "test",
-    fa_per_hour: Sequence[float] = (0.1, 0.5, 1.0),
+    false_accepts_per_hour: Sequence[float] = (0.1, 0.5, 1.0),
     seed: int = 0,
     overwrite: bool = False,
     progress: bool = False,
@@ -65,7 +65,7 @@ def evaluate(
         noise: sources of noise, for two further conditions.
         keyword: judge this one only.
         split: of recordings that have a split, those of this one count.
-        fa_per_hour: rates of false accepts to report misses at.
+        false_accepts_per_hour: rates of false accepts to report misses at.
         seed: of noise and rooms.
         overwrite: replace an earlier report.
         progress: show bars.
@@ -98,7 +98,7 @@ def evaluate(
         trained_on=trained_on(model),
         conditions=make_conditions(read_utterances(noise, split), seed) if noise else (),
         keyword=keyword,
-        fa_per_hour=fa_per_hour,
+        false_accepts_per_hour=false_accepts_per_hour,
         provenance=provenance,
         overwrite=overwrite,
         progress=progress,

@@ -81,7 +81,7 @@ def result(data: Path) -> EvaluationResult:
         utterances(data, "negatives"),
         data / "out",
         conditions=[mute],
-        fa_per_hour=[0.5, 200.0],
+        false_accepts_per_hour=[0.5, 200.0],
         provenance={"seed": 3},
     )
 
@@ -188,7 +188,7 @@ def test_text_from_manifests_is_escaped(data: Path):
         Utterance(entry.path, entry.duration_s, text="tone <script>", label="tone")
         for entry in utterances(data, "positives")
     ]
-    found = evaluate(data / "m.onnx", positives[:1], utterances(data, "negatives"), fa_per_hour=[1.0])
+    found = evaluate(data / "m.onnx", positives[:1], utterances(data, "negatives"), false_accepts_per_hour=[1.0])
     page = render(
         replace(found, keywords=(replace(found.keywords[0], examples=found.keywords[0].examples[:1]),))
     )
@@ -210,8 +210,8 @@ def test_wrong_keywords_rates_and_data_are_named(data: Path):
     )
     with pytest.raises(ConfigError, match="unknown 'bell'; this model knows tone"):
         evaluate(model, positives, negatives, keyword="bell")
-    with pytest.raises(ConfigError, match="--fa-per-hour: got 0"):
-        evaluate(model, positives, negatives, fa_per_hour=[0.0])
+    with pytest.raises(ConfigError, match="--false-accepts-per-hour: got 0"):
+        evaluate(model, positives, negatives, false_accepts_per_hour=[0.0])
     with pytest.raises(ManifestError, match="no negatives are left: 4 recordings hold a keyword"):
         evaluate(model, positives, positives)
     with pytest.raises(ManifestError, match="no clip is labelled 'tone'; found bell"):
@@ -260,7 +260,7 @@ def test_the_command_prints_a_table_and_writes_the_report(
         str(data / "negatives"),
         "--output",
         str(tmp_path),
-        "--fa-per-hour",
+        "--false-accepts-per-hour",
         "0.5",
         "1",
     ]
