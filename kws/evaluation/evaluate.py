@@ -291,7 +291,9 @@ def _evaluate_keyword(
             name, target, threshold, everyone.misses, accepts, everyone.latency, tuple(groups), note
         )
 
-    choices = [choose_threshold(negatives, negative_hours, rate, config, hop_s) for rate in false_accepts_per_hour]
+    choices = [
+        choose_threshold(negatives, negative_hours, rate, config, hop_s) for rate in false_accepts_per_hour
+    ]
     operating = [judge(STORED, None, stored, None)]
     operating += [
         judge(

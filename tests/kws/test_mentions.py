@@ -211,7 +211,11 @@ def test_a_text_without_its_letters_never_says_a_phrase(pair: tuple[str, str], t
 def test_it_is_the_only_rule_of_its_kind():
     """No other module splits texts into words to look for a keyword, nor folds their case."""
     root = Path(__file__).parents[2]
-    sources = [path for name in ("kws", "data_prep", "export", "benchmarks") for path in (root / name).rglob("*.py")]
+    sources = [
+        path for name in ("kws", "data_prep", "export", "benchmarks") for path in (root / name).rglob("*.py")
+    ]
     folding = re.compile(r"casefold\(|(?:text|label|keyword|phrase)s?\.lower\(\)")
     found = {path.relative_to(root).as_posix() for path in sources if folding.search(path.read_text("utf-8"))}
-    assert found - {"benchmarks/embedded_data.py"} == {"kws/text.py"}  # which counts words to choose sentences
+    assert found - {"benchmarks/embedded_data.py"} == {
+        "kws/text.py"
+    }  # which counts words to choose sentences

@@ -188,7 +188,9 @@ def test_text_from_manifests_is_escaped(data: Path):
         Utterance(entry.path, entry.duration_s, text="tone <script>", label="tone")
         for entry in utterances(data, "positives")
     ]
-    found = evaluate(data / "m.onnx", positives[:1], utterances(data, "negatives"), false_accepts_per_hour=[1.0])
+    found = evaluate(
+        data / "m.onnx", positives[:1], utterances(data, "negatives"), false_accepts_per_hour=[1.0]
+    )
     page = render(
         replace(found, keywords=(replace(found.keywords[0], examples=found.keywords[0].examples[:1]),))
     )
