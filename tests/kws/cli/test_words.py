@@ -40,7 +40,7 @@ def said(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["train", "--ouput=x"], "kws train: unknown option --ouput; did you mean --output?"),
         (["enroll", "hi", "-o", "x"], "kws enroll: unknown option -o; did you mean --o"),
         (["enroll", "hi", "-output", "x"], "kws enroll: unknown option -output; did you mean --output?"),
-        (["eval", "--false_accepts_per_hour", "1"], "kws eval: unknown option --false_accepts_per_hour; did you mean --false-"),
+        (["eval", "--false_accepts", "1"], "kws eval: unknown option --false_accepts; did you mean --false-"),
         (["prep", "--synthesise"], "kws prep: unknown option --synthesise; did you mean --synthesize?"),
         (["bench", "--nothing-alike"], "kws bench: unknown option --nothing-alike"),
         (["--verison"], "kws: unknown option --verison; did you mean --version?"),
