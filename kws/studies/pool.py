@@ -82,6 +82,7 @@ def run_job(job: Job, folder: Path, program: str) -> Failure | None:
     root = str(Path(__file__).resolve().parents[2])  # the checkout, where nothing is installed
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "PYTHONPATH": path, **dict.fromkeys(THREAD_VARIABLES, "1")}
+    environment["PYTHONUNBUFFERED"] = "1"  # else what was printed before an error stands behind it in the log
     with log.open("wb") as output:
         # The input stays open while this process lives; the cell's ends with it and leaves no orphan.
         with subprocess.Popen(

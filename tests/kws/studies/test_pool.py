@@ -92,7 +92,10 @@ def test_every_cell_is_run_on_one_thread_and_none_twice(folder: Path):
     assert [cell_path(folder, entry.identity).stat().st_mtime_ns for entry in jobs] == written
 
 
-def test_failures_are_returned_with_their_logs_and_stop_nothing(folder: Path):
+def test_failures_are_returned_with_their_logs_and_stop_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     jobs = [
         job(folder, 0, error="the file is damaged"),
         job(folder, 1),
