@@ -191,7 +191,7 @@ def main() -> None:
             values = read_yaml(recipe)
             config = replace(load_config(PretrainConfig, values), outputs=CHOICES[choice])
             run = arguments.work / KIND / name.replace(" ", "_").replace("/", "_")
-            metrics = pretrain(recipe, run, arguments.data, settings(choice, values, arguments))
+            metrics = pretrain(recipe, run, arguments.data, settings(choice, values, arguments)).metrics
             row = {
                 "run": name,
                 "choice": choice,

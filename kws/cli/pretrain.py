@@ -39,17 +39,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Call :func:`pretrain` and print the phone error rates."""
     from kws.workflows.pretrain import pretrain
 
-    metrics = pretrain(
+    made = pretrain(
         arguments.recipe,
         arguments.output,
         root=arguments.root,
         overrides=arguments.set,
         cache=arguments.cache,
     )
-    for name, count in metrics.get("left_out", {}).items():
-        if count:
-            print(f"note: left out of {name}: {count}; {arguments.output / 'left_out.jsonl'} says why")
-    for name in ("dev_phone_error_rate", "test_phone_error_rate", "test_phone_error_rate_with_ngrams"):
-        for group, rate in metrics.get(name, {}).items():
-            print(f"{name} {group}: {100 * rate:.1f} %")
+    print("\n".join(made.lines()))
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,31 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class PretrainSummary:
+    """What a finished pretraining is.
+
+    Attributes:
+        output: its folder.
+        metrics: contents of ``metrics.json``.
+    """
+
+    output: Path
+    metrics: dict[str, Any]
+
+    def lines(self) -> list[str]:
+        """Return the sentences to print."""
+        listed = self.output / "left_out.jsonl"
+        left_out = self.metrics.get("left_out", {}).items()
+        notes = [f"note: left out of {name}: {count}; {listed} says why" for name, count in left_out if count]
+        names = ("dev_phone_error_rate", "test_phone_error_rate", "test_phone_error_rate_with_ngrams")
+        return notes + [
+            f"{name} {group}: {100 * rate:.1f} %"
+            for name in names
+            for group, rate in self.metrics.get(name, {}).items()
+        ]
+
+
 @folders.leaves_nothing(PRETRAINING)
 @quiet_libraries()
 def pretrain(
@@ -28,7 +54,7 @@ def pretrain(
     root: Path | None = None,
     overrides: list[str] | None = None,
     cache: Path | None = None,
-) -> dict[str, Any]:
+) -> PretrainSummary:
     """Run a recipe with the default augmentation.
 
     Args:
@@ -84,7 +110,8 @@ def pretrain(
         return features
 
     digest = noise.digest() if noise else ""
-    return run_recipe(config, output, chain.augment, mask, base, texts_as_phones, digest, cache)
+    metrics = run_recipe(config, output, chain.augment, mask, base, texts_as_phones, digest, cache)
+    return PretrainSummary(output, metrics)
 
 
 def texts_as_phones(

@@ -21,6 +21,7 @@ FUNCTIONS = [
     "evaluate",
     "export",
     "prepare",
+    "pretrain",
     "probe",
     "quickstart",
     "speak_phrase",

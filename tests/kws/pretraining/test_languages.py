@@ -410,7 +410,7 @@ def test_the_multilingual_recipe_runs_on_a_small_sample(
     small += ["encoder={num_mels: 8, dimension: 12, num_layers: 2, kernel: 3, lookahead: 1}"]
     small += ["noise=null", "augment_strength=0"]
     with resources.as_file(resources.files("kws.recipes") / "multilingual.yaml") as recipe:
-        metrics = pretrain_command(recipe, tmp_path / "run", root=tmp_path, overrides=small)
+        metrics = pretrain_command(recipe, tmp_path / "run", root=tmp_path, overrides=small).metrics
     assert set(metrics["test_phone_error_rate"]) == {
         "all",
         "corpus=speechocean762.jsonl",

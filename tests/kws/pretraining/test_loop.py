@@ -434,7 +434,7 @@ def test_the_recipe_for_librispeech_runs_on_a_small_sample_of_its_layout(
     small = ["steps=2", "batch_s=4", "evaluate_every=2", "num_workers=0", "middle=1", "precision=32-true"]
     small += ["encoder={num_mels: 8, dimension: 12, num_layers: 2, kernel: 3, lookahead: 1}"]
     with resources.as_file(resources.files("kws.recipes") / "librispeech.yaml") as recipe:
-        metrics = pretrain_command(recipe, tmp_path / "run", root=tmp_path, overrides=small)
+        metrics = pretrain_command(recipe, tmp_path / "run", root=tmp_path, overrides=small).metrics
     assert metrics["train_utterances"] == 2 and metrics["steps"] == 2
     assert 0 < metrics["test_phone_error_rate"]["all"] and load_recogniser(tmp_path / "run") is not None
 
