@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import languages, short_runs
 from benchmarks.languages import CHOICES, KIND
+from kws.workflows.pretrain import PretrainSummary
 
 
 def row(choice: str, edits: int) -> dict[str, object]:
@@ -31,9 +32,9 @@ def test_finished_runs_are_not_run_again_and_all_are_shown(
     )
     asked: list[str] = []
 
-    def pretrain(recipe: Path, run: Path, *_: object) -> dict[str, object]:
+    def pretrain(recipe: Path, run: Path, *_: object) -> PretrainSummary:
         asked.append(run.name)
-        return {"steps": 3000, "train_hours": 17.0, "config_hash": "abc", "wall_s": 5}
+        return PretrainSummary(run, {"steps": 3000, "train_hours": 17.0, "config_hash": "abc", "wall_s": 5})
 
     monkeypatch.setattr(languages, "pretrain", pretrain)
     monkeypatch.setattr(languages, "settings", lambda *_: [])
