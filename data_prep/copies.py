@@ -1,7 +1,7 @@
 """The same audio given twice: recordings found again by their file or by their samples.
 
 A recording of the keyword that lies among the negatives as well teaches a detector to stay silent where it
-should fire; one that was trained on makes an evaluation too good. ``kws.cli`` looks for both here.
+should fire; one that was trained on makes an evaluation too good. ``kws.workflows`` looks for both here.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Does a recording sound like a phrase? Its phones are compared with the same phones in other orders.
 
-Called by ``kws.cli`` before recordings are learnt from: a folder of recordings of another word is noticed so.
+Called by ``kws.workflows`` before recordings are learnt from, so that those of another word are noticed.
 What a voice, a room and a microphone do to a score they do to that of every order.
 """
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import logging
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import get_type_hints
 
 import pytest
 
 import kws
+from kws.workflows.notices import LOGGERS, quiet_libraries
 from tests.support.training import noise, spoken, write_wavs
 
 PROGRAM = Path(__file__).parents[2] / "examples" / "train_and_detect.py"
@@ -66,6 +69,22 @@ def _typing_only(module: object) -> dict[str, object]:
                 source = importlib.import_module(node.module)
                 names.setdefault(alias.name, getattr(source, alias.name, None))
     return names
+
+
+def test_the_callers_log_levels_and_warnings_stay_as_they_were():
+    logger = logging.getLogger(LOGGERS[0])
+    logger.setLevel(logging.DEBUG)
+    filters = list(warnings.filters)
+    with quiet_libraries():
+        assert logger.level == logging.ERROR and warnings.filters != filters
+    assert logger.level == logging.DEBUG and warnings.filters == filters
+    logging.getLogger("kws").setLevel(logging.INFO)  # who wants to hear what is done hears the libraries, too
+    try:
+        with quiet_libraries():
+            assert logger.level == logging.DEBUG
+    finally:
+        logging.getLogger("kws").setLevel(logging.NOTSET)
+        logger.setLevel(logging.NOTSET)
 
 
 @pytest.mark.slow
