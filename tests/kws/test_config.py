@@ -135,7 +135,7 @@ def test_the_hash_changes_with_every_value_and_with_nothing_else():
 RECIPES = sorted(
     entry.name
     for entry in resources.files("kws.recipes").iterdir()
-    if entry.name.endswith(".yaml") and entry.name != "study.yaml"  # see tests/kws/cli/test_study.py
+    if entry.name.endswith(".yaml") and entry.name != "study.yaml"  # see tests/kws/workflows/test_study.py
 )
 
 
