@@ -23,7 +23,7 @@ from export.quantize import to_int8  # noqa: E402
 from export.to_onnx import export  # noqa: E402
 from kws import Detector  # noqa: E402
 from kws.studies.held_out import UnseenAudio  # noqa: E402
-from kws.studies.scoring import detector_scores, read_misses  # noqa: E402
+from kws.studies.scoring import count_misses, detector_scores  # noqa: E402
 
 RATE = 1.0
 HEADS = ["detector", "form", "MB", "missed at 1 FA/h", "FA/h at its threshold", "missed at its threshold"]
@@ -34,13 +34,13 @@ def row(name: str, form: str, path: Path, test: UnseenAudio) -> list[str]:
     config = Detector(path).decision_config
     positives, negatives, hop_s = detector_scores(path, test)
     free = replace(config, thresholds=(1.0,))
-    readings = read_misses(positives, negatives, test.hours, (RATE,), free, hop_s).values()
+    counts = count_misses(positives, negatives, test.hours, (RATE,), free, hop_s).values()
     missed = [1 - len(set(fired(clips, config, hop_s))) / len(clips) for clips in positives.values()]
     return [
         name,
         form,
         f"{path.stat().st_size / 1e6:.2f}",
-        " / ".join(percent(len(reading[RATE].missed) / reading[RATE].clips) for reading in readings),
+        " / ".join(percent(len(count[RATE].missed) / count[RATE].clips) for count in counts),
         f"{len(fired([negatives], config, hop_s)) / test.hours:.2f}",
         " / ".join(map(percent, missed)),
     ]

@@ -31,7 +31,7 @@ import numpy as np  # noqa: E402
 
 from benchmarks import corpora  # noqa: E402
 from kws.studies.held_out import UnseenAudio  # noqa: E402
-from kws.studies.scoring import detector_scores, read_misses  # noqa: E402
+from kws.studies.scoring import count_misses, detector_scores  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 RATES = (0.5, 1.0, 2.0)
@@ -135,15 +135,15 @@ def read_cell(
     """Turn scores into the row of a cell: misses and clips per condition at each rate."""
     from kws.decisions import DecisionConfig
 
-    found = read_misses(
+    found = count_misses(
         positives, negatives, test.hours, RATES, DecisionConfig((1.0,), smoothing, 1.0), hop_s
     )
     return {
         "cell": cell.name,
         **cell._asdict(),
         "misses": {
-            condition: {str(rate): [len(reading.missed), reading.clips] for rate, reading in readings.items()}
-            for condition, readings in found.items()
+            condition: {str(rate): [len(count.missed), count.clips] for rate, count in counts.items()}
+            for condition, counts in found.items()
         },
         "negative_hours": round(test.hours, 3),
         "original_hours": round(test.original_hours, 3),

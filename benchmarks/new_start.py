@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
 from benchmarks import corpora  # noqa: E402
 from benchmarks.short_runs import percent, table  # noqa: E402
 from kws import Detector  # noqa: E402
-from kws.studies.scoring import detector_scores, read_misses  # noqa: E402
+from kws.studies.scoring import count_misses, detector_scores  # noqa: E402
 
 RATE = 1.0
 
@@ -30,12 +30,12 @@ def rows(run: Path, data: Path, work: Path) -> Iterator[list[str]]:
     test = corpora.test_audio(data, work, detector.keywords[0])
     config = replace(detector.decision_config, thresholds=(1.0,))
     heard = {"a new start": test.positives, "silence": test.after_silence().positives}
-    clips = {f"{after} {name}": each for after, found in heard.items() for name, each in found.items()}
+    clips = {f"{after} {name}": each for after, versions in heard.items() for name, each in versions.items()}
     positives, negatives, hop_s = detector_scores(run / "model.onnx", replace(test, positives=clips))
-    read = read_misses(positives, negatives, test.hours, (RATE,), config, hop_s)
+    found = count_misses(positives, negatives, test.hours, (RATE,), config, hop_s)
     for after in heard:
-        readings = [read[f"{after} {name}"][RATE] for name in test.positives]
-        yield [run.name, after, " / ".join(percent(len(each.missed) / each.clips) for each in readings)]
+        counts = [found[f"{after} {name}"][RATE] for name in test.positives]
+        yield [run.name, after, " / ".join(percent(len(each.missed) / each.clips) for each in counts)]
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ from kws.encoders.sources.embedded_weights import ASSETS  # noqa: E402
 from kws.evaluation.scoring import LEAD_S, TAIL_S  # noqa: E402
 from kws.heads.phrase_window import PhraseWindowHead, ways  # noqa: E402
 from kws.model import WakeWordModel  # noqa: E402
-from kws.studies.scoring import read_misses  # noqa: E402
+from kws.studies.scoring import count_misses  # noqa: E402
 from kws.text import mentions  # noqa: E402
 from kws.workflows.enroll import enroll  # noqa: E402
 from kws.workflows.evaluate import make_conditions, read_utterances  # noqa: E402
@@ -157,10 +157,12 @@ def measure(data: Path, work: Path) -> Iterator[Row]:
                 for name, found in heard.items()
             }
             negatives = np.concatenate([scores(way, head, found, number) for _, found in silent])
-            read = read_misses(positives, negatives, hours, RATES, DECISION, model.hop_samples / SAMPLE_RATE)
+            counted = count_misses(
+                positives, negatives, hours, RATES, DECISION, model.hop_samples / SAMPLE_RATE
+            )
             missed = {
-                name: {f"{rate:g}": [len(each.missed), each.clips] for rate, each in readings.items()}
-                for name, readings in read.items()
+                name: {f"{rate:g}": [len(each.missed), each.clips] for rate, each in rates.items()}
+                for name, rates in counted.items()
             }
             yield {"phrase": phrase, "way": way, "hours": round(hours, 3), "missed": missed}
 

@@ -120,9 +120,9 @@ def gain_over(
 
 def _missed(result: CellResult, condition: str, rate: float) -> np.ndarray:
     """Return (clips,) 1 where a clip was missed, else 0."""
-    reading = result.reading(condition, rate)
-    missed = np.zeros(reading.clips)
-    missed[list(reading.missed)] = 1.0
+    count = result.miss_count(condition, rate)
+    missed = np.zeros(count.clips)
+    missed[list(count.missed)] = 1.0
     return missed
 
 

@@ -14,7 +14,7 @@ CELLS = "cells"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One training run and its reading."""
+    """One training run and its test."""
 
     choice: str
     """Name in the recipe."""

@@ -15,7 +15,7 @@ from kws.errors import ConfigError
 from kws.evaluation.intervals import Proportion, proportion
 from kws.studies.grid import Cell, cell_path
 from kws.studies.recipe import CONTROL, sorted_recordings
-from kws.studies.scoring import Reading
+from kws.studies.scoring import MissCount
 
 NOT_TRAINED = "none"
 """Precision of what was enrolled."""
@@ -35,7 +35,7 @@ class CellResult:
     """Of the draw and of training."""
     policy: str
     """Which layers moved."""
-    readings: dict[str, dict[str, Reading]]
+    miss_counts: dict[str, dict[str, MissCount]]
     """Condition -> rate of false accepts per hour, as text -> misses."""
     negative_hours: float
     """Hours of the test negatives."""
@@ -56,9 +56,9 @@ class CellResult:
     precision: str = "bf16-mixed"
     """In which it was trained, which depends on the machine; :data:`NOT_TRAINED` of what was enrolled."""
 
-    def reading(self, condition: str, rate: float) -> Reading:
+    def miss_count(self, condition: str, rate: float) -> MissCount:
         """Return the misses in a condition at a rate."""
-        return self.readings[condition][f"{rate:g}"]
+        return self.miss_counts[condition][f"{rate:g}"]
 
 
 def write_cell(folder: Path, result: CellResult) -> Path:
@@ -80,9 +80,10 @@ def read_cell(folder: Path, identity: str) -> CellResult | None:
         return None
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        values["readings"] = {
-            condition: {rate: load_config(Reading, reading, str(path)) for rate, reading in rates.items()}
-            for condition, rates in values["readings"].items()
+        counts = values.pop("readings", None) or values["miss_counts"]  # their name in older files
+        values["miss_counts"] = {
+            condition: {rate: load_config(MissCount, count, str(path)) for rate, count in rates.items()}
+            for condition, rates in counts.items()
         }
     except (json.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
         raise ConfigError(f"{path}: is no finished cell of a study ({error}); remove the file") from error
@@ -136,8 +137,8 @@ class StudyResults:
 
     def misses(self, choice: str, recordings: int | str, condition: str, rate: float) -> Proportion:
         """Return the misses over all keywords and seeds together, with the exact interval."""
-        readings = [r.reading(condition, rate) for r in self.members(choice, recordings).values()]
-        return proportion(sum(len(r.missed) for r in readings), sum(r.clips for r in readings))
+        counts = [r.miss_count(condition, rate) for r in self.members(choice, recordings).values()]
+        return proportion(sum(len(r.missed) for r in counts), sum(r.clips for r in counts))
 
     def mean_miss_rate(self, choice: str, recordings: int | str) -> float:
         """Return the miss rate at the compared rate, averaged over conditions."""

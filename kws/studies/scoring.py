@@ -20,7 +20,7 @@ BLOCK_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class MissCount:
     """What a detector misses in one condition at a rate of false accepts."""
 
     threshold: float | None
@@ -62,14 +62,14 @@ def detector_scores(
     return positives, np.concatenate(pieces), detector.hop_s
 
 
-def read_misses(
+def count_misses(
     positives: Mapping[str, Sequence[np.ndarray]],
     negatives: np.ndarray,
     hours: float,
     rates: Sequence[float],
     config: DecisionConfig,
     hop_s: float,
-) -> dict[str, dict[float, Reading]]:
+) -> dict[str, dict[float, MissCount]]:
     """Return the misses by condition and rate of false accepts per hour.
 
     Args:
@@ -82,18 +82,18 @@ def read_misses(
     Raises:
         ConfigError: a condition has no clips, or there are no hours.
     """
-    found: dict[str, dict[float, Reading]] = {}
+    found: dict[str, dict[float, MissCount]] = {}
     for condition, scores in positives.items():
         curve = sweep(scores, [negatives], hours, config, hop_s)
         found[condition] = {}
         for rate in rates:
             point = curve.miss_rate_at(rate)
             if point is None:
-                reading = Reading(None, tuple(range(len(scores))), len(scores), 0)
+                count = MissCount(None, tuple(range(len(scores))), len(scores), 0)
             else:
                 fired = pack(scores, config, hop_s, point.threshold).fire(point.threshold)
                 missed = sorted(set(range(len(scores))) - {int(owner) for owner in fired.owners})
                 accepts = point.false_accepts.events
-                reading = Reading(point.threshold, tuple(missed), len(scores), accepts)
-            found[condition][rate] = reading
+                count = MissCount(point.threshold, tuple(missed), len(scores), accepts)
+            found[condition][rate] = count
     return found

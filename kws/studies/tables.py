@@ -28,13 +28,13 @@ def result_rows(study: StudyResults) -> Iterator[dict[str, Any]]:
         }
         for condition in study.conditions:
             for rate in study.rates:
-                reading = result.reading(condition, rate)
+                count = result.miss_count(condition, rate)
                 place = f"{condition} at {rate:g}/h"
                 row |= {
-                    f"missed, {place}": len(reading.missed),
-                    f"clips, {place}": reading.clips,
-                    f"threshold, {place}": reading.threshold,
-                    f"false accepts, {place}": reading.false_accepts,
+                    f"missed, {place}": len(count.missed),
+                    f"clips, {place}": count.clips,
+                    f"threshold, {place}": count.threshold,
+                    f"false accepts, {place}": count.false_accepts,
                 }
         yield row | {
             "negative_hours": result.negative_hours,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from kws.studies.grid import Cell
 from kws.studies.results import CellResult, StudyResults
-from kws.studies.scoring import Reading
+from kws.studies.scoring import MissCount
 
 CLIPS = 10
 
@@ -30,8 +30,8 @@ def cell_result(
         num_recordings=num_recordings,
         seed=seed,
         policy=policy,
-        readings={
-            condition: {"1": Reading(0.5, tuple(found), clips, 2)} for condition, found in missed.items()
+        miss_counts={
+            condition: {"1": MissCount(0.5, tuple(found), clips, 2)} for condition, found in missed.items()
         },
         negative_hours=2.0,
         original_hours=1.5,
@@ -51,12 +51,12 @@ def study_of(
     """Return a study of finished cells; without ``units`` each clip has a speaker of its own."""
     keywords = {cell.keyword: result for cell, result in cells.items()}
     alone = {
-        keyword: [f"{keyword} {index}" for index in range(next(iter(r.readings.values()))["1"].clips)]
+        keyword: [f"{keyword} {index}" for index in range(next(iter(r.miss_counts.values()))["1"].clips)]
         for keyword, r in keywords.items()
     }
     return StudyResults(
         choices=tuple(dict.fromkeys(cell.choice for cell in cells)),
-        conditions=tuple(next(iter(cells.values())).readings),
+        conditions=tuple(next(iter(cells.values())).miss_counts),
         rates=(1.0,),
         compared_at=1.0,
         cells=dict(cells),

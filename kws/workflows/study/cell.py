@@ -115,7 +115,7 @@ def run_cell(order: CellOrder) -> CellResult:
     from kws.decisions import DecisionConfig
     from kws.studies.held_out import load_test_audio
     from kws.studies.results import CellResult, write_cell
-    from kws.studies.scoring import detector_scores, read_misses
+    from kws.studies.scoring import count_misses, detector_scores
 
     started = time.monotonic()
     runs = Path(order.folder) / RUNS
@@ -131,15 +131,15 @@ def run_cell(order: CellOrder) -> CellResult:
     scores, negatives, hop_s = detector_scores(made.model, test, order.keyword)
     point = load_operating_point(made.run)
     config = DecisionConfig((1.0,), point.smoothing_frames, point.refractory_s)
-    found = read_misses(scores, negatives, test.hours, order.rates, config, hop_s)
+    found = count_misses(scores, negatives, test.hours, order.rates, config, hop_s)
     result = CellResult(
         identity=order.identity,
         keyword=order.keyword,
         num_recordings=order.num_recordings,
         seed=order.seed,
         policy=made.policy,
-        readings={
-            name: {f"{rate:g}": reading for rate, reading in rates.items()} for name, rates in found.items()
+        miss_counts={
+            name: {f"{rate:g}": count for rate, count in rates.items()} for name, rates in found.items()
         },
         negative_hours=round(test.hours, 3),
         original_hours=round(test.original_hours, 3),

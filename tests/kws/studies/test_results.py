@@ -40,6 +40,13 @@ def test_a_cell_is_read_as_it_was_written(tmp_path: Path):
     assert [path.name for path in (tmp_path / "cells").iterdir()] == ["abc.json"]
 
 
+def test_a_cell_of_an_older_version_is_read(tmp_path: Path):
+    result = cell_result({"clean": [0, 2]}, clips=5)
+    path = write_cell(tmp_path, result)
+    path.write_text(path.read_text("utf-8").replace('"miss_counts"', '"readings"'), "utf-8")
+    assert read_cell(tmp_path, result.identity) == result
+
+
 def test_a_file_of_something_else_is_refused(tmp_path: Path):
     write_cell(tmp_path, cell_result({"clean": []}, identity="abc"))
     path = cell_path(tmp_path, "abd")

@@ -75,7 +75,7 @@ def test_misses_are_those_at_the_lowest_threshold_that_keeps_to_the_rate():
         "noise": [np.array([0.7])],
     }
     config = DecisionConfig((1.0,), 1, 1.0)
-    found = scoring.read_misses(clips, negatives, 1.0, (0.5, 1.0, 2.0), config, 1.0)
+    found = scoring.count_misses(clips, negatives, 1.0, (0.5, 1.0, 2.0), config, 1.0)
     clean = found["clean"]
     assert [clean[rate].missed for rate in (0.5, 1.0, 2.0)] == [(1, 2, 3), (2, 3), (3,)]
     assert [clean[rate].false_accepts for rate in (0.5, 1.0, 2.0)] == [0, 1, 2]
@@ -86,7 +86,7 @@ def test_misses_are_those_at_the_lowest_threshold_that_keeps_to_the_rate():
 def test_where_no_threshold_keeps_to_the_rate_all_is_missed():
     negatives = np.ones(3600)
     negatives[::2] = 0.0
-    reading = scoring.read_misses(
+    count = scoring.count_misses(
         {"clean": [np.ones(3)]}, negatives, 1.0, (1.0,), DecisionConfig((1.0,), 1, 1.0), 1.0
     )["clean"][1.0]
-    assert (reading.threshold, reading.missed, reading.clips) == (None, (0,), 1)
+    assert (count.threshold, count.missed, count.clips) == (None, (0,), 1)

@@ -38,7 +38,7 @@ from kws.studies.held_out import load_test_audio
 from kws.studies.pool import Failure, Job
 from kws.studies.recipe import BEFORE, TOGETHER, SettingsConfig, load_study
 from kws.studies.results import NOT_TRAINED, CellResult, write_cell
-from kws.studies.scoring import Reading, detector_scores, read_misses
+from kws.studies.scoring import MissCount, count_misses, detector_scores
 from kws.training.config import TrainConfig
 from kws.transfer import AUTO, available_policies
 from kws.workflows.recordings import Synthesis
@@ -110,8 +110,8 @@ class Cells:
                 continue
             audio = load_test_audio(Path(order.test), order.clips)
             missed = tuple(range(MISSES.get(order.policy, 0)))
-            readings = {
-                condition: {f"{rate:g}": Reading(0.5, missed, len(clips), 1) for rate in order.rates}
+            miss_counts = {
+                condition: {f"{rate:g}": MissCount(0.5, missed, len(clips), 1) for rate in order.rates}
                 for condition, clips in audio.positives.items()
             }
             write_cell(
@@ -122,7 +122,7 @@ class Cells:
                     num_recordings=order.num_recordings,
                     seed=order.seed,
                     policy=order.policy,
-                    readings=readings,
+                    miss_counts=miss_counts,
                     negative_hours=audio.hours,
                     original_hours=audio.original_hours,
                     stored_threshold=0.5,
@@ -422,10 +422,10 @@ def test_cells_of_several_keywords_read_the_one_that_they_are_of(tmp_path: Path,
         scores, negatives, hop_s = detector_scores(file, audio, "beep")
         point = load_operating_point(file.parent)
         config = DecisionConfig((1.0,), point.smoothing_frames, point.refractory_s)
-        found = read_misses(scores, negatives, audio.hours, order.rates, config, hop_s)
+        found = count_misses(scores, negatives, audio.hours, order.rates, config, hop_s)
         assert {
-            name: {f"{rate:g}": reading for rate, reading in rates.items()} for name, rates in found.items()
-        } == result.readings
+            name: {f"{rate:g}": count for rate, count in rates.items()} for name, rates in found.items()
+        } == result.miss_counts
 
 
 def test_unlabelled_audio_of_another_place_is_given_to_what_compares_it(tmp_path: Path, cells: Cells):
@@ -503,7 +503,7 @@ def test_a_cell_that_enrols_reads_what_was_typed(
         result = run_cell(order)
         assert result.policy == f"enroll {order.way}" and result.moving_parameters == 0
         assert result.precision == NOT_TRAINED
-        assert result.parameters > 100_000 and result.reading("clean", 600.0).clips == 6
+        assert result.parameters > 100_000 and result.miss_count("clean", 600.0).clips == 6
         silence = {"phones": LEAD_S, "words": 0.0}[order.way] * SAMPLE_RATE
         assert {len(lead) for lead in before} == {silence} and not any(lead.any() for lead in before)
     assert list((tmp_path / "out" / "runs").iterdir()) == []
@@ -701,12 +701,12 @@ def test_a_cell_reads_what_kws_train_trained_and_its_dev_is_read_briefly_without
     order = replace(one_cell(recipe, tmp_path / "out", "3-late", cells), keep_run=True)
     result = run_cell(order)
     assert (result.policy, result.num_recordings, result.identity) == ("late", 3, order.identity)
-    assert set(result.readings) == {"clean", "noise 10 dB"}
-    assert set(result.readings["clean"]) == {"60", "600"} and result.reading("clean", 60.0).clips == 6
+    assert set(result.miss_counts) == {"clean", "noise 10 dB"}
+    assert set(result.miss_counts["clean"]) == {"60", "600"} and result.miss_count("clean", 60.0).clips == 6
     assert 0 < result.moving_parameters <= result.parameters
     (run,) = (tmp_path / "out" / "runs").iterdir()
     again = run_cell(replace(order, held_out=True))
-    assert again.readings == result.readings and again.stored_threshold == result.stored_threshold
+    assert again.miss_counts == result.miss_counts and again.stored_threshold == result.stored_threshold
     (other,) = set((tmp_path / "out" / "runs").iterdir()) - {run}
     tensors = [load_model(folder).state_dict() for folder in (run, other)]
     for name, tensor in tensors[0].items():
