@@ -28,7 +28,7 @@ from benchmarks.keywords import append_row  # noqa: E402
 from benchmarks.short_runs import RESULTS, percent, table  # noqa: E402
 from benchmarks.thresholds import LEAST, fired  # noqa: E402
 from kws import Detector  # noqa: E402
-from kws.enrollment.ways import EXAMPLES, PHONES  # noqa: E402
+from kws.enrollment.methods import EXAMPLES, PHONES  # noqa: E402
 from kws.studies.scoring import detector_scores  # noqa: E402
 from kws.workflows.enroll import enroll  # noqa: E402
 
@@ -46,28 +46,28 @@ MORE_PHRASES = (
     "picture frame",
 )
 """The same, for the default alone."""
-WAYS = (EXAMPLES, PHONES)
+METHODS = (EXAMPLES, PHONES)
 BACKGROUNDS = ("ships", "own")
 CELLS = [
-    *itertools.product(PHRASES, WAYS, BACKGROUNDS),
-    *((phrase, WAYS[0], BACKGROUNDS[0]) for phrase in MORE_PHRASES),
+    *itertools.product(PHRASES, METHODS, BACKGROUNDS),
+    *((phrase, METHODS[0], BACKGROUNDS[0]) for phrase in MORE_PHRASES),
 ]
-"""Phrases, ways and backgrounds that are read."""
+"""Phrases, methods and backgrounds that are read."""
 RATE = 0.5
 """The default of ``kws enroll``, in false accepts per hour."""
 
 
-def row(phrase: str, way: str, background: str, data: Path, work: Path) -> dict[str, Any]:
+def row(phrase: str, method: str, background: str, data: Path, work: Path) -> dict[str, Any]:
     """Enroll a phrase and read it at its threshold."""
     negatives, noise = corpora.training_manifests(data, work)
     dev = [entry for entry in map(json.loads, negatives.open(encoding="utf-8")) if entry["split"] == "dev"]
     own = corpora.write_rows(work / "dev.jsonl", dev)
     made = enroll(
         [phrase],
-        work / KIND / f"{phrase}-{way}-{background}".replace(" ", "_"),
-        way=way,
+        work / KIND / f"{phrase}-{method}-{background}".replace(" ", "_"),
+        method=method,
         negatives=[own] if background == "own" else (),
-        noise=[noise] if way == EXAMPLES else (),
+        noise=[noise] if method == EXAMPLES else (),
         false_accepts_per_hour=RATE,
         overwrite=True,
     )
@@ -79,7 +79,7 @@ def row(phrase: str, way: str, background: str, data: Path, work: Path) -> dict[
     decision = Detector(made.model).decision_config
     return {
         "phrase": phrase,
-        "way": way,
+        "method": method,
         "background": background,
         "copies": made.metrics.get("dev_copies", 0),
         "background_hours": made.metrics["dev_hours"],
@@ -95,11 +95,13 @@ def row(phrase: str, way: str, background: str, data: Path, work: Path) -> dict[
 
 
 def summary(found: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
-    """Yield a row of the table for each way, background and number of copies."""
+    """Yield a row of the table for each method, background and number of copies."""
     ordered = sorted(found, key=lambda entry: (*PHRASES, *MORE_PHRASES).index(entry["phrase"]))
-    for way in WAYS:
+    for method in METHODS:
         for background in BACKGROUNDS:
-            here = [entry for entry in ordered if (entry["way"], entry["background"]) == (way, background)]
+            here = [
+                entry for entry in ordered if (entry["method"], entry["background"]) == (method, background)
+            ]
             for copies in sorted({entry["copies"] for entry in here}):
                 own = [entry for entry in here if entry["copies"] == copies]
                 rates = np.array([entry["false_accepts"] / entry["test_hours"] for entry in own])
@@ -109,7 +111,7 @@ def summary(found: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
                     for name in (spoken[0] if spoken else ())
                 ]
                 yield [
-                    way,
+                    method,
                     background,
                     f"{copies:g}",
                     f"{np.mean([entry['background_hours'] for entry in own]):.2f}",
@@ -122,18 +124,18 @@ def summary(found: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
 def main() -> None:
     """Run what is missing and print the table."""
     parser = corpora.argument_parser(__doc__)
-    parser.add_argument("--only", nargs="*", help="run cells of these phrases, ways and backgrounds alone")
+    parser.add_argument("--only", nargs="*", help="run cells of these phrases, methods and backgrounds alone")
     arguments = parser.parse_args()
     path = RESULTS / f"{KIND}.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     found = [json.loads(line) for line in lines]
-    done = {(entry["phrase"], entry["way"], entry["background"]) for entry in found}
+    done = {(entry["phrase"], entry["method"], entry["background"]) for entry in found}
     for cell in CELLS:
         left = arguments.only and not set(cell) <= set(arguments.only)
         if cell not in done and not left:
             found.append(row(*cell, arguments.data, arguments.work))
             append_row(found[-1], KIND)
-    heads = ["way", "background", "copies", "hours", "false accepts per hour, by phrase", "geometric mean"]
+    heads = ["method", "background", "copies", "hours", "false accepts per hour, by phrase", "geometric mean"]
     print("\n".join(table([*heads, "missed (%)"], summary(found))))
 
 

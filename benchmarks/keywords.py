@@ -7,7 +7,7 @@ Each cell is what a person would do: ``kws train``, ``kws export``, then ``kws.D
 and rooms that training never met. Finished cells are kept in ``benchmarks/results/keywords.jsonl`` and not
 run again; ``--table`` only prints what is there and writes ``benchmarks/results/keywords.md`` and
 ``keywords.png``. ``--choices`` also runs a policy with one setting changed (depth, layers that move, their
-rate, rounds of training, windows per batch), kept in ``choices.jsonl`` and ``choices.md``.
+rate, epochs, windows per batch), kept in ``choices.jsonl`` and ``choices.md``.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ def make(data: Path, work: Path) -> tuple[WakeWordModel, Path]:
     negatives = corpora.write_rows(work / "negatives.jsonl", kept)
     noise = corpora.write_rows(work / "noise.jsonl", corpora.rows_of(data, "noise"))
     given: dict[str, Any] = {"negatives": [negatives], "noise": [noise], "weights": ASSETS}
-    enroll(PHRASES, work / "run", way="examples", overwrite=True, **given)
+    enroll(PHRASES, work / "run", method="examples", overwrite=True, **given)
     return load_model(work / "run").eval(), noise
 
 

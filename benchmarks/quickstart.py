@@ -33,7 +33,7 @@ from data_prep.conditions import negative_stream, render  # noqa: E402
 from kws import Detector, audio  # noqa: E402
 from kws.decisions import DecisionConfig  # noqa: E402
 from kws.enrollment.examples import SHIPPED_MARGIN  # noqa: E402
-from kws.enrollment.ways import EXAMPLES, PHONES  # noqa: E402
+from kws.enrollment.methods import EXAMPLES, PHONES  # noqa: E402
 from kws.evaluation.intervals import hourly_rate  # noqa: E402
 from kws.studies.held_out import UnseenAudio  # noqa: E402
 from kws.studies.scoring import BLOCK_S, detector_scores  # noqa: E402
@@ -101,16 +101,16 @@ def stream_scores(detector: Detector, samples: np.ndarray) -> np.ndarray:
     )
 
 
-def rows(way: str, data: Path, work: Path) -> Iterator[dict[str, Any]]:
+def rows(method: str, data: Path, work: Path) -> Iterator[dict[str, Any]]:
     """Enroll the phrases, and count at the threshold of each and at those of other margins.
 
     They share a model, which spares hearing the hours again for each; what is fitted to a phrase and its
     threshold are the same in a model of its own, and each is judged as if it were alone.
     """
-    stored = SHIPPED_MARGIN if way == EXAMPLES else 1
-    model = work / KIND / f"{way}-{stored:g}" / "model.onnx"  # in it are the thresholds of this margin
+    stored = SHIPPED_MARGIN if method == EXAMPLES else 1
+    model = work / KIND / f"{method}-{stored:g}" / "model.onnx"  # in it are the thresholds of this margin
     if not model.exists():
-        enroll(PHRASES, model.parent, way=way)
+        enroll(PHRASES, model.parent, method=method)
     detector = Detector(model)
     decision = detector.decision_config
     streams, hours = {}, {}
@@ -122,7 +122,7 @@ def rows(way: str, data: Path, work: Path) -> Iterator[dict[str, Any]]:
         spoken = UnseenAudio(clips(data, phrase), np.zeros(audio.SAMPLE_RATE, np.int16), 0, 0)
         heard, _, hop_s = detector_scores(model, spoken.after_silence(), phrase)
         readings = {}
-        for margin in MARGINS if way == EXAMPLES else (1,):
+        for margin in MARGINS if method == EXAMPLES else (1,):
             threshold = float(expit(logit(decision.thresholds[column]) + math.log(margin / stored)))
             at = DecisionConfig((threshold,), decision.smoothing_frames, decision.refractory_s)
             readings[str(margin)] = {
@@ -137,7 +137,7 @@ def rows(way: str, data: Path, work: Path) -> Iterator[dict[str, Any]]:
             }
         yield {
             "phrase": phrase,
-            "way": way,
+            "method": method,
             "margin": stored,
             "hours": hours,
             "margins": readings,
@@ -145,9 +145,9 @@ def rows(way: str, data: Path, work: Path) -> Iterator[dict[str, Any]]:
 
 
 def lines(found: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
-    """Yield a row of the table for each way, margin and phrase, and one for all phrases together."""
-    for way, margin in [(EXAMPLES, str(margin)) for margin in MARGINS] + [(PHONES, "1")]:
-        own = [entry for entry in found if entry["way"] == way]
+    """Yield a row of the table for each method, margin and phrase, and one for all phrases together."""
+    for method, margin in [(EXAMPLES, str(margin)) for margin in MARGINS] + [(PHONES, "1")]:
+        own = [entry for entry in found if entry["method"] == method]
         total = np.zeros(len(SPEECH), int), 0.0
         for entry in own:
             reading = entry["margins"][margin]
@@ -156,9 +156,9 @@ def lines(found: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
             total = total[0] + accepts, total[1] + heard
             missed = [percent(np.divide(*counts)) for counts in reading["missed"].values()]
             shown = (entry["phrase"], f"{reading['threshold']:.3f}")
-            yield [way, margin, *shown, *_counted(accepts, heard), " / ".join(missed) or "–"]
+            yield [method, margin, *shown, *_counted(accepts, heard), " / ".join(missed) or "–"]
         if own:
-            yield [way, margin, "all", "", *_counted(*total), ""]
+            yield [method, margin, "all", "", *_counted(*total), ""]
 
 
 def _counted(accepts: np.ndarray, hours: float) -> list[str]:
@@ -176,13 +176,13 @@ def main() -> None:
     path = RESULTS / f"{KIND}.jsonl"
     stored = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     found = [json.loads(line) for line in stored]
-    for way in () if arguments.table else (EXAMPLES, PHONES):
-        if way not in {entry["way"] for entry in found}:
-            made = list(rows(way, arguments.data, arguments.work))
+    for method in () if arguments.table else (EXAMPLES, PHONES):
+        if method not in {entry["method"] for entry in found}:
+            made = list(rows(method, arguments.data, arguments.work))
             found += made
             for entry in made:
                 append_row(entry, KIND)
-    heads = ["way", "margin", "phrase", "threshold", "false accepts", "hours", "per hour, exact interval"]
+    heads = ["method", "margin", "phrase", "threshold", "false accepts", "hours", "per hour, exact interval"]
     print("\n".join(table([*heads, "among wake words", "missed (%)"], lines(found))))
 
 

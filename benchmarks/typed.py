@@ -5,7 +5,7 @@
 
 Ours is what a person would do: ``kws enroll PHRASE``, with and without three or ten training recordings
 (three draws of them: a layer fitted to them, or their phones beside the typed ones), with synthetic voices
-alone, or with another ``--way``, then ``kws.Detector``. pocketsphinx (5.1, its own English model and
+alone, or with another ``--method``, then ``kws.Detector``. pocketsphinx (5.1, its own English model and
 dictionary) hears the same audio with a ladder of thresholds; each rate is read at the most sensitive one that
 keeps to it. Finished cells are kept in ``benchmarks/results/typed.jsonl`` and not run again; writes
 ``typed.md``, which ``--table`` alone does too.
@@ -53,8 +53,8 @@ SEEDS = (0, 1, 2)
 POCKETSPHINX = "pocketsphinx"
 TYPED, FITTED, WITHOUT_NOISE = "typed text", ", fitted", ", fitted without noise"
 """Layers are fitted to examples in the training noise; without it, noise is made."""
-WAYS = ("attributes", "words")
-"""Other ways of ``kws enroll``; their thresholds need speech, which is that of training."""
+METHODS = ("attributes", "words")
+"""Other methods of ``kws enroll``; their thresholds need speech, which is that of training."""
 
 
 class KeyphraseSearch:
@@ -129,13 +129,13 @@ def typed_row(cell: Cell, data: Path, work: Path, test: UnseenAudio) -> dict:
     """Return the row of ``kws enroll`` with so many recordings."""
     from kws.workflows.enroll import enroll
 
-    given: dict[str, Any] = {"way": "examples" if FITTED in cell.policy else "phones"}
+    given: dict[str, Any] = {"method": "examples" if FITTED in cell.policy else "phones"}
     if cell.count:
         given["recordings"] = [corpora.positives_manifest(data, work, cell.keyword, cell.count, cell.seed)]
     if cell.policy.endswith(FITTED):
         given["noise"] = [corpora.training_manifests(data, work)[1]]
     if cell.change:
-        given |= {"way": cell.change, "negatives": [corpora.training_manifests(data, work)[0]]}
+        given |= {"method": cell.change, "negatives": [corpora.training_manifests(data, work)[0]]}
     made = enroll([cell.keyword], work / "typed" / cell.name, **given, overwrite=True)
     scores, negatives, hop_s = detector_scores(made.model, test.after_silence())
     row = read_cell(cell, scores, negatives, hop_s, test, smoothing=1)
@@ -168,9 +168,9 @@ def cells(keyword: str) -> list[Cell]:
         for seed in SEEDS
     ]
     drawn += [Cell(keyword, COUNTS[0], f"{COUNTS[0]} recordings{WITHOUT_NOISE}", seed) for seed in SEEDS]
-    ways = [Cell(keyword, 0, f"synthetic voices{noise}", 0) for noise in (FITTED, WITHOUT_NOISE)]
-    ways += [Cell(keyword, 0, f"{TYPED} by {way}", 0, way) for way in WAYS]
-    return [Cell(keyword, 0, POCKETSPHINX, 0), Cell(keyword, 0, TYPED, 0), *drawn, *ways]
+    methods = [Cell(keyword, 0, f"synthetic voices{noise}", 0) for noise in (FITTED, WITHOUT_NOISE)]
+    methods += [Cell(keyword, 0, f"{TYPED} by {method}", 0, method) for method in METHODS]
+    return [Cell(keyword, 0, POCKETSPHINX, 0), Cell(keyword, 0, TYPED, 0), *drawn, *methods]
 
 
 def main() -> None:

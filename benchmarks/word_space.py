@@ -1,4 +1,4 @@
-"""Makes ``kws/assets/embedded/words.safetensors``: the maps of ``kws enroll --way`` for what ships.
+"""Makes ``kws/assets/embedded/words.safetensors``: the maps of ``kws enroll --method`` for what ships.
 
     python benchmarks/word_space.py WORK
 

@@ -5,7 +5,7 @@ from hours of other speech that come with the package: half a minute. Your own -
 three to ten, are learnt beside the voices. The detector listens for the sounds of the phrase, its phones, as
 well. In other languages, or without Flite, it listens for the phones alone: that takes seconds and misses
 more. The threshold is chosen on speech without the phrase: yours (--negatives), or what comes with the
-package. With ten recordings or more, `kws train` takes minutes and misses less. --way names two further
+package. With ten recordings or more, `kws train` takes minutes and misses less. --method names two further
 methods from the literature, which miss more (RESULTS.md).
 """
 
@@ -14,8 +14,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from kws.cli.known import WAYS
-from kws.cli.parser import PRETRAINED, RECORDINGS, RUN, Input
+from kws.cli.known import METHODS
+from kws.cli.parser import PRETRAINED, RECORDINGS, RUN, Input, renamed_option
 
 HELP = "a detector from a typed phrase, in a minute; no recordings needed, a few help"
 
@@ -41,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder or manifest of three to ten recordings of the phrase; with several, one for each",
     )
     add(
-        "--way",
-        choices=WAYS,
+        "--method",
+        choices=METHODS,
         help="how the phrase is found. `examples`: a layer learnt from synthetic voices and --recordings, "
         "and the phones; the default where there are any of these. `phones`: the phones alone, with "
         "recordings also those heard in them; the default elsewhere. `attributes`: how the phones are "
@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="own recogniser: output folder of `kws pretrain` (default: what comes with it)",
     )
     add(
-        "--beside",
+        "--ensemble",
         type=RUN,
         metavar="RUN",
         help="finished run of `kws train` for the same phrases, to be joined with the typed ones in one "
@@ -86,6 +86,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--workers", type=int, default=2, help="processes that read audio")
     add("--overwrite", action="store_true", help="replace what other phrases left in the folder")
+    renamed_option(parser, "--way", "--method")
+    renamed_option(parser, "--beside", "--ensemble")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -96,14 +98,14 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.phrases,
         arguments.output,
         recordings=arguments.recordings,
-        way=arguments.way,
+        method=arguments.method,
         language=arguments.language,
         lexicon=arguments.lexicon,
         negatives=arguments.negatives,
         noise=arguments.noise,
         false_accepts_per_hour=arguments.false_accepts_per_hour,
         weights=arguments.weights,
-        beside=arguments.beside,
+        ensemble=arguments.ensemble,
         num_workers=arguments.workers,
         overwrite=arguments.overwrite,
     )

@@ -35,8 +35,8 @@ POLICIES = Known(
 HEADS = Known(("attention", "conv", "cross_stitch", "gru", "linear", "window"))
 """Those of :mod:`kws.heads` that are trained."""
 
-WAYS = Known(("phones", "examples", "attributes", "words"))
-"""Those of :mod:`kws.enrollment.ways`."""
+METHODS = Known(("phones", "examples", "attributes", "words"))
+"""Those of :mod:`kws.enrollment.methods`."""
 
 CORPORA = Known(("librispeech", "musan", "rirs_noises", "speech_commands"))
 """Those of :mod:`data_prep.corpora`."""

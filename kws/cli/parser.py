@@ -6,6 +6,7 @@ import argparse
 import difflib
 import os
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,7 @@ class CommandParser(argparse.ArgumentParser):
         self.flags = {flag for action in self._actions for flag in action.option_strings}
         self.declared = list(self._actions)
         self.commands: dict[str, CommandParser] = {}
+        self.renamed: dict[str, str] = {}
 
     def add_argument(self, *flags: Any, **settings: Any) -> argparse.Action:
         """Declare an argument, and remember it."""
@@ -72,10 +74,14 @@ class CommandParser(argparse.ArgumentParser):
             self.flags.update(action.option_strings)
         return action
 
+    def rename_option(self, old: str, new: str) -> None:
+        """Keep an option's earlier name: ``--help`` does not show it, and a note names the new one."""
+        self.renamed[old] = new
+
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Read the words, and refuse unknown options and surplus words."""
         is_command = " " in self.prog
-        words = list(args or ())
+        words = self._with_new_names(list(args or ()))
         unknown = self._unknown_option(words if is_command else _before_command(words))
         if unknown is not None:
             self.error(f"unknown option {unknown}{nearest(unknown, self.flags)}")
@@ -106,6 +112,14 @@ class CommandParser(argparse.ArgumentParser):
             if action.option_strings:
                 raise argparse.ArgumentError(action, told)
             self.error(told)
+
+    def _with_new_names(self, words: list[str]) -> list[str]:
+        """Return the words with options by their names of now; each earlier name is told once."""
+        end = words.index("--") if "--" in words else len(words)
+        split = [word.partition("=") for word in words[:end]]
+        for old in dict.fromkeys(name for name, _, _ in split if name in self.renamed):
+            print(f"note: {old} is now {self.renamed[old]}", file=sys.stderr)
+        return ["".join([self.renamed.get(name, name), *rest]) for name, *rest in split] + words[end:]
 
     def _unknown_option(self, words: Sequence[str]) -> str | None:
         """Return the first word that looks like an option and is none, or the start of none."""
@@ -152,6 +166,12 @@ def _refuse_value(action: argparse.Action, value: Any) -> None:
                 near = nearest(name, names)
                 flag = action.option_strings[0]
                 raise ConfigError(f"{flag}: got {name!r}, allowed: {listed}{more}{near}")
+
+
+def renamed_option(parser: argparse.ArgumentParser, old: str, new: str) -> None:
+    """Keep the earlier name of an option; see :meth:`CommandParser.rename_option`."""
+    if isinstance(parser, CommandParser):
+        parser.rename_option(old, new)
 
 
 def one_each(keywords: Sequence[str], positives: Sequence[Path]) -> None:

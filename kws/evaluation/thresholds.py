@@ -1,4 +1,4 @@
-"""Choosing the operating point on dev scores: training calls it after each round and at the end.
+"""Choosing the operating point on dev scores: training calls it after each epoch and at the end.
 
 Where few hours cannot show a rate, a floor holds and is told.
 """

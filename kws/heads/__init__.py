@@ -9,10 +9,10 @@ from torch import nn
 from kws.errors import ConfigError
 from kws.heads.attention import AttentionHead
 from kws.heads.base import Head
-from kws.heads.beside import BesideHead
 from kws.heads.columns import ColumnsHead, add_column
 from kws.heads.conv import ConvHead
 from kws.heads.cross_stitch import CrossStitchHead
+from kws.heads.ensemble import EnsembleHead
 from kws.heads.gru import GruHead
 from kws.heads.linear import LinearHead
 from kws.heads.phrase import PhraseHead
@@ -25,7 +25,7 @@ __all__ = [
     "PHRASE",
     "PHRASE_WINDOW",
     "TYPED",
-    "BesideHead",
+    "EnsembleHead",
     "ColumnsHead",
     "Head",
     "PhraseHead",
@@ -93,4 +93,4 @@ def build_head(
     if name not in (COLUMNS, *_HEADS):
         raise ConfigError(f"head: got {name!r}, allowed: {', '.join(available_heads())}")
     head = ColumnsHead(dimension, columns) if name == COLUMNS else _HEADS[name](dimension, num_keywords)
-    return BesideHead(dimension, pronunciations, blocks, head) if pronunciations else head
+    return EnsembleHead(dimension, pronunciations, blocks, head) if pronunciations else head

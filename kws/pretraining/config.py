@@ -72,7 +72,7 @@ class PretrainConfig:
     ramp: float = 0.12
     """Share of the steps over which augmentation and masking come in."""
     words: int = 0
-    """Utterances from which the maps of ``kws enroll --way`` are learnt at the end; 0 learns none."""
+    """Utterances from which the maps of ``kws enroll --method`` are learnt at the end; 0 learns none."""
     evaluate_every: int = 1000
     """Steps between two readings of the dev phone error rate and checkpoints."""
     num_workers: int = 1

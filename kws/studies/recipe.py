@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kws.config import load_config, merge, read_yaml
-from kws.enrollment.ways import TEXT_ALONE, WAYS
+from kws.enrollment.methods import METHODS, TEXT_ALONE
 from kws.errors import ConfigError
 
 ALL = "all"
@@ -59,7 +59,7 @@ class SettingsConfig:
 
 @dataclass(frozen=True, slots=True)
 class ChoiceConfig(SettingsConfig):
-    """One way to train, beside the common settings."""
+    """One method to train, beside the common settings."""
 
     recordings: tuple[Any, ...] = ()
     """Numbers of recordings of this choice; empty takes the study's."""
@@ -69,7 +69,7 @@ class ChoiceConfig(SettingsConfig):
     target_audio: tuple[Path, ...] = ()
     """Recordings without labels of where the detector will be used, for the regularisers dann and mmd."""
     enroll: str | None = None
-    """A way of ``kws enroll`` in place of training: ``phones``, ``examples``, ``attributes``, ``words``."""
+    """A method of ``kws enroll`` in place of training: one of :data:`kws.enrollment.methods.METHODS`."""
     after_silence: bool | None = None
     """Of this choice, in place of the study's."""
 
@@ -77,7 +77,7 @@ class ChoiceConfig(SettingsConfig):
         check_recordings(self.recordings, "recordings")
         for key, value, allowed in (
             ("others", self.others, (TOGETHER, BEFORE)),
-            ("enroll", self.enroll, WAYS),
+            ("enroll", self.enroll, METHODS),
         ):
             if value is not None and value not in allowed:
                 raise ConfigError(f"{key}: got {value!r}, allowed: {', '.join(allowed)}")

@@ -38,10 +38,10 @@ class TrainConfig:
     balance_options: dict[str, float] = field(default_factory=dict)
     """Its settings, such as ``{alpha: 1.5}`` of ``gradnorm``."""
     epochs: int | None = None
-    """Rounds; after each, dev is read and hard negatives are mined. None is 4, with more than 200 recordings
+    """Epochs; after each, dev is read and hard negatives are mined. None is 4, with more than 200 recordings
     one for every 50 up to 16, and 16 from random weights."""
     steps_per_epoch: int = 40
-    """Optimiser steps per round."""
+    """Optimiser steps per epoch."""
     learning_rate: float = 2e-3
     """Peak AdamW rate of the head; borrowed layers take a share of it (transfer.encoder_rate)."""
     weight_decay: float = 0.01
@@ -49,11 +49,11 @@ class TrainConfig:
     warmup: float = 0.1
     """Share of all steps over which the rate rises; then it falls to zero on a cosine."""
     patience: int = 4
-    """Rounds without a lower dev loss after which training stops (with held-out recordings only)."""
+    """Epochs without a lower dev loss after which training stops (with held-out recordings only)."""
     mine_hours: float = 0.6
-    """Hours of negative audio searched for hard windows after each round."""
+    """Hours of negative audio searched for hard windows after each epoch."""
     dev_hours: float = 0.3
-    """Hours of dev negatives read after each round; all of them are read at the end, for the threshold."""
+    """Hours of dev negatives read after each epoch; all of them are read at the end, for the threshold."""
     dev_copies: int = 3
     """Augmented copies of them that are read as well, so many at most, fewer where they are many: a threshold
     chosen on recordings as they are kept to no rate."""
@@ -95,7 +95,7 @@ class TrainConfig:
             raise ConfigError(f"train.warmup: got {self.warmup}, allowed: 0 up to but not including 1")
 
     def resolved(self, num_recordings: int) -> tuple[TrainConfig, str]:
-        """Return these settings with a policy for ``auto`` and numbers of rounds and windows, and why.
+        """Return these settings with a policy for ``auto`` and numbers of epochs and windows, and why.
 
         Where none were asked for, ``auto`` also brings the regularisers of its policy.
 
@@ -117,7 +117,7 @@ class TrainConfig:
         return replace(settings, batch=batch, epochs=settings.num_epochs(num_recordings)), reason
 
     def num_epochs(self, num_recordings: int = 0) -> int:
-        """Return the rounds: what was asked for, or what has missed least (RESULTS.md).
+        """Return the epochs: what was asked for, or what has missed least (RESULTS.md).
 
         Args:
             num_recordings: distinct recordings of the keyword with the fewest.

@@ -1,4 +1,4 @@
-"""Reading the dev recordings: a part of them after each round, all of them, and more, for the threshold."""
+"""Reading the dev recordings: a part of them after each epoch, all of them, and more, for the threshold."""
 
 from __future__ import annotations
 

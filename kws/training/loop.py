@@ -81,7 +81,7 @@ class KeywordTask(lightning.LightningModule):
         checkpoint["signals"] = self.signals
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Batches of this round, with hard negatives mined by the model as it is now."""
+        """Batches of this epoch, with hard negatives mined by the model as it is now."""
         config, epoch = self.config, self.current_epoch
         if epoch:
             self.batches.hard = hard_windows(
@@ -145,7 +145,7 @@ class KeywordTask(lightning.LightningModule):
 
 
 class StopEarly(EarlyStopping):
-    """Stops after rounds without a lower dev loss; a run that had stopped so is not trained further."""
+    """Stops after epochs without a lower dev loss; a run that had stopped so is not trained further."""
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Stop at once when the checkpoint that training resumes from was the last."""
@@ -165,17 +165,17 @@ def fit(
     augment: Augment | None = None,
     recogniser: PhoneRecogniser | None = None,
 ) -> dict[str, Any]:
-    """Train ``model`` in place; called again after a kill, it goes on from the last finished round.
+    """Train ``model`` in place; called again after a kill, it goes on from the last finished epoch.
 
     Args:
         model: a fresh keyword model.
-        config: rates, rounds and policy (resolved, not ``auto``).
+        config: rates, epochs and policy (resolved, not ``auto``).
         data: audio.
         output: gets ``checkpoints/``, ``log/`` (CSV) and ``tensorboard/``.
         augment: waveform augmentation, ``augment(waveform, item_id, seed, epoch)``.
         recogniser: the model's source with its phone outputs, for regularisers that need them.
     Returns:
-        Rounds done, whether training resumed, the names of the parts that were moved, and the number of
+        Epochs done, whether training resumed, the names of the parts that were moved, and the number of
         their parameters.
     """
     transcribed = data.transcribed

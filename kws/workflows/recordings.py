@@ -299,7 +299,7 @@ class SyntheticRecordings:
 
 def synthesize(
     keywords: Sequence[str],
-    wish: Synthesis,
+    synthesis: Synthesis,
     folder: Path,
     *,
     num_recordings: int,
@@ -313,7 +313,7 @@ def synthesize(
 
     Args:
         keywords: the phrases.
-        wish: how many of each.
+        synthesis: how many of each.
         folder: what is made is kept here and not made again.
         num_recordings: of the keyword that has the fewest; 0 is none of any.
         seed: of words and voices.
@@ -326,8 +326,8 @@ def synthesize(
     from data_prep.synthesis.keyword import synthesize_keyword
     from data_prep.synthesis.readings import note
 
-    count, alone = wish.count(num_recordings), num_recordings == 0
-    speakers = voices_for(wish.language)
+    count, alone = synthesis.count(num_recordings), num_recordings == 0
+    speakers = voices_for(synthesis.language)
 
     notes: list[str] = []
 
@@ -335,7 +335,7 @@ def synthesize(
         keyword: str, kind: str, positives: int, negatives: int, split: Split = "train"
     ) -> tuple[list[Recording], list[Recording]]:
         """Return recordings of the keyword and without it."""
-        place = f"{stable_hash(keyword, wish.language, positives, negatives, seed) & 0xFFFFFFFF:08x}"
+        place = f"{stable_hash(keyword, synthesis.language, positives, negatives, seed) & 0xFFFFFFFF:08x}"
         said, other = synthesize_keyword(
             keyword,
             folder / kind / place,
@@ -344,12 +344,14 @@ def synthesize(
             seed,
             splits={split: 1.0},
             confusable_share=float(kind == "confusables"),
-            language=wish.language,
+            language=synthesis.language,
             speakers=speakers if positives else [],
             num_workers=num_workers,
         )
         if kind == "speech":
-            notes.append(note(keyword, wish.language, None, {one.source for one in speakers}, said.parent))
+            notes.append(
+                note(keyword, synthesis.language, None, {one.source for one in speakers}, said.parent)
+            )
         return manifests.read(said) if positives else [], manifests.read(other) if negatives else []
 
     spoken: list[Recording] = []
@@ -359,7 +361,7 @@ def synthesize(
     for keyword in keywords:
         try:
             if count and not alone and not speakers:
-                raise DependencyError(lacking(wish.language))
+                raise DependencyError(lacking(synthesis.language))
             if count:
                 said, other = speak(keyword, "speech", count, SPEECH_PER_KEYWORD * count)
                 spoken += said
@@ -371,7 +373,7 @@ def synthesize(
         if alone:
             held_out += speak(keyword, "held-out", SYNTHETIC_HELD_OUT, 0, "dev")[0]
             voices = "eSpeak NG's and Flite's voices" if speakers else "eSpeak NG's voices alone"
-            better = speaks(wish.language) and not speakers
+            better = speaks(synthesis.language) and not speakers
             hint = " (`apt install flite` adds better ones)" if better else ""
             notes.append(
                 f"{keyword}: no recordings, so {count} synthetic ones take their place, by {voices}{hint}; "
@@ -379,8 +381,8 @@ def synthesize(
                 "real people are missed more often"
             )
         try:
-            if wish.confusables:
-                confusables += speak(keyword, "confusables", 0, wish.confusables)[1]
+            if synthesis.confusables:
+                confusables += speak(keyword, "confusables", 0, synthesis.confusables)[1]
         except KwsError as error:
             notes.append(f"{keyword}: trained without words that sound like it: {error}")
     speech, confusables = (

@@ -16,11 +16,11 @@ from kws.studies import held_out
 from tests.support.onnx_models import silence, tone, write_tone_model
 
 
-def entry(phrase: str, way: str, background: str, false_accepts: int, missed: int = 0) -> dict[str, Any]:
+def entry(phrase: str, method: str, background: str, false_accepts: int, missed: int = 0) -> dict[str, Any]:
     spoken = {"clean": [missed, 200], "noise": [2 * missed, 100]} if phrase in corpora.KEYWORDS else {}
     return {
         "phrase": phrase,
-        "way": way,
+        "method": method,
         "background": background,
         "copies": 3 if background == "own" else 0,
         "background_hours": 2.5,
@@ -68,7 +68,7 @@ def test_a_phrase_is_read_at_its_threshold_with_dev_speech_or_what_ships(
     found = row(phrase, "examples", background, tmp_path, tmp_path)
     assert (found["false_accepts"], found["background_hours"], found["copies"]) == (3, 2.8, 3)
     assert found["missed"] == ({"clean": [1, 2]} if phrase == "jarvis" else {})
-    assert (asked[0]["phrases"], asked[0]["way"], asked[0]["false_accepts_per_hour"]) == (
+    assert (asked[0]["phrases"], asked[0]["method"], asked[0]["false_accepts_per_hour"]) == (
         [phrase],
         "examples",
         0.5,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kws.enrollment.ways import EXAMPLES, PHONES, TEXT_ALONE
+from kws.enrollment.methods import EXAMPLES, PHONES, TEXT_ALONE
 from kws.workflows import folders, own_names
 from kws.workflows.notices import quiet_libraries
 
@@ -59,14 +59,14 @@ def enroll(
     output: Path,
     *,
     recordings: Sequence[Path] = (),
-    way: str | None = None,
+    method: str | None = None,
     language: str = "en",
     lexicon: Mapping[str, Sequence[str]] | Path | None = None,
     negatives: Sequence[Path] = (),
     noise: Sequence[Path] = (),
     false_accepts_per_hour: float = 0.5,
     weights: Path | None = None,
-    beside: Path | None = None,
+    ensemble: Path | None = None,
     num_workers: int = 2,
     overwrite: bool = False,
 ) -> Enrolled:
@@ -76,9 +76,9 @@ def enroll(
         phrases: what to listen for, one output each.
         output: folder for the model; like a run of ``kws train`` it can be exported and evaluated.
         recordings: of each phrase, in the same order; none is needed.
-        way: ``phones``; ``examples``, which needs recordings or Flite's voices; ``attributes`` or ``words``,
-            which need ``negatives`` and take no recordings; None takes the second with recordings and where
-            the shipped recogniser is used and Flite's voices speak the language, else the first.
+        method: ``phones``; ``examples``, which needs recordings or Flite's voices; ``attributes`` or
+            ``words``, which need ``negatives`` and take no recordings. None takes the second with recordings,
+            and where the shipped recogniser is used and Flite's voices speak the language; else the first.
         language: eSpeak language code; ``en`` takes the pronunciations of all its accents.
         lexicon: upper-case word to ARPAbet phones, or a file with a line `WORD PH PH PH` for each; overrides
             eSpeak.
@@ -86,7 +86,7 @@ def enroll(
         noise: recordings to mix in, into examples and ``negatives``; none makes noise.
         false_accepts_per_hour: rate that the thresholds are chosen for, per phrase.
         weights: output of ``kws pretrain``; None takes the shipped recogniser.
-        beside: finished run of ``kws train`` for the same phrases, beside which they are put; its held-out
+        ensemble: finished run of ``kws train`` for the same phrases, beside which they are put; its held-out
             speech takes the place of ``negatives``, and its noise that of ``noise``, where none are given.
         num_workers: processes that read audio.
         overwrite: replace what other phrases left in ``output``.
@@ -105,7 +105,7 @@ def enroll(
     from kws.text import normalize
     from kws.training.provenance import provenance
     from kws.workflows.enroll.audio import augmentation, read_clips, read_negatives, versions
-    from kws.workflows.enroll.beside import noise_of, open_trained, put_beside, recordings_of, speech_of
+    from kws.workflows.enroll.ensemble import build_ensemble, noise_of, open_trained, recordings_of, speech_of
     from kws.workflows.enroll.examples import fit_examples
     from kws.workflows.other_word import other_words
     from kws.workflows.roles import OwnRecordings
@@ -115,17 +115,17 @@ def enroll(
     if isinstance(lexicon, Path):
         folders.keep_apart(output, {"--lexicon": (lexicon,)})
         lexicon = read_lexicon(lexicon)
-    trained = None if beside is None else open_trained(beside, phrases)
+    trained = None if ensemble is None else open_trained(ensemble, phrases)
     split = None
     if trained is not None:
-        check_beside(way, recordings, weights)
-        way, noise = EXAMPLES, noise or noise_of(trained)
+        check_ensemble(method, recordings, weights)
+        method, noise = EXAMPLES, noise or noise_of(trained)
         if not negatives:
             negatives, split = [speech_of(trained)], "dev"
-    way, notes = choose_way(way, bool(recordings), language, shipped=weights is None)
-    check_sources(way, phrases, recordings, negatives, noise, weights)
+    method, notes = choose_method(method, bool(recordings), language, shipped=weights is None)
+    check_sources(method, phrases, recordings, negatives, noise, weights)
     spoken = [tuple(map(" ".join, pronunciations(phrase, language, lexicon))) for phrase in phrases]
-    model, config = _typed_model(way, phrases, spoken, weights)  # refuses before anything is written
+    model, config = _typed_model(method, phrases, spoken, weights)  # refuses before anything is written
     notes += said_alike(phrases, spoken)
     if language.split("-")[0] != "en" and not negatives:
         notes.append(
@@ -134,11 +134,11 @@ def enroll(
         )
     sources = [str(path.absolute()) for path in (*recordings, *negatives, *noise)]
     facts = {"model": to_dict(config), "rate": false_accepts_per_hour, "sources": sources}
-    if beside is not None:
-        facts["beside"] = str(beside.absolute())
+    if ensemble is not None:
+        facts["ensemble"] = str(ensemble.absolute())
     identity = config_hash(facts)
     heard = {"--recordings": recordings, "--negatives": negatives, "--noise": noise}
-    claim_folder(output, identity, overwrite, {**heard, "--weights": (weights,), "--beside": (beside,)})
+    claim_folder(output, identity, overwrite, {**heard, "--weights": (weights,), "--ensemble": (ensemble,)})
     clips, own = [], OwnRecordings("--recordings")
     for number, (phrase, said, source) in enumerate(zip(phrases, spoken, recordings, strict=False)):
         listed = output / "data" / f"recordings-{number}.jsonl"
@@ -169,7 +169,7 @@ def enroll(
         model, scores = fitted.model, fitted.scores
         notes += fitted.notes
         if trained is not None:
-            model, config = put_beside(trained, fitted.head, config)
+            model, config = build_ensemble(trained, fitted.head, config)
             scores = _background(model, speech)
     else:
         fitted = None
@@ -190,25 +190,29 @@ def enroll(
         "dev_copies": round(speech.copies, 3) if speech else 0,
         "recordings": recordings_of(trained) if trained else min(map(len, clips), default=0),
     }
-    shipped = [FRAMES, FRAME_PHONES] if way == EXAMPLES else [BACKGROUND]
+    shipped = [FRAMES, FRAME_PHONES] if method == EXAMPLES else [BACKGROUND]
     origin = provenance(model, [] if negatives else shipped, identity)
     if trained is not None:
-        origin |= {"encoder": trained.provenance["encoder"], "beside": trained.named()}
-        notes.append(f"beside {beside}, which learnt from {metrics['recordings']} recordings of each phrase")
+        origin |= {"encoder": trained.provenance["encoder"], "ensemble": trained.named()}
+        notes.append(
+            f"ensemble with {ensemble}, which learnt from {metrics['recordings']} recordings of each phrase"
+        )
     save_model(output, model, config, point, training={}, metrics=metrics, provenance=origin)
     for phrase, said in zip(phrases, spoken, strict=True):
-        notes += doubts(phrase, said, None if way == EXAMPLES else point.thresholds[phrase], phrases)
-    for phrase, entry, ways in zip(phrases, clips, config.readings, strict=False):
-        notes.append(f"{phrase}: listens for {len(ways)} versions of {len(entry)} recordings as well")
+        notes += doubts(phrase, said, None if method == EXAMPLES else point.thresholds[phrase], phrases)
+    for phrase, entry, methods in zip(phrases, clips, config.readings, strict=False):
+        notes.append(f"{phrase}: listens for {len(methods)} versions of {len(entry)} recordings as well")
     said_of_each = dict(zip(phrases, spoken, strict=True))
     return Enrolled(export(output), said_of_each, metrics, tuple([*notes, *unsure]))
 
 
-def choose_way(way: str | None, recorded: bool, language: str, *, shipped: bool) -> tuple[str, list[str]]:
+def choose_method(
+    method: str | None, recorded: bool, language: str, *, shipped: bool
+) -> tuple[str, list[str]]:
     """Return how phrases are found, and what would miss less.
 
     Args:
-        way: as asked for; None takes the one that misses least of those that are possible.
+        method: as asked for; None takes the one that misses least of those that are possible.
         recorded: there are recordings.
         language: eSpeak language code.
         shipped: the shipped recogniser is used, of which the frames of other speech are known.
@@ -219,13 +223,13 @@ def choose_way(way: str | None, recorded: bool, language: str, *, shipped: bool)
     from kws.errors import ConfigError
 
     voices_speak = bool(flite.voices_for(language))
-    if way == EXAMPLES and not (recorded or voices_speak):
+    if method == EXAMPLES and not (recorded or voices_speak):
         raise ConfigError(
-            f"--way {EXAMPLES}: needs --recordings (three to ten), or synthetic voices, but "
-            f"{flite.lacking(language)}; or leave --way out"
+            f"--method {EXAMPLES}: needs --recordings (three to ten), or synthetic voices, but "
+            f"{flite.lacking(language)}; or leave --method out"
         )
-    if way is not None:
-        return way, []
+    if method is not None:
+        return method, []
     if recorded or (voices_speak and shipped):
         return EXAMPLES, []
     if flite.speaks(language) and shipped:
@@ -233,31 +237,31 @@ def choose_way(way: str | None, recorded: bool, language: str, *, shipped: bool)
     return PHONES, []
 
 
-def check_beside(way: str | None, recordings: Sequence[Path], weights: Path | None) -> None:
-    """Refuse what does not go beside a trained run.
+def check_ensemble(method: str | None, recordings: Sequence[Path], weights: Path | None) -> None:
+    """Refuse what does not go into an ensemble with a trained run.
 
     Raises:
         ConfigError: the message names the option.
     """
     from kws.errors import ConfigError
 
-    if way not in (None, EXAMPLES):
-        raise ConfigError(f"--way {way}: beside a trained run only {EXAMPLES} is put; leave it out")
+    if method not in (None, EXAMPLES):
+        raise ConfigError(f"--method {method}: with --ensemble only {EXAMPLES} is possible; leave it out")
     if recordings:
-        raise ConfigError("--recordings: the run of --beside has heard recordings; leave them out")
+        raise ConfigError("--recordings: the run of --ensemble has heard recordings; leave them out")
     if weights is not None:
-        raise ConfigError("--weights: phrases go beside a run in the recogniser that ships; leave it out")
+        raise ConfigError("--weights: an ensemble needs the recogniser that ships; leave it out")
 
 
 def check_sources(
-    way: str,
+    method: str,
     phrases: Sequence[str],
     recordings: Sequence[Path],
     negatives: Sequence[Path],
     noise: Sequence[Path],
     weights: Path | None,
 ) -> None:
-    """Refuse audio that a way does not take, and a way without the audio that it needs.
+    """Refuse audio that a method does not take, and a method without the audio that it needs.
 
     Raises:
         ConfigError: the message names the option.
@@ -266,19 +270,19 @@ def check_sources(
 
     if weights is not None and not negatives:
         raise ConfigError("--weights: what ships fits the shipped recogniser alone; give --negatives as well")
-    if noise and way != EXAMPLES and not negatives:
+    if noise and method != EXAMPLES and not negatives:
         raise ConfigError(
-            f"--noise: is mixed into examples, which --way {way} has none of, and into --negatives; leave it "
-            "out, or give those"
+            f"--noise: is mixed into examples, which --method {method} has none of, and into --negatives; "
+            "leave it out, or give those"
         )
-    if way in TEXT_ALONE and (recordings or not negatives):
-        raise ConfigError(f"--way {way}: takes --negatives for the threshold, and no --recordings")
+    if method in TEXT_ALONE and (recordings or not negatives):
+        raise ConfigError(f"--method {method}: takes --negatives for the threshold, and no --recordings")
     if recordings and len(recordings) != len(phrases):
         raise ConfigError(f"got {len(phrases)} phrases and {len(recordings)} --recordings; give one for each")
 
 
 def _typed_model(
-    way: str, phrases: Sequence[str], spoken: Sequence[tuple[str, ...]], weights: Path | None
+    method: str, phrases: Sequence[str], spoken: Sequence[tuple[str, ...]], weights: Path | None
 ) -> tuple[WakeWordModel | None, ModelConfig]:
     """Return the model as text alone makes it, None where examples do, and what it is made of.
 
@@ -288,12 +292,12 @@ def _typed_model(
     from kws.enrollment.typed import check_phrases, phrase_model, word_space_model
     from kws.workflows.enroll.examples import examples_config
 
-    if way == EXAMPLES:
+    if method == EXAMPLES:
         check_phrases(phrases, spoken)
         return None, examples_config(phrases, spoken, weights)
-    if way == PHONES:
+    if method == PHONES:
         return phrase_model(phrases, spoken, weights=weights)
-    return word_space_model(phrases, spoken, way, weights)
+    return word_space_model(phrases, spoken, method, weights)
 
 
 def _operating_point(

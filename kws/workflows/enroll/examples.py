@@ -1,4 +1,4 @@
-"""``kws enroll --way examples``: a layer fitted to recordings and synthetic voices, and phones beside it."""
+"""Enrolment by examples: a layer fitted to recordings and synthetic voices, and phones beside it."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ SOME = 100
 
 
 @dataclass(frozen=True)
-class RunOrder:
+class RunRequest:
     """One call of ``kws train`` or ``kws enroll``."""
 
     keywords: tuple[str, ...]
@@ -43,7 +43,7 @@ class RunOrder:
 
 
 @dataclass(frozen=True)
-class CellOrder:
+class CellRequest:
     """All that the process is told."""
 
     folder: str
@@ -54,11 +54,11 @@ class CellOrder:
     """The one that is read."""
     num_recordings: int
     """Of it."""
-    way: str | None
+    method: str | None
     """Of ``kws enroll``; None trains."""
     policy: str
     """As resolved, of the first run; or what is done in place of training."""
-    runs: tuple[RunOrder, ...]
+    runs: tuple[RunRequest, ...]
     """Each but the first adds its keywords to the one before; the last is read."""
     held_out: bool
     """Training can hold recordings out, which decides when it stops."""
@@ -89,7 +89,7 @@ class Made(NamedTuple):
     Attributes:
         run: its folder.
         model: exported.
-        policy: which layers moved, or the way of enrolling.
+        policy: which layers moved, or the method of enrolling.
         moving_parameters: how many.
         wall_s: seconds that its training took, earlier runs included.
         precision: in which it was trained.
@@ -103,11 +103,11 @@ class Made(NamedTuple):
     precision: str
 
 
-def run_cell(order: CellOrder) -> CellResult:
+def run_cell(request: CellRequest) -> CellResult:
     """Train or enroll, export and read one cell, and write its file.
 
     Args:
-        order: what is to be run.
+        request: what is to be run.
     Raises:
         KwsError: it cannot be trained, or the exported file differs.
     """
@@ -118,32 +118,32 @@ def run_cell(order: CellOrder) -> CellResult:
     from kws.studies.scoring import count_misses, detector_scores
 
     started = time.monotonic()
-    runs = Path(order.folder) / RUNS
+    runs = Path(request.folder) / RUNS
     runs.mkdir(parents=True, exist_ok=True)
     try:
-        made = _trained(order, runs) if order.way is None else _enrolled(order, runs)
+        made = _trained(request, runs) if request.method is None else _enrolled(request, runs)
     except KwsError:
-        _remove_runs(order, runs)
+        _remove_runs(request, runs)
         raise
-    test = load_test_audio(Path(order.test), order.clips)
-    if order.after_silence:
+    test = load_test_audio(Path(request.test), request.clips)
+    if request.after_silence:
         test = test.after_silence()
-    scores, negatives, hop_s = detector_scores(made.model, test, order.keyword)
+    scores, negatives, hop_s = detector_scores(made.model, test, request.keyword)
     point = load_operating_point(made.run)
     config = DecisionConfig((1.0,), point.smoothing_frames, point.refractory_s)
-    found = count_misses(scores, negatives, test.hours, order.rates, config, hop_s)
+    found = count_misses(scores, negatives, test.hours, request.rates, config, hop_s)
     result = CellResult(
-        identity=order.identity,
-        keyword=order.keyword,
-        num_recordings=order.num_recordings,
-        seed=order.seed,
+        identity=request.identity,
+        keyword=request.keyword,
+        num_recordings=request.num_recordings,
+        seed=request.seed,
         policy=made.policy,
         miss_counts={
             name: {f"{rate:g}": count for rate, count in rates.items()} for name, rates in found.items()
         },
         negative_hours=round(test.hours, 3),
         original_hours=round(test.original_hours, 3),
-        stored_threshold=point.thresholds[order.keyword],
+        stored_threshold=point.thresholds[request.keyword],
         moving_parameters=made.moving_parameters,
         parameters=num_parameters(made.run),
         train_s=round(made.wall_s, 1),
@@ -151,51 +151,51 @@ def run_cell(order: CellOrder) -> CellResult:
         precision=made.precision,
         config_hash=json.loads((made.run / "provenance.json").read_text(encoding="utf-8"))["config_hash"],
     )
-    write_cell(Path(order.folder), result)
-    if not order.keep_run:
-        _remove_runs(order, runs)
+    write_cell(Path(request.folder), result)
+    if not request.keep_run:
+        _remove_runs(request, runs)
     return result
 
 
-def _remove_runs(order: CellOrder, runs: Path) -> None:
+def _remove_runs(request: CellRequest, runs: Path) -> None:
     """Remove the runs of a cell, those that were killed as well."""
-    for folder in runs.glob(f"{order.identity}-*"):
+    for folder in runs.glob(f"{request.identity}-*"):
         folders.clear(folder, CELL)
         with suppress(OSError):  # somebody put something there
             folder.rmdir()
 
 
-def _trained(order: CellOrder, runs: Path) -> Made:
-    """Train what is ordered, each run in a new folder in ``runs``."""
+def _trained(request: CellRequest, runs: Path) -> Made:
+    """Train what is requested, each run in a new folder in ``runs``."""
     from export.to_onnx import export
     from kws.workflows.train import train
 
     always = [
-        f"train.seed={order.seed}",
+        f"train.seed={request.seed}",
         "train.num_workers=0",
         "train.dev_copies=0",  # misses are read at rates on the test audio, not at the stored threshold
     ]
-    if not order.held_out:
-        # Dev is then read after each round for the log alone: the last round is what is kept.
+    if not request.held_out:
+        # Dev is then read after each epoch for the log alone: the last epoch is what is kept.
         always.append(f"train.dev_hours={SHORT_DEV_HOURS}")
     run, wall_s = None, 0.0
-    for wished in order.runs:
-        earlier, run = run, _new_folder(order, runs)
-        policy = [f"train.transfer.policy={order.policy}"] if earlier is None else []
-        target_audio = order.target_audio if earlier is None else ()
+    for run_request in request.runs:
+        earlier, run = run, _new_folder(request, runs)
+        policy = [f"train.transfer.policy={request.policy}"] if earlier is None else []
+        target_audio = request.target_audio if earlier is None else ()
         summary = train(
-            wished.keywords,
-            [Path(source) for source in wished.positives],
-            [Path(source) for source in order.negatives],
+            run_request.keywords,
+            [Path(source) for source in run_request.positives],
+            [Path(source) for source in request.negatives],
             run,
-            noise=[Path(source) for source in order.noise],
+            noise=[Path(source) for source in request.noise],
             target_audio=[Path(source) for source in target_audio],
-            overrides=[*wished.overrides, *policy, *always],
-            cache=Path(order.cache),
+            overrides=[*run_request.overrides, *policy, *always],
+            cache=Path(request.cache),
             num_workers=1,
-            synthetic=order.synthetic,
-            confusables=order.confusables,
-            language=order.language,
+            synthetic=request.synthetic,
+            confusables=request.confusables,
+            language=request.language,
             add_to=earlier,
         )
         wall_s += summary.metrics["wall_s"]
@@ -206,26 +206,26 @@ def _trained(order: CellOrder, runs: Path) -> Made:
     )
 
 
-def _enrolled(order: CellOrder, runs: Path) -> Made:
-    """Enroll what is ordered, in a new folder in ``runs``; the layer that is fitted counts as what moves."""
+def _enrolled(request: CellRequest, runs: Path) -> Made:
+    """Enroll what is requested, in a new folder in ``runs``; the fitted layer counts as what moves."""
     from kws.checkpoint import load_model
-    from kws.enrollment.ways import EXAMPLES, TEXT_ALONE
+    from kws.enrollment.methods import EXAMPLES, TEXT_ALONE
     from kws.heads import PhraseWindowHead
     from kws.studies.results import NOT_TRAINED
     from kws.workflows.enroll import enroll
 
     started = time.monotonic()
-    (wished,) = order.runs
-    run = _new_folder(order, runs)
+    (run_request,) = request.runs
+    run = _new_folder(request, runs)
     # Misses are read at rates on the test audio, not at the stored threshold, so little speech does for that.
-    negatives = [_some_of(order.negatives, run)] if order.way in TEXT_ALONE else []
-    noise = order.noise if order.way == EXAMPLES else ()
+    negatives = [_some_of(request.negatives, run)] if request.method in TEXT_ALONE else []
+    noise = request.noise if request.method == EXAMPLES else ()
     made = enroll(
-        wished.keywords,
+        run_request.keywords,
         run,
-        recordings=[Path(source) for source in wished.positives],
-        way=order.way,
-        language=order.language,
+        recordings=[Path(source) for source in run_request.positives],
+        method=request.method,
+        language=request.language,
         negatives=negatives,
         noise=[Path(source) for source in noise],
         num_workers=1,
@@ -233,7 +233,7 @@ def _enrolled(order: CellOrder, runs: Path) -> Made:
     head = load_model(run).head
     layer = head.window.parameters() if isinstance(head, PhraseWindowHead) else ()
     fitted = sum(parameter.numel() for parameter in layer)
-    return Made(run, made.model, order.policy, fitted, time.monotonic() - started, NOT_TRAINED)
+    return Made(run, made.model, request.policy, fitted, time.monotonic() - started, NOT_TRAINED)
 
 
 def _some_of(sources: Sequence[str], run: Path) -> Path:
@@ -245,9 +245,9 @@ def _some_of(sources: Sequence[str], run: Path) -> Path:
     return manifests.write(usable[:: max(len(usable) // SOME, 1)], path)
 
 
-def _new_folder(order: CellOrder, runs: Path) -> Path:
+def _new_folder(request: CellRequest, runs: Path) -> Path:
     """Return a folder of its own, as a cell may be handed out twice."""
-    return Path(tempfile.mkdtemp(prefix=f"{order.identity}-", dir=runs))
+    return Path(tempfile.mkdtemp(prefix=f"{request.identity}-", dir=runs))
 
 
 def num_parameters(run: Path) -> int:
@@ -258,18 +258,18 @@ def num_parameters(run: Path) -> int:
 
 
 def main() -> None:
-    """Run the cell that a line of JSON on the input orders; end at once when the input ends."""
+    """Run the cell that a line of JSON on the input requests; end at once when the input ends."""
     from kws.config import load_config
     from kws.workflows.notices import quieten_libraries
 
-    order = load_config(CellOrder, json.loads(sys.stdin.readline()), "order")
+    request = load_config(CellRequest, json.loads(sys.stdin.readline()), "request")
     end_with_input()
     quieten_libraries()
-    run_cell(order)
+    run_cell(request)
 
 
 def end_with_input() -> None:
-    """End this process when its input ends: what ordered the cell is gone, and nobody waits for the result.
+    """End this process when its input ends: what requested the cell is gone, and nobody waits for the result.
 
     The thread that waits holds no lock of ``sys.stdin``, which processes that are forked off close first.
     """

@@ -298,13 +298,13 @@ def decode(
 
 
 def speak(
-    keyword: str, wish: Synthesis, cache: Path, *, num_recordings: int, seed: int, num_workers: int
+    keyword: str, synthesis: Synthesis, cache: Path, *, num_recordings: int, seed: int, num_workers: int
 ) -> None:
     """Let synthetic voices speak what `kws train` will look for; a cell that cannot have them says so."""
     try:
         synthesize(
             [keyword],
-            wish,
+            synthesis,
             cache / "synthetic",
             num_recordings=num_recordings,
             seed=seed,

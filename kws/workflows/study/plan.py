@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kws.studies.recipe import ChoiceConfig, SettingsConfig, StudyConfig
     from kws.training.config import TrainConfig
     from kws.workflows.recordings import Synthesis
-    from kws.workflows.study.cell import CellOrder, RunOrder
+    from kws.workflows.study.cell import CellRequest, RunRequest
     from kws.workflows.study.data import Drawn, StudyData
 
 OF_THE_FIRST_RUN = ("train.transfer", "train.regularizers", "train.balance")
@@ -51,7 +51,7 @@ def plan(
     from kws.config import config_hash
     from kws.evaluation.scoring import LEAD_S
     from kws.studies.pool import Job
-    from kws.workflows.study.cell import CellOrder
+    from kws.workflows.study.cell import CellRequest
     from kws.workflows.study.data import clips_name, draw_recordings
 
     sources = _Sources.of(config, data.base)
@@ -72,19 +72,19 @@ def plan(
             keyword: recordings_of(cell, keyword)
             for keyword in (cell.keyword, *(others if choice.others else ()))
         }
-        wish = _Wish(cell, choice, choice.over(config.settings), heard, sources, data.base)
-        made = _enrolled(wish) if choice.enroll else _trained(wish)
+        spec = _CellSpec(cell, choice, choice.over(config.settings), heard, sources, data.base)
+        made = _enrolled(spec) if choice.enroll else _trained(spec)
         facts = made.facts | {"test": data.test_hash, "rates": config.rates}
         after_silence = config.after_silence if choice.after_silence is None else choice.after_silence
         if after_silence:
             facts["silence_before_clips_s"] = LEAD_S
-        order = CellOrder(
+        request = CellRequest(
             folder=str(output),
             identity=config_hash(facts),
             keyword=cell.keyword,
             num_recordings=heard[cell.keyword].num_recordings,
             seed=cell.seed,
-            way=choice.enroll,
+            method=choice.enroll,
             policy=made.policy,
             runs=made.runs,
             held_out=all(found.held_out for found in heard.values()),
@@ -101,7 +101,7 @@ def plan(
             rates=config.rates,
             keep_run=keep_runs,
         )
-        planned[cell] = Job(cell.name, order.identity, asdict(order))
+        planned[cell] = Job(cell.name, request.identity, asdict(request))
     return planned
 
 
@@ -126,7 +126,7 @@ class _Sources:
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _CellSpec:
     """What a cell is to be made of.
 
     Attributes:
@@ -152,29 +152,29 @@ class _Task:
 
     Attributes:
         facts: all that determines it, but for the audio that it is read on.
-        policy: as resolved, or the way of enrolling.
+        policy: as resolved, or the method of enrolling.
         runs: calls of `kws train` or of `kws enroll`.
-        spoken: what synthetic voices are wished to say.
+        spoken: what synthetic voices shall say.
     """
 
     facts: dict[str, Any]
     policy: str
-    runs: tuple[RunOrder, ...]
+    runs: tuple[RunRequest, ...]
     spoken: Synthesis
 
 
-def _trained(wish: _Wish) -> _Task:
+def _trained(spec: _CellSpec) -> _Task:
     """Return what `kws train` makes of a keyword's recordings, and of others' where the choice says so."""
     from kws.version import __version__
     from kws.workflows.recordings import Synthesis
-    from kws.workflows.study.cell import RunOrder
+    from kws.workflows.study.cell import RunRequest
     from kws.workflows.study.data import sources_fingerprint, weights_fingerprint
-    from kws.workflows.train.request import read_settings, read_wish
+    from kws.workflows.train.request import read_overrides, read_settings
 
-    cell, choice, settings, heard = wish.cell, wish.choice, wish.settings, wish.heard
+    cell, choice, settings, heard = spec.cell, spec.choice, spec.settings, spec.heard
     positives = heard[cell.keyword]
-    pairs = setting_pairs(settings, wish.base)
-    model, training = read_settings([cell.keyword], read_wish(None, pairs))
+    pairs = setting_pairs(settings, spec.base)
+    model, training = read_settings([cell.keyword], read_overrides(None, pairs))
     resolved, _ = training.resolved(positives.num_recordings)
     if resolved.regularizers != training.regularizers:  # those that `auto` brings
         pairs.append(f"train.regularizers={as_text(resolved.regularizers)}")
@@ -186,12 +186,12 @@ def _trained(wish: _Wish) -> _Task:
         "seed": cell.seed,
         "settings": cell_settings(model, resolved, positives.num_recordings, spoken),
         "positives": positives.fingerprint,
-        **wish.sources.fingerprints,
+        **spec.sources.fingerprints,
     }
 
-    def run(keywords: Sequence[str], overrides: Sequence[str]) -> RunOrder:
+    def run(keywords: Sequence[str], overrides: Sequence[str]) -> RunRequest:
         manifests = [heard[keyword].manifest for keyword in keywords]
-        return RunOrder(tuple(keywords), tuple(str(path) for path in manifests if path), tuple(overrides))
+        return RunRequest(tuple(keywords), tuple(str(path) for path in manifests if path), tuple(overrides))
 
     others = [keyword for keyword in heard if keyword != cell.keyword]
     runs = [run(list(heard), pairs)]
@@ -199,37 +199,37 @@ def _trained(wish: _Wish) -> _Task:
         later = [p for p in pairs if p.startswith("train.") and not p.startswith(OF_THE_FIRST_RUN)]
         runs = [run(others, pairs), run([cell.keyword], later)]
     if choice.target_audio:
-        facts["target_audio"] = sources_fingerprint(wish.base / path for path in choice.target_audio)
+        facts["target_audio"] = sources_fingerprint(spec.base / path for path in choice.target_audio)
     if others:
         facts["others"] = {choice.others: {keyword: heard[keyword].fingerprint for keyword in others}}
     return _Task(facts, resolved.transfer.policy, tuple(runs), spoken)
 
 
-def _enrolled(wish: _Wish) -> _Task:
+def _enrolled(spec: _CellSpec) -> _Task:
     """Return what `kws enroll` makes of a keyword; the draw alone depends on the seed."""
     from kws.encoders.sources.embedded_weights import ASSETS
-    from kws.enrollment.ways import EXAMPLES
+    from kws.enrollment.methods import EXAMPLES
     from kws.version import __version__
     from kws.workflows.recordings import Synthesis
-    from kws.workflows.study.cell import RunOrder
+    from kws.workflows.study.cell import RunRequest
     from kws.workflows.study.data import weights_fingerprint
 
-    keyword, way = wish.cell.keyword, wish.choice.enroll
-    assert way is not None
-    positives = wish.heard[keyword]
-    spoken = Synthesis(language=wish.settings.language or "en")
+    keyword, method = spec.cell.keyword, spec.choice.enroll
+    assert method is not None
+    positives = spec.heard[keyword]
+    spoken = Synthesis(language=spec.settings.language or "en")
     facts = {
         "kws": __version__,
         "ships": [weights_fingerprint("embedded", path) for path in sorted(ASSETS.glob("*.safetensors"))],
         "keyword": keyword,
-        "enroll": way,
+        "enroll": method,
         "language": spoken.language,
         "positives": positives.fingerprint,
     }
-    if way == EXAMPLES:
-        facts["noise"] = wish.sources.fingerprints["noise"]
+    if method == EXAMPLES:
+        facts["noise"] = spec.sources.fingerprints["noise"]
     manifests = () if positives.manifest is None else (str(positives.manifest),)
-    return _Task(facts, f"enroll {way}", (RunOrder((keyword,), manifests, ()),), spoken)
+    return _Task(facts, f"enroll {method}", (RunRequest((keyword,), manifests, ()),), spoken)
 
 
 def cell_settings(
@@ -241,7 +241,7 @@ def cell_settings(
         model: of the detector.
         training: as resolved; the table of ``auto`` then has said what it had to say.
         num_recordings: how many are trained on.
-        synthesis: what synthetic voices are wished to say.
+        synthesis: what synthetic voices shall say.
     """
     from kws.config import to_dict
 
@@ -256,27 +256,27 @@ def share_work(jobs: Sequence[Job], cache: Path, num_workers: int) -> None:
     """Decode audio and make synthetic voices once, before the cells that need them are run side by side."""
     from kws.config import load_config
     from kws.workflows.recordings import Synthesis
-    from kws.workflows.study.cell import CellOrder
+    from kws.workflows.study.cell import CellRequest
     from kws.workflows.study.data import decode, speak
 
-    orders = [load_config(CellOrder, job.values, job.name) for job in jobs]
-    orders = [order for order in orders if order.way is None]
-    largest: dict[tuple[str, ...], tuple[CellOrder, RunOrder]] = {}
-    for order in orders:
-        for run in order.runs:
-            other, _ = largest.get(run.keywords, (order, run))
-            if order.num_recordings >= other.num_recordings:
-                largest[run.keywords] = (order, run)
-    for order, run in largest.values():
+    requests = [load_config(CellRequest, job.values, job.name) for job in jobs]
+    requests = [request for request in requests if request.method is None]
+    largest: dict[tuple[str, ...], tuple[CellRequest, RunRequest]] = {}
+    for request in requests:
+        for run in request.runs:
+            other, _ = largest.get(run.keywords, (request, run))
+            if request.num_recordings >= other.num_recordings:
+                largest[run.keywords] = (request, run)
+    for request, run in largest.values():
         positives, negatives, noise = (
-            [Path(path) for path in paths] for paths in (run.positives, order.negatives, order.noise)
+            [Path(path) for path in paths] for paths in (run.positives, request.negatives, request.noise)
         )
         decode(run.keywords, positives, negatives, noise, cache, num_workers)
-    wishes = dict.fromkeys(
+    spoken = dict.fromkeys(
         (keyword, o.num_recordings, o.seed, Synthesis(o.synthetic, o.confusables, o.language))
-        for o in orders
+        for o in requests
         for run in o.runs
         for keyword in run.keywords
     )
-    for keyword, number, seed, wish in wishes:
-        speak(keyword, wish, cache, num_recordings=number, seed=seed, num_workers=num_workers)
+    for keyword, number, seed, synthesis in spoken:
+        speak(keyword, synthesis, cache, num_recordings=number, seed=seed, num_workers=num_workers)

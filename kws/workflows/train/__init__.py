@@ -13,7 +13,7 @@ from kws.errors import ConfigError
 from kws.text import normalize
 from kws.workflows import folders, own_names
 from kws.workflows.notices import quiet_libraries
-from kws.workflows.train.request import TrainOrder, claim_folder, settle
+from kws.workflows.train.request import TrainRequest, claim_folder, resolve
 
 if TYPE_CHECKING:
     from kws.training.config import TrainConfig
@@ -124,18 +124,18 @@ def train(
             if control
             else f"--output {output}: is the run of --add-to, which stays as it is; choose another folder"
         )
-    order = TrainOrder(
+    request = TrainRequest(
         keywords, tuple(positives), tuple(negatives), output,
         noise=tuple(noise), target_audio=tuple(target_audio), config=config, overrides=tuple(overrides),
         cache=cache or output / "cache", num_workers=num_workers,
         synthesis=Synthesis(synthetic, confusables, language), add_to=add_to, overwrite=overwrite,
     )  # fmt: skip
-    summary = _train_once(order)
+    summary = _train_once(request)
     if not control or summary.metrics["policy"] == "scratch":
         _tidy(output)
         return summary
-    overrides = (*order.overrides, "train.transfer.policy=scratch")
-    from_scratch = _train_once(replace(order, output=output / "control", overrides=overrides))
+    overrides = (*request.overrides, "train.transfer.policy=scratch")
+    from_scratch = _train_once(replace(request, output=output / "control", overrides=overrides))
     _tidy(output)
     _tidy(output / "control")
     misses, scratch_misses = summary.metrics["dev_miss"], from_scratch.metrics["dev_miss"]
@@ -148,7 +148,7 @@ def _tidy(run: Path) -> None:
     folders.clear(run, names=[*own_names.CHECKPOINTS, *own_names.DECODED])
 
 
-def _train_once(order: TrainOrder) -> TrainSummary:
+def _train_once(request: TrainRequest) -> TrainSummary:
     """Train one model; see :func:`train`."""
     from kws.checkpoint import load_model, save_model
     from kws.config import to_dict
@@ -163,9 +163,9 @@ def _train_once(order: TrainOrder) -> TrainSummary:
     from kws.workflows.train.audio import gather
 
     started = time.monotonic()
-    settled = settle(order)
-    output, model_config, settings, earlier = order.output, settled.model, settled.train, settled.earlier
-    claim_folder(output, settled.identity, order.overwrite, order.sources(settled))
+    resolved = resolve(request)
+    output, model_config, settings, earlier = request.output, resolved.model, resolved.train, resolved.earlier
+    claim_folder(output, resolved.identity, request.overwrite, request.sources(resolved))
     if (output / METRICS).exists():
         load_model(output)  # raises when the folder is damaged
         note = "this run was finished before; add --overwrite to train it anew"
@@ -174,10 +174,10 @@ def _train_once(order: TrainOrder) -> TrainSummary:
     recogniser = load_phones(settings.regularizers, model_config.encoder, model_config.weights)
     seed_everything(settings.seed)
     if earlier is not None:
-        model, model_config = earlier.extended(order.keywords)
+        model, model_config = earlier.extended(request.keywords)
     else:
         model = build_model(model_config, pretrained=settings.transfer.policy != "scratch")
-    heard = gather(order, settings)
+    heard = gather(request, settings)
     num_recordings = heard.prepared.num_recordings
     settings, reason = settings.resolved(num_recordings)
     policy = settings.transfer.policy
@@ -185,7 +185,7 @@ def _train_once(order: TrainOrder) -> TrainSummary:
     outcome = fit(model, settings, heard.data, output, heard.augment, recogniser)
     point, misses, doubts = choose_operating_point(
         read_dev_copies(model, heard.data, heard.augment, settings),
-        order.keywords,
+        request.keywords,
         hop_samples=model.hop_samples,
         false_accepts_per_hour=settings.false_accepts_per_hour,
         smoothing_frames=settings.smoothing_frames,
@@ -205,20 +205,20 @@ def _train_once(order: TrainOrder) -> TrainSummary:
         "policy_reason": reason,
         "regularizers": settings.regularizers,
         "recordings": num_recordings,
-        "synthetic_recordings": heard.spoken.num_recordings(order.keywords),
+        "synthetic_recordings": heard.spoken.num_recordings(request.keywords),
         "negative_hours": round(heard.data.negatives.hours, 3),
         "wall_s": round(time.monotonic() - started, 1),
         **outcome,
     }
-    origin = provenance(model, list(heard.manifests), settled.identity)
+    origin = provenance(model, list(heard.manifests), resolved.identity)
     chosen = describe(policy, settings.regularizers)
     moving = f"policy {chosen}: {reason}; moved: {', '.join(outcome['moving'])}"
-    notes = [*heard.prepared.notes, *heard.spoken.notes, moving, *settled.notes, *doubts]
+    notes = [*heard.prepared.notes, *heard.spoken.notes, moving, *resolved.notes, *doubts]
     notes += hardly_trained(outcome, settings)
     if earlier is not None:
         model, point = earlier.joined(model, point)
         origin = earlier.origin(origin)
-        notes.append(f"{', '.join(earlier.config.keywords)}: as in {order.add_to}, thresholds too")
+        notes.append(f"{', '.join(earlier.config.keywords)}: as in {request.add_to}, thresholds too")
     save_model(
         output, model, model_config, point, training=to_dict(settings), metrics=metrics, provenance=origin
     )

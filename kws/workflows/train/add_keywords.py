@@ -1,7 +1,6 @@
 """A finished run that keywords are added to: what it fixes, the model with a new column, and both joined.
 
-Called by :mod:`kws.workflows.train` for ``--add-to``; :mod:`kws.workflows.enroll.beside` opens runs with it,
-too.
+Called by :mod:`kws.workflows.train` for ``--add-to``, and by :mod:`kws.workflows.enroll.ensemble`.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ class EarlierRun:
     point: OperatingPoint
     provenance: dict[str, Any]
 
-    def settled(
+    def resolved(
         self, keywords: Sequence[str], model: Mapping[str, Any], given: Collection[str], settings: TrainConfig
     ) -> TrainConfig:
         """Return the settings with what the run fixes.
@@ -66,7 +65,7 @@ class EarlierRun:
         if self.config.pronunciations:
             raise ConfigError(
                 f"{where}: is made from typed phrases; add the keyword to a run of `kws train`, and put "
-                "typed phrases beside the result with `kws enroll --beside`"
+                "typed phrases beside the result with `kws enroll --ensemble`"
             )
         known = [keyword for keyword in keywords if keyword in self.config.keywords]
         if known:
@@ -80,10 +79,10 @@ class EarlierRun:
                 "keywords hear must stay; leave it out"
             )
         for name in KEPT:
-            value, wish = getattr(self.point, name), getattr(settings, name)
-            if name in given and wish != value:
+            value, asked = getattr(self.point, name), getattr(settings, name)
+            if name in given and asked != value:
                 raise ConfigError(
-                    f"train.{name}: got {wish!r}, allowed with {where}: {value!r}, for which the earlier "
+                    f"train.{name}: got {asked!r}, allowed with {where}: {value!r}, for which the earlier "
                     "thresholds were chosen; leave it out"
                 )
         fixed = {name: getattr(self.point, name) for name in KEPT}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kws.training.config import TrainConfig
     from kws.training.data import TrainingData
     from kws.workflows.recordings import PreparedData, SyntheticRecordings
-    from kws.workflows.train.request import TrainOrder
+    from kws.workflows.train.request import TrainRequest
 
 DEV_SEED = 7_001
 """Added to the seed where training recordings are augmented to stand in for held-out ones."""
@@ -33,7 +33,7 @@ class RunAudio:
     """Of all recordings, for the origin of the model."""
 
 
-def gather(order: TrainOrder, settings: TrainConfig) -> RunAudio:
+def gather(request: TrainRequest, settings: TrainConfig) -> RunAudio:
     """Read, check, split, say and decode what a run trains on; manifests and a report lie in its folder.
 
     Raises:
@@ -44,25 +44,25 @@ def gather(order: TrainOrder, settings: TrainConfig) -> RunAudio:
     from kws.workflows.other_word import other_words
     from kws.workflows.recordings import prepare_training, synthesize, transcribed_speech
 
-    folder, cache, num_workers = order.output / "data", order.cache, order.num_workers
+    folder, cache, num_workers = request.output / "data", request.cache, request.num_workers
     prepared = prepare_training(
-        order.keywords, order.positives, order.negatives, order.noise, folder,
-        target=order.target_audio, cache=cache, num_workers=num_workers,
+        request.keywords, request.positives, request.negatives, request.noise, folder,
+        target=request.target_audio, cache=cache, num_workers=num_workers,
     )  # fmt: skip
     if prepared.positives is not None:
-        told = other_words(order.keywords, prepared.positives, order.synthesis.language)
+        told = other_words(request.keywords, prepared.positives, request.synthesis.language)
         prepared = replace(prepared, notes=(*prepared.notes, *told))
     transcribed = []
     if need_transcripts(settings.regularizers):
-        transcribed = transcribed_speech(prepared.negatives, order.synthesis.language)
+        transcribed = transcribed_speech(prepared.negatives, request.synthesis.language)
         need_transcripts(settings.regularizers, len(transcribed))
     spoken = synthesize(
-        order.keywords, order.synthesis, cache / "synthetic",
+        request.keywords, request.synthesis, cache / "synthetic",
         num_recordings=prepared.num_recordings, seed=settings.seed, num_workers=num_workers,
     )  # fmt: skip
     manifests = [prepared.positives, prepared.negatives, write_synthetic(spoken, folder)]
     augment = augmentation(prepared, settings.seed, settings.augmentation)
-    data = load_audio(prepared, order.keywords, cache, num_workers, settings.seed, augment, spoken)
+    data = load_audio(prepared, request.keywords, cache, num_workers, settings.seed, augment, spoken)
     if transcribed:
         data = replace(data, transcribed=AudioStore(transcribed, cache, num_workers, "transcribed speech"))
     return RunAudio(prepared, spoken, augment, data, tuple(path for path in manifests if path is not None))

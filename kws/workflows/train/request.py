@@ -41,7 +41,7 @@ class RunConfig:
 
 
 @dataclass(frozen=True)
-class TrainOrder:
+class TrainRequest:
     """What one run is told; :func:`kws.workflows.train.train` says what the fields are."""
 
     keywords: tuple[str, ...]
@@ -58,23 +58,23 @@ class TrainOrder:
     add_to: Path | None
     overwrite: bool
 
-    def sources(self, settled: SettledRun) -> dict[str, Sequence[Path | None]]:
-        """Return all that the run reads, by option; what is settled may name further files."""
+    def sources(self, resolved: ResolvedRun) -> dict[str, Sequence[Path | None]]:
+        """Return all that the run reads, by option; what is resolved may name further files."""
         return {
             "--positives": self.positives,
             "--negatives": self.negatives,
             "--noise": self.noise,
             "--target-audio": self.target_audio,
             "--config": (self.config,),
-            "--weights": (settled.model.weights,),
+            "--weights": (resolved.model.weights,),
             "--add-to": (self.add_to,),
-            "train.transfer.auto_table": (settled.train.transfer.auto_table,),
+            "train.transfer.auto_table": (resolved.train.transfer.auto_table,),
         }
 
 
 @dataclass(frozen=True)
-class SettledRun:
-    """What an order comes to."""
+class ResolvedRun:
+    """What a request comes to."""
 
     model: ModelConfig
     train: TrainConfig
@@ -86,7 +86,7 @@ class SettledRun:
     """Sentences for the person: what was asked for and means nothing here."""
 
 
-def read_wish(config: Path | None, overrides: Sequence[str]) -> RunConfig:
+def read_overrides(config: Path | None, overrides: Sequence[str]) -> RunConfig:
     """Return what ``--config`` and ``--set`` ask for, unchecked but for the two sections."""
     from kws.config import load_config, merge, parse_overrides, read_yaml
 
@@ -94,7 +94,7 @@ def read_wish(config: Path | None, overrides: Sequence[str]) -> RunConfig:
     return load_config(RunConfig, values, "config")
 
 
-def read_settings(keywords: Sequence[str], wish: RunConfig) -> tuple[ModelConfig, TrainConfig]:
+def read_settings(keywords: Sequence[str], overrides: RunConfig) -> tuple[ModelConfig, TrainConfig]:
     """Return the settings of a run; see :func:`train`.
 
     Raises:
@@ -104,11 +104,11 @@ def read_settings(keywords: Sequence[str], wish: RunConfig) -> tuple[ModelConfig
     from kws.model import ModelConfig
     from kws.training.config import TrainConfig
 
-    model = load_config(ModelConfig, {**wish.model, "keywords": list(keywords)}, "model")
-    return model, load_config(TrainConfig, wish.train, "train")
+    model = load_config(ModelConfig, {**overrides.model, "keywords": list(keywords)}, "model")
+    return model, load_config(TrainConfig, overrides.train, "train")
 
 
-def settle(order: TrainOrder) -> SettledRun:
+def resolve(request: TrainRequest) -> ResolvedRun:
     """Read the settings of a run; nothing is written.
 
     Raises:
@@ -118,23 +118,23 @@ def settle(order: TrainOrder) -> SettledRun:
     from kws.regularizers import from_scratch, need_domains
     from kws.workflows.train.add_keywords import open_earlier
 
-    wish = read_wish(order.config, order.overrides)
-    model, settings = read_settings(order.keywords, wish)
-    earlier = None if order.add_to is None else open_earlier(order.add_to)
+    overrides = read_overrides(request.config, request.overrides)
+    model, settings = read_settings(request.keywords, overrides)
+    earlier = None if request.add_to is None else open_earlier(request.add_to)
     if earlier is not None:
-        settings = earlier.settled(order.keywords, wish.model, wish.train.keys(), settings)
-    if order.target_audio and not need_domains(settings.regularizers):
+        settings = earlier.resolved(request.keywords, overrides.model, overrides.train.keys(), settings)
+    if request.target_audio and not need_domains(settings.regularizers):
         raise ConfigError(
             "--target-audio: nothing compares it; add `--set train.regularizers.dann=0.1`, or leave it out"
         )
-    given = {"positives": order.positives, "negatives": order.negatives, "noise": order.noise}
-    if order.target_audio:
-        given["target"] = order.target_audio
+    given = {"positives": request.positives, "negatives": request.negatives, "noise": request.noise}
+    if request.target_audio:
+        given["target"] = request.target_audio
     facts: dict[str, Any] = {
         "model": to_dict(model),
         "train": to_dict(settings),
         "sources": {name: [str(path.absolute()) for path in paths] for name, paths in given.items()},
-        "synthesis": to_dict(order.synthesis),
+        "synthesis": to_dict(request.synthesis),
     }
     if earlier is not None:
         facts["add_to"] = earlier.identity()
@@ -147,7 +147,7 @@ def settle(order: TrainOrder) -> SettledRun:
             if name not in kept
         ]
         settings = replace(settings, regularizers=kept)
-    return SettledRun(model, settings, config_hash(facts), earlier, tuple(notes))
+    return ResolvedRun(model, settings, config_hash(facts), earlier, tuple(notes))
 
 
 def claim_folder(

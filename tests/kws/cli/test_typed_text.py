@@ -47,7 +47,9 @@ def test_phrases_are_composed_by_every_command(tmp_path: Path, capsys: pytest.Ca
         keywords = ["--keyword", COMPOSED, "--keyword", DECOMPOSED, "--positives", str(tmp_path)]
         assert main([command, *keywords, *sources]) == 2
         assert f"{COMPOSED}, {COMPOSED} holds one twice" in capsys.readouterr().err
-    assert main(["enroll", DECOMPOSED, COMPOSED, "--way", "phones", "--output", str(tmp_path / "run")]) == 2
+    assert (
+        main(["enroll", DECOMPOSED, COMPOSED, "--method", "phones", "--output", str(tmp_path / "run")]) == 2
+    )
     assert f"{COMPOSED}, {COMPOSED} holds one twice" in capsys.readouterr().err
     positives, _ = synthesize_keyword(DECOMPOSED, tmp_path / "said", 1, 0)
     assert json.loads(positives.read_text("utf-8"))["label"] == COMPOSED

@@ -15,7 +15,7 @@ from data_prep.corpora import available_corpora
 from kws.cli import COMMANDS, READER_GONE, build_parser, known, main
 from kws.counts import counted
 from kws.encoders.registry import available_encoders
-from kws.enrollment.ways import WAYS
+from kws.enrollment.methods import METHODS
 from kws.heads import available_heads
 from kws.transfer import AUTO, available_policies
 
@@ -53,6 +53,21 @@ def test_a_mistake_is_named_first_with_the_nearest_that_is_known(
     words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ):
     assert said(words, capsys).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("command", "old", "new"), [("enroll", "--way", "--method"), ("enroll", "--beside", "--ensemble")]
+)
+def test_an_earlier_name_of_an_option_still_works(
+    command: str, old: str, new: str, capsys: pytest.CaptureFixture[str]
+):
+    parser = build_parser(command)
+    for words in ([old, "phones"], [f"{old}=phones"]):
+        given = parser.parse_args([command, "a", "--output", "o", *words])
+        assert str(getattr(given, new.removeprefix("--"))) == "phones"
+        assert capsys.readouterr().err == f"note: {old} is now {new}\n"
+    assert parser.parse_args([command, "--output", "o", "--", old]).phrases == [old]
+    assert f" {old} " not in parser.commands[command].format_help()
 
 
 def test_an_unknown_command_names_the_nearest(capsys: pytest.CaptureFixture[str]):
@@ -109,7 +124,7 @@ def test_the_names_are_those_of_the_registries():
     assert list(known.HEADS) == available_heads()
     assert list(known.ENCODERS) == available_encoders()
     assert list(known.CORPORA) == sorted(available_corpora())
-    assert tuple(known.WAYS) == WAYS
+    assert tuple(known.METHODS) == METHODS
 
 
 MISTAKES = {
@@ -117,7 +132,7 @@ MISTAKES = {
     "enroll": [
         ["a", "--output", "o", "--recordings", "gone"],
         ["a"],
-        ["a", "--output", "o", "--way", "fones"],
+        ["a", "--output", "o", "--method", "fones"],
     ],
     "prep": [["gone", "--output", "o"], ["--output", "o", "--corpus", "musn"], ["--output", "o"]],
     "pretrain": [["gone.yaml", "--output", "o"], ["gone.yaml"]],

@@ -123,7 +123,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(
     first = fit(whole, config, data, tmp_path / "whole", no_change)
     torch.manual_seed(20)
     with pytest.raises(RuntimeError, match="the power went out"):
-        fit(stopped, config, data, tmp_path / "stopped", cut_at(5))  # in the middle of the second round
+        fit(stopped, config, data, tmp_path / "stopped", cut_at(5))  # in the middle of the second epoch
     assert not same(weights(stopped), weights(whole))
     resumed = tiny_model(seed=9)  # its random start must not matter
     outcome = fit(resumed, config, data, tmp_path / "stopped", no_change)
@@ -138,7 +138,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(
 
 @pytest.fixture(scope="module")
 def free(data: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> WakeWordModel:
-    """Two rounds with the keyword loss alone."""
+    """Two epochs with the keyword loss alone."""
     model = tiny_model()
     fit(model, replace(CONFIG, epochs=2), data, tmp_path_factory.mktemp("free"), no_change)
     return model
@@ -237,7 +237,7 @@ def test_a_damaged_checkpoint_leaves_the_one_before_with_its_signals(data: Train
     config = replace(CONFIG, transfer=TransferConfig("surgical", num_layers=2))
     fit(whole, config, data, tmp_path / "whole", no_change)
     with pytest.raises(RuntimeError, match="the power went out"):
-        fit(tiny_model(), config, data, tmp_path / "stopped", cut_at(8))  # in the third round
+        fit(tiny_model(), config, data, tmp_path / "stopped", cut_at(8))  # in the third epoch
     last = tmp_path / "stopped" / "checkpoints" / "last.ckpt"
     last.write_bytes(last.read_bytes()[:1000])
     assert fit(resumed, config, data, tmp_path / "stopped", no_change)["resumed"]

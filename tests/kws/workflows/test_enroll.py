@@ -58,7 +58,7 @@ from tests.tolerances import ONNX
 
 def test_a_typed_phrase_becomes_a_detector(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     run = tmp_path / "run"
-    assert main(["enroll", "hey computer", "jarvis", "--way", "phones", "--output", str(run)]) == 0
+    assert main(["enroll", "hey computer", "jarvis", "--method", "phones", "--output", str(run)]) == 0
     printed = capsys.readouterr().out
     assert "hey computer: HH EY K AH M P Y UW T ER | HH EY K AH M P Y UW T AH" in printed
     assert "jarvis: JH AA R V IH S | JH AA V IH S" in printed
@@ -111,7 +111,7 @@ def test_recordings_are_listened_for_as_well(tmp_path: Path, capsys: pytest.Capt
     folder, run = tmp_path / "recordings", tmp_path / "run"
     folder.mkdir()
     write_wavs(folder, [speak("computer", voice) for voice in voices(3, seed=1)])
-    words = ["enroll", "computer", "--recordings", str(folder), "--output", str(run), "--way", "phones"]
+    words = ["enroll", "computer", "--recordings", str(folder), "--output", str(run), "--method", "phones"]
     assert main(words) == 0
     assert "versions of 3 recordings as well" in capsys.readouterr().out
     config = yaml.safe_load((run / "config.yaml").read_text("utf-8"))["model"]
@@ -173,11 +173,13 @@ def test_a_layer_is_fitted_against_own_speech(
     ):
         (tmp_path / name).mkdir()
         write_wavs(tmp_path / name, waveforms)
-    words = ["enroll", "silver moon", "--way", "examples", "--output", str(tmp_path / "run")]
+    words = ["enroll", "silver moon", "--method", "examples", "--output", str(tmp_path / "run")]
     words += ["--weights", str(weights), "--workers", "1", "--language", "de"]
     own = ["--negatives", str(tmp_path / "speech"), "--false-accepts-per-hour", "100"]
     assert main([*words, *own]) == 2
-    assert "--way examples: needs --recordings (three to ten), or synthetic voices" in capsys.readouterr().err
+    assert (
+        "--method examples: needs --recordings (three to ten), or synthetic voices" in capsys.readouterr().err
+    )
     assert main([*words, "--recordings", str(tmp_path / "tone")]) == 2
     assert "what ships fits the shipped recogniser alone; give --negatives" in capsys.readouterr().err
     monkeypatch.setattr(typed, "is_like", lambda *_: True)  # a tiny recogniser hears no phones
@@ -334,11 +336,15 @@ def test_noise_of_split_test_is_left_out(tmp_path: Path):
         enroll_audio.augmentation([manifest("test", "test")])
 
 
-@pytest.mark.parametrize("way", ["phones", "attributes", "words"])
-def test_noise_needs_something_to_be_mixed_into(way: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    words = ["enroll", "hey computer", "--way", way, "--noise", str(tmp_path)]
+@pytest.mark.parametrize("method", ["phones", "attributes", "words"])
+def test_noise_needs_something_to_be_mixed_into(
+    method: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    words = ["enroll", "hey computer", "--method", method, "--noise", str(tmp_path)]
     assert main([*words, "--output", str(tmp_path / "run")]) == 2
-    message = f"--noise: is mixed into examples, which --way {way} has none of, and into --negatives; leave"
+    message = (
+        f"--noise: is mixed into examples, which --method {method} has none of, and into --negatives; leave"
+    )
     assert message in capsys.readouterr().err
 
 
@@ -366,7 +372,7 @@ def test_a_layer_is_fitted_to_synthetic_voices_alone(
 ):
     monkeypatch.setattr(enroll_examples, "VOICES", 6)
     monkeypatch.setattr(typed, "HIGH_THRESHOLD", -1.0)  # which says nothing of a fitted layer
-    words = ["enroll", "jarvis", "--way", "examples", "--output", str(tmp_path / "run")]
+    words = ["enroll", "jarvis", "--method", "examples", "--output", str(tmp_path / "run")]
     code, printed = main(words), capsys.readouterr()
     if not shutil.which("flite"):
         assert code == 2 and "needs --recordings (three to ten), or synthetic voices" in printed.err
@@ -389,7 +395,7 @@ def test_a_layer_is_fitted_to_synthetic_voices_alone(
         (False, [], "phones"),
         (True, ["--language", "de"], "phones"),
         (True, ["--weights", "ENCODER", "--negatives", "."], "phones"),
-        (True, ["--way", "phones"], "phones"),
+        (True, ["--method", "phones"], "phones"),
         (False, ["--recordings", "."], "examples"),
     ],
 )
@@ -400,8 +406,8 @@ def test_the_way_that_misses_least_is_the_default(
     monkeypatch.setattr("data_prep.synthesis.flite.flite_voices", lambda: [object()] * voices_speak)
     chosen = []
 
-    def refuse(way: str) -> None:
-        chosen.append(way)
+    def refuse(method: str) -> None:
+        chosen.append(method)
         raise ConfigError("seen enough")
 
     monkeypatch.setattr(enroll_examples, "examples_config", lambda *_, **__: refuse("examples"))
@@ -416,22 +422,32 @@ def test_the_phones_say_what_would_miss_less(
 ):
     monkeypatch.setattr("data_prep.synthesis.flite.flite_voices", list)
     advice = "note: with Flite's voices (`apt install flite`) less than half as much is missed in noise"
-    for way, given in ((["--way", "phones"], False), ([], True)):
-        words = ["enroll", "silver moon", *way, "--output", str(tmp_path / "run"), "--overwrite"]
+    for method, given in ((["--method", "phones"], False), ([], True)):
+        words = ["enroll", "silver moon", *method, "--output", str(tmp_path / "run"), "--overwrite"]
         assert main(words) == 0
         assert (advice in capsys.readouterr().out) == given
 
 
-@pytest.mark.parametrize("way", SPACES)
-def test_other_ways_to_find_a_typed_phrase(way: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+@pytest.mark.parametrize("method", SPACES)
+def test_other_ways_to_find_a_typed_phrase(method: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     weights, speech = tiny_weights(tmp_path / "encoder"), tmp_path / "speech"
     speech.mkdir()
     paths = write_wavs(speech, [noise(4.0, seed) for seed in range(3)])
     run = tmp_path / "run"
-    words = ["enroll", "hey computer", "silver moon", "--way", way, "--output", str(run), "--workers", "1"]
+    words = [
+        "enroll",
+        "hey computer",
+        "silver moon",
+        "--method",
+        method,
+        "--output",
+        str(run),
+        "--workers",
+        "1",
+    ]
     words += ["--weights", str(weights), "--negatives", str(speech), "--false-accepts-per-hour", "300"]
     assert main(words) == 2
-    assert f"words.safetensors: holds no map `{way}`; `kws pretrain` makes it" in capsys.readouterr().err
+    assert f"words.safetensors: holds no map `{method}`; `kws pretrain` makes it" in capsys.readouterr().err
     said = {"word_phones": ["K AE T", "S AH N"]}
     corpus = Corpus([Utterance(path, 4.0, phones="K AE T S AH N", extra=said) for path in paths])
     make_word_space(load_recogniser(weights), corpus, weights, WordSpaceConfig(steps=2, batch=4))
@@ -578,7 +594,15 @@ def test_it_is_said_when_the_background_is_of_another_language(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     write_wavs(tmp_path, [noise(30.0)])
-    words = ["enroll", "hallo rechner", "--way", "phones", "--output", str(tmp_path / "run"), "--overwrite"]
+    words = [
+        "enroll",
+        "hallo rechner",
+        "--method",
+        "phones",
+        "--output",
+        str(tmp_path / "run"),
+        "--overwrite",
+    ]
     warning = "the background speech that ships is English, and the threshold with it; give --negatives"
     assert main([*words, "--language", "de"]) == 0
     assert f"note: --language de: {warning}" in capsys.readouterr().out

@@ -219,7 +219,7 @@ def test_the_current_folder_is_not_emptied(
     before = contents(tmp_path)
     monkeypatch.chdir(tmp_path)
     for more in ([], ["--overwrite"]):
-        assert main(["enroll", "hey robot", "--way", "phones", "--output", ".", *more]) == 2
+        assert main(["enroll", "hey robot", "--method", "phones", "--output", ".", *more]) == 2
         assert "holds something else than a run of `kws train` or `kws enroll` (such as 000.wav)" in (
             capsys.readouterr().err
         )
@@ -396,7 +396,7 @@ def test_a_refused_command_leaves_no_folder(
     output = tmp_path / "new" / "run"
     words = {
         "train": train_words(recordings, output, negatives=None if more else bad),
-        "enroll": ["enroll", "hey robot", "--way", "phones", "--negatives", str(bad)],
+        "enroll": ["enroll", "hey robot", "--method", "phones", "--negatives", str(bad)],
         "probe": ["probe", "--keyword", "a", "--positives", speech, "--negatives", str(bad)],
         "prep": ["prep", str(bad)],
         "quickstart": ["quickstart", "--phrase", "?!"],

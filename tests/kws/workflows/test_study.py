@@ -28,7 +28,7 @@ from kws.cli import main
 from kws.config import load_config
 from kws.decisions import DecisionConfig
 from kws.encoders.sources import embedded_weights
-from kws.enrollment.ways import WAYS
+from kws.enrollment.methods import METHODS
 from kws.evaluation.scoring import LEAD_S
 from kws.heads import available_heads
 from kws.losses import available_losses
@@ -44,9 +44,9 @@ from kws.transfer import AUTO, available_policies
 from kws.workflows.recordings import Synthesis
 from kws.workflows.study import check_choices
 from kws.workflows.study import plan as study_plan
-from kws.workflows.study.cell import CellOrder, run_cell
+from kws.workflows.study.cell import CellRequest, run_cell
 from kws.workflows.study.plan import cell_settings, setting_pairs
-from kws.workflows.train.request import read_settings, read_wish
+from kws.workflows.train.request import read_overrides, read_settings
 from tests.support.training import SHORT, noise, spoken, tiny_weights, write_manifest, write_wavs
 
 REPOSITORY = Path(__file__).parents[3]
@@ -104,29 +104,29 @@ class Cells:
         self.jobs, self.options = list(jobs), options
         failures = []
         for job in jobs:
-            order = load_config(CellOrder, job.values)
+            request = load_config(CellRequest, job.values)
             if any(name in job.name for name in self.failing):
                 failures.append(Failure(job.name, "it broke", job.log(folder)))
                 continue
-            audio = load_test_audio(Path(order.test), order.clips)
-            missed = tuple(range(MISSES.get(order.policy, 0)))
+            audio = load_test_audio(Path(request.test), request.clips)
+            missed = tuple(range(MISSES.get(request.policy, 0)))
             miss_counts = {
-                condition: {f"{rate:g}": MissCount(0.5, missed, len(clips), 1) for rate in order.rates}
+                condition: {f"{rate:g}": MissCount(0.5, missed, len(clips), 1) for rate in request.rates}
                 for condition, clips in audio.positives.items()
             }
             write_cell(
                 folder,
                 CellResult(
-                    identity=order.identity,
-                    keyword=order.keyword,
-                    num_recordings=order.num_recordings,
-                    seed=order.seed,
-                    policy=order.policy,
+                    identity=request.identity,
+                    keyword=request.keyword,
+                    num_recordings=request.num_recordings,
+                    seed=request.seed,
+                    policy=request.policy,
                     miss_counts=miss_counts,
                     negative_hours=audio.hours,
                     original_hours=audio.original_hours,
                     stored_threshold=0.5,
-                    moving_parameters={"head": 10}.get(order.policy, 100),
+                    moving_parameters={"head": 10}.get(request.policy, 100),
                     parameters=200,
                     train_s=1.0,
                     wall_s=2.0,
@@ -241,7 +241,7 @@ def test_the_recommendation_is_what_kws_train_takes(
     html = (tmp_path / "out" / "study.html").read_text("utf-8")
     assert "<tr><td>3</td><td>head</td><td>16.7 % missed, and every other choice" in html
     table = tmp_path / "out" / "recommendation.yaml"
-    _, settings = read_settings(["tone"], read_wish(None, [f"train.transfer.auto_table={table}"]))
+    _, settings = read_settings(["tone"], read_overrides(None, [f"train.transfer.auto_table={table}"]))
     resolved, reason = settings.resolved(500)
     assert resolved.transfer.policy == "head" and reason.startswith("kws study ")
 
@@ -345,17 +345,17 @@ def write_pair(folder: Path, seed: int = 0, **choices: Any) -> Path:
 
 def test_other_keywords_are_trained_along_or_before(tmp_path: Path, cells: Cells):
     assert main(["study", str(write_pair(tmp_path)), "--output", str(tmp_path / "out")]) == 0
-    orders = {job.name: load_config(CellOrder, job.values) for job in cells.jobs}
-    assert len(orders) == 6 and all(order.num_recordings == 3 for order in orders.values())
-    (alone,), (both,) = orders["beep-3-late-0"].runs, orders["beep-3-pair-0"].runs
-    first, second = orders["beep-3-column-0"].runs
+    requests = {job.name: load_config(CellRequest, job.values) for job in cells.jobs}
+    assert len(requests) == 6 and all(request.num_recordings == 3 for request in requests.values())
+    (alone,), (both,) = requests["beep-3-late-0"].runs, requests["beep-3-pair-0"].runs
+    first, second = requests["beep-3-column-0"].runs
     assert [run.keywords for run in (alone, both, first, second)] == [
         ("beep",),
         ("beep", "tone"),
         ("tone",),
         ("beep",),
     ]
-    assert both.positives == (*alone.positives, *orders["tone-3-late-0"].runs[0].positives)
+    assert both.positives == (*alone.positives, *requests["tone-3-late-0"].runs[0].positives)
     assert (second.positives, first.positives) == (alone.positives, both.positives[1:])
     assert both.overrides == alone.overrides and "train.transfer.policy=late" in both.overrides
     assert any(pair.startswith("train.regularizers=") for pair in first.overrides)
@@ -393,7 +393,7 @@ def test_the_process_of_a_cell_can_fork_and_ends_with_its_input():
         start_new_session=True,
     ) as process:
         assert process.stdin is not None and process.stdout is not None
-        process.stdin.write("order\n")
+        process.stdin.write("request\n")
         process.stdin.flush()
         end = threading.Timer(60, os.killpg, (process.pid, signal.SIGKILL))  # with a child that hangs
         end.start()
@@ -410,19 +410,19 @@ def test_cells_of_several_keywords_read_the_one_that_they_are_of(tmp_path: Path,
     jobs = {job.name: job for job in cells.jobs}
     study_plan.share_work([jobs["beep-3-pair-0"], jobs["beep-3-column-0"]], tmp_path / "cache", 1)
     for name, policy in (("beep-3-pair-0", "late"), ("beep-3-column-0", "head")):
-        order = replace(load_config(CellOrder, jobs[name].values), keep_run=True)
-        result = run_cell(order)
+        request = replace(load_config(CellRequest, jobs[name].values), keep_run=True)
+        result = run_cell(request)
         assert (result.keyword, result.policy, result.precision) == ("beep", policy, "32-true")
-        runs = list((tmp_path / "out" / "runs").glob(f"{order.identity}-*"))
+        runs = list((tmp_path / "out" / "runs").glob(f"{request.identity}-*"))
         points = [load_operating_point(run).thresholds for run in runs]
         (both,) = (point for point in points if len(point) == 2)
         assert result.stored_threshold == both["beep"]
         (file,) = (path for run in runs for path in run.glob("*.onnx"))
-        audio = load_test_audio(Path(order.test), order.clips).after_silence()
+        audio = load_test_audio(Path(request.test), request.clips).after_silence()
         scores, negatives, hop_s = detector_scores(file, audio, "beep")
         point = load_operating_point(file.parent)
         config = DecisionConfig((1.0,), point.smoothing_frames, point.refractory_s)
-        found = count_misses(scores, negatives, audio.hours, order.rates, config, hop_s)
+        found = count_misses(scores, negatives, audio.hours, request.rates, config, hop_s)
         assert {
             name: {f"{rate:g}": count for rate, count in rates.items()} for name, rates in found.items()
         } == result.miss_counts
@@ -435,9 +435,9 @@ def test_unlabelled_audio_of_another_place_is_given_to_what_compares_it(tmp_path
     recipe = write_pair(tmp_path, late={"policy": "late"}, near=near, column=column)
     words = ["study", str(recipe), "--output", str(tmp_path / "out"), "--only", "tone-"]
     assert main(words) == 0
-    orders = {job.name: load_config(CellOrder, job.values) for job in cells.jobs}
-    assert orders["tone-3-near-0"].target_audio == (str(tmp_path / "room"),)
-    assert orders["tone-3-late-0"].target_audio == ()
+    requests = {job.name: load_config(CellRequest, job.values) for job in cells.jobs}
+    assert requests["tone-3-near-0"].target_audio == (str(tmp_path / "room"),)
+    assert requests["tone-3-late-0"].target_audio == ()
     write_wavs(tmp_path / "room", [noise(2, 900 + seed) for seed in range(3)])
     assert main(words) == 0
     assert cells.names == ["tone-3-column-0", "tone-3-near-0"]
@@ -448,8 +448,8 @@ def test_a_cell_hears_unlabelled_audio_in_its_first_run_alone(tmp_path: Path, ce
     near = {"policy": "late", "set": {"train.regularizers": {"mmd": 1.0}}, "target_audio": ["room"]}
     write_wavs(tmp_path / "room", [noise(2, 800 + seed) for seed in range(3)])
     recipe = write_pair(tmp_path, column={**near, "others": "before"})
-    order = one_cell(recipe, tmp_path / "out", "tone-3-column", cells)
-    run_cell(replace(order, keep_run=True))
+    request = one_cell(recipe, tmp_path / "out", "tone-3-column", cells)
+    run_cell(replace(request, keep_run=True))
     heard = {len(list(run.glob("data/target.jsonl"))) for run in (tmp_path / "out" / "runs").iterdir()}
     assert heard == {0, 1}
 
@@ -462,15 +462,17 @@ def test_enrolling_depends_on_recordings_and_on_what_ships(
     recipe = write_study(tmp_path, choices=choices, **changes)
     words = ["study", str(recipe), "--output", str(tmp_path / "out")]
     assert main(words) == 0
-    orders = [load_config(CellOrder, job.values) for job in cells.jobs]
-    drawn = [order.num_recordings for order in orders]
+    requests = [load_config(CellRequest, job.values) for job in cells.jobs]
+    drawn = [request.num_recordings for request in requests]
     assert (drawn.count(0), drawn.count(3)) == (2, 4)  # with none, every seed is the same
-    assert {order.policy for order in orders} == {"enroll phones", "enroll examples"}
+    assert {request.policy for request in requests} == {"enroll phones", "enroll examples"}
     rows = rows_of(tmp_path / "out" / "results.csv")
     assert len(rows) == 8 and len({row["cell"] for row in rows if row["choice"] == "typed"}) == 3
     write_wavs(tmp_path / "noise", [noise(2, 300 + seed, 0.1) for seed in range(3)])
     assert main(words) == 0
-    assert {order.values["way"] for order in cells.jobs} == {"examples"}  # noise is mixed into these alone
+    assert {request.values["method"] for request in cells.jobs} == {
+        "examples"
+    }  # noise is mixed into these alone
     assert main([*words, "--set", "settings.set={train.epochs: 3}"]) == 0 and cells.jobs == []
     (tmp_path / "assets").mkdir()
     (tmp_path / "assets" / "frames.safetensors").write_bytes(b"other speech")
@@ -485,7 +487,7 @@ def test_a_cell_that_enrols_reads_what_was_typed(
     before: list[np.ndarray] = []
 
     def spy(model: Path, test: Any, keyword: str) -> Any:
-        known = load_test_audio(Path(order.test), order.clips).positives["clean"]
+        known = load_test_audio(Path(request.test), request.clips).positives["clean"]
         before[:] = [c[: len(c) - len(k)] for c, k in zip(test.positives["clean"], known, strict=True)]
         return detector_scores(model, test, keyword)
 
@@ -499,12 +501,12 @@ def test_a_cell_that_enrols_reads_what_was_typed(
     study_plan.share_work(cells.jobs, tmp_path / "cache", 1)
     assert not (tmp_path / "cache").exists()  # nothing is trained
     for job in cells.jobs:
-        order = load_config(CellOrder, job.values)
-        result = run_cell(order)
-        assert result.policy == f"enroll {order.way}" and result.moving_parameters == 0
+        request = load_config(CellRequest, job.values)
+        result = run_cell(request)
+        assert result.policy == f"enroll {request.method}" and result.moving_parameters == 0
         assert result.precision == NOT_TRAINED
         assert result.parameters > 100_000 and result.miss_count("clean", 600.0).clips == 6
-        silence = {"phones": LEAD_S, "words": 0.0}[order.way] * SAMPLE_RATE
+        silence = {"phones": LEAD_S, "words": 0.0}[request.method] * SAMPLE_RATE
         assert {len(lead) for lead in before} == {silence} and not any(lead.any() for lead in before)
     assert list((tmp_path / "out" / "runs").iterdir()) == []
 
@@ -546,7 +548,7 @@ def test_the_page_says_what_each_choice_does(tmp_path: Path, cells: Cells):
         "pair": "policy late; all keywords in one detector",
         "column": "the defaults of kws train; added to the other keywords",
         "near": "train.regularizers {'mmd': 1.0}; brought near speech",
-        "typed": "kws enroll --way phones; test clips from a new start",
+        "typed": "kws enroll --method phones; test clips from a new start",
     }.items():
         _, _, rest = page.partition(f"choice “{name}”")
         assert re.sub(r"<[^>]*>|\s+", " ", rest[:300]).strip().startswith(told), rest[:300]
@@ -591,8 +593,8 @@ def test_clips_that_are_already_in_a_condition_are_taken_as_they_are(tmp_path: P
     write_wavs(tmp_path / "quiet", [0.1 * spoken(seed=20 + seed) for seed in range(6)])
     words = ["study", str(recipe), "--output", str(tmp_path / "out"), "--set"]
     assert main([*words, f"keywords=[{{keyword: tone, train: [train], test_conditions: {conditions}}}]"]) == 0
-    order = load_config(CellOrder, cells.jobs[0].values)
-    clips = load_test_audio(Path(order.test), order.clips).positives
+    request = load_config(CellRequest, cells.jobs[0].values)
+    clips = load_test_audio(Path(request.test), request.clips).positives
     assert list(clips) == ["clean", "quiet"]
     np.testing.assert_allclose(clips["quiet"][2], 0.1 * clips["clean"][2], atol=2)
 
@@ -646,7 +648,7 @@ def test_settings_become_what_set_takes(tmp_path: Path):
         set={"train.learning_rate": 1e-5, "train.regularizers": {"l2_sp": 1}},
     )
     pairs = setting_pairs(settings, tmp_path)
-    model, training = read_settings(["a"], read_wish(None, pairs))
+    model, training = read_settings(["a"], read_overrides(None, pairs))
     assert (model.depth, model.weights) == (4, tmp_path / "enc")
     assert (training.transfer.policy, training.learning_rate) == ("all", 1e-5)
     assert training.regularizers == {"l2_sp": 1.0}
@@ -655,8 +657,8 @@ def test_settings_become_what_set_takes(tmp_path: Path):
 def test_every_named_choice_is_in_the_benchmark_and_with_no_recordings_too():
     config = load_study(REPOSITORY / "benchmarks" / "study.yaml")
     choices = config.all_choices()
-    wishes = [read_wish(None, setting_pairs(choice, REPOSITORY)) for choice in choices.values()]
-    settings = [read_settings(["a"], wish) for wish in wishes]
+    given = [read_overrides(None, setting_pairs(choice, REPOSITORY)) for choice in choices.values()]
+    settings = [read_settings(["a"], overrides) for overrides in given]
     assert {training.transfer.policy for _, training in settings} == {*available_policies(), AUTO}
     assert {name for _, training in settings for name in training.regularizers} == set(
         available_regularizers()
@@ -664,10 +666,10 @@ def test_every_named_choice_is_in_the_benchmark_and_with_no_recordings_too():
     assert {training.loss for _, training in settings} == set(available_losses())
     assert {training.balance for _, training in settings} == set(available_balances())
     assert {model.head for model, _ in settings} == set(available_heads())
-    assert {choice.enroll for choice in choices.values()} == {None, *WAYS}
+    assert {choice.enroll for choice in choices.values()} == {None, *METHODS}
     assert {choice.others for choice in choices.values()} == {None, TOGETHER, BEFORE}
     alone = {name for name, choice in choices.items() if 0 in choice.recordings}
-    assert alone >= {"head", "late", "dann", "mmd", "scratch", *(f"enroll {way}" for way in WAYS)}
+    assert alone >= {"head", "late", "dann", "mmd", "scratch", *(f"enroll {method}" for method in METHODS)}
     towers = [choice for choice in choices.values() if choice.head == "cross_stitch"]
     assert {choice.others for choice in towers} == {TOGETHER}  # of one keyword it is head `conv`
 
@@ -680,13 +682,13 @@ def test_the_recipes_that_come_with_it_are_valid(place: str):
     assert config.control and "late" in config.choices
 
 
-def one_cell(recipe: Path, output: Path, only: str, cells: Cells) -> CellOrder:
+def one_cell(recipe: Path, output: Path, only: str, cells: Cells) -> CellRequest:
     """Return what the process of a cell would be told, with nothing finished."""
     assert main(["study", str(recipe), "--output", str(output), "--only", only]) == 0
     (job,) = cells.jobs
     for path in (output / "cells").iterdir():
         path.unlink()
-    return load_config(CellOrder, job.values)
+    return load_config(CellRequest, job.values)
 
 
 @pytest.mark.slow
@@ -698,20 +700,20 @@ def test_a_cell_reads_what_kws_train_trained_and_its_dev_is_read_briefly_without
 
     from kws.checkpoint import load_model
 
-    order = replace(one_cell(recipe, tmp_path / "out", "3-late", cells), keep_run=True)
-    result = run_cell(order)
-    assert (result.policy, result.num_recordings, result.identity) == ("late", 3, order.identity)
+    request = replace(one_cell(recipe, tmp_path / "out", "3-late", cells), keep_run=True)
+    result = run_cell(request)
+    assert (result.policy, result.num_recordings, result.identity) == ("late", 3, request.identity)
     assert set(result.miss_counts) == {"clean", "noise 10 dB"}
     assert set(result.miss_counts["clean"]) == {"60", "600"} and result.miss_count("clean", 60.0).clips == 6
     assert 0 < result.moving_parameters <= result.parameters
     (run,) = (tmp_path / "out" / "runs").iterdir()
-    again = run_cell(replace(order, held_out=True))
+    again = run_cell(replace(request, held_out=True))
     assert again.miss_counts == result.miss_counts and again.stored_threshold == result.stored_threshold
     (other,) = set((tmp_path / "out" / "runs").iterdir()) - {run}
     tensors = [load_model(folder).state_dict() for folder in (run, other)]
     for name, tensor in tensors[0].items():
         torch.testing.assert_close(tensor, tensors[1][name], rtol=0, atol=0)
-    run_cell(replace(order, keep_run=False))
+    run_cell(replace(request, keep_run=False))
     assert list((tmp_path / "out" / "runs").iterdir()) == []
 
 
@@ -776,10 +778,12 @@ def test_there_is_a_recipe_to_start_from():
 
 
 def test_what_a_cell_is_known_by_holds_the_defaults():
-    def settings(policy: str, num_recordings: int, *overrides: str, **wished: int) -> dict[str, Any]:
+    def settings(policy: str, num_recordings: int, *overrides: str, **synthesis: int) -> dict[str, Any]:
         pairs = [f"train.transfer.policy={policy}", *overrides]
-        model, training = read_settings(["tone"], read_wish(None, pairs))
-        return cell_settings(model, training.resolved(num_recordings)[0], num_recordings, Synthesis(**wished))
+        model, training = read_settings(["tone"], read_overrides(None, pairs))
+        return cell_settings(
+            model, training.resolved(num_recordings)[0], num_recordings, Synthesis(**synthesis)
+        )
 
     late = settings("late", 10)
     assert late["train"]["epochs"] == TrainConfig().num_epochs() == 4

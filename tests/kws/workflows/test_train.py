@@ -861,7 +861,7 @@ def test_a_killed_run_goes_on_when_the_command_is_given_again(recordings: Path, 
     assert len(before) > 5
 
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.returncode in (0, 1), done.stderr  # two steps a round may teach nothing of use
+    assert done.returncode in (0, 1), done.stderr  # two steps an epoch may teach nothing of use
     assert "note: this run was stopped before and went on from its last checkpoint" in done.stdout
     assert {path: path.read_bytes() for path in kept} == before
     metrics = read_json(run / "metrics.json")

@@ -1,4 +1,4 @@
-"""`kws enroll --beside`: the typed phrase and a trained run in one model, and what is refused."""
+"""`kws enroll --ensemble`: the typed phrase and a trained run in one model, and what is refused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kws.checkpoint import OperatingPoint, load_model, load_operating_point, sav
 from kws.cli import main
 from kws.encoders.truncate import truncate
 from kws.errors import ConfigError
-from kws.heads import BesideHead
+from kws.heads import EnsembleHead
 from kws.heads.phrase_window import PhraseWindowHead
 from kws.model import ModelConfig, build_model
 from kws.workflows.enroll import audio as enroll_audio
@@ -68,13 +68,13 @@ def test_the_typed_phrase_goes_beside_what_was_trained(
     monkeypatch.setattr("data_prep.synthesis.flite.flite_voices", lambda: [object()])
     monkeypatch.setattr(enroll_examples, "_voices", lambda *_: said)
     run, both = trained_run(tmp_path / "run"), tmp_path / "both"
-    words = ["enroll", "computer", "--beside", str(run), "--output", str(both), "--workers", "1"]
+    words = ["enroll", "computer", "--ensemble", str(run), "--output", str(both), "--workers", "1"]
     assert main([*words, "--false-accepts-per-hour", "60"]) == 0
     printed = capsys.readouterr().out
     assert "note: computer: learnt from 6 synthetic voices" in printed
-    assert f"note: beside {run}, which learnt from 12 recordings of each phrase" in printed
+    assert f"note: ensemble with {run}, which learnt from 12 recordings of each phrase" in printed
     origin = json.loads((both / "provenance.json").read_text("utf-8"))
-    assert origin["beside"] == {"config_hash": "abc", "manifests": {"negatives.jsonl": "def"}}
+    assert origin["ensemble"] == {"config_hash": "abc", "manifests": {"negatives.jsonl": "def"}}
     assert origin["encoder"]["source"] == "what the run was trained on"
     metrics = json.loads((both / "metrics.json").read_text("utf-8"))  # of what was held out, a minute
     assert metrics["dev_hours"] == pytest.approx((1 + metrics["dev_copies"]) / 60, rel=0.01)
@@ -83,7 +83,7 @@ def test_the_typed_phrase_goes_beside_what_was_trained(
 
     trained, model = load_model(run), load_model(both)
     head = model.head
-    assert isinstance(head, BesideHead) and len(head.blocks) == 1
+    assert isinstance(head, EnsembleHead) and len(head.blocks) == 1
     for name, tensor in trained.head.state_dict().items():
         assert torch.equal(head.trained.state_dict()[name], tensor), name
     layers = [*model.encoder.layers, *head.blocks]
@@ -118,16 +118,19 @@ def test_the_typed_phrase_goes_beside_what_was_trained(
     [
         (["jarvis"], "is of computer; give the same phrases in the same order, or train a run of these"),
         (["computer", "jarvis"], "is of computer; give the same phrases"),
-        (["computer", "--way", "phones"], "--way phones: beside a trained run only examples is put"),
-        (["computer", "--recordings", "."], "--recordings: the run of --beside has heard recordings; leave"),
-        (["computer", "--weights", "."], "--weights: phrases go beside a run in the recogniser that ships"),
+        (["computer", "--method", "phones"], "--method phones: with --ensemble only examples is possible"),
+        (
+            ["computer", "--recordings", "."],
+            "--recordings: the run of --ensemble has heard recordings; leave",
+        ),
+        (["computer", "--weights", "."], "--weights: an ensemble needs the recogniser that ships"),
     ],
 )
 def test_what_does_not_go_beside_a_run_is_named(
     words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     run = trained_run(tmp_path / "run")
-    assert main(["enroll", *words, "--beside", str(run), "--output", str(tmp_path / "both")]) == 2
+    assert main(["enroll", *words, "--ensemble", str(run), "--output", str(tmp_path / "both")]) == 2
     printed = capsys.readouterr().err
     assert message in printed and "Traceback" not in printed
     assert not (tmp_path / "both").exists()
@@ -148,29 +151,29 @@ def test_the_noise_of_the_run_is_mixed_in_where_none_is_given(
 
     monkeypatch.setattr(enroll_audio, "augmentation", augmentation)
     monkeypatch.setattr("data_prep.synthesis.flite.flite_voices", lambda: [object()])
-    words = ["enroll", "computer", "--beside", str(run), "--output", str(tmp_path / "both")]
+    words = ["enroll", "computer", "--ensemble", str(run), "--output", str(tmp_path / "both")]
     assert main([*words, *(("--noise", str(own)) if given else ())]) == 2
     assert heard == [own if given else listed]
 
 
 def test_runs_on_other_layers_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     def refused(run: Path) -> str:
-        assert main(["enroll", "computer", "--beside", str(run), "--output", str(tmp_path / "both")]) == 2
+        assert main(["enroll", "computer", "--ensemble", str(run), "--output", str(tmp_path / "both")]) == 2
         return capsys.readouterr().err
 
     scratch = trained_run(tmp_path / "scratch", policy="scratch")
-    assert f"--beside {scratch}: its layers are not those that ship" in refused(scratch)
+    assert f"--ensemble {scratch}: its layers are not those that ship" in refused(scratch)
     shallow = trained_run(tmp_path / "shallow", depth=4)
-    assert f"--beside {shallow}: keeps 4 layers, allowed: 6; train it with --depth 6" in refused(shallow)
+    assert f"--ensemble {shallow}: keeps 4 layers, allowed: 6; train it with --depth 6" in refused(shallow)
     weights = tiny_weights(tmp_path / "weights")
     other = trained_run(tmp_path / "other", weights=weights, depth=4)
-    assert f"--beside {other}: its layers are not those that ship" in refused(other)
+    assert f"--ensemble {other}: its layers are not those that ship" in refused(other)
     earlier = trained_run(
         tmp_path / "earlier", weights=tiny_weights(tmp_path / "six", replace(TINY, num_layers=6))
     )
     values = yaml.safe_load((earlier / "config.yaml").read_text("utf-8"))
     values["model"]["weights"] = None  # as a run on what shipped with an earlier version
     (earlier / "config.yaml").write_text(yaml.safe_dump(values), "utf-8")
-    assert f"--beside {earlier}: its layers are not those that ship" in refused(earlier)
+    assert f"--ensemble {earlier}: its layers are not those that ship" in refused(earlier)
     assert "gone: no such file or folder; give the output folder of `kws train`" in refused(tmp_path / "gone")
     assert not (tmp_path / "both").exists()

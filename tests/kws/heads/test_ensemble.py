@@ -9,7 +9,7 @@ from torch import Tensor
 from kws.encoders.blocks.base import initial_states, run_blocks
 from kws.encoders.blocks.separable import SeparableBlock
 from kws.errors import ConfigError
-from kws.heads import COLUMNS, BesideHead, available_heads, build_head
+from kws.heads import COLUMNS, EnsembleHead, available_heads, build_head
 from kws.model import ModelConfig
 from tests.support.streams import in_pieces
 from tests.tolerances import STREAMING
@@ -17,12 +17,12 @@ from tests.tolerances import STREAMING
 DIMENSION, WAYS = 12, [["K AH M"], ["JH AA", "JH AH"]]
 
 
-def head_of(trained: str) -> BesideHead:
+def head_of(trained: str) -> EnsembleHead:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         blocks = [SeparableBlock(DIMENSION, 3, 2, 0.1, 0) for _ in range(2)]
         head = build_head(trained, DIMENSION, len(WAYS), WAYS, columns=(1, 1), blocks=blocks)
-    assert isinstance(head, BesideHead)
+    assert isinstance(head, EnsembleHead)
     return head.eval()
 
 
@@ -36,7 +36,7 @@ def test_it_is_the_mean_of_the_trained_head_and_of_the_typed_phrases(trained: st
     head, features = head_of(trained), random_features(60)
     head.offset[:] = torch.tensor([[1.0, 3.0], [4.0, -2.0]])
     found, _ = head(features, head.initial_state(1))
-    typed = super(BesideHead, head)
+    typed = super(EnsembleHead, head)
     expected, _ = typed.forward(features, typed.initial_state(1))
     higher, _ = run_blocks(head.blocks, features, initial_states(head.blocks, 1))
     own, _ = head.trained(higher, head.trained.initial_state(1))

@@ -11,12 +11,12 @@ from kws.heads.phrase_window import PhraseWindowHead
 from kws.structs import StreamState
 
 
-class BesideHead(PhraseWindowHead):
+class EnsembleHead(PhraseWindowHead):
     """:class:`PhraseWindowHead` and a trained head, whose mean is the logit.
 
     The one has heard many synthetic voices and reads phones, the other the recordings of real people, noise
     and rooms: they go wrong in different places, so that their mean misses less than either. Made by
-    ``kws enroll --beside``; nothing to choose with ``--head``.
+    ``kws enroll --ensemble``; nothing to choose with ``--head``.
 
     Args:
         dimension: features per encoder frame.

@@ -1,4 +1,4 @@
-"""``kws enroll --beside RUN``: typed phrases beside what ``kws train`` made of recordings, in one model."""
+"""``kws enroll --ensemble RUN``: typed phrases beside what ``kws train`` made of recordings, in one model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def open_trained(folder: Path, phrases: Sequence[str]) -> EarlierRun:
     from kws.weights import CONFIG
     from kws.workflows.train.add_keywords import open_earlier
 
-    where = f"--beside {folder}"
+    where = f"--ensemble {folder}"
     run = open_earlier(folder)
     config = run.config
     if tuple(phrases) != config.keywords:
@@ -71,7 +71,7 @@ def recordings_of(run: EarlierRun) -> int:
     return int(metrics.get("recordings", 0))
 
 
-def put_beside(
+def build_ensemble(
     run: EarlierRun, typed: PhraseWindowHead, config: ModelConfig
 ) -> tuple[WakeWordModel, ModelConfig]:
     """Return a model that hears typed phrases in the layers of a run, beside its head.
@@ -85,12 +85,12 @@ def put_beside(
         config: what its model is made of.
     """
     from kws.encoders.truncate import truncate
-    from kws.heads import BesideHead
+    from kws.heads import EnsembleHead
     from kws.model import WakeWordModel
 
     encoder = run.model.encoder
     blocks = encoder.layers[config.depth : run.config.depth]
-    head = BesideHead(encoder.info.dimension, config.pronunciations, blocks, run.model.head)
+    head = EnsembleHead(encoder.info.dimension, config.pronunciations, blocks, run.model.head)
     own = {name: tensor for name, tensor in typed.state_dict().items() if not name.startswith("blocks.")}
     head.load_state_dict({**head.state_dict(), **own})
     whole = replace(

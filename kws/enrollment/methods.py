@@ -10,6 +10,6 @@ ATTRIBUTES = "attributes"
 """The attributes of its phones in a window as a whole."""
 WORDS = "words"
 """A combination of known words that are like it."""
-WAYS = (PHONES, EXAMPLES, ATTRIBUTES, WORDS)
+METHODS = (PHONES, EXAMPLES, ATTRIBUTES, WORDS)
 TEXT_ALONE = (ATTRIBUTES, WORDS)
 """Those that take no recordings, and whose threshold needs speech without the phrase."""
