@@ -10,6 +10,7 @@ from typing import Any
 
 from data_prep import manifests
 from data_prep.checks import CheckResult, count_kinds
+from data_prep.config import SPLITS
 from data_prep.recording import Recording
 from kws.audio import atomic_write
 from kws.text import normalize, shown
@@ -134,7 +135,7 @@ def _splits(recordings: Sequence[Recording]) -> dict[str, dict[str, Any]]:
             "num_without_speaker": sum(item.speaker is None for item in groups[name]),
             "hours": sum(item.duration_s or 0.0 for item in groups[name]) / 3600,
         }
-        for name in (*manifests.SPLITS, "unsplit")
+        for name in (*SPLITS, "unsplit")
         if name in groups
     }
 

@@ -85,7 +85,8 @@ def package_push(folder: Path) -> Push:
         melspec_model_path=mel,
         embedding_model_path=embedding,
     )
-    return model.predict
+    predict: Callable[[np.ndarray], object] = model.predict
+    return predict
 
 
 def _open(path: Path, threads: int) -> onnxruntime.InferenceSession:
@@ -95,4 +96,5 @@ def _open(path: Path, threads: int) -> onnxruntime.InferenceSession:
 
 
 def _run(session: onnxruntime.InferenceSession, values: np.ndarray) -> np.ndarray:
-    return session.run(None, {session.get_inputs()[0].name: values})[0]
+    scores: np.ndarray = session.run(None, {session.get_inputs()[0].name: values})[0]
+    return scores

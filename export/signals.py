@@ -33,7 +33,8 @@ def speech_like(seconds: float, seed: int = 0) -> np.ndarray:
     hiss = hissing[index] * np.diff(generator.normal(size=samples + 1))
     envelope = loudness[index] * np.sin(np.pi * SYLLABLES_PER_S * time_s) ** 2
     mixed = 0.12 * envelope * (voice + hiss) + 0.003 * generator.normal(size=samples)
-    return np.clip(mixed, -1, 1).astype(np.float32)
+    waveform: np.ndarray = np.clip(mixed, -1, 1).astype(np.float32)
+    return waveform
 
 
 def tone(seconds: float, frequency_hz: float, amplitude: float = 0.5) -> np.ndarray:

@@ -190,7 +190,7 @@ def _run_torch(model: WakeWordModel, waveform: np.ndarray, chunk: int) -> tuple[
     """Run the model over the whole waveform, or chunk by chunk where its frames depend on the chunk."""
     state, logits = model.initial_state(1), []
     step = len(waveform) if model.encoder.info.chunk_samples == 0 else chunk
-    for piece in torch.from_numpy(waveform)[None].split(step, dim=1):
+    for piece in torch.split(torch.from_numpy(waveform)[None], step, dim=1):
         piece_logits, state = model.run(piece, state)
         logits.append(piece_logits[0])
     return torch.sigmoid(torch.cat(logits)).numpy(), [tensor.numpy() for tensor in state]

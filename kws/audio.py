@@ -137,7 +137,8 @@ def _decoded_s(path: Path, size: int, changed_ns: int) -> float:
     with opened(path) as (file, _):
         while piece := len(file.read(SKIP_FRAMES)):
             frames += piece
-        return frames / file.samplerate
+        length_s: float = frames / file.samplerate
+        return length_s
 
 
 def load(path: str | Path, *, offset_s: float = 0.0, length_s: float | None = None) -> np.ndarray:

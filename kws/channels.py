@@ -96,7 +96,8 @@ class Mixer:
             self._compare(samples)
         if isinstance(self._channel, int):
             return samples[:, self._channel - 1]
-        return samples.mean(axis=1, dtype=np.float32)
+        mixed: np.ndarray = samples.mean(axis=1, dtype=np.float32)
+        return mixed
 
     def notes(self) -> tuple[str, ...]:
         """Return what was found since the last call."""

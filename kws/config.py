@@ -156,7 +156,8 @@ def to_dict(config: Any) -> dict[str, Any]:
             return [plain(entry) for entry in value]
         return str(value) if isinstance(value, Path) else value
 
-    return plain(dataclasses.asdict(config))
+    values: dict[str, Any] = plain(dataclasses.asdict(config))
+    return values
 
 
 def config_hash(config: Any) -> str:

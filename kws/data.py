@@ -22,6 +22,8 @@ from kws.structs import Batch, Domains, Transcribed
 
 Augment = Callable[[np.ndarray, str, int, int], np.ndarray]
 """``augment(waveform, item_id, seed, epoch) -> waveform``; ``data_prep.augmentation`` makes one."""
+Row = tuple[np.ndarray, np.ndarray, int, int, bool]
+"""A window of a batch: samples, target of each keyword, first and last frame that may fire, synthetic."""
 
 ENERGY_FRAME_SAMPLES = 320  # 20 ms
 ACTIVE_ABOVE_FLOOR_DB = 9.0
@@ -304,7 +306,7 @@ class KeywordBatches(IterableDataset[Batch]):
 
     def _positive(
         self, word: np.ndarray, name: str, keyword: int, step: int, rng: np.random.Generator
-    ) -> tuple:
+    ) -> Row:
         """Place one recording in a window, the end of the word anywhere that leaves time to fire."""
         latest = self.drawn_samples - int(rng.uniform(0.05, LATEST_FIRING_S) * SAMPLE_RATE)
         earliest = self.drawn_samples - self.window_samples + len(word)
@@ -320,7 +322,7 @@ class KeywordBatches(IterableDataset[Batch]):
         last = min(self.window_samples - 1, ends[1] + seconds_to_samples(LATEST_FIRING_S))
         return window, targets, max(0, ends[0]) // self.hop_samples, last // self.hop_samples, False
 
-    def _negative(self, step: int, number: int, rng: np.random.Generator) -> tuple:
+    def _negative(self, step: int, number: int, rng: np.random.Generator) -> Row:
         """Draw a window without a keyword: part of one, a word like it, another voice, a hard one, or any."""
         kind, config, synthetic = rng.random(), self.config, False
         partial = config.partial_share if self.words.spans else 0.0

@@ -258,7 +258,8 @@ def _fire_one(
 def _logit(scores: np.ndarray) -> np.ndarray:
     """Return scores on the scale on which they spread evenly, finite for 0 and 1."""
     inside = np.clip(scores, SURE, 1 - SURE)
-    return np.log(inside) - np.log1p(-inside)
+    spread: np.ndarray = np.log(inside) - np.log1p(-inside)
+    return spread
 
 
 def _check_scores(

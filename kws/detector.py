@@ -265,6 +265,7 @@ class Detector:
         """Run the graph once and keep its new state; returns (frames, keywords)."""
         inputs = {f"state_{index}": state for index, state in enumerate(self._states)}
         inputs["waveform"] = waveform[None, :]  # (1, samples)
+        scores: np.ndarray
         scores, *self._states = self._session.run(self._output_names, inputs)
         frames = len(waveform) // self.hop_samples
         if scores.shape != (1, frames, len(self.keywords)):
@@ -272,7 +273,8 @@ class Detector:
                 f"{self._path}: {len(waveform)} samples gave scores of shape {scores.shape}, expected "
                 f"{(1, frames, len(self.keywords))}; export the model again"
             )
-        return scores[0]
+        first: np.ndarray = scores[0]
+        return first
 
 
 def model_file(path: str | Path) -> Path:

@@ -187,7 +187,8 @@ class MicrophoneStream:
         waveform = self._mixer.push(np.nan_to_num(block, posinf=0.0, neginf=0.0))
         if self._resampler is not None:
             waveform = self._resampler.push(waveform)
-        return np.clip(waveform, -1.0, 1.0)
+        clipped: np.ndarray = np.clip(waveform, -1.0, 1.0)
+        return clipped
 
     def notes(self) -> tuple[str, ...]:
         """Return what is to be said of the channels since the last call."""
@@ -235,7 +236,8 @@ class StreamResampler:
             return np.zeros(0, np.float32)
         every_window = np.lib.stride_tricks.sliding_window_view(padded, num_taps)
         windows = every_window[grid // self._up]  # (output, tap)
-        return np.einsum("nt,nt->n", windows, self._bank[grid % self._up]).astype(np.float32)
+        waveform: np.ndarray = np.einsum("nt,nt->n", windows, self._bank[grid % self._up]).astype(np.float32)
+        return waveform
 
 
 def _polyphase_bank(up: int, down: int) -> np.ndarray:
@@ -249,8 +251,9 @@ def _polyphase_bank(up: int, down: int) -> np.ndarray:
     distance = (behind - centre) / lower  # in periods of the lower rate
     inside = np.clip(1 - (distance / FILTER_ZERO_CROSSINGS) ** 2, 0, None)
     window = np.i0(KAISER_BETA * np.sqrt(inside)) / np.i0(KAISER_BETA)
-    bank = np.sinc(PASS_BAND * distance) * window
-    return bank / bank.sum(axis=1, keepdims=True)
+    taps = np.sinc(PASS_BAND * distance) * window
+    bank: np.ndarray = taps / taps.sum(axis=1, keepdims=True)
+    return bank
 
 
 def _quiet() -> AbstractContextManager[None]:
@@ -269,4 +272,5 @@ def _import_sounddevice() -> ModuleType:
             "the microphone needs the PortAudio library: `sudo apt-get install libportaudio2` on Debian, "
             f"Ubuntu and Raspberry Pi OS, `sudo dnf install portaudio` on Fedora ({error})"
         ) from error
-    return sounddevice
+    module: ModuleType = sounddevice
+    return module

@@ -151,7 +151,7 @@ class WakeWordModel(nn.Module):
         try:
             state, found = self.initial_state(waveform.shape[0]), []
             # a streaming encoder takes everything at once; a sliding one must not hear beyond each chunk
-            for piece in padded.split(padded.shape[1] if info.streaming else step, dim=1):
+            for piece in torch.split(padded, padded.shape[1] if info.streaming else step, dim=1):
                 logits, state = self.run(piece, state)
                 found.append(logits)
         finally:

@@ -48,7 +48,7 @@ class Resampler:
         """
         if self._stream is None:
             return waveform
-        made = self._stream.resample_chunk(np.ascontiguousarray(waveform, np.float32), last=last)
+        made: np.ndarray = self._stream.resample_chunk(np.ascontiguousarray(waveform, np.float32), last=last)
         self._num_in += len(waveform)
         self._num_out += len(made)
         if last:
@@ -109,7 +109,8 @@ class SincStream:
         places = (start + np.arange(count, dtype=np.int64)) * self._down
         windows = np.lib.stride_tricks.sliding_window_view(self._waiting, 2 * self._half)
         chosen = windows[places // self._up - self._first]  # (output, tap)
-        return np.einsum("ot,ot->o", chosen, self._taps[places % self._up])
+        made: np.ndarray = np.einsum("ot,ot->o", chosen, self._taps[places % self._up])
+        return made
 
 
 @functools.lru_cache(maxsize=4)
@@ -124,4 +125,5 @@ def filter_table(source_hz: int, target_hz: int) -> np.ndarray:
     places = np.arange(1 - half, half + 1) - np.arange(phases)[:, None] / phases
     window = np.i0(KAISER_BETA * np.sqrt(np.clip(1 - (places / half) ** 2, 0, None)))
     taps = np.sinc(2 * cutoff * places) * window
-    return (taps / taps.sum(axis=1, keepdims=True)).astype(np.float32)
+    bank: np.ndarray = (taps / taps.sum(axis=1, keepdims=True)).astype(np.float32)
+    return bank

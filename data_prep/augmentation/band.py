@@ -34,7 +34,10 @@ NUM_TAPS = 255
 def _band_filter(low_hz: float, high_hz: float) -> np.ndarray:
     """Return the taps, (NUM_TAPS,) float32, of a band-pass, or of a low-pass when ``low_hz`` is 0."""
     edges_hz = [low_hz, high_hz] if low_hz else high_hz
-    return signal.firwin(NUM_TAPS, edges_hz, fs=SAMPLE_RATE, pass_zero=not low_hz).astype(np.float32)
+    taps: np.ndarray = signal.firwin(NUM_TAPS, edges_hz, fs=SAMPLE_RATE, pass_zero=not low_hz).astype(
+        np.float32
+    )
+    return taps
 
 
 @register
@@ -75,5 +78,5 @@ class LimitBand(Transform):
         if not params:
             return waveform
         low_hz, high_hz = TELEPHONE_HZ if params["band"] == "telephone" else (0.0, params["cutoff_hz"])
-        filtered = signal.oaconvolve(waveform, _band_filter(low_hz, high_hz))
+        filtered: np.ndarray = signal.oaconvolve(waveform, _band_filter(low_hz, high_hz))
         return filtered[NUM_TAPS // 2 : NUM_TAPS // 2 + waveform.size]

@@ -62,7 +62,8 @@ class Chain:
             )
         for transform, drawn in zip(self.transforms, params, strict=True):
             waveform = transform.apply(waveform, drawn)
-        return np.clip(waveform, -1.0, 1.0)
+        clipped: np.ndarray = np.clip(waveform, -1.0, 1.0)
+        return clipped
 
     def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Draw and apply."""

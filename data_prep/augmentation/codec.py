@@ -42,7 +42,8 @@ def mu_law_table() -> np.ndarray:
     segment = np.floor(np.log2(biased)).astype(np.int64) - 7
     step = (biased >> (segment + 3)) & 0x0F
     decoded = (((step << 3) + 132) << segment) - 132
-    return (np.sign(samples) * decoded / 32768.0).astype(np.float32)
+    table: np.ndarray = (np.sign(samples) * decoded / 32768.0).astype(np.float32)
+    return table
 
 
 @register
@@ -110,5 +111,6 @@ def _through_ogg(waveform: np.ndarray, subtype: str, compression: float) -> np.n
         for start in range(0, waveform.size, WRITE_SAMPLES):
             file.write(waveform[start : start + WRITE_SAMPLES])
     memory.seek(0)
+    decoded: np.ndarray
     decoded, _ = soundfile.read(memory, dtype="float32")
     return decoded

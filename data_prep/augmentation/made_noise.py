@@ -61,7 +61,7 @@ def background(rng: np.random.Generator) -> np.ndarray:
     for _ in range(rng.integers(0, 6)):
         place, width = rng.uniform(-3.5, 3.0), rng.uniform(0.1, 1.0)
         level_db += rng.normal(0, 8) * np.exp(-0.5 * ((octaves - place) / width) ** 2)
-    noise = fft.irfft(_white_spectrum(rng) * 10 ** (level_db / 20), NOISE_SAMPLES)
+    noise: np.ndarray = fft.irfft(_white_spectrum(rng) * 10 ** (level_db / 20), NOISE_SAMPLES)
     if rng.random() < 0.5:
         noise *= np.exp(rng.uniform(0.2, 1.0) * _slow(rng, 10 ** rng.uniform(-0.5, 1.0)))
     return noise.astype(np.float32)
@@ -79,7 +79,10 @@ def impacts(rng: np.random.Generator) -> np.ndarray:
         ring += rng.uniform(0.2, 1) * np.exp(-time_s / decay_s) * np.sin(2 * np.pi * hz * time_s)
     decay_s = 10 ** rng.uniform(-2.5, -1.0)
     ring += rng.uniform(0, 1) * np.exp(-time_s / decay_s) * rng.standard_normal(SAMPLE_RATE)
-    return fft.irfft(fft.rfft(blows) * fft.rfft(ring, NOISE_SAMPLES), NOISE_SAMPLES).astype(np.float32)
+    noise: np.ndarray = fft.irfft(fft.rfft(blows) * fft.rfft(ring, NOISE_SAMPLES), NOISE_SAMPLES).astype(
+        np.float32
+    )
+    return noise
 
 
 def hum(rng: np.random.Generator) -> np.ndarray:
@@ -94,7 +97,8 @@ def hum(rng: np.random.Generator) -> np.ndarray:
 
 
 def _white_spectrum(rng: np.random.Generator) -> np.ndarray:
-    return fft.rfft(rng.standard_normal(NOISE_SAMPLES))
+    spectrum: np.ndarray = fft.rfft(rng.standard_normal(NOISE_SAMPLES))
+    return spectrum
 
 
 def _slow(rng: np.random.Generator, cutoff_hz: float) -> np.ndarray:
@@ -102,4 +106,5 @@ def _slow(rng: np.random.Generator, cutoff_hz: float) -> np.ndarray:
     hz = fft.rfftfreq(NOISE_SAMPLES, 1 / SAMPLE_RATE)
     spectrum = _white_spectrum(rng) * ((hz > 0) & (hz < max(cutoff_hz, 2 * hz[1])))
     found = fft.irfft(spectrum, NOISE_SAMPLES)
-    return found / found.std()
+    noise: np.ndarray = found / found.std()
+    return noise

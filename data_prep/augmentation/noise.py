@@ -48,7 +48,7 @@ def coloured_noise(colour: str, seed: int) -> np.ndarray:
     white = stable_rng(seed, "coloured noise", colour).standard_normal(COLOURED_SAMPLES, dtype=np.float32)
     frequencies_hz = np.maximum(fft.rfftfreq(COLOURED_SAMPLES, 1 / SAMPLE_RATE), LOWEST_NOISE_HZ)
     spectrum = fft.rfft(white) * (frequencies_hz ** (-COLOUR_EXPONENTS[colour] / 2)).astype(np.float32)
-    noise = fft.irfft(spectrum, COLOURED_SAMPLES).astype(np.float32, copy=False)
+    noise: np.ndarray = fft.irfft(spectrum, COLOURED_SAMPLES).astype(np.float32, copy=False)
     noise *= 0.1 / rms(noise)
     noise.setflags(write=False)
     return noise

@@ -109,7 +109,8 @@ def _recorded_response(path: Path) -> np.ndarray:
         raise ConfigError(
             f"{path}: is silent, expected a room impulse response; remove it from the paths of the RoomBank"
         )
-    return recording[start : start + MAX_RECORDED_SAMPLES] / recording[start]
+    response: np.ndarray = recording[start : start + MAX_RECORDED_SAMPLES] / recording[start]
+    return response
 
 
 def _simulated_response(bank: RoomBank, index: int) -> np.ndarray:
@@ -248,7 +249,7 @@ class SimulatedRoom(Transform):
         if not params:
             return waveform
         response = self.rooms.responses[params["room"]][: waveform.size]  # what comes later would be cut off
-        reverberant = signal.oaconvolve(waveform, response)[: waveform.size]
+        reverberant: np.ndarray = signal.oaconvolve(waveform, response)[: waveform.size]
         if self.keep_level:
             level = active_rms(reverberant)
             if level > 0.0:

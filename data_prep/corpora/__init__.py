@@ -10,7 +10,7 @@ from kws.errors import ConfigError
 
 __all__ = ["Corpus", "available_corpora", "load_corpus", "prepare_corpus"]
 
-_CORPORA = {
+_CORPORA: dict[str, Corpus] = {
     module.CORPUS.name: module.CORPUS for module in (librispeech, musan, rirs_noises, speech_commands)
 }
 

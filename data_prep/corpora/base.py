@@ -42,7 +42,8 @@ def run_recipe(name: str, folder: Path, *arguments: Any, **options: Any) -> dict
     except ImportError as error:
         raise DependencyError("corpus recipes need lhotse: `pip install 'kws[train]'`") from error
     try:
-        return getattr(lhotse.recipes, name)(*arguments, **options)
+        found: dict[str, Any] = getattr(lhotse.recipes, name)(*arguments, **options)
+        return found
     except Exception as error:  # recipes assert, index empty lists and pass on errors of the audio library
         raise ManifestError(
             f"{folder}: lhotse cannot prepare it ({error!r}); check that the corpus is unpacked completely"

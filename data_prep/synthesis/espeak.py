@@ -196,7 +196,8 @@ def speak(text: str, voice: Voice) -> np.ndarray:
         raise SynthesisError(
             f"text {text!r} makes no sound with voice {voice.id}; give at least one word that can be said"
         )
-    return np.clip(audio.resample(audio.to_float32(pcm), rate_hz), -1.0, 1.0)
+    waveform: np.ndarray = np.clip(audio.resample(audio.to_float32(pcm), rate_hz), -1.0, 1.0)
+    return waveform
 
 
 def phonemes(text: str, language: str = "en-us") -> str:

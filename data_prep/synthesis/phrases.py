@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from data_prep.synthesis import espeak, phonetics, spoken_form
+from data_prep.synthesis.arpabet import VOWELS
 from data_prep.synthesis.carriers import AFTER, BEFORE, SLOTS, TEMPLATES
 from data_prep.synthesis.espeak import stable_hash
 from data_prep.synthesis.phones import phones_to_espeak, text_to_phones, texts_to_phones
@@ -194,14 +195,12 @@ def _sound_parts(target: Sequence[Phones]) -> list[str]:
             if stop - start < len(cut):
                 parts.append(list(itertools.chain.from_iterable(cut[start:stop])))
         last_vowel = len(word) - len(cut[-1])
-        onset = next((i for i, phone in enumerate(cut[-1]) if phone in phonetics.VOWELS), 0)
+        onset = next((i for i, phone in enumerate(cut[-1]) if phone in VOWELS), 0)
         parts.append(list(word[: last_vowel + onset]))
     for left, right in itertools.pairwise(target):
         parts.append([*left, *phonetics.syllables(right)[0]])
         parts.append([*phonetics.syllables(left)[-1], *right])
-    long_enough = [
-        part for part in parts if len(part) >= 2 and any(phone in phonetics.VOWELS for phone in part)
-    ]
+    long_enough = [part for part in parts if len(part) >= 2 and any(phone in VOWELS for phone in part)]
     return list(dict.fromkeys(phones_to_espeak([part]) for part in long_enough))
 
 

@@ -140,7 +140,8 @@ def _main(argv: list[str]) -> int:
 
         quieten_libraries()
     try:
-        return importlib.import_module(f"kws.cli.{arguments.command}").run(arguments)
+        status: int = importlib.import_module(f"kws.cli.{arguments.command}").run(arguments)
+        return status
     except DependencyError as error:
         print(f"kws {arguments.command}: {error}{_lacks_too(arguments.command, error)}", file=sys.stderr)
         return 2

@@ -57,7 +57,7 @@ def info(path: str | Path) -> AudioInfo:
         return AudioInfo(file.samplerate, file.channels, duration_s, note)
 
 
-class QuietSoundFile(soundfile.SoundFile):
+class QuietSoundFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile ships no types
     """A file of libsndfile, read as (frames, channels) float32; mpg123's notices stay off the terminal."""
 
     def __init__(self, file: Any, quiet: bool) -> None:
@@ -68,7 +68,8 @@ class QuietSoundFile(soundfile.SoundFile):
     def read(self, frames: int) -> np.ndarray:
         """Return the next (frames, channels) float32; fewer only at the end."""
         with self._quiet():
-            return super().read(frames, dtype="float32", always_2d=True)
+            samples: np.ndarray = super().read(frames, dtype="float32", always_2d=True)
+            return samples
 
 
 @contextmanager

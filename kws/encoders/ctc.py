@@ -103,7 +103,8 @@ class PhoneRecogniser(nn.Module):
         """
         layers = self.encoder.layers[depth:]
         features, _ = run_blocks(layers, features, initial_states(layers, features.shape[0]))
-        return self.output(features)
+        logits: Tensor = self.output(features)
+        return logits
 
     def with_first_layers(self, encoder: Encoder) -> PhoneRecogniser:
         """Return a copy whose first layers, and what lies below them, are those of a cut encoder.

@@ -126,7 +126,8 @@ def stricter(scores: np.ndarray, times: float) -> np.ndarray:
         scores: any shape.
         times: how many times fewer by the scale of :func:`calibrate`, above 0.
     """
-    return expit(logit(scores) + math.log(times))
+    scaled: np.ndarray = expit(logit(scores) + math.log(times))
+    return scaled
 
 
 def _logits(frames: np.ndarray, layer: np.ndarray) -> np.ndarray:
@@ -157,7 +158,8 @@ def _logistic_regression(positives: np.ndarray, shares: np.ndarray, frames: np.n
 
     start = np.append(np.zeros(flat.shape[1]), FIRST_BIAS)
     options = {"maxiter": ITERATIONS, "maxcor": 20}
-    return minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", options=options).x
+    weights: np.ndarray = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", options=options).x
+    return weights
 
 
 def head_of(
@@ -199,7 +201,7 @@ def calibrate(head: PhraseWindowHead, seen: Tensor, phones: Tensor, frames_per_h
     """
     for way, logits in enumerate(ways(seen, phones)):
         block = max(1, min(round(PEAK_S / 3600 * frames_per_hour), len(logits) // FAR))
-        blocks = logits[: len(logits) // block * block].unflatten(0, (-1, block))
+        blocks = torch.unflatten(logits[: len(logits) // block * block], 0, (-1, block))
         peaks = blocks.amax(dim=1).sort(dim=0, descending=True).values
         hours = len(logits) / frames_per_hour
         near = max(1, round(NEAR_PER_HOUR * hours))

@@ -221,7 +221,8 @@ def logit(scores: np.ndarray) -> np.ndarray:
     """Return scores on the scale on which they spread evenly."""
     scores = np.asarray(scores, np.float64)
     with np.errstate(divide="ignore"):
-        return np.log(scores) - np.log1p(-scores)
+        spread: np.ndarray = np.log(scores) - np.log1p(-scores)
+        return spread
 
 
 def just_above(score: float) -> float:

@@ -147,7 +147,8 @@ class EvaluationResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold, without examples."""
-        return _plain(self)
+        values: dict[str, Any] = _plain(self)
+        return values
 
 
 def _plain(value: Any) -> Any:

@@ -37,7 +37,8 @@ class Adapter(nn.Module):
 
     def forward(self, hidden: Sequence[Tensor]) -> Tensor:
         """Map (batch, time, channel) of each earlier column to (batch, time, out_features)."""
-        return self.expand(torch.relu(self.reduce(self.scale * torch.cat(list(hidden), dim=-1))))
+        taken: Tensor = self.expand(torch.relu(self.reduce(self.scale * torch.cat(list(hidden), dim=-1))))
+        return taken
 
 
 class ColumnsHead(Head):
@@ -99,7 +100,8 @@ class ColumnsHead(Head):
         """Return what a layer of a column takes from the earlier ones."""
         adapters = self.adapters[number - 1]
         assert isinstance(adapters, nn.ModuleList)
-        return adapters[height]([hidden[height] for hidden in earlier])
+        taken: Tensor = adapters[height]([hidden[height] for hidden in earlier])
+        return taken
 
 
 def add_column(head: Head, dimension: int, num_keywords: int) -> ColumnsHead:

@@ -49,7 +49,8 @@ class ConvHead(Head):
 
     def leave(self, hidden: Tensor) -> Tensor:
         """Map what follows the last rectifier to logits."""
-        return self.output(self.dropout(hidden))
+        logits: Tensor = self.output(self.dropout(hidden))
+        return logits
 
     def forward(self, features: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
         """See :meth:`Head.forward`."""

@@ -125,7 +125,7 @@ class PhraseHead(Head):
             return paths, paths[..., last:].amax(dim=-1)
 
         next_state, ends = _through_time(advance, state - LOWEST, gains)
-        per_phone = (ends / self.num_phones).split(self.groups, dim=-1)
+        per_phone = torch.split(ends / self.num_phones, self.groups, dim=-1)
         best = [
             (typed.amax(dim=-1) + recorded.amax(dim=-1)) / 2 if recorded.shape[-1] else typed.amax(dim=-1)
             for typed, recorded in zip(per_phone[0::2], per_phone[1::2], strict=True)

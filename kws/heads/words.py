@@ -72,7 +72,8 @@ class WordSpace(nn.Module):
 
     def logits(self, parts: Tensor) -> Tensor:
         """Return (..., KNOWN_WORDS + 1) logits of the known words and of anything else."""
-        return self.classify(self.norm(parts).flatten(-2))
+        logits: Tensor = self.classify(self.norm(parts).flatten(-2))
+        return logits
 
     def forward(self, parts: Tensor) -> Tensor:
         """Map (..., SEGMENTS, dimension) means to (..., DIMENSION)."""

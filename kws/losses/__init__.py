@@ -41,4 +41,5 @@ def build_loss(name: str, options: Mapping[str, Any] | None = None) -> Detection
     """
     if name not in _LOSSES:
         raise ConfigError(f"train.loss: got {name!r}, allowed: {', '.join(available_losses())}")
-    return load_config(_LOSSES[name], options or {}, "train.loss_options")
+    loss: DetectionLoss = load_config(_LOSSES[name], options or {}, "train.loss_options")
+    return loss

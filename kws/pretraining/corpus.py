@@ -60,7 +60,8 @@ class Lessons(NamedTuple):
         position = np.clip(ends / self.hop_samples - 1, 0, len(heard) - 1)
         low = np.minimum(position.astype(int), max(0, len(heard) - 2))
         share = (position - low)[:, None].astype(np.float32)
-        return heard[low] * (1 - share) + heard[np.minimum(low + 1, len(heard) - 1)] * share
+        placed: np.ndarray = heard[low] * (1 - share) + heard[np.minimum(low + 1, len(heard) - 1)] * share
+        return placed
 
 
 class Corpus:
@@ -215,7 +216,8 @@ def log_mel(waveform: np.ndarray, encoder: EmbeddedEncoder) -> np.ndarray:
     whole = len(waveform) // encoder.info.hop_samples * encoder.info.hop_samples
     with torch.no_grad():
         features, _ = encoder.frontend(torch.from_numpy(waveform[None, :whole]))
-    return features[0].numpy()
+    held: np.ndarray = features[0].numpy()
+    return held
 
 
 def with_tail(samples: np.ndarray) -> np.ndarray:

@@ -91,7 +91,8 @@ class CtcTask(lightning.LightningModule):
             batch.lengths[rows],
             batch.target_lengths[rows],
         )
-        return mean * (rows.sum() / told.sum())
+        loss: Tensor = mean * (rows.sum() / told.sum())
+        return loss
 
     def disagreement(self, logits: Tensor, batch: CtcBatch, output: int = 0) -> Tensor:
         """Return how far the two copies of an output's rows are apart, times their share of all rows."""
@@ -105,7 +106,8 @@ class CtcTask(lightning.LightningModule):
         assert batch.embeddings is not None
         frames = torch.arange(features.shape[1], device=features.device)
         valid = frames < batch.lengths[:, None]
-        return (self.lesson(features).float() - batch.embeddings)[valid].square().mean()
+        error: Tensor = (self.lesson(features).float() - batch.embeddings)[valid].square().mean()
+        return error
 
     def on_validation_epoch_start(self) -> None:
         """Start the count of edits anew."""
@@ -206,7 +208,7 @@ def count_edits(
         batch: transcribed speech.
         ngrams: as in :func:`recognise`.
     """
-    references = [row.tolist() for row in batch.targets.split(batch.target_lengths.tolist())]
+    references = [row.tolist() for row in torch.split(batch.targets, batch.target_lengths.tolist())]
     last, middle = (
         [(int(edit_distance(r, h)), len(r)) for r, h in zip(references, heard, strict=True)]
         for heard in recognise(model, batch, ngrams)

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from zipfile import BadZipFile
 
 import numpy as np
@@ -150,7 +150,8 @@ class EncoderTeacher:
     def embed(self, waveform: np.ndarray) -> np.ndarray:
         """Return (frames, dimension) features of the top layer."""
         rows = torch.from_numpy(waveform[None])
-        return self._encoder(rows, torch.tensor([rows.shape[1]])).features[0].float().numpy()
+        features: np.ndarray = self._encoder(rows, torch.tensor([rows.shape[1]])).features[0].float().numpy()
+        return features
 
 
 def load_teacher(config: TeacherConfig, root: Path = Path()) -> Teacher:
@@ -221,7 +222,9 @@ def _content(path: Path) -> int:
     return content
 
 
-def _shards(corpus: Corpus, identity: list, teacher: Teacher, folder: Path) -> Iterator[list[np.ndarray]]:
+def _shards(
+    corpus: Corpus, identity: list[Any], teacher: Teacher, folder: Path
+) -> Iterator[list[np.ndarray]]:
     """Yield the embeddings of ``SHARD`` recordings after the other, from their file where it is good."""
     for start in range(0, len(corpus.audio), SHARD):
         rows = range(start, min(start + SHARD, len(corpus.audio)))

@@ -7,10 +7,10 @@ run of phones then is a word to learn from. Only linear maps are learnt, on feat
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -107,7 +107,7 @@ def align(recogniser: PhoneRecogniser, corpus: Corpus, progress: bool = True) ->
     return found
 
 
-def _words(extra: dict, said: Sequence[str]) -> list[tuple[int, int]]:
+def _words(extra: dict[str, Any], said: Sequence[str]) -> list[tuple[int, int]]:
     """Return first phone and number of phones of each word; nothing where the words are not the whole."""
     words = extra.get("word_phones")
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
@@ -157,10 +157,11 @@ def learn_attributes(aligned: Sequence[Aligned], config: WordSpaceConfig) -> Att
         wanted = config.margin * nn.functional.pad(unlike, (0, near.shape[1] - len(places)), value=1.0)
         by_word = (wanted - own + near).clamp(min=0)
         by_window = (config.margin * unlike - own.T + near[:, : len(places)]).clamp(min=0)
-        return sum(  # type: ignore[return-value]
+        worst = [
             wrong.topk(min(config.hardest, wrong.shape[1]), dim=1).values.mean()
             for wrong in (by_word, by_window.T)
-        )
+        ]
+        return torch.stack(worst).sum()
 
     _descend(space, loss, config, "learning attributes")
     return space
@@ -205,7 +206,7 @@ def learn_words(aligned: Sequence[Aligned], config: WordSpaceConfig) -> WordSpac
     return space
 
 
-def _descend(space: nn.Module, loss, config: WordSpaceConfig, what: str) -> None:  # type: ignore[no-untyped-def]
+def _descend(space: nn.Module, loss: Callable[[], Tensor], config: WordSpaceConfig, what: str) -> None:
     """Minimise a loss that draws its own batches."""
     optimizer = torch.optim.AdamW(
         space.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
@@ -213,7 +214,7 @@ def _descend(space: nn.Module, loss, config: WordSpaceConfig, what: str) -> None
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.steps)
     for _ in tqdm(range(config.steps), what, unit="step", disable=None):
         optimizer.zero_grad()
-        loss().backward()
+        torch.autograd.backward(loss())
         optimizer.step()
         schedule.step()
     space.eval()

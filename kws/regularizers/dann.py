@@ -24,7 +24,7 @@ class ReverseGradient(torch.autograd.Function):
         return features.view_as(features)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """Turn the gradient round."""
         return -ctx.strength * gradient, None
 
@@ -68,7 +68,7 @@ class DANN(Regularizer):
         strength = reversal(step.progress)
         costs = []
         for frames, is_target in zip(frames_of_domains(model, step), (0.0, 1.0), strict=True):
-            judged = self.classifier(ReverseGradient.apply(frames, strength)).float()
+            judged = self.classifier(ReverseGradient.apply(frames, strength)).float()  # type: ignore[no-untyped-call]
             if len(judged):
                 costs.append(binary_cross_entropy_with_logits(judged, torch.full_like(judged, is_target)))
         return torch.stack(costs).mean()

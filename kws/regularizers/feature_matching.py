@@ -40,4 +40,5 @@ class FeatureMatching(Regularizer):
             target = target.float()[step.valid]  # (frames, feature)
             variance = (target - target.mean(dim=0)).square().mean()
         distance = (step.features[step.valid] - target).square().mean()
-        return distance / variance.clamp_min(torch.finfo(target.dtype).eps)
+        loss: Tensor = distance / variance.clamp_min(torch.finfo(target.dtype).eps)
+        return loss

@@ -44,4 +44,5 @@ class Phones(Regularizer):
         assert told is not None  # the loop gives it where `needs_transcripts`
         features, frames = model.encoder(told.waveform, told.lengths)
         scores = torch.log_softmax(self.output(features).float(), dim=2)
-        return self.loss(scores.transpose(0, 1), told.phones, frames, told.num_phones)
+        loss: Tensor = self.loss(scores.transpose(0, 1), told.phones, frames, told.num_phones)
+        return loss

@@ -68,7 +68,8 @@ def is_saved(folder: Path, name: str) -> bool:
 
 def load_speakers(folder: Path, name: str) -> list[str]:
     """Return the speaker of each clip."""
-    return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["speakers"]
+    speakers: list[str] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["speakers"]
+    return speakers
 
 
 def load_test_audio(folder: Path, name: str) -> UnseenAudio:

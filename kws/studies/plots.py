@@ -135,7 +135,8 @@ def _square_root_scale(axes: Axes) -> None:
     low, high = axes.get_xlim()
 
     def root(x: np.ndarray) -> np.ndarray:
-        return np.sign(x) * np.sqrt(np.abs(x))
+        root: np.ndarray = np.sign(x) * np.sqrt(np.abs(x))
+        return root
 
     axes.set_xscale("function", functions=(root, lambda x: np.sign(x) * np.square(x)))
     shown = POINT_TICKS if np.ptp(root(np.array([low, high]))) < CROWDED else POINT_TICKS[::2]

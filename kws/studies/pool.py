@@ -155,7 +155,7 @@ def _workers(num_jobs: int, dask: str | None) -> Iterator[None]:
     from kws.errors import ConfigError
 
     try:
-        client = Client(dask, timeout=20)
+        client = Client(dask, timeout=20)  # type: ignore[no-untyped-call]
     except (OSError, TimeoutError, ValueError) as error:
         raise ConfigError(
             f"--dask: no scheduler answers at {dask} ({error}); start one with `dask scheduler` and workers "

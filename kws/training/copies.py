@@ -12,7 +12,7 @@ from tqdm import tqdm
 from kws.audio import seconds_to_samples, to_int16
 from kws.audio_store import AudioStore
 from kws.data import Augment
-from kws.evaluation.metrics import ZERO_EVENTS
+from kws.evaluation.intervals import ZERO_EVENTS
 from kws.training.scan import ROW_S
 
 

@@ -106,7 +106,7 @@ class KeywordTask(lightning.LightningModule):
         step = Step(batch, features.float(), frames, logits.float(), progress)
         losses = {"keyword": self.loss(step.logits, batch)}
         losses |= {name: term(self.model, step) for name, term in self.regularizers.items()}
-        loss = self.balance(losses, moving[-1].parameters if len(moving) > 1 else ())
+        loss: Tensor = self.balance(losses, moving[-1].parameters if len(moving) > 1 else ())
         if not torch.isfinite(loss):
             raise ConfigError(
                 f"step {self.global_step}: the loss is not finite; lower learning_rate or check the audio"
@@ -251,4 +251,5 @@ def fit(
 
 
 def _read_checkpoint(path: str | Path) -> dict[str, Any]:
-    return torch.load(path, weights_only=True, map_location="cpu")
+    held: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    return held

@@ -154,7 +154,7 @@ def train_head(head: WindowHead, encoder: Encoder, windows: Sequence[Batch], con
         logits, _ = head(features, head.initial_state(len(features)))
         loss = max_pooling_loss(logits, window)
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         schedule.step()
 

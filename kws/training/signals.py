@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import torch
+
 from kws.data import KeywordBatches
 from kws.losses import DetectionLoss
 from kws.model import WakeWordModel
@@ -26,7 +28,7 @@ def gradient_signals(model: WakeWordModel, loss: DetectionLoss, batches: Keyword
         batch = batches.batch(step)
         logits, _ = model(batch.waveform, batch.lengths)
         model.zero_grad()
-        loss(logits.float(), batch).backward()
+        torch.autograd.backward(loss(logits.float(), batch))
         for index, parameters in enumerate(parts):
             moved = sum(float(p.grad.square().sum()) for p in parameters if p.grad is not None)
             size = sum(float(p.detach().square().sum()) for p in parameters)

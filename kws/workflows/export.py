@@ -46,7 +46,8 @@ def export(
     from export.to_onnx import report_path
 
     def read(path: Path) -> dict[str, Any]:
-        return json.loads(report_path(path).read_text(encoding="utf-8"))
+        report: dict[str, Any] = json.loads(report_path(path).read_text(encoding="utf-8"))
+        return report
 
     if output is not None:
         check_free(output)

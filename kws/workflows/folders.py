@@ -186,7 +186,7 @@ def undone_when_refused(folder: Path | None, kind: Kind) -> Iterator[None]:
         yield
     except BaseException as error:
         if any(_holds(folder, name) for name in kind.goes_on):
-            error.__notes__ = [f"{folder} is kept: the same command goes on from there"]  # type: ignore[attr-defined]
+            error.__notes__ = [f"{folder} is kept: the same command goes on from there"]
         elif isinstance(error, Exception) and folder.is_dir():
             clear(folder, kind)
             for place in new:

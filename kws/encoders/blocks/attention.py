@@ -69,7 +69,7 @@ class AttentionBlock(ResidualBlock):
 
     def _by_head(self, frames: Tensor) -> Tensor:
         """(batch, time, feature) to (batch, head, time, feature / heads)."""
-        return frames.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        return torch.unflatten(frames, 2, (self.heads, -1)).transpose(1, 2)
 
     def _bias(self, time: int, heard: Tensor) -> Tensor:
         """Return (batch, head, time, left + time): minus slope times distance, or minus infinity."""

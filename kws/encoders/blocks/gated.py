@@ -35,4 +35,5 @@ class GatedBlock(SeparableBlock):
 
     def inner(self, mixed: Tensor) -> Tensor:
         """See :meth:`SeparableBlock.inner`."""
-        return self.project(nn.functional.silu(self.gate(mixed)) * self.expand(mixed))
+        mapped: Tensor = self.project(nn.functional.silu(self.gate(mixed)) * self.expand(mixed))
+        return mapped

@@ -60,4 +60,5 @@ class SeparableBlock(ResidualBlock):
 
     def inner(self, mixed: Tensor) -> Tensor:
         """Map each frame (batch, time, feature) by itself."""
-        return self.project(torch.relu(self.expand(mixed)))
+        mapped: Tensor = self.project(torch.relu(self.expand(mixed)))
+        return mapped

@@ -102,7 +102,8 @@ class Stem(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(batch, stride * n, mel) to (batch, n, stride * projection)."""
         projected = self.projection(features)
-        return projected.reshape(features.shape[0], -1, self.stride * projected.shape[2])
+        stacked: Tensor = projected.reshape(features.shape[0], -1, self.stride * projected.shape[2])
+        return stacked
 
 
 class EmformerEncoder(Encoder):
@@ -213,7 +214,7 @@ def _architecture(params: Mapping[str, Any]) -> nn.Module:
             raise ConfigError(
                 f"encoder_shape.params.{key}: unknown for encoder {NAME!r}; nearest known: {', '.join(near)}"
             )
-    return models.emformer_rnnt_model(
+    model: nn.Module = models.emformer_rnnt_model(
         **{**PARAMS, **params},
         input_dim=NUM_MELS,
         transformer_max_memory_size=0,
@@ -226,6 +227,7 @@ def _architecture(params: Mapping[str, Any]) -> nn.Module:
         lstm_layer_norm_epsilon=1e-3,
         lstm_dropout=0.0,
     ).transcriber
+    return model
 
 
 def build(shape: Mapping[str, Any]) -> EmformerEncoder:

@@ -131,6 +131,7 @@ class BundleEncoder(SlidingEncoder):
 
     def encode(self, waveform: Tensor, first: Tensor, last: Tensor) -> Tensor:
         """See :meth:`SlidingEncoder.encode`; layer drop, a device of pretraining, is left out."""
+        features: Tensor
         features, valid = self.stem(waveform, first, last)
         frames = features.shape[1]
         masks: dict[str, Tensor] = {"attention_mask": valid[:, None, None].expand(-1, 1, frames, frames)}
