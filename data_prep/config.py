@@ -34,7 +34,7 @@ class CheckConfig:
         """Refuse ranges that no recording can meet."""
         if not 0 <= self.min_s < self.max_s:
             raise ConfigError(
-                f"shortest length {self.min_s} s (--min-s) must not be negative nor reach the longest, "
+                f"shortest length {self.min_s} s (`min_s`) must not be negative nor reach the longest, "
                 f"{self.max_s} s; change it"
             )
         if not 0 < self.clip_warn_share <= self.clip_reject_share <= 1:
@@ -65,7 +65,7 @@ class SplitConfig:
         """Refuse fractions that leave nothing to train on."""
         if min(self.dev_fraction, self.test_fraction) < 0 or self.dev_fraction + self.test_fraction >= 1:
             raise ConfigError(
-                f"shares for dev {self.dev_fraction} (--dev) and test {self.test_fraction} (--test) must not "
+                f"shares for dev {self.dev_fraction} (`dev`) and test {self.test_fraction} (`test`) must not "
                 "be negative and together be below 1; lower them"
             )
         if unknown := set(self.ensure) - set(SPLITS):

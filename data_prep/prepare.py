@@ -62,8 +62,8 @@ def prepare(config: PrepConfig, overwrite: bool = False, progress: bool | None =
             )
         if not overwrite:
             raise ManifestError(
-                f"{manifest}: exists and was made from other settings or recordings; add --overwrite, or "
-                "choose another --output"
+                f"{manifest}: exists and was made from other settings or recordings; add `overwrite=True`, "
+                "or choose another `output`"
             )
     done.unlink(missing_ok=True)
     result = checks.check_all(recordings, config.checks, config.num_workers, progress, output / CACHE_NAME)

@@ -82,7 +82,7 @@ def split(
     if by_file and voices:
         plan.notes.append(
             f"{by_file} of {len(recordings)} recordings name no speaker and are split by file: one voice may "
-            "be on both sides, which makes results too good; add a `speaker` column"
+            'be on both sides, which makes results too good; add a column "speaker"'
         )
     if loose:
         for wanted in sorted(config.ensure, key=lambda name: name != "train"):

@@ -260,7 +260,7 @@ def _write(
         raise AudioError(
             f"{stored}: no room for decoded audio ({error.strerror}): it takes {needed_mb:.0f} MB, "
             f"{free_mb:.0f} MB are free there; free {max(needed_mb - free_mb, 1):.0f} MB or more, or give "
-            "--cache on another disk, and then the same command"
+            "`cache` on another disk, and then the same command"
         ) from error
     return lengths, faults
 

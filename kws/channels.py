@@ -120,4 +120,4 @@ class Mixer:
         self._noted = True
         if first != other and apart_db > LOUDER_DB:
             told = f"channel {first} is {min(apart_db, 99):.0f} dB louder than channel {other}"
-            self._notes.append(f"{told}; hear it alone with --channel {first}")
+            self._notes.append(f"{told}; hear it alone with `channel={first}`")

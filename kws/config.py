@@ -135,11 +135,11 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
     for pair in pairs:
         key, separator, text = pair.partition("=")
         if not separator:
-            raise ConfigError(f"--set {pair}: expected key=value, for example --set steps=200")
+            raise ConfigError(f"`overrides` {pair}: expected key=value, for example steps=200")
         try:
             nested: Any = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise ConfigError(f"--set {pair}: the value is not valid YAML; put it in quotes") from error
+            raise ConfigError(f"`overrides` {pair}: the value is not valid YAML; put it in quotes") from error
         for part in reversed(key.strip().split(".")):
             nested = {part: nested}
         values = merge(values, nested)

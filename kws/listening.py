@@ -152,12 +152,12 @@ def listen_events(
     detector = _make_detector(model, threshold, refractory_s)
     if duration_s is not None and not (math.isfinite(duration_s) and duration_s > 0):
         raise ConfigError(
-            f"duration_s: got {duration_s}, expected more than 0 seconds; leave it out to listen on"
+            f"`duration_s`: got {duration_s}, expected more than 0 seconds; leave it out to listen on"
         )
     if file is not None and device is not None:
         raise ConfigError("both a file and a microphone are given; choose one")
     if raw is not None and not is_pipe(file):
-        raise ConfigError("a raw format is that of a pipe; give --file - or the name of a pipe")
+        raise ConfigError("a raw format is that of a pipe; give `file=-` or the name of a pipe")
     source = _Source(device, file, channel, raw, detector.chunk_samples)
     return _events(detector, source, None if save_folder is None else Path(save_folder), duration_s)
 

@@ -89,7 +89,7 @@ def find_device(wanted: int | str | None, devices: list[Microphone]) -> Micropho
         AudioError: there is none, none fits, or several fit; the message lists them.
     """
     if not devices:
-        raise AudioError("no microphone was found; plug one in, or read a recording with --file")
+        raise AudioError("no microphone was found; plug one in, or give a recording as `file`")
     known = "; ".join(f"{device.index}: {device.name}" for device in devices)
     if wanted is None:
         return next((device for device in devices if device.is_default), devices[0])
@@ -151,7 +151,7 @@ class MicrophoneStream:
                     refusal = error
         raise AudioError(
             f"microphone {own.index} ({own.name}) cannot be opened at {SAMPLE_RATE} or {own.sample_rate} Hz "
-            f"({refusal}); close other programs that use it, or choose another with --device"
+            f"({refusal}); close other programs that use it, or choose another `device`"
         )
 
     def _take(self, block: np.ndarray, frames: int, time: Any, status: Any) -> None:
@@ -182,7 +182,7 @@ class MicrophoneStream:
         except queue.Empty as error:
             raise AudioError(
                 f"microphone {self.microphone.index} ({self.microphone.name}) has delivered no audio for "
-                f"{SILENT_DEVICE_S:g} s; plug it in again or choose another with --device"
+                f"{SILENT_DEVICE_S:g} s; plug it in again or choose another `device`"
             ) from error
         waveform = self._mixer.push(np.nan_to_num(block, posinf=0.0, neginf=0.0))
         if self._resampler is not None:

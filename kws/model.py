@@ -57,7 +57,7 @@ class ModelConfig:
         if self.pronunciations and self.head not in TYPED and not self.head_layers:
             raise ConfigError(
                 f"pronunciations: head {self.head!r} is trained; leave them out, and put typed phrases "
-                "beside the finished run with `kws enroll --ensemble RUN`"
+                "beside the finished run with `enroll(ensemble=RUN)`"
             )
         if self.pronunciations and len(self.pronunciations) != len(self.keywords):
             raise ConfigError(

@@ -85,7 +85,7 @@ def open_pipe(file: str | Path) -> Iterator[BinaryIO]:
         return
     if sys.stdin is None or sys.stdin.isatty():
         raise AudioError(
-            "--file -: nothing is piped in; try `arecord -f S16_LE -r 16000 | kws listen MODEL.onnx --file -`"
+            "`file=-`: nothing is piped in; pipe in sound, such as that of `arecord -f S16_LE -r 16000`"
         )
     yield sys.stdin.buffer
 
@@ -157,8 +157,8 @@ def read_header(stream: BinaryIO, name: str) -> PipeFormat:
         raise AudioError(f"{name}: no samples came; does the program before the pipe record?")
     if start[:4] not in (b"RIFF", b"RF64") or start[8:] != b"WAVE":
         raise AudioError(
-            f"{name}: a pipe must hold WAV, this begins with {start[:4]!r}; give --raw-rate HZ for raw "
-            "16-bit samples, or convert it: `ffmpeg -i INPUT -f wav - | kws listen MODEL.onnx --file -`"
+            f"{name}: a pipe must hold WAV, this begins with {start[:4]!r}; give `raw` for 16-bit "
+            "samples without a header, or convert it with `ffmpeg -i INPUT -f wav -`"
         )
     found: PipeFormat | None = None
     while True:

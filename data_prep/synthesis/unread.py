@@ -108,7 +108,7 @@ def refuse_silent(phrase: str, language: str, known: Container[str] = ()) -> Non
             of_it = "" if silent == [word] else f" of {word!r}"
             raise PronunciationError(
                 f"phrase {phrase!r}: eSpeak's {language!r} reads no sound of {silent[0]!r}{of_it}; write it "
-                "in words, check the language, or give the word's phones with --lexicon"
+                "in words, check the language, or give the word's phones in a `lexicon`"
             )
 
 
@@ -131,7 +131,7 @@ def _remedy(text: str, unread: str, language: str) -> str:
         return "write these words in kana"
     suggested = language_of_script(text)
     if suggested is not None and suggested != language.lower().split("-")[0]:
-        return f"try --language {suggested}, or write these words in other letters"
+        return f"try `language={suggested}`, or write these words in other letters"
     return "check the language, write these words in other letters, or leave out the texts with them"
 
 

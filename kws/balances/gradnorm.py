@@ -65,7 +65,8 @@ class GradNormBalance(Balance):
         if not shared:
             raise ConfigError(
                 "train.balance gradnorm: no borrowed layer moves, so the losses share nothing to pull at; "
-                "choose a policy that moves some, such as `--policy late`, or another train.balance"
+                "choose a policy that moves some, such as `train.transfer.policy=late`, or another "
+                "train.balance"
             )
         norms = torch.stack([_gradient_norm(loss, shared) for loss in told])
         told = told.detach()

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 
 from kws.cli import installed
+from kws.cli.flags import FlagFormatter
 from kws.cli.parser import CommandParser
 from kws.errors import DependencyError, KwsError
 
@@ -127,14 +128,14 @@ def _main(argv: list[str]) -> int:
     try:
         parser = build_parser(command)
         arguments = parser.parse_args(argv)
-        parser.commands[arguments.command].refuse_values(arguments)
+        own = parser.commands[arguments.command]
+        own.refuse_values(arguments)
     except KwsError as error:
         print(f"kws {command}: {error}", file=sys.stderr)
         return 2
-    logging.basicConfig(
-        level=logging.INFO if arguments.verbose else logging.WARNING,
-        format="%(levelname)s %(name)s: %(message)s",
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(FlagFormatter("%(levelname)s %(name)s: %(message)s", own.declared))
+    logging.basicConfig(level=logging.INFO if arguments.verbose else logging.WARNING, handlers=[handler])
     if not arguments.verbose:
         from kws.workflows.notices import quieten_libraries
 
@@ -143,10 +144,11 @@ def _main(argv: list[str]) -> int:
         status: int = importlib.import_module(f"kws.cli.{arguments.command}").run(arguments)
         return status
     except DependencyError as error:
-        print(f"kws {arguments.command}: {error}{_lacks_too(arguments.command, error)}", file=sys.stderr)
+        said = own.in_flags(f"{error}{_lacks_too(arguments.command, error)}")
+        print(f"kws {arguments.command}: {said}", file=sys.stderr)
         return 2
     except KwsError as error:
-        print(f"kws {arguments.command}: {error}{_notes(error)}", file=sys.stderr)
+        print(f"kws {arguments.command}: {own.in_flags(f'{error}{_notes(error)}')}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         raise

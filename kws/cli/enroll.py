@@ -84,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="finished run of `kws train` for the same phrases, to be joined with the typed ones in one "
         "model, which misses less than either. The threshold is chosen on the speech that the run held out",
     )
-    add("--workers", type=int, default=2, help="processes that read audio")
+    add("--workers", dest="num_workers", type=int, default=2, help="processes that read audio")
     add("--overwrite", action="store_true", help="replace what other phrases left in the folder")
     renamed_option(parser, "--way", "--method")
     renamed_option(parser, "--beside", "--ensemble")
@@ -106,8 +106,8 @@ def run(arguments: argparse.Namespace) -> int:
         false_accepts_per_hour=arguments.false_accepts_per_hour,
         weights=arguments.weights,
         ensemble=arguments.ensemble,
-        num_workers=arguments.workers,
+        num_workers=arguments.num_workers,
         overwrite=arguments.overwrite,
     )
-    print("\n".join(made.lines()))
+    print(arguments.parser.in_flags("\n".join(made.lines())))
     return 0

@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
         progress=sys.stderr.isatty(),
         command=shlex.join(["kws", *sys.argv[1:]]),
     )
-    print("\n".join(table(result)))
+    print(arguments.parser.in_flags("\n".join(table(result))))
     print(f"\nreport: {output / 'report.html'}")
     return 0
 

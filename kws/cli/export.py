@@ -15,7 +15,7 @@ HELP = "trained model to one checked .onnx file"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``kws export``."""
-    parser.add_argument("folder", type=RUN, metavar="RUN", help="output folder of `kws train`")
+    parser.add_argument("run", type=RUN, metavar="RUN", help="output folder of `kws train`")
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="file to write; without it, RUN/model.onnx"
     )
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     from kws.workflows.export import export
 
     try:
-        made = export(arguments.folder, arguments.output, arguments.chunk_ms, int8=arguments.int8)
+        made = export(arguments.run, arguments.output, arguments.chunk_ms, int8=arguments.int8)
     except ExportMismatch as error:
         print(f"kws export: {error}")
         return 1

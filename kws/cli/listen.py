@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--raw-rate",
+        dest="raw",
         type=int,
         metavar="HZ",
         help="the pipe holds 16-bit samples at this rate, without a header",
@@ -73,17 +75,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--refractory",
+        dest="refractory_s",
         type=float,
         metavar="SECONDS",
         help="shortest time between two detections; without it, the one in the file",
     )
     parser.add_argument(
         "--save",
+        dest="save_folder",
         metavar="FOLDER",
         help="save the 2.5 s around each detection as WAV in this folder; without it, nothing is saved",
     )
     parser.add_argument(
-        "--duration", type=float, metavar="SECONDS", help="stop after so much audio; without it, at Ctrl-C"
+        "--duration",
+        dest="duration_s",
+        type=float,
+        metavar="SECONDS",
+        help="stop after so much audio; without it, at Ctrl-C",
     )
 
 
@@ -98,18 +106,20 @@ def run(args: argparse.Namespace) -> int:
         return print_devices()
     if args.model is None:
         raise ConfigError("which model? Give the exported file: `kws listen MODEL.onnx`")
-    raw = raw_format(args.raw_rate, args.raw_channels)
+    raw = raw_format(args.raw, args.raw_channels)
     channel = parse_channel(args.channel)
-    detector = Detector(args.model, threshold=parse_thresholds(args.threshold), refractory_s=args.refractory)
+    detector = Detector(
+        args.model, threshold=parse_thresholds(args.threshold), refractory_s=args.refractory_s
+    )
     piped = is_pipe(args.file)
-    printer = Printer(detector, live=args.file is None or piped, piped=piped)
+    printer = Printer(detector, live=args.file is None or piped, piped=piped, in_flags=args.parser.in_flags)
     printer.start()
     summary = listen(
         detector,
         device=args.device,
-        save_folder=None if args.save is None else Path(args.save),
+        save_folder=None if args.save_folder is None else Path(args.save_folder),
         file=args.file,
-        duration_s=args.duration,
+        duration_s=args.duration_s,
         channel=channel,
         raw=raw,
         on_event=printer.show,
@@ -204,10 +214,17 @@ def parse_thresholds(texts: list[str] | None) -> float | dict[str, float] | None
 class Printer:
     """Prints detections to standard output and, on a terminal, a meter line to standard error."""
 
-    def __init__(self, detector: Detector, live: bool, piped: bool = False) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        live: bool,
+        piped: bool = False,
+        in_flags: Callable[[str], str] = str,
+    ) -> None:
         self._detector = detector
         self._live = live
         self._piped = piped
+        self._in_flags = in_flags
         self._meter = live and sys.stderr.isatty()
         self._silence_since_s: float | None = None
         self._hinted = False
@@ -230,7 +247,7 @@ class Printer:
             print(f"saved {path}", file=sys.stderr, flush=True)
         for line in (*event.notes, *self._overflows.told(event.num_overflows, event.time_s)):
             self.clear()
-            print(line, file=sys.stderr, flush=True)
+            print(self._in_flags(line), file=sys.stderr, flush=True)
         self._hint_at_silence(event)
         if self._meter and event.scores:
             line = meter_line(event, self._detector.thresholds, terminal_columns())

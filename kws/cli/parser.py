@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from kws.cli.flags import with_flags
 from kws.cli.known import Known
 from kws.counts import counted
 from kws.errors import ConfigError
@@ -65,6 +66,7 @@ class CommandParser(argparse.ArgumentParser):
         self.declared = list(self._actions)
         self.commands: dict[str, CommandParser] = {}
         self.renamed: dict[str, str] = {}
+        self.set_defaults(parser=self)
 
     def add_argument(self, *flags: Any, **settings: Any) -> argparse.Action:
         """Declare an argument, and remember it."""
@@ -77,6 +79,10 @@ class CommandParser(argparse.ArgumentParser):
     def rename_option(self, old: str, new: str) -> None:
         """Keep an option's earlier name: ``--help`` does not show it, and a note names the new one."""
         self.renamed[old] = new
+
+    def in_flags(self, text: str) -> str:
+        """Return a message of the library with the options of this command; see :mod:`kws.cli.flags`."""
+        return with_flags(text, self.declared)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Read the words, and refuse unknown options and surplus words."""

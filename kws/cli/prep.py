@@ -21,7 +21,13 @@ HELP = "recordings to a checked manifest, or synthetic speech from text"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``kws prep``."""
     add = parser.add_argument
-    add("sources", nargs="*", type=RECORDINGS, help="recordings, or with --corpus the unpacked corpus")
+    add(
+        "sources",
+        nargs="*",
+        type=RECORDINGS,
+        metavar="RECORDINGS",
+        help="recordings, or with --corpus the unpacked corpus",
+    )
     add("--output", type=Path, required=True, help="folder for manifest and report")
     add("--label", help="label of recordings that have none, such as the keyword")
     add("--speaker", help="speaker of recordings that name none")
@@ -40,10 +46,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="make synthetic recordings of a phrase and of what it may be confused with",
     )
     add("--language", default="en", help="eSpeak language of that phrase; `en` is every accent of English")
-    add("--positives", type=int, default=500, help="synthetic recordings of the phrase")
-    add("--negatives", type=int, default=2000, help="synthetic recordings without it")
+    add("--positives", dest="num_positives", type=int, default=500, help="synthetic recordings of the phrase")
+    add("--negatives", dest="num_negatives", type=int, default=2000, help="synthetic recordings without it")
     add("--seed", type=int, default=0, help="seed of splits and synthetic voices")
-    add("--workers", type=int, default=2, help="threads that read audio, processes that speak")
+    add(
+        "--workers",
+        dest="num_workers",
+        type=int,
+        default=2,
+        help="threads that read audio, processes that speak",
+    )
     add("--overwrite", action="store_true", help="replace a manifest made from other settings or recordings")
 
 
@@ -57,12 +69,12 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.synthesize,
             arguments.output,
             language=arguments.language,
-            num_positives=arguments.positives,
-            num_negatives=arguments.negatives,
+            num_positives=arguments.num_positives,
+            num_negatives=arguments.num_negatives,
             seed=arguments.seed,
-            num_workers=arguments.workers,
+            num_workers=arguments.num_workers,
         )
-        print(spoken.positives, spoken.negatives, f"note: {spoken.note}", sep="\n")
+        print(spoken.positives, spoken.negatives, arguments.parser.in_flags(f"note: {spoken.note}"), sep="\n")
         return 0
     if not arguments.sources:
         raise ConfigError(
@@ -81,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         dev=arguments.dev,
         test=arguments.test,
         seed=arguments.seed,
-        num_workers=arguments.workers,
+        num_workers=arguments.num_workers,
         overwrite=arguments.overwrite,
     )
     print((prepared.manifest.parent / "report.md").read_text(encoding="utf-8"))

@@ -31,7 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "OUTPUT/cache)",
     )
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="override one key of the recipe"
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override one key of the recipe",
     )
 
 
@@ -43,8 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.recipe,
         arguments.output,
         root=arguments.root,
-        overrides=arguments.set,
+        overrides=arguments.overrides,
         cache=arguments.cache,
     )
-    print("\n".join(made.lines()))
+    print(arguments.parser.in_flags("\n".join(made.lines())))
     return 0

@@ -18,7 +18,7 @@ HELP = "what each depth of the encoder knows of your keyword and costs, with a t
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``kws probe``."""
     add = parser.add_argument
-    add("--keyword", action="append", required=True, help="the phrase; repeat for several")
+    add("--keyword", dest="keywords", action="append", required=True, help="the phrase; repeat for several")
     add(
         "--positives",
         action="append",
@@ -36,25 +36,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--false-accepts-per-hour", type=float, default=1.0, help="rate at which misses are counted")
     add("--seed", type=int, default=0, help="seed of windows and augmentation")
     add("--cache", type=Path, help="folder for decoded audio (default: OUTPUT/cache)")
-    add("--workers", type=int, default=2, help="processes that read audio")
+    add("--workers", dest="num_workers", type=int, default=2, help="processes that read audio")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Call :func:`probe` and print the table."""
     from kws.workflows.probe import probe
 
-    values = {name: value for name, value in vars(arguments).items() if name not in ("command", "verbose")}
-    keywords = values.pop("keyword")
-    one_each(keywords, values["positives"])
-    positives, negatives = values.pop("positives"), values.pop("negatives")
+    one_each(arguments.keywords, arguments.positives)
     summary = probe(
-        keywords,
-        positives,
-        negatives,
-        values.pop("output"),
-        num_workers=values.pop("workers"),
-        encoder_name=values.pop("encoder"),
-        **values,
+        arguments.keywords,
+        arguments.positives,
+        arguments.negatives,
+        arguments.output,
+        noise=arguments.noise,
+        encoder_name=arguments.encoder,
+        weights=arguments.weights,
+        depths=arguments.depths,
+        dev_hours=arguments.dev_hours,
+        false_accepts_per_hour=arguments.false_accepts_per_hour,
+        seed=arguments.seed,
+        cache=arguments.cache,
+        num_workers=arguments.num_workers,
     )
-    print("\n".join(summary.lines()))
+    print(arguments.parser.in_flags("\n".join(summary.lines())))
     return 0

@@ -8,6 +8,8 @@ microphone, and how to train on recordings, is printed at the end.
 from __future__ import annotations
 
 import argparse
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 HELP = "a wake word from its text, found in a stream: where to begin"
@@ -33,6 +35,24 @@ def run(arguments: argparse.Namespace) -> int:
         language=arguments.language,
         seed=arguments.seed,
         overwrite=arguments.overwrite,
-        say=print,
+        say=lambda line: print(arguments.parser.in_flags(line)),
     )
+    print("\n".join(next_steps(arguments.phrase, result.model)))
     return 0 if result.heard else 1
+
+
+def next_steps(phrase: str, model: Path) -> Sequence[str]:
+    """Return how to use a detector, and how to make a better one."""
+    run = Path("runs") / "_".join(phrase.split())
+    train = (
+        f"kws train --keyword {shlex.quote(phrase)} --positives recordings --negatives speech --output {run}"
+    )
+    return (
+        f"detector: {model}, one file for any device; it wakes on {phrase!r}",
+        f"listen with the microphone: kws listen {model}",
+        "next, to miss less: record the phrase ten times or more into a folder `recordings`, put an hour or "
+        "more of other speech into a folder `speech`, then",
+        f"    {train}",
+        f"    kws export {run}",
+        f"    kws listen {run / 'model.onnx'}",
+    )

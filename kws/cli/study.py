@@ -42,7 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run only cells whose name holds one of these; * is anything",
     )
     add("--cache", type=Path, help="folder for decoded audio and synthetic voices (default: OUTPUT/cache)")
-    add("--set", action="append", default=[], metavar="KEY=VALUE", help="override one key, such as seeds=[0]")
+    add(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override one key, such as seeds=[0]",
+    )
     add("--keep-runs", action="store_true", help="keep the folder of each training run, some megabytes each")
     add(
         "--against",
@@ -66,14 +73,14 @@ def run(arguments: argparse.Namespace) -> int:
         dask=arguments.dask,
         only=arguments.only,
         cache=arguments.cache,
-        overrides=arguments.set,
+        overrides=arguments.overrides,
         keep_runs=arguments.keep_runs,
         report=arguments.report,
         against=arguments.against,
         progress=sys.stderr.isatty(),
         command=shlex.join(["kws", *sys.argv[1:]]),
     )
-    print("\n".join(summary.lines))
+    print(arguments.parser.in_flags("\n".join(summary.lines)))
     for failure in summary.failures:
-        print(f"FAILED {failure}")
+        print(arguments.parser.in_flags(f"FAILED {failure}"))
     return 1 if summary.failures else 0

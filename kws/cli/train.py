@@ -26,7 +26,7 @@ HELP = "recordings to a keyword model"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``kws train``."""
     add = parser.add_argument
-    add("--keyword", action="append", required=True, help="the phrase; repeat for several")
+    add("--keyword", dest="keywords", action="append", required=True, help="the phrase; repeat for several")
     add(
         "--positives",
         action="append",
@@ -90,6 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--config", type=Input("a YAML file"), help="YAML with `model` and `train` keys")
     add(
         "--set",
+        dest="overrides",
         action="append",
         default=[],
         metavar="KEY=VALUE",
@@ -101,7 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder for decoded audio, shared by runs over the same files (default: RUN/cache, until the "
         "run is finished)",
     )
-    add("--workers", type=int, default=2, help="processes that read audio")
+    add("--workers", dest="num_workers", type=int, default=2, help="processes that read audio")
     add(
         "--synthetic",
         type=int,
@@ -128,20 +129,20 @@ def run(arguments: argparse.Namespace) -> int:
     """Call :func:`train` and print what it chose."""
     from kws.workflows.train import train
 
-    one_each(arguments.keyword, arguments.positives)
+    one_each(arguments.keywords, arguments.positives)
     values = vars(arguments)
     chosen = [f"{key}={values[name]}" for name, key in OPTION_KEYS.items() if values[name] is not None]
     summary = train(
-        arguments.keyword,
+        arguments.keywords,
         arguments.positives,
         arguments.negatives,
         arguments.output,
         noise=arguments.noise,
         target_audio=arguments.target_audio,
         config=arguments.config,
-        overrides=[*arguments.set, *chosen],
+        overrides=[*arguments.overrides, *chosen],
         cache=arguments.cache,
-        num_workers=arguments.workers,
+        num_workers=arguments.num_workers,
         synthetic=arguments.synthetic,
         confusables=arguments.confusables,
         language=arguments.language,
@@ -149,5 +150,5 @@ def run(arguments: argparse.Namespace) -> int:
         control=arguments.control,
         overwrite=arguments.overwrite,
     )
-    print("\n".join(summary.lines()))
+    print(arguments.parser.in_flags("\n".join(summary.lines())))
     return 1 if summary.metrics.get("unusable") else 0

@@ -266,7 +266,7 @@ class Background(NamedTuple):
         if not num_frames or (space is None and num_frames < 2 * BLOCK_FRAMES):
             least_s = 2 * BLOCK_FRAMES * STRIDE * hop / SAMPLE_RATE
             raise ConfigError(
-                f"--negatives: {len(samples) / SAMPLE_RATE:.1f} s of speech; a layer on own --weights is "
+                f"`negatives`: {len(samples) / SAMPLE_RATE:.1f} s of speech; a layer on own `weights` is "
                 f"fitted to at least {least_s:g} s, and with hours it misses less; give more"
             )
         frames = torch.cat([heard.frames for heard in pieces])

@@ -263,6 +263,6 @@ def doubts(
     if threshold is not None and threshold > HIGH_THRESHOLD:
         found.append(
             f"{phrase}: its phones are common: other speech comes so near to it that only a nearly perfect "
-            f"reading fires (threshold {threshold:.3f}); rarer sounds, a longer phrase or --recordings help"
+            f"reading fires (threshold {threshold:.3f}); rarer sounds, a longer phrase or `recordings` help"
         )
     return found

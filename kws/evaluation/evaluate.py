@@ -110,15 +110,15 @@ def evaluate(
         CheckpointError, AudioError: the model or a recording cannot be used.
     """
     if output is not None and not overwrite and (output / "evaluation.json").exists():
-        raise ConfigError(f"{output}: holds an evaluation already; give --overwrite or another --output")
+        raise ConfigError(f"{output}: holds an evaluation already; give `overwrite=True` or another `output`")
     for rate in false_accepts_per_hour:
         if not rate > 0:
-            raise ConfigError(f"--false-accepts-per-hour: got {rate}, expected rates above 0, such as 0.5")
+            raise ConfigError(f"`false_accepts_per_hour`: got {rate}, expected rates above 0, such as 0.5")
     scorer = open_scorer(model)
     named = {normalize(name): name for name in scorer.keywords}
     keyword = None if keyword is None else named.get(normalize(keyword), keyword)
     if keyword is not None and keyword not in scorer.keywords:
-        raise ConfigError(f"--keyword: unknown {keyword!r}; this model knows {', '.join(scorer.keywords)}")
+        raise ConfigError(f"`keyword`: unknown {keyword!r}; this model knows {', '.join(scorer.keywords)}")
     keywords = scorer.keywords if keyword is None else (keyword,)
     wanted = {name: select_positives(positives, name, alone=len(keywords) == 1) for name in keywords}
     other = [

@@ -183,5 +183,5 @@ def _unshown(
         f"{WARNING if floored else ''}{number(hours)} h of speech without the keyword show no rate below "
         f"{number(ZERO_EVENTS / hours)} false accepts/h, and {number(rate)} is wished"
         f"{f': the threshold is raised, {raised}' if floored else ''}; "
-        f"give {number(enough)} h of --negatives to be sure"
+        f"give {number(enough)} h of `negatives` to be sure"
     )

@@ -121,7 +121,7 @@ def add_column(head: Head, dimension: int, num_keywords: int) -> ColumnsHead:
     else:
         raise ConfigError(
             f"head: got a {type(head).__name__}, allowed: conv, or columns (conv and a keyword added to it); "
-            "train all keywords together, or the first with `--head conv`"
+            "train all keywords together, or the first with `model.head=conv`"
         )
     made = ColumnsHead(dimension, [*(column.output.out_features for column in columns), num_keywords])
     for new, old in (*zip(made.columns, columns, strict=False), *zip(made.adapters, adapters, strict=False)):

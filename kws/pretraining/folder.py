@@ -43,7 +43,7 @@ def earlier_run(config: PretrainConfig, output: Path) -> tuple[PretrainConfig, R
     if changed:
         raise ConfigError(
             f"{output}: holds a run of a recipe that differs in {', '.join(changed)}; give another "
-            "--output, or the recipe it was started with to go on"
+            "`output`, or the recipe it was started with to go on"
         )
     return replace(config, inventories=collected), resumed
 
@@ -75,7 +75,7 @@ def claim_speech(corpus: Corpus, noise: str, output: Path, resumed: bool, write:
         raise ManifestError(
             f"{output}: its {' and '.join(changed)} changed since it began ({before['utterances']} "
             f"utterances, now {now['utterances']}){found}; restore the files to go on, or give another "
-            "--output"
+            "`output`"
         )
     if write:
         write_json(path, now)

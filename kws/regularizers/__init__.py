@@ -142,7 +142,7 @@ def need_transcripts(names: Iterable[str], num_transcribed: int | None = None) -
     if needing and num_transcribed == 0:
         raise ConfigError(
             f"train.regularizers.{needing[0]}: learns from transcribed speech, and no training negative has "
-            "`phones` or `text`; give --negatives a manifest with either, or leave it out"
+            "`phones` or `text`; give `negatives` a manifest with either, or leave it out"
         )
     return bool(needing)
 
@@ -166,6 +166,6 @@ def need_domains(names: Iterable[str], has_two: bool | None = None) -> bool:
     if needing and has_two is False:
         raise ConfigError(
             f"train.regularizers.{needing[0]}: compares synthetic voices with real ones, and there are no "
-            "synthetic ones; add --synthetic 200, or give recordings of another place as --target-audio"
+            "synthetic ones; add `synthetic=200`, or give recordings of another place as `target_audio`"
         )
     return bool(needing)

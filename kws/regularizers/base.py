@@ -88,7 +88,7 @@ def need_moving(model: WakeWordModel, name: str) -> None:
     if not any(parameter.requires_grad for parameter in model.encoder.parameters()):
         raise ConfigError(
             f"train.regularizers.{name}: no borrowed layer moves, so it would change nothing; choose a "
-            f"policy that moves some, such as `--policy late`, or leave `{name}` out"
+            f"policy that moves some, such as `train.transfer.policy=late`, or leave `{name}` out"
         )
 
 

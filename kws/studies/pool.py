@@ -73,7 +73,7 @@ def run_job(job: Job, folder: Path, program: str) -> Failure | None:
         What went wrong, or None.
     """
     if not (folder / MARKER).is_file():
-        reason = f"{folder} is not seen from here; give an --output that every machine shares"
+        reason = f"{folder} is not seen from here; give an `output` that every machine shares"
         return Failure(job.name, reason, job.log(folder))
     if cell_path(folder, job.identity).is_file():
         return None
@@ -150,7 +150,7 @@ def _workers(num_jobs: int, dask: str | None) -> Iterator[None]:
         from distributed import Client
     except ModuleNotFoundError as error:
         raise DependencyError(
-            f'--dask needs {error.name}, which is not installed: `pip install "kws[dask]"`'
+            f'`dask` needs {error.name}, which is not installed: `pip install "kws[dask]"`'
         ) from error
     from kws.errors import ConfigError
 
@@ -158,7 +158,7 @@ def _workers(num_jobs: int, dask: str | None) -> Iterator[None]:
         client = Client(dask, timeout=20)  # type: ignore[no-untyped-call]
     except (OSError, TimeoutError, ValueError) as error:
         raise ConfigError(
-            f"--dask: no scheduler answers at {dask} ({error}); start one with `dask scheduler` and workers "
+            f"`dask`: no scheduler answers at {dask} ({error}); start one with `dask scheduler` and workers "
             "with `dask worker ADDRESS --nthreads 1`"
         ) from error
     with client, parallel_config(backend="dask"):

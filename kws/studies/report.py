@@ -145,7 +145,7 @@ def _told_of(choice: ChoiceConfig) -> str:
     """Return what a choice does differently from `kws train` as it is, and from the study."""
     heard = "" if choice.after_silence is None else f"; test clips {HEARD[choice.after_silence]}"
     if choice.enroll is not None:
-        return f"kws enroll --method {choice.enroll}{heard}"
+        return f"kws enroll, method {choice.enroll}{heard}"
     others = {"": "", TOGETHER: "; all keywords in one detector", BEFORE: "; added to the other keywords"}
     place = f"; brought near {', '.join(map(str, choice.target_audio))}" if choice.target_audio else ""
     return f"{_told(choice)}{others[choice.others or '']}{place}{heard}"

@@ -77,7 +77,7 @@ def evaluate(
     from kws.workflows.trained_on import copies_of, trained_on
 
     if output is not None:
-        read = {"MODEL": (model,), "--positives": positives, "--negatives": negatives, "--noise": noise}
+        read = {"model": (model,), "positives": positives, "negatives": negatives, "noise": noise}
         folders.keep_apart(output, read, above=False)  # a report beside a model or recordings harms neither
         folders.claim(output, REPORT)
     provenance = {
@@ -122,7 +122,7 @@ def read_utterances(sources: Sequence[Path], split: Split) -> list[Utterance]:
     if not chosen:
         found = ", ".join(sorted({entry.split for entry in recordings if entry.split}))
         raise ManifestError(
-            f"{', '.join(map(str, sources))}: no recordings of split {split}; there are {found}; give --split"
+            f"{', '.join(map(str, sources))}: no recordings of split {split}; there are {found}; give `split`"
         )
     return [to_utterance(entry) for entry in chosen]
 

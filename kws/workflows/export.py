@@ -73,5 +73,5 @@ def check_free(output: Path) -> None:
         exported = False
     if not exported and any(path.exists() for path in (output, report_path(output))):
         raise ConfigError(
-            f"--output {output}: is there and was not written by `kws export`; give another file"
+            f"`output` {output}: is there and was not written by `kws export`; give another file"
         )

@@ -59,7 +59,7 @@ def keep_apart(output: Path, sources: Mapping[str, Iterable[Path | None]], *, ab
 
     Args:
         output: folder that is to be written; it need not exist.
-        sources: option -> files or folders that are read; None is none.
+        sources: argument -> files or folders that are read; None is none.
         above: also refuse a source that holds the folder.
     Raises:
         ConfigError: the message names both paths and the remedy.
@@ -71,13 +71,13 @@ def keep_apart(output: Path, sources: Mapping[str, Iterable[Path | None]], *, ab
             source = Path(os.path.expanduser(path))  # which leaves `~x.wav` as it is
             if _lies_in(source, output):
                 raise ConfigError(
-                    f"{option} {path}: is, or lies in, --output {output}, where this command writes and "
-                    "--overwrite removes; nothing was touched: give an --output outside your own files"
+                    f"`{option}` {path}: is, or lies in, `output` {output}, where this command writes and "
+                    "`overwrite=True` removes; nothing was touched: give an `output` outside your own files"
                 )
             if above and _lies_in(output, source):
                 raise ConfigError(
-                    f"{option} {path}: holds --output {output}, so that what is written there would be read "
-                    "as yours; nothing was touched: give an --output outside it"
+                    f"`{option}` {path}: holds `output` {output}, so that what is written there would be "
+                    "read as yours; nothing was touched: give an `output` outside it"
                 )
 
 
@@ -109,11 +109,11 @@ def claim(folder: Path, kind: Kind) -> None:
 
     if any("\udc80" <= letter <= "\udcff" for letter in str(folder)):
         raise ConfigError(
-            f"--output {shown(str(folder))}: holds bytes that are no UTF-8, under which models cannot be "
+            f"`output` {shown(str(folder))}: holds bytes that are no UTF-8, under which models cannot be "
             "written; choose another name"
         )
     if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"--output {folder}: is a file; give a folder")
+        raise ConfigError(f"`output` {folder}: is a file; give a folder")
     listed = _read_list(folder)
     name, names = listed or (kind.name, ())
     found = _content(folder) if listed is None and not _of_earlier_version(folder, kind) else None
@@ -121,7 +121,7 @@ def claim(folder: Path, kind: Kind) -> None:
         such = f" (such as {found.name})" if found else ""
         raise ConfigError(
             f"{folder}: holds something else than {kind.what}{such}; nothing was touched: choose another "
-            "--output, empty or new"
+            "`output`, empty or new"
         )
     values = {"kind": kind.name, "files": sorted({*kind.files, *names})}
     if listed is not None and set(names) >= set(kind.files):

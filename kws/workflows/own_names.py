@@ -129,8 +129,8 @@ PREPARED = Kind(
     (LIST, "manifest.jsonl", *_REPORTS, ".done", "measurements.jsonl"),
     ((".done", '"recordings"'), ("measurements.jsonl", '"stats"')),
 )
-SPOKEN = Kind("spoken", "speech of `kws prep --synthesize`", (LIST, *_SPOKEN))
-CORPUS = Kind("corpus", "a manifest of `kws prep --corpus`", (LIST, "manifest.jsonl"))
+SPOKEN = Kind("spoken", "synthetic speech of `kws prep`", (LIST, *_SPOKEN))
+CORPUS = Kind("corpus", "a manifest of a corpus by `kws prep`", (LIST, "manifest.jsonl"))
 REPORT = Kind("report", "a report of `kws eval`", _REPORT, (("evaluation.json", '"negative_hours"'),))
 STUDY = Kind(
     "study",

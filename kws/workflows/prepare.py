@@ -71,7 +71,7 @@ def prepare(
     from data_prep.prepare import prepare as prepare_sources
     from kws.text import normalize
 
-    folders.keep_apart(output, {"recordings": sources})
+    folders.keep_apart(output, {"sources": sources})
     folders.claim(output, PREPARED)
     named = label and normalize(label)
     config = PrepConfig(
@@ -99,7 +99,7 @@ def prepare_corpus(name: str, folder: Path, output: Path) -> Path:
     from data_prep.corpora import prepare_corpus as run_recipe
 
     # a corpus is read by the names of its parts, so that a folder of ours in it is not taken for recordings
-    folders.keep_apart(output, {"recordings": (folder,)}, above=False)
+    folders.keep_apart(output, {"folder": (folder,)}, above=False)
     folders.claim(output, CORPUS)
     return run_recipe(name, folder, output / MANIFEST)
 

@@ -98,14 +98,14 @@ def probe(
     keywords = tuple(map(normalize, keywords))
     ModelConfig(keywords)  # refuses those that are empty or named twice
     if not positives:
-        raise ConfigError("kws probe: got no --positives; give recordings of each keyword")
+        raise ConfigError("got no `positives`; give recordings of each keyword")
     config = ProbeConfig(dev_hours=dev_hours, false_accepts_per_hour=false_accepts_per_hour, seed=seed)
     encoder = load_encoder(encoder_name, weights, pretrained=True)
     wrong = [depth for depth in depths if not 1 <= depth <= encoder.info.num_layers]
     if wrong:  # before anything is read
-        raise ConfigError(f"--depths: got {wrong[0]}, allowed: 1 to {encoder.info.num_layers}")
-    heard = {"--positives": positives, "--negatives": negatives, "--noise": noise}
-    folders.keep_apart(output, {**heard, "--weights": (weights,)})
+        raise ConfigError(f"`depths`: got {wrong[0]}, allowed: 1 to {encoder.info.num_layers}")
+    heard = {"positives": positives, "negatives": negatives, "noise": noise}
+    folders.keep_apart(output, {**heard, "weights": (weights,)})
     folders.claim(output, PROBE)
     cache = cache or output / "cache"
     prepared = prepare_training(
@@ -153,7 +153,7 @@ def probe(
 def _told(advice: DepthAdvice, results: Sequence[DepthResult], push_ms: Sequence[float]) -> list[str]:
     """Return what is recommended in sentences."""
     if advice.depth is not None:
-        return [f"recommended: --depth {advice.depth}: {advice.reason}"]
+        return [f"recommended: depth {advice.depth}: {advice.reason}"]
     lines = [f"no depth is recommended: {advice.reason}"]
     costs = {result.depth: ms for result, ms in zip(results, push_ms, strict=True)}
     if 1 < len(advice.alike) < len(results):

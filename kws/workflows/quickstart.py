@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -142,26 +141,7 @@ def quickstart(
         say(f"    {line}")
     say("    These voices are SYNTHETIC: real people are harder")
     say(f"done in {time.monotonic() - started:.0f} s")
-    for line in next_steps(phrase, enrolled.model):
-        say(line)
     return result
-
-
-def next_steps(phrase: str, model: Path) -> Sequence[str]:
-    """Return how to use a detector, and how to make a better one."""
-    run = Path("runs") / "_".join(phrase.split())
-    train = (
-        f"kws train --keyword {shlex.quote(phrase)} --positives recordings --negatives speech --output {run}"
-    )
-    return (
-        f"detector: {model}, one file for any device; it wakes on {phrase!r}",
-        f"listen with the microphone: kws listen {model}",
-        "next, to miss less: record the phrase ten times or more into a folder `recordings`, put an hour or "
-        "more of other speech into a folder `speech`, then",
-        f"    {train}",
-        f"    kws export {run}",
-        f"    kws listen {run / 'model.onnx'}",
-    )
 
 
 def write_stream(phrase: str, output: Path, language: str, seed: int) -> tuple[Path, tuple[float, ...]]:

@@ -119,7 +119,7 @@ def prepare_training(
     """
     if positives and len(positives) != len(keywords):
         raise ManifestError(
-            f"got {len(keywords)} keywords and {len(positives)} --positives; give one for each, or none "
+            f"got {len(keywords)} keywords and {len(positives)} `positives`; give one for each, or none "
             "at all, which leaves it to synthetic voices"
         )
     notes: list[str] = []
@@ -128,7 +128,7 @@ def prepare_training(
         found, said = select_keyword(manifests.read(source, notes), keyword)
         recordings += found
         notes += said
-    own = OwnRecordings("--positives", recordings)
+    own = OwnRecordings("positives", recordings)
     other, said = select_negatives(own.read_others("negatives", negatives, notes), keywords)
     notes += said
     background = [entry for entry in own.read_others("noise", noise, notes) if entry.split != "test"]

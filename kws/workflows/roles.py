@@ -47,7 +47,7 @@ class OwnRecordings:
             found = manifests.read(source, notes)
             other = [entry for entry in found if not self.known.has_file(entry)]
             if not other:
-                raise ManifestError(self._nothing_left(f"--{role} {source}", len(found), role))
+                raise ManifestError(self._nothing_left(f"`{role}` {source}", len(found), role))
             self._left_out[role] += len(found) - len(other)
             kept += other
         return kept
@@ -74,14 +74,14 @@ class OwnRecordings:
         """
         other = [entry for entry in found if not self.known.has_samples(entry)]
         if not other:
-            raise ManifestError(self._nothing_left(f"--{role}", len(found), role))
+            raise ManifestError(self._nothing_left(f"`{role}`", len(found), role))
         self._left_out[role] += len(found) - len(other)
         return other
 
     def notes(self) -> list[str]:
         """Say how many recordings were left out."""
         return [
-            f"{role}: {number} recordings are given as {self.option} as well and were left out"
+            f"{role}: {number} recordings are given as `{self.option}` as well and were left out"
             for role, number in self._left_out.items()
             if number
         ]
@@ -89,8 +89,8 @@ class OwnRecordings:
     def _nothing_left(self, where: str, number: int, role: str) -> str:
         what = "speech without the keyword" if role == "negatives" else "noise"
         return (
-            f"{where}: all {number} recordings are given as {self.option} as well; give {what}, and as "
-            f"{self.option} a folder that holds the keyword alone"
+            f"{where}: all {number} recordings are given as `{self.option}` as well; give {what}, and as "
+            f"`{self.option}` a folder that holds the keyword alone"
         )
 
 
@@ -114,5 +114,5 @@ def beside_negatives(
         entry for entry in noise if entry not in held_out and (entry.split == "train" or entry in trained)
     ]
     twice = len(noise) - len(further)
-    notes = [f"noise: {twice} recordings are given as --negatives as well and count once"] if twice else []
+    notes = [f"noise: {twice} recordings are given as `negatives` as well and count once"] if twice else []
     return further, mixed, notes

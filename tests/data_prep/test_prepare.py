@@ -165,7 +165,7 @@ def test_other_settings_or_recordings_need_overwrite(
     prepare(config)
     changed = replace(config, checks=CheckConfig(min_s=0.4))
     with pytest.raises(
-        ManifestError, match=r"manifest\.jsonl: exists and was made from other settings .*--overwrite"
+        ManifestError, match=r"manifest\.jsonl: exists and was made from other settings .*`overwrite=True`"
     ):
         prepare(changed)
     measured.clear()
@@ -229,7 +229,7 @@ def test_config_from_yaml_values(tmp_path: Path) -> None:
             r"sources\.split: got 'valid', allowed: train, dev, test",
         ),
         ({"sources": [{"path": "a", "lable": "x"}]}, r"unknown key `lable`; did you mean `label`"),
-        ({"checks": {"min_s": 2, "max_s": 1}}, r"shortest length 2\.0 s \(--min-s\) .* the longest, 1\.0 s"),
+        ({"checks": {"min_s": 2, "max_s": 1}}, r"shortest length 2\.0 s \(`min_s`\) .* the longest, 1\.0 s"),
         (
             {"checks": {"clip_warn_share": 0.5}},
             r"clip_warn_share 0\.5 must be above 0 and not above clip_reject",

@@ -223,7 +223,7 @@ def test_a_full_disk_names_the_file_and_the_cure(tmp_path: Path, kept: int):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     said = str(caught.value)
     assert said.startswith(f"{tmp_path / 'cache'}") and ".int16: no room for decoded audio" in said
-    assert "it takes 1 MB" in said and "give --cache on another disk" in said
+    assert "it takes 1 MB" in said and "give `cache` on another disk" in said
     assert list((tmp_path / "cache").iterdir()) == []
     assert len(AudioStore(entries, tmp_path / "cache", 1, progress=False)) == 40
 

@@ -77,7 +77,7 @@ def test_a_channel_that_is_far_louder_is_named_once(channel, told: bool):
     for block in np.array_split(long, 150):
         mixer.push(block)
         notes += mixer.notes()
-    assert notes == ["channel 2 is 40 dB louder than channel 1; hear it alone with --channel 2"] * told
+    assert notes == ["channel 2 is 40 dB louder than channel 1; hear it alone with `channel=2`"] * told
 
 
 def test_channels_that_are_alike_are_not_spoken_of():

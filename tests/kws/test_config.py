@@ -88,9 +88,9 @@ def test_overrides_are_read_as_yaml_and_nest():
     found = parse_overrides(["a.b=1", "a.c=[x, y]", "d=", "e=a=b", "f=on"])
     assert found == {"a": {"b": 1, "c": ["x", "y"]}, "d": None, "e": "a=b", "f": True}
     assert parse_overrides(["a=1", "a=2"]) == {"a": 2}
-    with pytest.raises(ConfigError, match="--set steps: expected key=value"):
+    with pytest.raises(ConfigError, match="`overrides` steps: expected key=value"):
         parse_overrides(["steps"])
-    with pytest.raises(ConfigError, match=r"--set a=\[1: the value is not valid YAML"):
+    with pytest.raises(ConfigError, match=r"`overrides` a=\[1: the value is not valid YAML"):
         parse_overrides(["a=[1"])
 
 

@@ -18,6 +18,7 @@ import pytest
 import soundfile
 
 from kws import Detector
+from kws.cli import build_parser
 from kws.cli import listen as command
 from kws.errors import AudioError, CheckpointError, ConfigError
 from kws.listening import ListenEvent, level_db, listen, listen_events
@@ -26,8 +27,7 @@ from tests.support.onnx_models import silence, tone, write_tone_model
 COMMAND = [
     sys.executable,
     "-c",
-    "import argparse, sys\nfrom kws.cli import listen\nparser = argparse.ArgumentParser()\n"
-    "listen.add_arguments(parser)\nsys.exit(listen.run(parser.parse_args()))",
+    "import sys\nfrom kws.cli import main\nsys.exit(main(['listen', *sys.argv[1:]]))",
 ]
 REPOSITORY = Path(__file__).parents[2]
 
@@ -46,9 +46,7 @@ def recording(tmp_path: Path) -> Path:
 
 
 def parse(*arguments: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    return parser.parse_args(arguments)
+    return build_parser("listen").parse_args(["listen", *arguments])
 
 
 def test_hears_tones_in_a_recording_and_saves_the_audio_around_them(
@@ -120,7 +118,7 @@ def test_what_cannot_be_used_is_refused(model: Path, recording: Path, tmp_path: 
         listen(model, file=tmp_path / "absent.wav")
     with pytest.raises(CheckpointError, match="no such file"):
         listen(tmp_path / "absent.onnx", file=recording)
-    with pytest.raises(ConfigError, match="duration_s: got 0"):
+    with pytest.raises(ConfigError, match="`duration_s`: got 0"):
         listen(model, file=recording, duration_s=0)
     with pytest.raises(ConfigError, match="both a file and a microphone"):
         listen(model, file=recording, device=0)

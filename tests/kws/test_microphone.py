@@ -88,7 +88,7 @@ def test_a_device_that_does_not_fit_lists_the_known_ones():
         find_device(1, DEVICES)
     with pytest.raises(AudioError, match="'microphone' matches several"):
         find_device("microphone", DEVICES)
-    with pytest.raises(AudioError, match="no microphone was found; .* --file"):
+    with pytest.raises(AudioError, match="no microphone was found; .* `file`"):
         find_device(None, [])
 
 

@@ -69,7 +69,7 @@ def test_another_rate_is_resampled_as_it_comes():
     [
         (b"", "no samples came"),
         (wav(np.zeros(0, np.float32)), "no samples came"),
-        (b"fLaC" + bytes(100), r"begins with b'fLaC'; give --raw-rate .* `ffmpeg -i INPUT -f wav - \|"),
+        (b"fLaC" + bytes(100), r"begins with b'fLaC'; give `raw` .* `ffmpeg -i INPUT -f wav -`"),
         (wav(WAVEFORM)[:20], "damaged at b'fmt '"),
         (wav(WAVEFORM)[:40], "ends before the samples"),
         (wav(WAVEFORM, subtype="ULAW"), "WAV of kind 7 with 8 bits, 1 channels"),

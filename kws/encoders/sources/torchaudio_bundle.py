@@ -226,7 +226,7 @@ def unreachable(name: str, url: str, error: Exception) -> CheckpointError:
     """Return the error for weights that could not be fetched, with the way that needs no network."""
     return CheckpointError(
         f"encoder {name!r}: its weights could not be fetched ({error}); download {url} where there is a "
-        "network and give the file as `weights` (`--set model.weights=FILE`)"
+        "network and give the file as `model.weights=FILE`"
     )
 
 

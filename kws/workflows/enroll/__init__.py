@@ -113,7 +113,7 @@ def enroll(
 
     phrases = tuple(map(normalize, phrases))
     if isinstance(lexicon, Path):
-        folders.keep_apart(output, {"--lexicon": (lexicon,)})
+        folders.keep_apart(output, {"lexicon": (lexicon,)})
         lexicon = read_lexicon(lexicon)
     trained = None if ensemble is None else open_trained(ensemble, phrases)
     split = None
@@ -129,17 +129,17 @@ def enroll(
     notes += said_alike(phrases, spoken)
     if language.split("-")[0] != "en" and not negatives:
         notes.append(
-            f"--language {language}: the background speech that ships is English, and the threshold with it; "
-            "give --negatives in your language"
+            f"`language` {language}: the background speech that ships is English, and the threshold with it; "
+            "give `negatives` in your language"
         )
     sources = [str(path.absolute()) for path in (*recordings, *negatives, *noise)]
     facts = {"model": to_dict(config), "rate": false_accepts_per_hour, "sources": sources}
     if ensemble is not None:
         facts["ensemble"] = str(ensemble.absolute())
     identity = config_hash(facts)
-    heard = {"--recordings": recordings, "--negatives": negatives, "--noise": noise}
-    claim_folder(output, identity, overwrite, {**heard, "--weights": (weights,), "--ensemble": (ensemble,)})
-    clips, own = [], OwnRecordings("--recordings")
+    heard = {"recordings": recordings, "negatives": negatives, "noise": noise}
+    claim_folder(output, identity, overwrite, {**heard, "weights": (weights,), "ensemble": (ensemble,)})
+    clips, own = [], OwnRecordings("recordings")
     for number, (phrase, said, source) in enumerate(zip(phrases, spoken, recordings, strict=False)):
         listed = output / "data" / f"recordings-{number}.jsonl"
         found, said_of_them = read_clips(phrase, said, source, listed, weights, own)
@@ -225,8 +225,8 @@ def choose_method(
     voices_speak = bool(flite.voices_for(language))
     if method == EXAMPLES and not (recorded or voices_speak):
         raise ConfigError(
-            f"--method {EXAMPLES}: needs --recordings (three to ten), or synthetic voices, but "
-            f"{flite.lacking(language)}; or leave --method out"
+            f"`method` {EXAMPLES}: needs `recordings` (three to ten), or synthetic voices, but "
+            f"{flite.lacking(language)}; or leave `method` out"
         )
     if method is not None:
         return method, []
@@ -246,11 +246,11 @@ def check_ensemble(method: str | None, recordings: Sequence[Path], weights: Path
     from kws.errors import ConfigError
 
     if method not in (None, EXAMPLES):
-        raise ConfigError(f"--method {method}: with --ensemble only {EXAMPLES} is possible; leave it out")
+        raise ConfigError(f"`method` {method}: with `ensemble` only {EXAMPLES} is possible; leave it out")
     if recordings:
-        raise ConfigError("--recordings: the run of --ensemble has heard recordings; leave them out")
+        raise ConfigError("`recordings`: the run of `ensemble` has heard recordings; leave them out")
     if weights is not None:
-        raise ConfigError("--weights: an ensemble needs the recogniser that ships; leave it out")
+        raise ConfigError("`weights`: an ensemble needs the recogniser that ships; leave it out")
 
 
 def check_sources(
@@ -269,16 +269,16 @@ def check_sources(
     from kws.errors import ConfigError
 
     if weights is not None and not negatives:
-        raise ConfigError("--weights: what ships fits the shipped recogniser alone; give --negatives as well")
+        raise ConfigError("`weights`: what ships fits the shipped recogniser alone; give `negatives` as well")
     if noise and method != EXAMPLES and not negatives:
         raise ConfigError(
-            f"--noise: is mixed into examples, which --method {method} has none of, and into --negatives; "
+            f"`noise`: is mixed into examples, which `method` {method} has none of, and into `negatives`; "
             "leave it out, or give those"
         )
     if method in TEXT_ALONE and (recordings or not negatives):
-        raise ConfigError(f"--method {method}: takes --negatives for the threshold, and no --recordings")
+        raise ConfigError(f"`method` {method}: takes `negatives` for the threshold, and no `recordings`")
     if recordings and len(recordings) != len(phrases):
-        raise ConfigError(f"got {len(phrases)} phrases and {len(recordings)} --recordings; give one for each")
+        raise ConfigError(f"got {len(phrases)} phrases and {len(recordings)} `recordings`; give one for each")
 
 
 def _typed_model(

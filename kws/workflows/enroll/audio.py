@@ -109,12 +109,12 @@ def augmentation(noise: Sequence[Path], own: OwnRecordings | None = None) -> tup
     unreadable: list[str] = []
     passed: list[str] = []
     if noise:
-        own = own or OwnRecordings("--recordings")
+        own = own or OwnRecordings("recordings")
         found = own.without_samples("noise", own.read_others("noise", noise, passed))
         given = [entry.path for entry in found if entry.split != "test"]
         if not given:
             raise ManifestError(
-                f"--noise {', '.join(map(str, noise))}: all recordings are of split test; give others"
+                f"`noise` {', '.join(map(str, noise))}: all recordings are of split test; give others"
             )
         bank, unreadable = NoiseBank.of_readable(given)
     else:
@@ -163,7 +163,7 @@ def read_negatives(
     from kws.workflows.recordings import select_negatives
     from kws.workflows.roles import OwnRecordings
 
-    own = own or OwnRecordings("--recordings")
+    own = own or OwnRecordings("recordings")
     notes: list[str] = []
     found = own.read_others("negatives", negatives, notes)
     other, said = select_negatives([entry for entry in found if split in (None, entry.split)], phrases)

@@ -30,7 +30,7 @@ def open_trained(folder: Path, phrases: Sequence[str]) -> EarlierRun:
     from kws.weights import CONFIG
     from kws.workflows.train.add_keywords import open_earlier
 
-    where = f"--ensemble {folder}"
+    where = f"`ensemble` {folder}"
     run = open_earlier(folder)
     config = run.config
     if tuple(phrases) != config.keywords:
@@ -45,11 +45,11 @@ def open_trained(folder: Path, phrases: Sequence[str]) -> EarlierRun:
     if config.encoder != "embedded" or config.weights or policy == "scratch" or shape != shipped:
         raise ConfigError(
             f"{where}: its layers are not those that ship, on which phrases are fitted; train it without "
-            "--encoder, --weights and `--policy scratch`, with this version"
+            "`model.encoder`, `model.weights` and policy scratch, with this version"
         )
     if config.depth != DEPTH:
         raise ConfigError(
-            f"{where}: keeps {config.depth} layers, allowed: {DEPTH}; train it with --depth {DEPTH}"
+            f"{where}: keeps {config.depth} layers, allowed: {DEPTH}; train it with `model.depth={DEPTH}`"
         )
     return run
 

@@ -89,7 +89,7 @@ def study(
     from kws.workflows.study.plan import plan, share_work
 
     if jobs is not None and jobs < 1:
-        raise ConfigError(f"--jobs: got {jobs}, allowed: 1 or more")
+        raise ConfigError(f"`jobs`: got {jobs}, allowed: 1 or more")
     num_jobs = jobs or cpu_count()
     recipe, output = recipe.absolute(), output.absolute()
     config = load_study(recipe, parse_overrides(list(overrides)))
@@ -102,7 +102,7 @@ def study(
     grid = cells(config)
     wanted = [cell for cell in grid if not only or any(fnmatchcase(cell.name, f"*{word}*") for word in only)]
     if not wanted:
-        raise ConfigError(f"--only: no cell is called like {', '.join(only or ())}; one is {grid[0].name}")
+        raise ConfigError(f"`only`: no cell is called like {', '.join(only or ())}; one is {grid[0].name}")
     data = read_data(config, base, output, progress=progress)
     planned = plan(config, grid, data, output, cache, keep_runs)
     missing: dict[str, Job] = {}
@@ -183,7 +183,7 @@ def check_against(config: StudyConfig, against: Sequence[str]) -> None:
     names = list(config.all_choices())
     for name in against:
         if name not in names:
-            raise ConfigError(f"--against: got {name}, allowed: {', '.join(names)}")
+            raise ConfigError(f"`against`: got {name}, allowed: {', '.join(names)}")
 
 
 def claim(output: Path, config: StudyConfig) -> None:
@@ -198,7 +198,7 @@ def claim(output: Path, config: StudyConfig) -> None:
     from kws.weights import write_json
 
     if output.is_dir() and any(output.iterdir()) and not (output / MARKER).is_file():
-        raise ConfigError(f"{output}: holds something else than a study; choose another --output")
+        raise ConfigError(f"{output}: holds something else than a study; choose another `output`")
     write_json(output / MARKER, {"study": config_hash(config)})
 
 

@@ -115,14 +115,14 @@ def train(
     keywords = tuple(map(normalize, keywords))
     if not positives and synthetic is not None and synthetic < 1:
         raise ConfigError(
-            f"got --synthetic {synthetic} and no --positives: nothing would say the keyword; give recordings "
-            "of it, or leave --synthetic out"
+            f"got `synthetic` {synthetic} and no `positives`: nothing would say the keyword; give recordings "
+            "of it, or leave `synthetic` out"
         )
     if add_to is not None and (control or add_to.absolute() == output.absolute()):
         raise ConfigError(
-            "--control: not with --add-to, whose borrowed layers stay; leave one out"
+            "`control`: not with `add_to`, whose borrowed layers stay; leave one out"
             if control
-            else f"--output {output}: is the run of --add-to, which stays as it is; choose another folder"
+            else f"`output` {output}: is the run of `add_to`, which stays as it is; choose another folder"
         )
     request = TrainRequest(
         keywords, tuple(positives), tuple(negatives), output,
@@ -168,7 +168,7 @@ def _train_once(request: TrainRequest) -> TrainSummary:
     claim_folder(output, resolved.identity, request.overwrite, request.sources(resolved))
     if (output / METRICS).exists():
         load_model(output)  # raises when the folder is damaged
-        note = "this run was finished before; add --overwrite to train it anew"
+        note = "this run was finished before; add `overwrite=True` to train it anew"
         return TrainSummary(output, (note,), json.loads((output / METRICS).read_text("utf-8")))
 
     recogniser = load_phones(settings.regularizers, model_config.encoder, model_config.weights)

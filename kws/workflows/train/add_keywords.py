@@ -61,15 +61,15 @@ class EarlierRun:
         Raises:
             ConfigError: both say otherwise, or the run holds one of the keywords already.
         """
-        where = f"--add-to {self.folder}"
+        where = f"`add_to` {self.folder}"
         if self.config.pronunciations:
             raise ConfigError(
                 f"{where}: is made from typed phrases; add the keyword to a run of `kws train`, and put "
-                "typed phrases beside the result with `kws enroll --ensemble`"
+                "typed phrases beside the result with `enroll(ensemble=RUN)`"
             )
         known = [keyword for keyword in keywords if keyword in self.config.keywords]
         if known:
-            raise ConfigError(f"{where}: holds {known[0]!r} already; name another --keyword")
+            raise ConfigError(f"{where}: holds {known[0]!r} already; name another one")
         for key in model:
             raise ConfigError(f"model.{key}: with {where} the model is that of the run; leave it out")
         policy = settings.transfer.policy

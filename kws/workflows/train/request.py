@@ -26,8 +26,8 @@ OPTION_KEYS = {
     **{name: f"model.{name}" for name in ("depth", "head", "encoder", "weights")},
 }
 """Options that stand for one key of the configuration."""
-AUDIO_OPTIONS = ("--positives", "--negatives", "--noise", "--target-audio", "--recordings")
-"""Options that name recordings."""
+AUDIO_OPTIONS = ("positives", "negatives", "noise", "target_audio", "recordings")
+"""Arguments that name recordings."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +59,15 @@ class TrainRequest:
     overwrite: bool
 
     def sources(self, resolved: ResolvedRun) -> dict[str, Sequence[Path | None]]:
-        """Return all that the run reads, by option; what is resolved may name further files."""
+        """Return all that the run reads, by argument; what is resolved may name further files."""
         return {
-            "--positives": self.positives,
-            "--negatives": self.negatives,
-            "--noise": self.noise,
-            "--target-audio": self.target_audio,
-            "--config": (self.config,),
-            "--weights": (resolved.model.weights,),
-            "--add-to": (self.add_to,),
+            "positives": self.positives,
+            "negatives": self.negatives,
+            "noise": self.noise,
+            "target_audio": self.target_audio,
+            "config": (self.config,),
+            "weights": (resolved.model.weights,),
+            "add_to": (self.add_to,),
             "train.transfer.auto_table": (resolved.train.transfer.auto_table,),
         }
 
@@ -125,7 +125,7 @@ def resolve(request: TrainRequest) -> ResolvedRun:
         settings = earlier.resolved(request.keywords, overrides.model, overrides.train.keys(), settings)
     if request.target_audio and not need_domains(settings.regularizers):
         raise ConfigError(
-            "--target-audio: nothing compares it; add `--set train.regularizers.dann=0.1`, or leave it out"
+            "`target_audio`: nothing compares it; add `train.regularizers.dann=0.1`, or leave it out"
         )
     given = {"positives": request.positives, "negatives": request.negatives, "noise": request.noise}
     if request.target_audio:
@@ -159,7 +159,7 @@ def claim_folder(
         output: folder of the run.
         identity: hash of all that determines it.
         overwrite: remove what a finished run, or one of other settings, has left.
-        sources: option -> what is read, which must lie elsewhere.
+        sources: argument -> what is read, which must lie elsewhere.
     Raises:
         KwsError: the folder holds a run of other settings or sources, or no run at all; or a source lies in
             it or holds it, or cannot be read in place of what would be removed.
@@ -174,7 +174,7 @@ def claim_folder(
     other = _identity(marker) != identity
     if begun and other and not overwrite:
         raise ConfigError(
-            f"{output}: holds a run of other settings; choose another --output or add --overwrite"
+            f"{output}: holds a run of other settings; choose another `output` or add `overwrite=True`"
         )
     if (begun and other) or (finished and overwrite):
         _read_first(sources)

@@ -118,4 +118,4 @@ def test_prep_speaks_a_phrase_of_another_language_and_says_how(
     assert "note: oye casa: voices say OW Y EH K AA S AA by eSpeak NG; hear it in" in shown
     assert {row.language for row in manifests.read(tmp_path / "said" / "positives.jsonl")} == {"es"}
     assert main(["prep", "--synthesize", "привет", "--output", str(tmp_path / "no")]) == 2
-    assert "try --language ru" in capsys.readouterr().err
+    assert "try `--language ru`" in capsys.readouterr().err

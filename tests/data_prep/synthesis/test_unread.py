@@ -84,7 +84,7 @@ def test_a_word_of_the_lexicon_needs_no_reading_of_espeak():
 def test_an_unread_script_suggests_its_language(text: str, language: str | None):
     assert language_of_script(text) == language
     if language is not None:
-        with pytest.raises(PronunciationError, match=f"does not read .*; try --language {language}"):
+        with pytest.raises(PronunciationError, match=f"does not read .*; try `language={language}`"):
             pronunciations(text, "en")
 
 

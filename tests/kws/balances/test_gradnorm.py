@@ -92,5 +92,5 @@ def test_its_state_is_kept():
 
 
 def test_without_a_borrowed_layer_that_moves_there_is_nothing_to_balance():
-    with pytest.raises(ConfigError, match="train.balance gradnorm: no borrowed layer moves.*--policy late"):
+    with pytest.raises(ConfigError, match="train.balance gradnorm: no borrowed layer moves.*policy=late"):
         balance_of()(losses_of(nn.Parameter(torch.zeros(2)), (1.0, 1.0), (1.0, 1.0)), ())

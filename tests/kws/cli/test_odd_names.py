@@ -56,7 +56,7 @@ def test_a_recording_in_the_working_folder_that_begins_with_a_tilde(
 def test_a_model_may_have_such_a_name_and_an_output_folder_may_not(tmp_path: Path):
     model = write_tone_model(tmp_path / "tone.onnx").rename(f"{tmp_path}/t\udce9.onnx")
     assert Detector(model).keywords
-    with pytest.raises(ConfigError, match=r"--output .*run\\xe9: holds bytes that are no UTF-8"):
+    with pytest.raises(ConfigError, match=r"`output` .*run\\xe9: holds bytes that are no UTF-8"):
         folders.claim(Path(f"{tmp_path}/run\udce9"), RUN)
 
 

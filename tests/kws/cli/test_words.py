@@ -83,11 +83,11 @@ def test_surplus_words_are_named_and_what_looks_like_an_option_may_be_a_value(
     line = said(["export", str(tmp_path), "hey", "robot"], capsys)
     assert line == "kws export: got 'hey robot' too many; put what has spaces in quotes"
     parsed = build_parser("prep").parse_args(["prep", "--output", "x", "--seed", "-1", "--pos", "3"])
-    assert (parsed.seed, parsed.positives) == (-1, 3)  # a negative number, and the start of --positives
+    assert (parsed.seed, parsed.num_positives) == (-1, 3)  # a negative number, and the start of --positives
     parsed = build_parser("train").parse_args(
         ["train", "--k", "-x y", "--neg", str(tmp_path), "--output", "o"]
     )
-    assert parsed.keyword == ["-x y"] and parsed.verbose is False
+    assert parsed.keywords == ["-x y"] and parsed.verbose is False
     assert build_parser("listen").parse_args(["listen", "m.onnx", "--verbose"]).verbose
 
 

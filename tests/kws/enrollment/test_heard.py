@@ -165,7 +165,7 @@ def test_own_background_is_every_second_frame_and_a_minute_at_least():
     np.testing.assert_allclose(background.frames, background.space.project(frames), atol=1e-5)
     phones = torch.cat([parts[0].phones, parts[1].phones[:24]])
     torch.testing.assert_close(background.phones, phones, atol=0, rtol=0)
-    message = r"--negatives: 59.9 s of speech; .* at least 60 s, .*; give more"
+    message = r"`negatives`: 59.9 s of speech; .* at least 60 s, .*; give more"
     with pytest.raises(ConfigError, match=message):
         Background.of(layers, None, samples[: piece - 2 * hop])
     few = Background.of(layers, background.space, samples[: 10 * hop])

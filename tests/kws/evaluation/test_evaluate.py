@@ -200,7 +200,7 @@ def test_text_from_manifests_is_escaped(data: Path):
 
 def test_an_earlier_result_is_kept(data: Path, result: EvaluationResult):
     arguments = (data / "m.onnx", utterances(data, "positives"), utterances(data, "negatives"), data / "out")
-    with pytest.raises(ConfigError, match="give --overwrite"):
+    with pytest.raises(ConfigError, match="give `overwrite=True`"):
         evaluate(*arguments)
 
 
@@ -212,7 +212,7 @@ def test_wrong_keywords_rates_and_data_are_named(data: Path):
     )
     with pytest.raises(ConfigError, match="unknown 'bell'; this model knows tone"):
         evaluate(model, positives, negatives, keyword="bell")
-    with pytest.raises(ConfigError, match="--false-accepts-per-hour: got 0"):
+    with pytest.raises(ConfigError, match="`false_accepts_per_hour`: got 0"):
         evaluate(model, positives, negatives, false_accepts_per_hour=[0.0])
     with pytest.raises(ManifestError, match="no negatives are left: 4 recordings hold a keyword"):
         evaluate(model, positives, positives)

@@ -92,7 +92,7 @@ def test_a_threshold_that_cannot_be_shown_is_raised_and_said():
     assert doubts == [
         "WARNING: 0.083 h of speech without the keyword show no rate below 36 false accepts/h, and 0.5 is "
         "wished: the threshold is raised, a from 0.002 to 0.500, b from 0.002 to 0.500; give 36 h of "
-        "--negatives to be sure"
+        "`negatives` to be sure"
     ]
     # scores of phones are no probabilities: their own tail tells, and no 0.5
     untrained, _, _ = choose(scores, 0.5, floor=0.0)
@@ -109,7 +109,7 @@ def test_what_is_high_enough_is_not_raised_but_the_hours_are_told():
     assert all(0.8 < threshold < 0.81 for threshold in point.thresholds.values()) and point.floored == ()
     assert doubts == [
         "1 h of speech without the keyword show no rate below 3 false accepts/h, and 1 is wished; "
-        "give 3 h of --negatives to be sure"
+        "give 3 h of `negatives` to be sure"
     ]
 
 

@@ -88,7 +88,7 @@ def test_only_the_new_column_moves_and_the_finished_one_stays_in_eval_mode():
 
 def test_other_heads_are_refused():
     for name in ("gru", "cross_stitch"):
-        with pytest.raises(ConfigError, match="allowed: conv, or columns .* the first with `--head conv`"):
+        with pytest.raises(ConfigError, match="allowed: conv, or columns .* first with `model.head=conv`"):
             add_column(build_head(name, DIMENSION, 1), DIMENSION, 1)
     with pytest.raises(ConfigError, match="head: got 'colums', allowed: attention"):
         build_head("colums", DIMENSION, 1)

@@ -70,7 +70,7 @@ LINES: list[tuple[dict[str, Any], str]] = [
     ({"text": "😀"}, "text '😀' holds nothing to say"),
     ({"text": "   "}, "text '   ' holds nothing to say"),
     ({"text": ""}, "text '' holds nothing to say; write what is said there, or remove the line"),
-    ({"text": "大 cat"}, "eSpeak's 'en-us' does not read 大; try --language cmn"),
+    ({"text": "大 cat"}, "eSpeak's 'en-us' does not read 大; try `language=cmn`"),
     ({}, "no transcript"),
 ]
 """Transcript of a good file of one second, and what is said of it."""

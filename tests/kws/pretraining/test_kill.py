@@ -238,7 +238,7 @@ def test_a_run_goes_on_with_the_same_speech_and_noise_alone(config: PretrainConf
     audio.unlink()
     message = (
         r"its speech changed since it began \(3 utterances, now 2\); 1 cannot be used any more, the first: "
-        r".*speech.jsonl:2: .*001.wav: no such file.*; restore the files to go on, or give another --output"
+        r".*speech.jsonl:2: .*001.wav: no such file.*; restore the files to go on, or give another `output`"
     )
     with pytest.raises(ManifestError, match=message):
         run(recipe, tmp_path / "run")

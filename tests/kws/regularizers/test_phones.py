@@ -98,7 +98,7 @@ def test_an_encoder_with_random_weights_gets_a_new_output(tmp_path: Path):
 def test_without_a_borrowed_layer_that_moves_it_is_refused():
     model = tiny_model()
     apply_policy(model, TransferConfig("head"))
-    with pytest.raises(ConfigError, match="regularizers.phones: no borrowed layer moves.*--policy late"):
+    with pytest.raises(ConfigError, match="regularizers.phones: no borrowed layer moves.*policy=late"):
         build_regularizer("phones", model)
 
 

@@ -118,7 +118,7 @@ def test_a_program_that_writes_no_cell_has_failed(folder: Path):
 
 def test_a_folder_that_is_not_seen_is_named(tmp_path: Path):
     failure = run_job(job(tmp_path, 0), tmp_path, PROGRAM)
-    assert failure is not None and "give an --output that every machine shares" in failure.reason
+    assert failure is not None and "give an `output` that every machine shares" in failure.reason
 
 
 def test_a_kill_keeps_finished_cells_and_leaves_no_orphan(folder: Path):
@@ -170,11 +170,11 @@ def test_dask_workers_run_the_cells_and_a_lost_one_costs_no_finished_cell(folder
 @pytest.mark.slow
 def test_a_scheduler_that_does_not_answer_is_named(folder: Path):
     pytest.importorskip("distributed")
-    with pytest.raises(ConfigError, match="--dask: no scheduler answers at tcp://127.0.0.1:9"):
+    with pytest.raises(ConfigError, match="`dask`: no scheduler answers at tcp://127.0.0.1:9"):
         run_jobs([job(folder, 0)], folder, PROGRAM, dask="tcp://127.0.0.1:9")
 
 
 def test_dask_says_how_to_get_it(folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(DependencyError, match=r'--dask needs distributed.*pip install "kws\[dask\]"'):
+    with pytest.raises(DependencyError, match=r'`dask` needs distributed.*pip install "kws\[dask\]"'):
         run_jobs([job(folder, 0)], folder, PROGRAM, dask="tcp://127.0.0.1:8786")

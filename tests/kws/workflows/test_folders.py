@@ -254,13 +254,13 @@ def test_sources_are_kept_apart_in_either_direction(
         (outer / "b" / ".." / "c", outer, "holds --output"),
         (inner / "new", outer, "holds --output"),
     ):
-        with pytest.raises(ConfigError, match=f"--noise .*{words}.*give an --output"):
-            folders.keep_apart(output, {"--noise": [tmp_path / "elsewhere", source]})
-    folders.keep_apart(inner, {"--noise": [tmp_path / "a" / "bc", None]})
-    folders.keep_apart(inner, {"--noise": [outer]}, above=False)
+        with pytest.raises(ConfigError, match=f"`noise` .*{words}.*give an `output`"):
+            folders.keep_apart(output, {"noise": [tmp_path / "elsewhere", source]})
+    folders.keep_apart(inner, {"noise": [tmp_path / "a" / "bc", None]})
+    folders.keep_apart(inner, {"noise": [outer]}, above=False)
     monkeypatch.chdir(inner)
-    with pytest.raises(ConfigError, match=r"--output \.:|--output \.,"):
-        folders.keep_apart(Path(), {"--noise": [inner]})
+    with pytest.raises(ConfigError, match=r"`output` \.:|`output` \.,"):
+        folders.keep_apart(Path(), {"noise": [inner]})
 
 
 @pytest.mark.parametrize(

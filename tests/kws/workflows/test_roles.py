@@ -44,7 +44,7 @@ def names(path: Path | None) -> list[str]:
 
 
 SPEECH = [f"speech/{index:03d}.wav" for index in range(6)]
-LEFT_OUT = "negatives: 4 recordings are given as --positives as well and were left out"
+LEFT_OUT = "negatives: 4 recordings are given as `positives` as well and were left out"
 
 
 def test_a_folder_of_the_keyword_below_that_of_speech_is_left_out_of_it(home: Path):
@@ -79,9 +79,9 @@ def test_noise_holds_no_keyword_either_and_counts_once(home: Path):
     for index in range(2):
         shutil.copy(home / "speech" / "tone" / f"{index:03d}.wav", home / "noise" / f"copy{index}.wav")
     prepared = prepare(home, [home / "speech", home / "noise"], [home / "noise"])
-    assert "noise: 2 recordings are given as --positives as well and were left out" in prepared.notes
-    assert "negatives: 6 recordings are given as --positives as well and were left out" in prepared.notes
-    assert "noise: 3 recordings are given as --negatives as well and count once" in prepared.notes
+    assert "noise: 2 recordings are given as `positives` as well and were left out" in prepared.notes
+    assert "negatives: 6 recordings are given as `positives` as well and were left out" in prepared.notes
+    assert "noise: 3 recordings are given as `negatives` as well and count once" in prepared.notes
     assert names(prepared.negatives) == [f"noise/{index:03d}.wav" for index in range(3)] + SPEECH
     rows = map(json.loads, prepared.negatives.read_text("utf-8").splitlines())
     trained = [Path(row["path"]) for row in rows if row["split"] == "train"]
@@ -90,12 +90,12 @@ def test_noise_holds_no_keyword_either_and_counts_once(home: Path):
 
 def test_a_source_of_nothing_but_the_keyword_is_refused(home: Path):
     own = home / "speech" / "tone"
-    with pytest.raises(ManifestError, match=rf"--negatives {own}: all 4 recordings are given as --positives"):
+    with pytest.raises(ManifestError, match=rf"`negatives` {own}: all 4 recordings are given as `positives`"):
         prepare(home, [home / "speech", own])
-    with pytest.raises(ManifestError, match="--noise .*: all 4 recordings .* give noise, and as --positives"):
+    with pytest.raises(ManifestError, match="`noise` .*: all 4 recordings .* give noise, and as `positives`"):
         prepare(home, [home / "speech"], [own])
     write_wavs(home / "again", [audio.load(path) for path in sorted(own.iterdir())])
-    with pytest.raises(ManifestError, match="--negatives: all 4 recordings are given as --positives as well"):
+    with pytest.raises(ManifestError, match="`negatives`: all 4 recordings are given as `positives` as well"):
         prepare(home, [home / "again"])
 
 
@@ -107,7 +107,7 @@ def test_noise_is_not_told_to_name_speakers(home: Path):
 def test_enrolling_leaves_recordings_out_of_speech_and_noise(home: Path):
     recorded = home / "speech" / "computer"
     write_wavs(recorded, [speak("computer", voice) for voice in voices(3, seed=1)])
-    own = OwnRecordings("--recordings")
+    own = OwnRecordings("recordings")
     listed = home / "run" / "data" / "recordings-0.jsonl"
     enroll_audio.read_clips("computer", ["K AH M P Y UW T ER"], recorded, listed, None, own)
     audio.save(home / "noise" / "copy.flac", audio.load(recorded / "000.wav"))
@@ -117,8 +117,8 @@ def test_enrolling_leaves_recordings_out_of_speech_and_noise(home: Path):
     kept = names(home / "run" / "data" / "negatives.jsonl")
     assert kept == SPEECH + [f"tone/{index:03d}.wav" for index in range(4)] and unreadable == []
     assert own.notes() == [
-        "noise: 1 recordings are given as --recordings as well and were left out",
-        "negatives: 3 recordings are given as --recordings as well and were left out",
+        "noise: 1 recordings are given as `recordings` as well and were left out",
+        "negatives: 3 recordings are given as `recordings` as well and were left out",
     ]
 
 
