@@ -41,8 +41,8 @@ def texts(path: Path) -> Iterator[str]:
 
 
 def options(parser: argparse.ArgumentParser) -> set[str]:
-    """Return the options of a parser and of its commands."""
-    found = set(parser._option_string_actions)
+    """Return the options of a parser and of its commands, by their earlier names too."""
+    found = set(parser._option_string_actions) | set(getattr(parser, "renamed", ()))
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():

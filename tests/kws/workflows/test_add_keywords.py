@@ -129,7 +129,7 @@ def test_the_exported_file_scores_both_as_torch_does(first: Path, second: Path, 
 @pytest.mark.parametrize(
     ("keyword", "more", "message"),
     [
-        ("tone", [], "holds 'tone' already; name another --keyword"),
+        ("tone", [], "holds 'tone' already; name another one"),
         ("other", ["--depth", "1"], "model.depth: with --add-to .* the model is that of the run; leave"),
         ("other", ["--head", "gru"], "model.head: with --add-to"),
         ("other", ["--policy", "late"], "train.transfer.policy: got 'late', allowed with --add-to .*: head"),

@@ -251,8 +251,8 @@ def test_sources_are_kept_apart_in_either_direction(
     for output, source, words in (
         (inner, inner, "is, or lies in"),
         (outer, inner, "is, or lies in"),
-        (outer / "b" / ".." / "c", outer, "holds --output"),
-        (inner / "new", outer, "holds --output"),
+        (outer / "b" / ".." / "c", outer, "holds `output`"),
+        (inner / "new", outer, "holds `output`"),
     ):
         with pytest.raises(ConfigError, match=f"`noise` .*{words}.*give an `output`"):
             folders.keep_apart(output, {"noise": [tmp_path / "elsewhere", source]})
