@@ -1,8 +1,9 @@
 """Speech and pronunciations from eSpeak NG, in process: the built-in voices of quickstart and pretraining.
 
 The library and its data come in the ``espeakng_loader`` wheel and are called through ctypes. eSpeak keeps
-global state that survives even its own re-initialisation (noise generator, pitch flutter), so every call
-loads the library anew (0.2 ms): the same text and voice give the same samples, whatever was said before.
+global state that survives even its own re-initialisation (pitch flutter), so every call loads the library
+anew (0.2 ms). It seeds its noise with the clock, so every call seeds it with text and voice: these alone
+decide the samples, in any process and in any order.
 Calls are serialised by a lock; use processes, not threads, to go faster.
 """
 
@@ -12,6 +13,7 @@ import ctypes
 import difflib
 import functools
 import hashlib
+import os
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -43,6 +45,9 @@ SPEED_RANGE_WPM = (110, 240)
 """Speaking rates that :func:`voices` draws from, in words per minute; people speak at 110 to 230."""
 PITCH_RANGE = (15, 85)
 PITCH_VARIATION_RANGE = (25, 80)
+
+C_LIBRARY = "ucrtbase" if os.name == "nt" else None
+"""Whose ``rand`` eSpeak calls; None is what the process has loaded. Python and its packages do not use it."""
 
 # Constants of speak_lib.h.
 _OUTPUT_SYNCHRONOUS = 2
@@ -190,6 +195,7 @@ def speak(text: str, voice: Voice) -> np.ndarray:
             (_RANGE, voice.pitch_range),
         ):
             library.handle.espeak_SetParameter(parameter, value, 0)
+        library.seed(stable_hash("speak", encoded.decode(), voice.id))
         pcm = library.synthesize(encoded)
         rate_hz = library.rate_hz
     if pcm.size == 0 or not pcm.any():
@@ -462,6 +468,11 @@ class _Library:
             raise ConfigError(
                 f"eSpeak NG refuses voice {voice_name!r} (status {status}); use another language or variant"
             )
+
+    def seed(self, seed: int) -> None:
+        """Seed both sources of noise: the library's own, and the C library's, of some variants (``Reed``)."""
+        self.handle.espeak_ng_SetRandSeed(ctypes.c_long(seed % 2**31))
+        ctypes.CDLL(C_LIBRARY).srand(ctypes.c_uint(seed % 2**32))
 
     def synthesize(self, encoded: bytes) -> np.ndarray:
         """Return (samples,) int16 of zero-terminated UTF-8 text."""

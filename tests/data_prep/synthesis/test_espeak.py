@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -39,6 +40,33 @@ def test_same_call_is_bit_identical_whatever_was_said_before():
     first = espeak.speak("hey computer", voice)
     espeak.speak("something else entirely", Voice("en-gb", "klatt4", speed_wpm=220))
     espeak.phonemes("and more")
+    np.testing.assert_array_equal(espeak.speak("hey computer", voice), first)
+
+
+NOISY = ("f2", "f3", "f5", "Alicia", "sandro", "victor", "Reed", "caleb")
+"""Variants with noise: of eSpeak's own generator, and the last two of the C library's."""
+
+
+def test_noise_is_the_same_in_every_process_and_order():
+    digest = "import sys, hashlib; from data_prep.synthesis.espeak import Voice, speak; " + (
+        "[print(name, hashlib.sha256(speak('hey computer', Voice(variant=name)).tobytes()).hexdigest()) "
+        "for name in sys.argv[1:]]"
+    )
+    said = [
+        subprocess.run([sys.executable, "-c", digest, *names], capture_output=True, text=True, check=True)
+        for names in (NOISY, NOISY[::-1])
+    ]
+    assert sorted(said[0].stdout.split()) == sorted(said[1].stdout.split())
+    assert len(set(said[0].stdout.split())) == 2 * len(NOISY)
+
+
+@pytest.mark.parametrize("variant", NOISY)
+def test_noise_follows_the_text_and_not_the_clock(variant: str, monkeypatch):
+    voice = Voice(variant=variant)
+    first = espeak.speak("hey computer", voice)
+    with monkeypatch.context() as patched:
+        patched.setattr(espeak._Library, "seed", lambda library, seed: None)
+        assert not np.array_equal(espeak.speak("hey computer", voice), first)  # it has noise at all
     np.testing.assert_array_equal(espeak.speak("hey computer", voice), first)
 
 
