@@ -29,7 +29,7 @@ from data_prep import manifests  # noqa: E402
 from data_prep.augmentation.banks import NoiseBank  # noqa: E402
 from data_prep.augmentation.chain import Chain, default_chain  # noqa: E402
 from kws import audio  # noqa: E402
-from kws.encoders.sources.embedded_weights import load_recogniser  # noqa: E402
+from kws.encoders.sources.embedded_weights import load_recognizer  # noqa: E402
 from kws.enrollment.heard import FRAME_PHONES, FRAMES, FirstLayers, pack_frames  # noqa: E402
 from kws.enrollment.typed import BACKGROUND, pack_background  # noqa: E402
 from kws.weights import write_weights  # noqa: E402
@@ -61,7 +61,7 @@ def main() -> None:
         default_chain(NoiseBank(tuple(paths[len(rows) :])), seed=SEED),
         default_chain(seed=SEED),
     )
-    model = load_recogniser()
+    model = load_recognizer()
     first_layers = FirstLayers(model)
     heard, frames, phones = [], [], []
     for number, path in enumerate(tqdm([*paths, *voices], "listening", disable=None)):

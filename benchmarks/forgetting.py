@@ -18,9 +18,9 @@ from typing import Any
 
 from kws.checkpoint import PROVENANCE
 from kws.config import read_yaml
-from kws.pretraining.corpus import Corpus
+from kws.pretraining.corpus import SpeechCorpus
 from kws.pretraining.forgetting import Forgetting, measure_forgetting
-from kws.pretraining.sources import SourceConfig, load_sources
+from kws.pretraining.sources import SpeechSourceConfig, load_sources
 from kws.weights import CONFIG
 from kws.workflows.pretrain import texts_as_phones
 
@@ -28,7 +28,7 @@ RESULTS = Path(__file__).parent / "results" / "forgetting.jsonl"
 SEED = 0
 
 
-def row_of(found: Forgetting, corpus: Corpus, manifest: Path, splits: Sequence[str]) -> dict[str, Any]:
+def row_of(found: Forgetting, corpus: SpeechCorpus, manifest: Path, splits: Sequence[str]) -> dict[str, Any]:
     """Return what is kept of a result: the run's choices, what it was read on, and the phone error rates."""
     values = read_yaml(found.run / CONFIG)
     training = values["training"]
@@ -63,7 +63,7 @@ def table_line(row: dict[str, Any]) -> str:
 def rows(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Yield the row of each run, kept in the results before the next one is read."""
     splits = tuple(arguments.split or ["test"])
-    source = SourceConfig(arguments.manifest.absolute(), splits, language=arguments.language)
+    source = SpeechSourceConfig(arguments.manifest.absolute(), splits, language=arguments.language)
     corpus = load_sources((source,), to_phones=texts_as_phones)
     if arguments.limit:
         corpus = corpus.sample(arguments.limit, SEED)

@@ -21,12 +21,12 @@ from benchmarks.short_runs import SPEECH, keep, parser, percent, read, run, tabl
 REAL = [SPEECH["real"], SPEECH["ljspeech"]]
 SYNTHETIC = [SPEECH["espeak"], SPEECH["flite"]]
 HALF = {**SPEECH["real"], "manifest": "speechocean762_half.jsonl"}
-UNLABELLED = {
+UNLABELED = {
     "manifest": "speech_to_intent.jsonl",
     "splits": ["train"],
     "weight": 2.0,
     "versions": 4,
-    "unlabelled": True,
+    "unlabeled": True,
 }
 COPIES = {"consistency": 0.7, "batch_s": 32.0}
 """Two masked copies of half as much speech cost what one copy of all of it does."""
@@ -40,9 +40,9 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "copies": ("real and synthetic, two masked copies", {"train": [*REAL, *SYNTHETIC], **COPIES}),
     "unlabelled": (
         "the same, and unlabelled speech",
-        {"train": [*REAL, *SYNTHETIC, UNLABELLED], **COPIES},
+        {"train": [*REAL, *SYNTHETIC, UNLABELED], **COPIES},
     ),
-    "teacher": ("real, synthetic, unlabelled, a teacher", {"train": [*REAL, *SYNTHETIC, UNLABELLED]}),
+    "teacher": ("real, synthetic, unlabelled, a teacher", {"train": [*REAL, *SYNTHETIC, UNLABELED]}),
 }
 """Name: what the table calls it, and what it changes in the recipe."""
 

@@ -33,14 +33,14 @@ from data_prep.synthesis import corpus, espeak  # noqa: E402
 from data_prep.synthesis.mandarin import WORDS  # noqa: E402
 from data_prep.synthesis.phones import symbols_to_phones  # noqa: E402
 from kws.config import load_config, read_yaml  # noqa: E402
-from kws.encoders.ctc import PhoneRecogniser  # noqa: E402
-from kws.encoders.sources.embedded_weights import load_recogniser  # noqa: E402
+from kws.encoders.ctc import PhoneRecognizer  # noqa: E402
+from kws.encoders.sources.embedded_weights import load_recognizer  # noqa: E402
 from kws.manifest import read_manifest  # noqa: E402
 from kws.pretraining.batches import evaluation_batches  # noqa: E402
 from kws.pretraining.config import PretrainConfig  # noqa: E402
-from kws.pretraining.corpus import Corpus  # noqa: E402
-from kws.pretraining.sources import SourceConfig, load_sources  # noqa: E402
-from kws.pretraining.task import count_edits, recognise  # noqa: E402
+from kws.pretraining.corpus import SpeechCorpus  # noqa: E402
+from kws.pretraining.sources import SpeechSourceConfig, load_sources  # noqa: E402
+from kws.pretraining.task import count_edits, recognize  # noqa: E402
 from kws.workflows.pretrain import pretrain, texts_as_phones  # noqa: E402
 
 KIND = "languages"
@@ -99,7 +99,7 @@ def settings(choice: str, values: dict[str, Any], arguments: argparse.Namespace)
     return [f"{key}={json.dumps(value)}" for key, value in changes.items()] + arguments.set
 
 
-def edits_by_speaker(model: PhoneRecogniser, speech: Corpus, in_english_phones: bool = False) -> Edits:
+def edits_by_speaker(model: PhoneRecognizer, speech: SpeechCorpus, in_english_phones: bool = False) -> Edits:
     """Count edits of each speaker, or of each voice variant of a synthesiser.
 
     Args:
@@ -114,7 +114,7 @@ def edits_by_speaker(model: PhoneRecogniser, speech: Corpus, in_english_phones: 
             symbols = model.inventories[LANGUAGE]
             heard = [
                 symbols_to_phones([symbols[index - 1] for index in row], LANGUAGE)
-                for row in recognise(model, batch)[0]
+                for row in recognize(model, batch)[0]
             ]
             said = [symbols_to_phones(str(utterance.phones).split(), LANGUAGE) for utterance in utterances]
             counted = [(int(edit_distance(s, h)), len(s)) for s, h in zip(said, heard, strict=True)]
@@ -127,10 +127,10 @@ def edits_by_speaker(model: PhoneRecogniser, speech: Corpus, in_english_phones: 
 
 def measure(run: Path, config: PretrainConfig, arguments: argparse.Namespace) -> dict[str, Edits]:
     """Return the edits of a finished run on English dev and test speech and on Mandarin test speech."""
-    model, found = load_recogniser(run), {}
+    model, found = load_recognizer(run), {}
     own = bool(model.inventories)
 
-    def hear(source: SourceConfig, root: Path) -> Corpus:
+    def hear(source: SpeechSourceConfig, root: Path) -> SpeechCorpus:
         return load_sources((source,), root, texts_as_phones, config.outputs, model.inventories)
 
     for part, sources in (("dev", config.dev), ("test", config.test)):

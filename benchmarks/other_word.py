@@ -24,7 +24,7 @@ from benchmarks.corpora import rows_of  # noqa: E402
 from data_prep.synthesis.phones import pronunciations  # noqa: E402
 from kws import audio  # noqa: E402
 from kws.data import active_span  # noqa: E402
-from kws.encoders.sources.embedded_weights import load_recogniser  # noqa: E402
+from kws.encoders.sources.embedded_weights import load_recognizer  # noqa: E402
 from kws.enrollment.likeness import Likeness  # noqa: E402
 
 WORDS = {
@@ -59,10 +59,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the speech data")
     parser.add_argument("--clips", type=int, default=16, help="of each word")
     arguments = parser.parse_args()
-    draw, recogniser = random.Random(0), load_recogniser(None)
+    draw, recognizer = random.Random(0), load_recognizer(None)
     listeners = {
         word: Likeness(
-            recogniser, [" ".join(p) for p in pronunciations(word, language)], english=language == "en"
+            recognizer, [" ".join(p) for p in pronunciations(word, language)], english=language == "en"
         )
         for word, (_, language) in WORDS.items()
     }

@@ -18,9 +18,9 @@ from data_prep import manifests
 from data_prep.augmentation.banks import NoiseBank
 from data_prep.augmentation.chain import default_chain
 from kws import audio, phones
-from kws.encoders.sources.embedded_weights import load_recogniser
+from kws.encoders.sources.embedded_weights import load_recognizer
 from kws.manifest import read_manifest
-from kws.pretraining.corpus import Corpus
+from kws.pretraining.corpus import SpeechCorpus
 from kws.pretraining.phone_ngrams import PhoneNgrams
 from kws.pretraining.task import phone_error_rate
 
@@ -58,7 +58,7 @@ def main() -> None:
         "--by", nargs="+", default=[], metavar="FIELD", help="also by a field of the manifests: gender age"
     )
     arguments = parser.parse_args()
-    model = load_recogniser(arguments.encoder) if arguments.encoder else load_recogniser()
+    model = load_recognizer(arguments.encoder) if arguments.encoder else load_recognizer()
     noise = NoiseBank(tuple(entry.path for entry in manifests.read(arguments.work / "noise.jsonl")))
     augment = default_chain(noise, seed=SEED).augment
     parts = {
@@ -73,7 +73,7 @@ def main() -> None:
         if split not in arguments.splits:
             continue
         random.Random(SEED).shuffle(found)
-        corpus = Corpus(found[: arguments.limit or None], progress=False)
+        corpus = SpeechCorpus(found[: arguments.limit or None], progress=False)
         clean = phone_error_rate(model, corpus, arguments.by)
         read = {} if split == "train" else phone_error_rate(model, corpus, arguments.by, [ngrams])
         corpus.audio = [

@@ -40,7 +40,7 @@ ROOM_SNR_DB = 5.0
 """Of the noise there."""
 NUM_ROOMS = 100
 SEED = 20
-UNLABELLED = ("path", "duration_s", "speaker", "split")
+UNLABELED = ("path", "duration_s", "speaker", "split")
 """Keys of a row that do not say what is said."""
 
 
@@ -59,8 +59,8 @@ def main() -> None:
         for row in [row for row in sentences if row["split"] == split][:number]
     ]
     heard = {row["path"] for row in small}
-    unlabelled = [
-        {key: row[key] for key in UNLABELLED}
+    unlabeled = [
+        {key: row[key] for key in UNLABELED}
         for row in sentences
         if row["split"] == "train" and row["path"] not in heard
     ]
@@ -73,7 +73,7 @@ def main() -> None:
         ("speech", speech),
         ("noise", noise),
         ("small_source", small),
-        ("unlabelled", unlabelled),
+        ("unlabelled", unlabeled),
         ("rooms", in_rooms(speech, noise, arguments.output / "rooms")),
     ):
         print(f"{corpora.write_rows(arguments.output / f'{name}.jsonl', rows)}: {len(rows)} recordings")

@@ -11,15 +11,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from kws.encoders.sources.embedded_weights import ASSETS, load_recogniser
-from kws.pretraining.sources import SourceConfig, load_sources
+from kws.encoders.sources.embedded_weights import ASSETS, load_recognizer
+from kws.pretraining.sources import SpeechSourceConfig, load_sources
 from kws.pretraining.word_space import make_word_space
 
 UTTERANCES = 4000
 SOURCES = (
-    SourceConfig(Path("speechocean762.jsonl"), weight=5.0),
-    SourceConfig(Path("ljspeech.jsonl"), weight=2.0),
-    SourceConfig(Path("flite/train.jsonl"), weight=0.8),
+    SpeechSourceConfig(Path("speechocean762.jsonl"), weight=5.0),
+    SpeechSourceConfig(Path("ljspeech.jsonl"), weight=2.0),
+    SpeechSourceConfig(Path("flite/train.jsonl"), weight=0.8),
 )
 
 
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("work", type=Path, help="folder of the manifests")
     work = parser.parse_args().work
     corpus = load_sources(SOURCES, work).sample(UTTERANCES)
-    path = make_word_space(load_recogniser(), corpus, ASSETS)
+    path = make_word_space(load_recognizer(), corpus, ASSETS)
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 
 

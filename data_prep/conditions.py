@@ -68,7 +68,7 @@ def condition_chain(config: ConditionConfig, noise: NoiseBank | None, rooms: Roo
                 f"condition: noise at {config.snr_db:g} dB is wanted and no noise is given; name recordings"
             )
         ratio = (config.snr_db, config.snr_db)
-        transforms.append(AddNoise(snr_db=ratio, probability=1.0, bank=noise, coloured_share=0.0))
+        transforms.append(AddNoise(snr_db=ratio, probability=1.0, bank=noise, colored_share=0.0))
     return Chain(tuple(transforms))
 
 

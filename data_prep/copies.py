@@ -30,7 +30,7 @@ FileId = tuple[int, int] | str
 """Device and number of a file, or its path where there is none."""
 
 
-class Known:
+class KnownRecordings:
     """Recordings that others are compared with.
 
     Args:

@@ -147,7 +147,7 @@ def _metadata(
         "floored": json.dumps([name for name in model.keywords if name in point.floored], ensure_ascii=False),
         "smoothing_frames": str(point.smoothing_frames),
         "refractory_s": str(point.refractory_s),
-        "licence": info.licence,
+        "licence": info.license,
         "encoder": info.name,
         "config_hash": trained_from,
         "created_by": f"kws {__version__}",

@@ -15,7 +15,7 @@ from kws.errors import ConfigError
 Channel = int | Literal["mix"] | None
 """The number of a channel, ``mix`` for the average of all, or None: the average, unless it cancels."""
 
-CANCELLED_DB = 10.0
+CANCELED_DB = 10.0
 """An average that is so far below the loudest channel has lost the sound: two channels lose 6 dB where one is
 silent, and all where they are of opposite sign."""
 
@@ -64,7 +64,7 @@ def surviving_channel(samples: np.ndarray) -> int | None:
     average = powers(samples.mean(axis=1, keepdims=True))[0]
     loudest = int(each.argmax())
     lost_db = decibels(each[loudest]) - decibels(average)
-    return loudest + 1 if decibels(each[loudest]) > HEARD_DB and lost_db > CANCELLED_DB else None
+    return loudest + 1 if decibels(each[loudest]) > HEARD_DB and lost_db > CANCELED_DB else None
 
 
 class Mixer:

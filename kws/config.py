@@ -29,7 +29,8 @@ def load_config(cls: type[C], values: Mapping[str, Any], where: str = "config") 
     """Build dataclass ``cls`` from a mapping, strictly.
 
     Args:
-        cls: a dataclass; nested dataclass fields are built the same way.
+        cls: a dataclass; nested dataclass fields are built the same way. A class attribute ``RENAMED`` maps
+            earlier names of its fields, which files of earlier versions hold, to those of now.
         values: keys are field names.
         where: what the mapping is called in messages, such as a file name.
     Raises:
@@ -40,8 +41,12 @@ def load_config(cls: type[C], values: Mapping[str, Any], where: str = "config") 
         raise ConfigError(f"{where}: expected keys and values, got {type(values).__name__}")
     hints = typing.get_type_hints(cls)
     known = [field.name for field in dataclasses.fields(cls) if field.init]  # type: ignore[arg-type]
+    renamed: Mapping[str, str] = getattr(cls, "RENAMED", {})
     arguments = {}
-    for key, value in values.items():
+    for given, value in values.items():
+        key = renamed.get(given, given)
+        if key in values and key != given:
+            raise ConfigError(f"{where}: `{given}` is now `{key}`, and both are given; leave `{given}` out")
         if key not in known:
             near = difflib.get_close_matches(str(key), known, n=1)
             hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known) or 'none'}"

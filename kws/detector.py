@@ -62,7 +62,7 @@ class ModelInfo:
     """Length of the moving average over scores, in frames."""
     refractory_s: float
     """Shortest time between two detections of one keyword, in seconds."""
-    licence: str
+    license: str
     """Of the weights."""
     compete_s: float = COMPETE_S
     """Shortest time between detections of two keywords, in seconds."""
@@ -170,9 +170,9 @@ class Detector:
         return 1000 * self._info.lookahead_samples / SAMPLE_RATE
 
     @property
-    def licence(self) -> str:
+    def license(self) -> str:
         """Licence of the weights."""
-        return self._info.licence
+        return self._info.license
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -334,7 +334,7 @@ def read_info(metadata: Mapping[str, str], path: Path) -> ModelInfo:
         if lacking:
             raise ValueError(f"`thresholds` has none for {', '.join(lacking)}")
         in_order = tuple(thresholds[keyword] for keyword in values["keywords"])
-        info = ModelInfo(thresholds=in_order, **values)
+        info = ModelInfo(thresholds=in_order, license=values.pop("licence"), **values)
         DecisionConfig(in_order, info.smoothing_frames, info.refractory_s, info.compete_s)
         return info
     except ValueError as error:

@@ -81,13 +81,13 @@ class LogMel(nn.Module):
         half = 2 * HOP_SAMPLES - HISTORY_SAMPLES
         blocks = nn.functional.pad(signal, (half, 0)).reshape(waveform.shape[0], -1, HOP_SAMPLES)
         first, second = blocks[:, 1:-1], blocks[:, 2:]
-        centre = MIDDLE - half  # where in the first of them
-        later = torch.cat([first[:, :, centre + 1 :], second], dim=2)  # (batch, time, 199), away from it
+        center = MIDDLE - half  # where in the first of them
+        later = torch.cat([first[:, :, center + 1 :], second], dim=2)  # (batch, time, 199), away from it
         backwards = blocks.flip(2)
         earlier = torch.cat(  # without the first sample, where the window is 0
-            [backwards[:, 1:-1, HOP_SAMPLES - centre :], backwards[:, :-2, : half - 1]], dim=2
+            [backwards[:, 1:-1, HOP_SAMPLES - center :], backwards[:, :-2, : half - 1]], dim=2
         )
-        real = first[:, :, centre, None] + (later + earlier) @ self.cosine
+        real = first[:, :, center, None] + (later + earlier) @ self.cosine
         imaginary = (later - earlier) @ self.sine
         power = (real.square() + imaginary.square()) @ self.mel
         return (torch.log(power + POWER_FLOOR) - self.mean) * self.scale, next_state

@@ -243,12 +243,12 @@ class StreamResampler:
 def _polyphase_bank(up: int, down: int) -> np.ndarray:
     """Return (up, taps) float64: row p makes outputs at phase p / up; its taps run from old to new."""
     lower = max(up, down)  # one period of the lower rate, on the grid common to both rates
-    centre = FILTER_ZERO_CROSSINGS * lower
-    num_taps = 2 * math.ceil(centre / up)
+    center = FILTER_ZERO_CROSSINGS * lower
+    num_taps = 2 * math.ceil(center / up)
     behind = (
         np.arange(num_taps)[::-1] * up + np.arange(up)[:, None]
     )  # (phase, tap), from each input to the output
-    distance = (behind - centre) / lower  # in periods of the lower rate
+    distance = (behind - center) / lower  # in periods of the lower rate
     inside = np.clip(1 - (distance / FILTER_ZERO_CROSSINGS) ** 2, 0, None)
     window = np.i0(KAISER_BETA * np.sqrt(inside)) / np.i0(KAISER_BETA)
     taps = np.sinc(PASS_BAND * distance) * window

@@ -112,7 +112,7 @@ class WakeWordModel(nn.Module):
         return logits, [*encoder_state, *head_state]
 
     def forward(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Score whole waveforms, each from a new start.
+        """Score whole waveforms, each from a cold start.
 
         Args:
             waveform: (batch, samples) float32 in [-1, 1] at ``SAMPLE_RATE``.
@@ -122,10 +122,10 @@ class WakeWordModel(nn.Module):
         Raises:
             AudioError: a row is shorter than one hop.
         """
-        logits, _, frames = self.walk(waveform, lengths)
+        logits, _, frames = self.forward_features(waveform, lengths)
         return logits, frames
 
-    def walk(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward_features(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return what :meth:`forward` does, and between both the encoder's (batch, time, feature)."""
         if int(lengths.min()) < self.hop_samples:
             raise AudioError(
@@ -137,7 +137,7 @@ class WakeWordModel(nn.Module):
 
     @torch.no_grad()
     def scores(self, waveform: Tensor) -> Tensor:
-        """Score whole waveforms in eval mode as a device would hear them, each from a new start.
+        """Score whole waveforms in eval mode as a device would hear them, each from a cold start.
 
         Args:
             waveform: (batch, samples) float32 in [-1, 1]; the end is padded with silence to a whole chunk.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 StreamState = list[Tensor]
-"""What a streaming module remembers: float32 tensors, batch first; all zeros is a new start."""
+"""What a streaming module remembers: float32 tensors, batch first; all zeros is a cold start."""
 
 
 class EncoderOutput(NamedTuple):

@@ -40,7 +40,7 @@ ROOMS = {
         "kws.version",
     ],
     "model": ["kws.frontend", "kws.encoders", "kws.heads", "kws.model", "kws.checkpoint"],
-    "rules": ["kws.transfer", "kws.losses", "kws.regularizers", "kws.balances", "kws.enrollment"],
+    "rules": ["kws.transfer", "kws.losses", "kws.regularizers", "kws.loss_weighting", "kws.enrollment"],
     "decisions": ["kws.decisions"],
     "device": ["kws.detector", "kws.listening", "kws.microphone", "kws.pipe"],
     "evaluation": ["kws.audio_store", "kws.data", "kws.evaluation"],

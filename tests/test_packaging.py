@@ -124,7 +124,7 @@ def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel: Path
     assert wheel.stat().st_size < MAX_WHEEL_BYTES
 
 
-def test_the_wheel_runs_on_any_system_and_states_its_licence_and_few_requirements(wheel: Path):
+def test_the_wheel_runs_on_any_system_and_states_its_license_and_few_requirements(wheel: Path):
     assert wheel.name.endswith("-py3-none-any.whl")
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith("/METADATA"))

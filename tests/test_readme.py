@@ -105,14 +105,14 @@ def test_the_guide_names_every_policy_and_head_that_there_is():
     assert in_first_column(section("Heads")) == set(available_heads())
 
 
-def test_the_guide_names_every_regulariser_loss_and_balance_that_there_is():
-    from kws.balances import available_balances
+def test_the_guide_names_every_regularizer_loss_and_balance_that_there_is():
+    from kws.loss_weighting import available_loss_weightings
     from kws.losses import available_losses
     from kws.regularizers import available_regularizers
 
     text = section("Stay near the source, and other terms")
     assert in_first_column(text) == set(available_regularizers())
-    assert {*available_losses(), *available_balances()} <= set(re.findall(r"`(\w+)`", text))
+    assert {*available_losses(), *available_loss_weightings()} <= set(re.findall(r"`(\w+)`", text))
 
 
 @each_text

@@ -25,10 +25,10 @@ from data_prep.augmentation.seeding import stable_rng
 from kws.audio import SAMPLE_RATE
 from kws.errors import ConfigError
 
-COLOUR_EXPONENTS = {"white": 0.0, "pink": 1.0, "brown": 2.0}
+COLOR_EXPONENTS = {"white": 0.0, "pink": 1.0, "brown": 2.0}
 """Power falls with frequency to this exponent."""
 
-COLOURED_SAMPLES = 2**19
+COLORED_SAMPLES = 2**19
 """32.8 s of each colour are made once; segments start anywhere, as its end meets its start without a step."""
 
 LOWEST_NOISE_HZ = 20.0
@@ -36,19 +36,19 @@ LOWEST_NOISE_HZ = 20.0
 
 
 @lru_cache(maxsize=16)
-def coloured_noise(colour: str, seed: int) -> np.ndarray:
+def colored_noise(color: str, seed: int) -> np.ndarray:
     """Make periodic noise of one colour.
 
     Args:
-        colour: a key of ``COLOUR_EXPONENTS``.
+        color: a key of ``COLOR_EXPONENTS``.
         seed: train, dev and test take different ones.
     Returns:
         (COLOURED_SAMPLES,) float32 with an RMS of 0.1, read-only.
     """
-    white = stable_rng(seed, "coloured noise", colour).standard_normal(COLOURED_SAMPLES, dtype=np.float32)
-    frequencies_hz = np.maximum(fft.rfftfreq(COLOURED_SAMPLES, 1 / SAMPLE_RATE), LOWEST_NOISE_HZ)
-    spectrum = fft.rfft(white) * (frequencies_hz ** (-COLOUR_EXPONENTS[colour] / 2)).astype(np.float32)
-    noise: np.ndarray = fft.irfft(spectrum, COLOURED_SAMPLES).astype(np.float32, copy=False)
+    white = stable_rng(seed, "coloured noise", color).standard_normal(COLORED_SAMPLES, dtype=np.float32)
+    frequencies_hz = np.maximum(fft.rfftfreq(COLORED_SAMPLES, 1 / SAMPLE_RATE), LOWEST_NOISE_HZ)
+    spectrum = fft.rfft(white) * (frequencies_hz ** (-COLOR_EXPONENTS[color] / 2)).astype(np.float32)
+    noise: np.ndarray = fft.irfft(spectrum, COLORED_SAMPLES).astype(np.float32, copy=False)
     noise *= 0.1 / rms(noise)
     noise.setflags(write=False)
     return noise
@@ -73,7 +73,7 @@ class AddNoise(Transform):
     speech: NoiseBank | None = None
     """Recordings of other people's speech that babble is made from; None makes none."""
 
-    coloured_share: float = 0.15
+    colored_share: float = 0.15
     """Share of coloured noise among the noises that are no babble."""
 
     babble_share: float = 0.2
@@ -82,7 +82,7 @@ class AddNoise(Transform):
     babble_voices: tuple[int, ...] = (3, 8)
     """Smallest and largest number of voices in babble."""
 
-    colours: tuple[str, ...] = ("white", "pink", "brown")
+    colors: tuple[str, ...] = ("white", "pink", "brown")
     """Colours to choose from."""
 
     silent_level_dbfs: tuple[float, ...] = (-60.0, -30.0)
@@ -96,12 +96,12 @@ class AddNoise(Transform):
         check_range("add_noise.snr_db", self.snr_db, -40.0, 100.0)
         check_range("add_noise.silent_level_dbfs", self.silent_level_dbfs, -120.0, 0.0)
         check_range("add_noise.babble_voices", self.babble_voices, 1, 64)
-        for field in ("probability", "coloured_share", "babble_share"):
+        for field in ("probability", "colored_share", "babble_share"):
             check_probability(f"add_noise.{field}", getattr(self, field))
-        unknown = [colour for colour in self.colours if colour not in COLOUR_EXPONENTS]
-        if unknown or not self.colours:
+        unknown = [color for color in self.colors if color not in COLOR_EXPONENTS]
+        if unknown or not self.colors:
             raise ConfigError(
-                f"add_noise.colours: got {list(self.colours)}, allowed some of {', '.join(COLOUR_EXPONENTS)}"
+                f"add_noise.colours: got {list(self.colors)}, allowed some of {', '.join(COLOR_EXPONENTS)}"
             )
 
     def draw(self, rng: np.random.Generator) -> Params:
@@ -120,7 +120,7 @@ class AddNoise(Transform):
                 "recordings": [int(index) for index in rng.integers(len(self.speech), size=num_voices)],
                 "positions": [float(position) for position in rng.random(num_voices)],
             }
-        if rng.random() >= self.coloured_share:
+        if rng.random() >= self.colored_share:
             count = NUM_NOISES if self.bank is None else len(self.bank)
             return params | {
                 "kind": "made" if self.bank is None else "recording",
@@ -129,7 +129,7 @@ class AddNoise(Transform):
             }
         return params | {
             "kind": "coloured",
-            "colour": self.colours[int(rng.integers(len(self.colours)))],
+            "colour": self.colors[int(rng.integers(len(self.colors)))],
             "position": float(rng.random()),
         }
 
@@ -153,9 +153,7 @@ class AddNoise(Transform):
     def _segment(self, num_samples: int, params: Params) -> np.ndarray:
         """Return the noise before scaling, (num_samples,) float32."""
         if params["kind"] == "coloured":
-            return looped_segment(
-                coloured_noise(params["colour"], self.seed), params["position"], num_samples
-            )
+            return looped_segment(colored_noise(params["colour"], self.seed), params["position"], num_samples)
         if params["kind"] == "made":
             return looped_segment(
                 made_noises(self.seed)[params["recording"]], params["position"], num_samples

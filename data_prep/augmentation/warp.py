@@ -46,8 +46,8 @@ class WarpFrequency:
         factors = 1 + self.largest * (2 * torch.rand(batch, 1, generator=generator) - 1)
         low, high = (torch.log1p(torch.tensor(hz / MEL_BREAK_HZ)) for hz in (self.low_hz, self.high_hz))
         step = (high - low) / (num_mels + 1)
-        centres = MEL_BREAK_HZ * torch.expm1(low + step * torch.arange(1, num_mels + 1))  # hz
-        bands = (torch.log1p(factors * centres / MEL_BREAK_HZ) - low) / step - 1  # (batch, mel)
+        centers = MEL_BREAK_HZ * torch.expm1(low + step * torch.arange(1, num_mels + 1))  # hz
+        bands = (torch.log1p(factors * centers / MEL_BREAK_HZ) - low) / step - 1  # (batch, mel)
         bands = bands.clamp(0, num_mels - 1).to(features.device)
         below = bands.floor().long().clamp(max=num_mels - 2)
         share = (bands - below)[:, None, :].to(features)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from data_prep.corpora import librispeech, musan, rirs_noises, speech_commands
-from data_prep.corpora.base import Corpus
+from data_prep.corpora.base import PublicCorpus
 from kws.errors import ConfigError
 
-__all__ = ["Corpus", "available_corpora", "load_corpus", "prepare_corpus"]
+__all__ = ["PublicCorpus", "available_corpora", "load_corpus", "prepare_corpus"]
 
-_CORPORA: dict[str, Corpus] = {
+_CORPORA: dict[str, PublicCorpus] = {
     module.CORPUS.name: module.CORPUS for module in (librispeech, musan, rirs_noises, speech_commands)
 }
 
@@ -20,7 +20,7 @@ def available_corpora() -> tuple[str, ...]:
     return tuple(sorted(_CORPORA))
 
 
-def load_corpus(name: str) -> Corpus:
+def load_corpus(name: str) -> PublicCorpus:
     """Return licence, citation and recipe of a corpus.
 
     Raises:

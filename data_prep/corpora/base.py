@@ -13,14 +13,14 @@ from kws.errors import DependencyError, ManifestError
 
 
 @dataclass(frozen=True, slots=True)
-class Corpus:
+class PublicCorpus:
     """A public corpus: where it is, under which terms, and how it becomes a manifest."""
 
     name: str
     """Name on the command line."""
     url: str
     """Where a person gets it."""
-    licence: str
+    license: str
     """Licence, as its authors give it."""
     citation: str
     """What to cite."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_prep.corpora.base import Corpus, finish, require, rows, run_recipe, to_recording
+from data_prep.corpora.base import PublicCorpus, finish, require, rows, run_recipe, to_recording
 
 PARTS = (
     "train-clean-100",
@@ -51,10 +51,10 @@ def prepare_librispeech(corpus_dir: str | Path, output: str | Path) -> Path:
     return finish(recordings, output, folder)
 
 
-CORPUS = Corpus(
+CORPUS = PublicCorpus(
     name="librispeech",
     url="https://www.openslr.org/12",
-    licence="CC BY 4.0",
+    license="CC BY 4.0",
     citation=(
         "V. Panayotov, G. Chen, D. Povey, S. Khudanpur, LibriSpeech: an ASR corpus based on public domain "
         "audio books, ICASSP 2015"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_prep.corpora.base import Corpus, finish, require, rows, run_recipe, to_recording
+from data_prep.corpora.base import PublicCorpus, finish, require, rows, run_recipe, to_recording
 
 PARTS = ("music", "noise", "speech")
 
@@ -42,10 +42,10 @@ def prepare_musan(corpus_dir: str | Path, output: str | Path) -> Path:
     return finish(recordings, output, folder)
 
 
-CORPUS = Corpus(
+CORPUS = PublicCorpus(
     name="musan",
     url="https://www.openslr.org/17",
-    licence="CC BY 4.0 for the collection; LICENSE files in it give the terms of each recording",
+    license="CC BY 4.0 for the collection; LICENSE files in it give the terms of each recording",
     citation="D. Snyder, G. Chen, D. Povey, MUSAN: A Music, Speech, and Noise Corpus, arXiv:1510.08484, 2015",
     layout=LAYOUT,
     prepare=prepare_musan,

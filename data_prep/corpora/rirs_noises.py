@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_prep.corpora.base import Corpus, finish, require, rows, run_recipe, to_recording
+from data_prep.corpora.base import PublicCorpus, finish, require, rows, run_recipe, to_recording
 
 LABELS = {"point_noise": "noise", "iso_noise": "noise", "real_rir": "rir", "sim_rir": "rir"}
 """Lhotse's names of the parts, and our labels."""
@@ -47,10 +47,10 @@ def prepare_rirs_noises(corpus_dir: str | Path, output: str | Path) -> Path:
     return finish(recordings, output, folder)
 
 
-CORPUS = Corpus(
+CORPUS = PublicCorpus(
     name="rirs_noises",
     url="https://www.openslr.org/28",
-    licence="Apache License 2.0",
+    license="Apache License 2.0",
     citation=(
         "T. Ko, V. Peddinti, D. Povey, M. L. Seltzer, S. Khudanpur, A study on data augmentation of "
         "reverberant speech for robust speech recognition, ICASSP 2017"

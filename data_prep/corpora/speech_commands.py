@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_prep.corpora.base import Corpus, finish, require, rows, run_recipe, to_recording
+from data_prep.corpora.base import PublicCorpus, finish, require, rows, run_recipe, to_recording
 
 SPLITS = {"train": "train", "valid": "dev", "test": "test"}
 """Lhotse's names of the parts, and ours."""
@@ -55,10 +55,10 @@ def prepare_speech_commands(corpus_dir: str | Path, output: str | Path) -> Path:
     return finish(recordings, output, folder)
 
 
-CORPUS = Corpus(
+CORPUS = PublicCorpus(
     name="speech_commands",
     url="https://www.tensorflow.org/datasets/catalog/speech_commands",
-    licence="CC BY 4.0",
+    license="CC BY 4.0",
     citation=(
         "P. Warden, Speech Commands: A Dataset for Limited-Vocabulary Speech Recognition, arXiv:1804.03209"
     ),

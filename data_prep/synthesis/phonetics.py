@@ -94,7 +94,7 @@ def _consonant_distance(place: float, manner: str, voiced: bool, phone: str) -> 
 
 
 @functools.cache
-def neighbours(phone: str) -> tuple[tuple[str, float], ...]:
+def neighbors(phone: str) -> tuple[tuple[str, float], ...]:
     """Return the other phones of the same kind (vowel or consonant) with their distance, nearest first."""
     others = [other for other in PHONES if other != phone and (other in VOWELS) == (phone in VOWELS)]
     others.sort(key=functools.partial(phone_distance, phone))

@@ -279,7 +279,7 @@ def _change_one(words: list[Phones], generator: np.random.Generator) -> None:
     if generator.random() < 0.25:
         del word[index]
         return
-    options = phonetics.neighbours(word[index])
+    options = phonetics.neighbors(word[index])
     weights = np.exp([-weight / SIMILARITY_SCALE for _, weight in options])
     word[index] = options[int(generator.choice(len(options), p=weights / weights.sum()))][0]
 

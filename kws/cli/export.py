@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     path, report = made.model, made.report
     metadata = report["metadata"]
-    print(f"{path}  {path.stat().st_size / 1e6:.2f} MB, licence {metadata['licence']}")
+    print(f"{path}  {path.stat().st_size / 1e6:.2f} MB, licence {metadata['license']}")
     print(f"  parity: {told_parity(report)}")
     thresholds = ", ".join(
         f"{keyword} {value:.3f}" for keyword, value in json.loads(metadata["thresholds"]).items()

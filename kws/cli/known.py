@@ -6,7 +6,7 @@ A test holds each list against the registry that it stands for.
 from __future__ import annotations
 
 
-class Known(tuple[str, ...]):
+class KnownNames(tuple[str, ...]):
     """``choices`` of an option: they are listed in its help, and :mod:`kws.cli.parser` refuses others."""
 
     __slots__ = ()
@@ -16,7 +16,7 @@ class Known(tuple[str, ...]):
         return True
 
 
-POLICIES = Known(
+POLICIES = KnownNames(
     (
         "head",
         "early",
@@ -32,16 +32,16 @@ POLICIES = Known(
 )
 """Those of :mod:`kws.transfer`, and ``auto``."""
 
-HEADS = Known(("attention", "conv", "cross_stitch", "gru", "linear", "window"))
+HEADS = KnownNames(("attention", "conv", "cross_stitch", "gru", "linear", "window"))
 """Those of :mod:`kws.heads` that are trained."""
 
-METHODS = Known(("phones", "examples", "attributes", "words"))
+METHODS = KnownNames(("phones", "examples", "attributes", "words"))
 """Those of :mod:`kws.enrollment.methods`."""
 
-CORPORA = Known(("librispeech", "musan", "rirs_noises", "speech_commands"))
+CORPORA = KnownNames(("librispeech", "musan", "rirs_noises", "speech_commands"))
 """Those of :mod:`data_prep.corpora`."""
 
-ENCODERS = Known(
+ENCODERS = KnownNames(
     (
         "embedded",
         "emformer_rnnt_base_librispeech",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kws.cli.flags import with_flags
-from kws.cli.known import Known
+from kws.cli.known import KnownNames
 from kws.counts import counted
 from kws.errors import ConfigError
 
@@ -163,7 +163,7 @@ def _refuse_value(action: argparse.Action, value: Any) -> None:
         for path in values:
             if path is not None:
                 action.type.refuse_missing(path)
-    if isinstance(action.choices, Known):
+    if isinstance(action.choices, KnownNames):
         names = tuple(action.choices)
         for name in values:
             if name is not None and name not in names:

@@ -31,7 +31,7 @@ class EncoderInfo:
         window_samples: length of that sliding window (0 when ``streaming``).
         chunk_samples: pieces of a stream that are whole multiples of this give the same frames however it is
             cut; shorter ones see less ahead (0: any whole number of hops). An exported graph takes so much.
-        licence: SPDX name or a plain statement for the weights.
+        license: SPDX name or a plain statement for the weights.
         source: where the weights come from, as a person can look it up.
     """
 
@@ -42,7 +42,7 @@ class EncoderInfo:
     dimension: int
     num_layers: int
     streaming: bool
-    licence: str
+    license: str
     source: str
     window_samples: int = 0
     chunk_samples: int = 0

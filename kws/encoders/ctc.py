@@ -20,7 +20,7 @@ from kws.errors import ConfigError
 from kws.phones import NUM_OUTPUTS
 
 
-class PhoneRecogniser(nn.Module):
+class PhoneRecognizer(nn.Module):
     """Encoder and two linear phone outputs, trained with CTC.
 
     The middle output regularises training and makes the layers that a wake word keeps speak of phones
@@ -106,7 +106,7 @@ class PhoneRecogniser(nn.Module):
         logits: Tensor = self.output(features)
         return logits
 
-    def with_first_layers(self, encoder: Encoder) -> PhoneRecogniser:
+    def with_first_layers(self, encoder: Encoder) -> PhoneRecognizer:
         """Return a copy whose first layers, and what lies below them, are those of a cut encoder.
 
         Args:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kws.encoders.base import Encoder
-from kws.encoders.ctc import PhoneRecogniser
+from kws.encoders.ctc import PhoneRecognizer
 from kws.encoders.sources import embedded_weights, emformer, torchaudio_bundle
 from kws.errors import ConfigError
 
@@ -23,13 +23,13 @@ class EncoderSource:
     """(local weights or None, pretrained) to a whole encoder."""
     build: Callable[[Mapping[str, Any]], Encoder]
     """``Encoder.shape()`` to the same architecture with random weights, without reading any weights."""
-    recogniser: Callable[[Path | None], PhoneRecogniser] | None = None
+    recognizer: Callable[[Path | None], PhoneRecognizer] | None = None
     """Local weights or None to the whole encoder with its phone outputs, where it has them."""
 
 
 _SOURCES: dict[str, EncoderSource] = {
     "embedded": EncoderSource(
-        embedded_weights.load, embedded_weights.build, embedded_weights.load_recogniser
+        embedded_weights.load, embedded_weights.build, embedded_weights.load_recognizer
     ),
     emformer.NAME: EncoderSource(emformer.load, emformer.build),
     **{
@@ -71,7 +71,7 @@ def build_encoder(name: str, shape: Mapping[str, Any]) -> Encoder:
     return _source(name).build(shape)
 
 
-def load_recogniser(name: str = "embedded", weights: Path | None = None) -> PhoneRecogniser:
+def load_recognizer(name: str = "embedded", weights: Path | None = None) -> PhoneRecognizer:
     """Return a whole encoder with the phone outputs that it was pretrained with.
 
     Args:
@@ -81,9 +81,9 @@ def load_recogniser(name: str = "embedded", weights: Path | None = None) -> Phon
         ConfigError: the name is unknown, or the encoder has no phone outputs.
         CheckpointError: the weights are missing, damaged or of another shape.
     """
-    load = _source(name).recogniser
+    load = _source(name).recognizer
     if load is None:
-        have = ", ".join(sorted(known for known, source in _SOURCES.items() if source.recogniser))
+        have = ", ".join(sorted(known for known, source in _SOURCES.items() if source.recognizer))
         raise ConfigError(f"encoder {name!r} has no phone outputs; encoders that have them: {have}")
     return load(weights)
 

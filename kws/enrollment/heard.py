@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from kws.audio import SAMPLE_RATE, seconds_to_samples, to_float32
 from kws.encoders.base import EncoderInfo
 from kws.encoders.blocks.base import initial_states, run_blocks
-from kws.encoders.ctc import PhoneRecogniser
+from kws.encoders.ctc import PhoneRecognizer
 from kws.encoders.sources.embedded_weights import ASSETS
 from kws.encoders.truncate import truncate
 from kws.enrollment.typed import background_logits, read_background
@@ -42,7 +42,7 @@ WIDEST, STEPS = 5.0, 7
 """A component is kept in whole steps of 5/7 of its deviation, up to 5 of them: half a byte."""
 BEFORE_S, AFTER_S = 2.5, 0.6
 """Near silence around an example: before it as far as the encoder hears back from a window that ends with it.
-The background is no new start, so a layer that saw one in every example would wait for one."""
+The background is no cold start, so a layer that saw one in every example would wait for one."""
 FIRES_AFTER = (-1, 1, 3)
 """Frames after the end of an example, and the encoder's look-ahead, at which the layer shall fire."""
 PIECE_S = 60.0
@@ -129,20 +129,20 @@ class FirstLayers:
     Phones are heard by the middle output where no layer above it looks further ahead, else by the last.
 
     Args:
-        recogniser: in eval mode; it is not changed.
+        recognizer: in eval mode; it is not changed.
     Attributes:
         encoder: cut below the output that hears phones.
         blocks: the layers from there to :data:`DEPTH`; none where the output is as high.
         output: that hears phones.
     """
 
-    def __init__(self, recogniser: PhoneRecogniser) -> None:
-        whole, middle = recogniser.encoder, recogniser.middle
+    def __init__(self, recognizer: PhoneRecognizer) -> None:
+        whole, middle = recognizer.encoder, recognizer.middle
         early = whole.config.lookahead <= middle
         height = middle if early else whole.info.num_layers
         self.encoder = truncate(whole, height)
         self.blocks = copy.deepcopy(whole.layers[height:DEPTH])
-        self.output = copy.deepcopy(recogniser.middle_output if early else recogniser.output)
+        self.output = copy.deepcopy(recognizer.middle_output if early else recognizer.output)
 
     @property
     def info(self) -> EncoderInfo:
@@ -151,7 +151,7 @@ class FirstLayers:
 
     @torch.no_grad()
     def hear(self, waveform: np.ndarray) -> Heard:
-        """Hear (samples,) float32 from a new start, less what does not fill a frame."""
+        """Hear (samples,) float32 from a cold start, less what does not fill a frame."""
         whole = len(waveform) // self.info.hop_samples * self.info.hop_samples
         features, _ = self.encoder.run(
             torch.from_numpy(waveform[None, :whole]), self.encoder.initial_state(1)

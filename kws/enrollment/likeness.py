@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from kws.audio import samples_to_seconds
-from kws.encoders.ctc import PhoneRecogniser
+from kws.encoders.ctc import PhoneRecognizer
 from kws.enrollment.typed import TAIL_S
 from kws.heads import PhraseHead
 from kws.heads.phrase import OFFSET, SLOPE
@@ -32,17 +32,17 @@ class Likeness:
     """Tells recordings of a phrase from those of other words.
 
     Args:
-        recogniser: in eval mode.
+        recognizer: in eval mode.
         pronunciations: of the phrase, phones between spaces.
         english: the language is that which the recogniser was taught.
     """
 
     def __init__(
-        self, recogniser: PhoneRecogniser, pronunciations: Sequence[str], *, english: bool = True
+        self, recognizer: PhoneRecognizer, pronunciations: Sequence[str], *, english: bool = True
     ) -> None:
-        self.recogniser, self.english = recogniser, english
+        self.recognizer, self.english = recognizer, english
         orders = [[order] for order in other_orders(pronunciations[0], pronunciations)]
-        self.head = PhraseHead(recogniser.encoder.info.dimension, [list(pronunciations), *orders]).eval()
+        self.head = PhraseHead(recognizer.encoder.info.dimension, [list(pronunciations), *orders]).eval()
 
     def sounds_like(self, waveform: np.ndarray) -> bool:
         """Return whether the phrase is heard in (samples,) float32."""
@@ -60,8 +60,8 @@ class Likeness:
         Returns:
             Deviations of the other orders, infinity where there are few; and nats per phone, 0 at best.
         """
-        lookahead_s = samples_to_seconds(self.recogniser.encoder.info.lookahead_samples)
-        heard = self.recogniser.hear(waveform, lookahead_s + TAIL_S)[None]
+        lookahead_s = samples_to_seconds(self.recognizer.encoder.info.lookahead_samples)
+        heard = self.recognizer.hear(waveform, lookahead_s + TAIL_S)[None]
         logits, _ = self.head.search(heard, self.head.initial_state(1)[0])
         own, *others = ((logits[0].amax(dim=0) - OFFSET) / SLOPE).tolist()
         if len(others) < FEWEST_ORDERS:

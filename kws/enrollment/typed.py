@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from kws.audio import samples_to_seconds
-from kws.encoders.ctc import PhoneRecogniser
-from kws.encoders.sources.embedded_weights import ASSETS, load_recogniser
+from kws.encoders.ctc import PhoneRecognizer
+from kws.encoders.sources.embedded_weights import ASSETS, load_recognizer
 from kws.encoders.truncate import truncate
 from kws.errors import CheckpointError, ConfigError
 from kws.heads import PHRASE, PhraseHead, WordSpaceHead
@@ -61,23 +61,23 @@ def phrase_model(
         CheckpointError: the weights cannot be read.
     """
     check_phrases(phrases, pronunciations)
-    recogniser = load_recogniser(weights)
+    recognizer = load_recognizer(weights)
     heard: list[list[Tensor]] = [[] for _ in phrases]
     for found, clips, spoken in zip(heard, recordings, pronunciations, strict=False):
-        found += [way for way in (reading(recogniser, clip) for clip in clips) if is_like(way, spoken)]
+        found += [way for way in (reading(recognizer, clip) for clip in clips) if is_like(way, spoken)]
     config = ModelConfig(
         keywords=tuple(phrases),
         weights=weights,
-        depth=len(recogniser.encoder.layers),
+        depth=len(recognizer.encoder.layers),
         head=PHRASE,
         pronunciations=tuple(map(tuple, pronunciations)),
         readings=tuple(tuple(map(len, found)) for found in heard),
     )
-    head = PhraseHead(recogniser.encoder.info.dimension, pronunciations, config.readings)
-    head.output.load_state_dict(recogniser.output.state_dict())
+    head = PhraseHead(recognizer.encoder.info.dimension, pronunciations, config.readings)
+    head.output.load_state_dict(recognizer.output.state_dict())
     if len(head.heard):
         head.heard.copy_(torch.cat([way for found in heard for way in found]))
-    return WakeWordModel(recogniser.encoder, head, phrases).eval(), config
+    return WakeWordModel(recognizer.encoder, head, phrases).eval(), config
 
 
 def word_space_model(
@@ -99,7 +99,7 @@ def word_space_model(
         CheckpointError: the weights or the maps beside them cannot be read.
     """
     check_phrases(phrases, pronunciations)
-    encoder = load_recogniser(weights).encoder
+    encoder = load_recognizer(weights).encoder
     encoder = truncate(encoder, min(DEPTH, encoder.info.num_layers))
     head = WordSpaceHead(encoder.info.dimension, space, pronunciations)
     path = (weights or ASSETS) / WORDS
@@ -180,18 +180,18 @@ def is_like(way: Tensor, pronunciations: Sequence[str]) -> bool:
     return FEWEST_HEARD * min(lengths) <= len(way) <= MOST_HEARD * max(lengths)
 
 
-def reading(recogniser: PhoneRecogniser, waveform: np.ndarray) -> Tensor:
+def reading(recognizer: PhoneRecognizer, waveform: np.ndarray) -> Tensor:
     """Return what a recogniser hears in a recording: (phones, 40) distributions without blank.
 
     Frames whose likeliest symbol is the same phone are averaged; those more likely blank than not are left
     out.
 
     Args:
-        recogniser: in eval mode.
+        recognizer: in eval mode.
         waveform: (samples,) float32 of the phrase alone.
     """
-    lookahead_s = samples_to_seconds(recogniser.encoder.info.lookahead_samples)
-    frames = recogniser.hear(waveform, lookahead_s + TAIL_S).exp()
+    lookahead_s = samples_to_seconds(recognizer.encoder.info.lookahead_samples)
+    frames = recognizer.hear(waveform, lookahead_s + TAIL_S).exp()
     groups: list[list[Tensor]] = []
     before = BLANK
     for frame in frames:

@@ -35,7 +35,7 @@ def from_positives(
     """Pick hits and misses, from the lowest to the highest score of each.
 
     Args:
-        clips: each scored from a new start.
+        clips: each scored from a cold start.
         column: of the keyword.
         config: smoothing and refractory time.
         hop_s: time between two frames, in seconds.

@@ -65,7 +65,7 @@ class Track:
     hop_s: float
 
     def fire(self, threshold: float) -> Events:
-        """Return what :func:`decide` fires at a threshold, each clip from a new start.
+        """Return what :func:`decide` fires at a threshold, each clip from a cold start.
 
         Raises:
             ConfigError: the threshold is below ``floor``.
@@ -104,7 +104,7 @@ def pack(scores: Sequence[np.ndarray], config: DecisionConfig, hop_s: float, flo
 
 
 def _smoothed(scores: Sequence[np.ndarray], config: DecisionConfig) -> list[np.ndarray]:
-    """Smooth each clip from a new start; (frames,) float64 each."""
+    """Smooth each clip from a cold start; (frames,) float64 each."""
     before = np.zeros((config.smoothing_frames - 1, 1))
     return [smooth(np.asarray(clip)[:, None], before)[:, 0] for clip in scores]
 
@@ -325,7 +325,7 @@ def sweep(
     """Count misses and false accepts over thresholds.
 
     Args:
-        positives: (frames,) scores of one keyword per positive clip; each starts from a new start.
+        positives: (frames,) scores of one keyword per positive clip; each starts from a cold start.
         negatives: (frames,) scores per stream of audio without the keyword.
         hours: of the negatives.
         config: smoothing and refractory time; its thresholds are not used.

@@ -12,10 +12,10 @@ from matplotlib.ticker import NullFormatter
 from scipy import signal
 
 from kws.audio import SAMPLE_RATE
-from kws.evaluation.palette import colours
+from kws.evaluation.palette import colors
 from kws.evaluation.result import Example, KeywordResult
 
-BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#008060", "#5f6b76"
+BLUE, ORANGE, GREEN, GRAY = "#0072b2", "#d55e00", "#008060", "#5f6b76"
 """After Okabe and Ito: told apart with any colour vision."""
 
 DPI = 110
@@ -61,9 +61,9 @@ def _draw_lines(axes: Axes, result: KeywordResult, zero_x: float, zero_y: float,
     """Draw misses as recorded, with their interval, and in each condition; return the highest."""
     own = "as recorded" if result.det_by_condition else "misses at each number of false accepts"
     lines = {own: result.det, **result.det_by_condition}
-    shades = (BLUE, *colours(len(lines) + 2)[3:])  # the second and third are those of the points
+    shades = (BLUE, *colors(len(lines) + 2)[3:])  # the second and third are those of the points
     highest = 0.0
-    for (name, points), colour, style in zip(lines.items(), shades, cycle(STYLES), strict=False):
+    for (name, points), color, style in zip(lines.items(), shades, cycle(STYLES), strict=False):
         x = np.array([max(point.false_accepts.per_hour, zero_x) for point in points])
         y, low, high = (
             np.array([max(getattr(point.misses, part), zero_y) for point in points])
@@ -73,7 +73,7 @@ def _draw_lines(axes: Axes, result: KeywordResult, zero_x: float, zero_y: float,
         x[-1] = max(x[-1], right)  # the last step goes on
         if points is result.det:
             axes.fill_between(x, low, high, step="post", color=BLUE, alpha=0.16, lw=0, label="95 % interval")
-        axes.step(x, y, where="post", color=colour, ls=style, lw=2, label=name)
+        axes.step(x, y, where="post", color=color, ls=style, lw=2, label=name)
         highest = max(highest, float(high.max()))
     return highest
 
@@ -82,7 +82,7 @@ def _draw_points(axes: Axes, result: KeywordResult, zero_x: float, zero_y: float
     """Draw the stored threshold and those that keep to a rate."""
     stored, *others = result.operating
     rates = " / ".join(f"{entry.target_per_hour:g}" for entry in others)
-    for entries, marker, colour, size, label in (
+    for entries, marker, color, size, label in (
         ([stored], "D", ORANGE, 9, f"stored threshold {result.stored_threshold:.3g}"),
         (others, "o", GREEN, 6, f"at most {rates} per hour"),
     ):
@@ -91,7 +91,7 @@ def _draw_points(axes: Axes, result: KeywordResult, zero_x: float, zero_y: float
             [max(entry.misses.rate, zero_y) for entry in entries],
             ls="",
             marker=marker,
-            color=colour,
+            color=color,
             ms=size,
             mec="white",
             zorder=5,
@@ -130,11 +130,11 @@ def timeline(example: Example, waveform: np.ndarray, threshold: float) -> bytes:
     )  # a fixed layout: a computed one takes longer than the drawing
     figure.subplots_adjust(left=0.1, right=0.985, bottom=0.145, top=0.975, hspace=0.14)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.25))
-    above.axhline(threshold, color=GREY, lw=1, ls="--")
+    above.axhline(threshold, color=GRAY, lw=1, ls="--")
     side, gap = ("top", -3) if threshold > 0.5 else ("bottom", 2)
     label = f"threshold {threshold:.3g}"
     above.annotate(
-        label, (0, threshold), (4, gap), textcoords="offset points", fontsize=8, color=GREY, va=side
+        label, (0, threshold), (4, gap), textcoords="offset points", fontsize=8, color=GRAY, va=side
     )
     above.plot(example.times_s, example.scores, color=BLUE, lw=1.6)
     above.fill_between(example.times_s, example.scores, color=BLUE, alpha=0.12, lw=0)
@@ -159,7 +159,7 @@ def timeline(example: Example, waveform: np.ndarray, threshold: float) -> bytes:
     below.set(ylabel="kHz", xlabel="seconds", xlim=above.get_xlim())
     for axes, light in ((above, False), (below, True)):
         if example.speech_end_s is not None:
-            axes.axvline(example.speech_end_s, color="white" if light else GREY, lw=1.2, ls=":")
+            axes.axvline(example.speech_end_s, color="white" if light else GRAY, lw=1.2, ls=":")
         if example.fired_s is not None:
             axes.axvline(example.fired_s, color=ORANGE, lw=1.6)
         axes.tick_params(labelsize=8)

@@ -1,6 +1,6 @@
 """Recordings to frame scores, through the exported file as a device runs it, or a folder of ``kws train``.
 
-Positive clips are scored one by one after silence, so that none is heard from a new start, which a device
+Positive clips are scored one by one after silence, so that none is heard from a cold start, which a device
 never is; negatives as one long stream, as a device would hear them.
 """
 

@@ -37,7 +37,7 @@ class PhraseHead(Head):
     sequence of phone distributions, as the recogniser heard a recording; a frame then earns the logarithm of
     the inner product). The score of a keyword is that of its best typed way, per phone, or where there are
     recorded ones the mean of that and of the best recorded way. The state is kept as distance from
-    :data:`LOWEST`, so that zero is a new start.
+    :data:`LOWEST`, so that zero is a cold start.
     Source: keyword spotting by a CTC lattice against a free phone loop, as in Hwang, Lee and Sung,
     arXiv:1512.08903; inner products of phone posteriors for spoken examples, Hazen et al., ASRU 2009.
 

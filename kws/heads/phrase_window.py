@@ -16,7 +16,7 @@ from kws.structs import StreamState
 HELD_FRAMES = 7
 """The phones' best of so many frames counts: both do not fire in the same frame."""
 FLOOR = -20.0
-"""A phones' logit below this counts as this, so that a zero state is a new start."""
+"""A phones' logit below this counts as this, so that a zero state is a cold start."""
 
 
 def held(logits: Tensor, before: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -24,7 +24,7 @@ def held(logits: Tensor, before: Tensor | None = None) -> tuple[Tensor, Tensor]:
 
     Args:
         logits: (batch, time, keyword).
-        before: (batch, HELD_FRAMES - 1, keyword), what the last call returned; None is zeros, a new start.
+        before: (batch, HELD_FRAMES - 1, keyword), what the last call returned; None is zeros, a cold start.
     Returns:
         (batch, time, keyword), at least :data:`FLOOR`, and the next state.
     """

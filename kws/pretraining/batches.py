@@ -15,9 +15,9 @@ from kws.encoders.sources.embedded import SUBSAMPLING, EmbeddedEncoder
 from kws.errors import ManifestError
 from kws.manifest import Utterance
 from kws.pretraining.checks import TAIL_S
-from kws.pretraining.corpus import Augment, Corpus, features_of, log_mel, with_tail
+from kws.pretraining.corpus import Augment, SpeechCorpus, features_of, log_mel, with_tail
 
-NEIGHBOURS = 256
+NEIGHBORS = 256
 """A batch is drawn from this many utterances of like length around a random one."""
 
 
@@ -47,7 +47,7 @@ class CtcBatch(NamedTuple):
 
 
 def collate(
-    rows: list[np.ndarray], corpus: Corpus, indices: Sequence[int], encoder: EmbeddedEncoder
+    rows: list[np.ndarray], corpus: SpeechCorpus, indices: Sequence[int], encoder: EmbeddedEncoder
 ) -> CtcBatch:
     """Pad log-mel rows of utterances to the longest with digital silence, and add what is said in them."""
     targets = [corpus.targets[index] for index in indices]
@@ -81,7 +81,7 @@ class TrainingBatches(IterableDataset[CtcBatch]):
 
     def __init__(
         self,
-        corpus: Corpus,
+        corpus: SpeechCorpus,
         *,
         batch_s: float,
         augment: Augment | None,
@@ -117,8 +117,8 @@ class TrainingBatches(IterableDataset[CtcBatch]):
         rng = np.random.default_rng((self.seed, 1, self.rank, step))
         corpus, total = self.corpus, len(self.corpus.audio)
         anchor = rng.choice(total, p=corpus.weights / corpus.weights.sum())
-        low = max(0, min(anchor - NEIGHBOURS // 2, total - NEIGHBOURS))
-        near = np.arange(low, min(total, low + NEIGHBOURS))
+        low = max(0, min(anchor - NEIGHBORS // 2, total - NEIGHBORS))
+        near = np.arange(low, min(total, low + NEIGHBORS))
         chances = corpus.weights[near] / corpus.weights[near].sum()
         mean_s = float(np.mean([corpus.utterances[index].duration_s for index in near]))
         count = max(1, min(len(near), round(self.batch_s / (mean_s + TAIL_S))))
@@ -132,24 +132,24 @@ class TrainingBatches(IterableDataset[CtcBatch]):
             augment = None if plain else self.augment
             rows.append(features_of(corpus, index, self.encoder, augment, self.seed, step))
         batch = collate(rows, corpus, chosen, self.encoder)
-        return batch if corpus.lessons is None else self._with_lessons(batch, rows, chosen)
+        return batch if corpus.teacher_targets is None else self._with_teacher_targets(batch, rows, chosen)
 
-    def _with_lessons(self, batch: CtcBatch, rows: list[np.ndarray], chosen: list[int]) -> CtcBatch:
+    def _with_teacher_targets(self, batch: CtcBatch, rows: list[np.ndarray], chosen: list[int]) -> CtcBatch:
         """Add what the teacher says; a row whose speed was changed is as much longer or shorter."""
-        lessons = self.corpus.lessons
-        assert lessons is not None
-        taught = torch.zeros(*batch.features[:, ::SUBSAMPLING].shape[:2], lessons.embeddings[0].shape[1])
+        targets = self.corpus.teacher_targets
+        assert targets is not None
+        taught = torch.zeros(*batch.features[:, ::SUBSAMPLING].shape[:2], targets.embeddings[0].shape[1])
         for number, (row, index) in enumerate(zip(rows, chosen, strict=True)):
             num_frames = len(row) // SUBSAMPLING
             recording = len(self.corpus.audio[index]) + audio.seconds_to_samples(TAIL_S)
             taught[number, :num_frames] = torch.from_numpy(
-                lessons.at_ends(index, num_frames, SUBSAMPLING * recording / len(row))
+                targets.at_ends(index, num_frames, SUBSAMPLING * recording / len(row))
             )
         return batch._replace(embeddings=taught)
 
 
 def evaluation_batches(
-    corpus: Corpus, batch_s: float, encoder: EmbeddedEncoder
+    corpus: SpeechCorpus, batch_s: float, encoder: EmbeddedEncoder
 ) -> Iterator[tuple[CtcBatch, list[Utterance]]]:
     """Every utterance once, in order of length, with the utterances of each batch."""
     start = 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kws.encoders.sources.embedded import EmbeddedConfig
 from kws.errors import ConfigError
-from kws.pretraining.sources import Outputs, SourceConfig
+from kws.pretraining.sources import Outputs, SpeechSourceConfig
 from kws.pretraining.teachers import TeacherConfig
 from kws.training.precision import Precision
 
@@ -16,11 +16,11 @@ from kws.training.precision import Precision
 class PretrainConfig:
     """A pretraining recipe."""
 
-    train: tuple[SourceConfig, ...]
+    train: tuple[SpeechSourceConfig, ...]
     """Speech to learn from."""
-    dev: tuple[SourceConfig, ...]
+    dev: tuple[SpeechSourceConfig, ...]
     """Real speech of other speakers: the phone error rate that the curve shows."""
-    test: tuple[SourceConfig, ...] = ()
+    test: tuple[SpeechSourceConfig, ...] = ()
     """Read once, at the end, for the model card."""
     max_left_out: float = 0.5
     """Largest share of the lines of train, dev or test that may be left out, their text or audio unusable."""
@@ -87,13 +87,11 @@ class PretrainConfig:
     def __post_init__(self) -> None:
         if not self.train or not self.dev:
             raise ConfigError("train and dev: got none, give at least one manifest for each")
-        if any(source.unlabelled for source in self.dev + self.test):
-            raise ConfigError("dev and test: `unlabelled` has no phone error rate; leave it out there")
-        learnt = self.teacher is not None or self.consistency
-        if not learnt and any(source.unlabelled for source in self.train):
-            raise ConfigError(
-                "train: an `unlabelled` source needs a `teacher` or `consistency` to learn from"
-            )
+        if any(source.unlabeled for source in self.dev + self.test):
+            raise ConfigError("dev and test: `unlabeled` has no phone error rate; leave it out there")
+        learned = self.teacher is not None or self.consistency
+        if not learned and any(source.unlabeled for source in self.train):
+            raise ConfigError("train: an `unlabeled` source needs a `teacher` or `consistency` to learn from")
         if self.consistency < 0 or (self.consistency and not self.spec_augment):
             raise ConfigError(
                 f"consistency: got {self.consistency:g}, allowed: 0 or more, above 0 with `spec_augment`"

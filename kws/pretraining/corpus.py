@@ -34,7 +34,7 @@ Augment = Callable[..., np.ndarray]
 """``augment(waveform, item_id, seed, epoch) -> waveform``; ``data_prep.augmentation`` makes one."""
 
 
-class Lessons(NamedTuple):
+class TeacherTargets(NamedTuple):
     """What a teacher says of each recording of a corpus; :mod:`kws.pretraining.teachers` makes it.
 
     Attributes:
@@ -64,14 +64,14 @@ class Lessons(NamedTuple):
         return placed
 
 
-class Corpus:
+class SpeechCorpus:
     """Transcribed utterances with their audio, in order of length.
 
     Attributes:
         audio: per utterance, (samples,) int16.
         kept: per utterance, the log-mel of its versions (see :func:`keep_versions`); empty: augmented anew
             each time.
-        lessons: what a teacher says of the utterances, or None.
+        teacher_targets: what a teacher says of the utterances, or None.
         outputs: per utterance, which output of the recogniser it teaches; 0 is the main one.
         left_out: lines that cannot be learnt from, in order of length after those that were given.
 
@@ -142,7 +142,7 @@ class Corpus:
         self.weights = np.asarray([1.0 if weights is None else weights[index] for index in read])
         self.versions = [0 if versions is None else versions[index] for index in read]
         self.kept: list[list[np.ndarray]] = [[] for _ in read]
-        self.lessons: Lessons | None = None
+        self.teacher_targets: TeacherTargets | None = None
         self.outputs = [outputs[index] for index in read]
         self.targets = [targets[index] for index in read]
         self.audio: Sequence[np.ndarray] = store.clips(list(read.values()))
@@ -190,7 +190,7 @@ class Corpus:
         """Utterances with a phone that the inventory of their output lacks."""
         return [index for index, targets in enumerate(self.targets) if phones.UNKNOWN in targets]
 
-    def sample(self, count: int, seed: int = 0) -> Corpus:
+    def sample(self, count: int, seed: int = 0) -> SpeechCorpus:
         """Return so many utterances with phones of the main output, or all, the likelier the more weight.
 
         Raises:
@@ -207,7 +207,8 @@ class Corpus:
         part = copy.copy(self)
         for name in ("utterances", "targets", "outputs", "audio", "versions"):
             setattr(part, name, [getattr(self, name)[index] for index in sorted(chosen)])
-        part.weights, part.kept, part.lessons = self.weights[sorted(chosen)], [[] for _ in chosen], None
+        part.weights, part.kept = self.weights[sorted(chosen)], [[] for _ in chosen]
+        part.teacher_targets = None
         return part
 
 
@@ -226,7 +227,7 @@ def with_tail(samples: np.ndarray) -> np.ndarray:
 
 
 def features_of(
-    corpus: Corpus,
+    corpus: SpeechCorpus,
     index: int,
     encoder: EmbeddedEncoder,
     augment: Augment | None = None,
@@ -245,7 +246,9 @@ def features_of(
 class _Versions(Dataset[Tensor]):
     """Log-mel of (utterance, version): version 0 is the recording itself, the others are augmented."""
 
-    def __init__(self, corpus: Corpus, augment: Augment | None, encoder: EmbeddedEncoder, seed: int) -> None:
+    def __init__(
+        self, corpus: SpeechCorpus, augment: Augment | None, encoder: EmbeddedEncoder, seed: int
+    ) -> None:
         self.corpus, self.augment, self.encoder, self.seed = corpus, augment, encoder, seed
         self.wanted = [(index, v) for index, count in enumerate(corpus.versions) for v in range(count)]
 
@@ -261,7 +264,7 @@ class _Versions(Dataset[Tensor]):
 
 
 def keep_versions(
-    corpus: Corpus,
+    corpus: SpeechCorpus,
     *,
     augment: Augment | None,
     encoder: EmbeddedEncoder,

@@ -12,7 +12,7 @@ from kws.config import load_config, read_yaml, to_dict
 from kws.errors import ConfigError, ManifestError
 from kws.pretraining.checks import LeftOut, described
 from kws.pretraining.config import PretrainConfig
-from kws.pretraining.corpus import Corpus
+from kws.pretraining.corpus import SpeechCorpus
 from kws.training.checkpoints import Resumed, newest_checkpoint
 from kws.weights import CONFIG, write_json, write_text
 
@@ -48,7 +48,7 @@ def earlier_run(config: PretrainConfig, output: Path) -> tuple[PretrainConfig, R
     return replace(config, inventories=collected), resumed
 
 
-def claim_speech(corpus: Corpus, noise: str, output: Path, resumed: bool, write: bool = True) -> None:
+def claim_speech(corpus: SpeechCorpus, noise: str, output: Path, resumed: bool, write: bool = True) -> None:
     """Note what a run is trained on, or hold it against what it began with: else it would not go on alike.
 
     Args:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kws.checkpoint import load_model, load_model_config
-from kws.encoders.ctc import PhoneRecogniser
-from kws.encoders.registry import load_recogniser
+from kws.encoders.ctc import PhoneRecognizer
+from kws.encoders.registry import load_recognizer
 from kws.errors import ConfigError
-from kws.pretraining.corpus import Corpus
+from kws.pretraining.corpus import SpeechCorpus
 from kws.pretraining.task import phone_error_rate
 
 
@@ -32,7 +32,7 @@ class Forgetting:
 
 
 def measure_forgetting(
-    runs: Sequence[Path], corpus: Corpus, weights: Path | None = None
+    runs: Sequence[Path], corpus: SpeechCorpus, weights: Path | None = None
 ) -> Iterator[Forgetting]:
     """Read transcribed speech with the source of each run, and with the run's layers put back into it.
 
@@ -46,16 +46,16 @@ def measure_forgetting(
         CheckpointError: a run or its source cannot be read.
         ConfigError: a run's encoder has no phone outputs, or is not of the source's shape.
     """
-    sources: dict[tuple[str, Path | None], tuple[PhoneRecogniser, float]] = {}
+    sources: dict[tuple[str, Path | None], tuple[PhoneRecognizer, float]] = {}
     for run in runs:
         config, model = load_model_config(run), load_model(run)
         key = config.encoder, weights or config.weights
         try:
             if key not in sources:
-                recogniser = load_recogniser(*key)
-                sources[key] = recogniser, phone_error_rate(recogniser, corpus)["all"]
-            recogniser, before = sources[key]
-            after = phone_error_rate(recogniser.with_first_layers(model.encoder), corpus)["all"]
+                recognizer = load_recognizer(*key)
+                sources[key] = recognizer, phone_error_rate(recognizer, corpus)["all"]
+            recognizer, before = sources[key]
+            after = phone_error_rate(recognizer.with_first_layers(model.encoder), corpus)["all"]
         except ConfigError as error:
             raise ConfigError(f"{run}: {error}") from error
         yield Forgetting(run, len(model.encoder.layers), before, after)

@@ -18,9 +18,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from kws.config import config_hash
-from kws.encoders.ctc import PhoneRecogniser
+from kws.encoders.ctc import PhoneRecognizer
 from kws.encoders.sources.embedded import SUBSAMPLING, EmbeddedEncoder
-from kws.encoders.sources.embedded_weights import load_recogniser, save_recogniser
+from kws.encoders.sources.embedded_weights import load_recognizer, save_recognizer
 from kws.errors import CheckpointError, ConfigError
 from kws.pretraining.batches import TrainingBatches, evaluation_batches
 from kws.pretraining.config import PretrainConfig
@@ -28,7 +28,7 @@ from kws.pretraining.corpus import Augment, keep_versions
 from kws.pretraining.folder import CHECKPOINTS, claim_speech, earlier_run, write_left_out
 from kws.pretraining.sources import Lines, ToPhones, read_sources
 from kws.pretraining.task import CtcTask, Mask, ngrams_of, phone_error_rate
-from kws.pretraining.teachers import keep_lessons, load_teacher
+from kws.pretraining.teachers import keep_teacher_targets, load_teacher
 from kws.pretraining.word_space import make_word_space
 from kws.training.checkpoints import Resumed, WholeCheckpoints
 from kws.training.logs import StepBar, keep_earlier_log
@@ -55,7 +55,7 @@ def set_statistics(encoder: EmbeddedEncoder, batches: TrainingBatches) -> None:
     encoder.frontend.scale.copy_(1 / joined.std(0).clamp_min(1e-3))
 
 
-def begin_with(model: PhoneRecogniser, folder: Path) -> None:
+def begin_with(model: PhoneRecognizer, folder: Path) -> None:
     """Take over weights and band statistics of an earlier run.
 
     Outputs of languages that it did not have, or had with other symbols, stay as they are; so do the stem
@@ -66,7 +66,7 @@ def begin_with(model: PhoneRecogniser, folder: Path) -> None:
         CheckpointError: it cannot be read, or is damaged.
     """
     try:
-        earlier = load_recogniser(folder)
+        earlier = load_recognizer(folder)
     except CheckpointError as error:
         raise CheckpointError(f"init: {error}") from error
     before, now = earlier.encoder.shape(), model.encoder.shape()
@@ -134,7 +134,7 @@ def pretrain(
     # what may be missing is looked for before audio is read, which can take an hour
     config, lines = _read_lines(config, root, to_phones)
     encoder = EmbeddedEncoder(config.encoder, source="kws pretrain")
-    model = PhoneRecogniser(encoder, config.middle, config.inventories)
+    model = PhoneRecognizer(encoder, config.middle, config.inventories)
     first_step = 0 if resumed is None else resumed.step
     if config.init is not None and resumed is None:
         begin_with(model, root / config.init)
@@ -173,9 +173,9 @@ def pretrain(
         train, augment=augment, encoder=batches.encoder, seed=config.seed, num_workers=config.num_workers
     )
     if config.teacher is not None:
-        keep_lessons(train, config.teacher, output / "teacher", root, teacher=teacher)
+        keep_teacher_targets(train, config.teacher, output / "teacher", root, teacher=teacher)
     dev_batches = [batch for batch, _ in evaluation_batches(dev, 120.0, encoder)]
-    dimension = 0 if train.lessons is None else train.lessons.embeddings[0].shape[1]
+    dimension = 0 if train.teacher_targets is None else train.teacher_targets.embeddings[0].shape[1]
     task = CtcTask(model, config, mask, dimension)
     started = time.monotonic()
     trainer = _new_trainer(config, output)
@@ -200,7 +200,7 @@ def pretrain(
     if not trainer.is_global_zero:
         return metrics
     # evaluated as saved: weights rounded to half precision
-    save_recogniser(output, model, config, metrics)
+    save_recognizer(output, model, config, metrics)
     metrics["dev_phone_error_rate"] = phone_error_rate(model, dev, GROUPS)
     if config.test:
         test = hear(lines["test"], "test")
@@ -211,7 +211,7 @@ def pretrain(
         metrics["test_phone_error_rate"] = phone_error_rate(model, test, by)
         metrics["test_phone_error_rate_with_ngrams"] = phone_error_rate(model, test, by, ngrams)
     metrics["left_out"] = {name: len(entries) for name, entries in left_out.items()}
-    save_recogniser(output, model, config, metrics)
+    save_recognizer(output, model, config, metrics)
     if config.words:
         make_word_space(model, train.sample(config.words), output)
     return metrics

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from kws.errors import AudioError, ConfigError, KwsError, ManifestError
 from kws.manifest import Utterance, read_manifest
 from kws.pretraining.checks import LeftOut, described, refuse_too_many, warn
-from kws.pretraining.corpus import Corpus
+from kws.pretraining.corpus import SpeechCorpus
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +27,10 @@ NO_PHONES = "no line has phones; give `phones`, or `text` and a `language` in th
 
 
 @dataclass(frozen=True, slots=True)
-class SourceConfig:
+class SpeechSourceConfig:
     """One manifest of transcribed speech."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"unlabelled": "unlabeled"}
 
     manifest: Path
     """JSON Lines with ``path``, and ``phones`` or ``text``."""
@@ -47,7 +49,7 @@ class SourceConfig:
     sentences: bool = True
     """Whether its texts are what people say: the phone n-grams are counted on these alone. Say no for random
     words that are spoken for their sounds."""
-    unlabelled: bool = False
+    unlabeled: bool = False
     """Take lines without phones too; of those only the teacher's embeddings are learnt."""
 
     def __post_init__(self) -> None:
@@ -94,19 +96,19 @@ class Lines:
         known_only: bool = False,
         cache: Path | None = None,
         num_workers: int = 1,
-    ) -> Corpus:
+    ) -> SpeechCorpus:
         """Read the audio; what is left out is logged as of ``what``.
 
         Args:
             what: such as ``train``.
             max_left_out: share of the lines that may be left out.
-            known_only: as in :class:`Corpus`; speech to train on needs it.
+            known_only: as in :class:`SpeechCorpus`; speech to train on needs it.
             cache: as there.
             num_workers: as there.
         Raises:
             ManifestError: more lines cannot be used.
         """
-        found = Corpus(
+        found = SpeechCorpus(
             self.utterances,
             self.weights,
             self.versions,
@@ -127,18 +129,18 @@ class Lines:
 
 
 def load_sources(
-    sources: tuple[SourceConfig, ...],
+    sources: tuple[SpeechSourceConfig, ...],
     root: Path = Path(),
     to_phones: ToPhones | None = None,
     outputs: Outputs = "shared",
     inventories: dict[str, list[str]] | None = None,
-) -> Corpus:
-    """Read every source below ``root`` into one corpus, as :func:`read_sources` and :class:`Corpus` do."""
+) -> SpeechCorpus:
+    """Read every source into one corpus; see :func:`read_sources` and :class:`SpeechCorpus`."""
     return read_sources(sources, root, to_phones, outputs, inventories).corpus()
 
 
 def read_sources(
-    sources: tuple[SourceConfig, ...],
+    sources: tuple[SpeechSourceConfig, ...],
     root: Path = Path(),
     to_phones: ToPhones | None = None,
     outputs: Outputs = "shared",
@@ -148,7 +150,7 @@ def read_sources(
     """Read the manifest of every source below ``root``, and the phones of its texts.
 
     A line without phones is left out, unless its source has a language to read its text in, or is
-    ``unlabelled``. Each utterance gets the extra fields ``corpus``, the manifest as the source names it, and
+    ``unlabeled``. Each utterance gets the extra fields ``corpus``, the manifest as the source names it, and
     ``language``: of the source, else of the line, else ``en``, which stands for every accent of English.
 
     Args:
@@ -172,11 +174,11 @@ def read_sources(
         if source.language:
             found, unread = _with_phones(found, source, root, to_phones, outputs if own else "shared")
             left_out += unread
-        usable = [_labelled(entry, source) for entry in found if entry.phones or source.unlabelled]
+        usable = [_labeled(entry, source) for entry in found if entry.phones or source.unlabeled]
         if not usable:
             why = f"no line can be used; the first: {described(left_out[0])}" if left_out else NO_PHONES
             raise ManifestError(f"{root / source.manifest}: {why}")
-        if not source.unlabelled:
+        if not source.unlabeled:
             left_out += [_untold(entry, source, own) for entry in found if not entry.phones]
         lines.utterances += usable
         lines.weights += [source.weight] * len(usable)
@@ -191,7 +193,7 @@ def read_sources(
     return lines
 
 
-def _labelled(entry: Utterance, source: SourceConfig) -> Utterance:
+def _labeled(entry: Utterance, source: SpeechSourceConfig) -> Utterance:
     language = source.language or entry.extra.get("language") or "en"
     labels = {
         "corpus": source.manifest.as_posix(),
@@ -200,7 +202,7 @@ def _labelled(entry: Utterance, source: SourceConfig) -> Utterance:
     return dataclasses.replace(entry, extra=entry.extra | labels)
 
 
-def _untold(entry: Utterance, source: SourceConfig, own: str) -> LeftOut:
+def _untold(entry: Utterance, source: SpeechSourceConfig, own: str) -> LeftOut:
     """Say what a line without phones lacks."""
     if entry.text and entry.text.strip() and not source.language:
         reason = f"a text, but its source has no `language` to read it in ({entry.path})"
@@ -212,7 +214,7 @@ def _untold(entry: Utterance, source: SourceConfig, own: str) -> LeftOut:
 
 def _with_phones(
     utterances: list[Utterance],
-    source: SourceConfig,
+    source: SpeechSourceConfig,
     root: Path,
     to_phones: ToPhones | None,
     outputs: Outputs,
@@ -240,7 +242,7 @@ def _with_phones(
         phones = next(spoken)
         if isinstance(phones, KwsError):
             left_out.append(LeftOut(entry.where, str(phones)))
-        elif phones or source.unlabelled:
+        elif phones or source.unlabeled:
             found.append(dataclasses.replace(entry, phones=phones or None))
         else:
             reason = (

@@ -17,15 +17,15 @@ from torch import Tensor, nn
 from torchaudio.functional import edit_distance
 
 from kws import phones
-from kws.encoders.ctc import PhoneRecogniser
+from kws.encoders.ctc import PhoneRecognizer
 from kws.encoders.sources.embedded import SUBSAMPLING
 from kws.errors import ConfigError
 from kws.pretraining.batches import CtcBatch, evaluation_batches
 from kws.pretraining.config import PretrainConfig
-from kws.pretraining.corpus import Corpus
+from kws.pretraining.corpus import SpeechCorpus
 from kws.pretraining.optimizers import muon_and_adamw
 from kws.pretraining.phone_ngrams import PhoneNgrams, search
-from kws.pretraining.sources import SourceConfig
+from kws.pretraining.sources import SpeechSourceConfig
 from kws.training.schedule import scheduled
 
 Mask = Callable[[Tensor, Tensor, torch.Generator], Tensor]
@@ -37,7 +37,7 @@ class CtcTask(lightning.LightningModule):
 
     def __init__(
         self,
-        model: PhoneRecogniser,
+        model: PhoneRecognizer,
         config: PretrainConfig,
         mask: Mask | None = None,
         teacher_dimension: int = 0,
@@ -48,7 +48,8 @@ class CtcTask(lightning.LightningModule):
         self.loss = nn.CTCLoss(blank=phones.BLANK)
         if teacher_dimension:
             dimension = model.encoder.info.dimension
-            self.lesson = nn.Sequential(nn.LayerNorm(dimension), nn.Linear(dimension, teacher_dimension))
+            self.to_teacher = nn.Sequential(nn.LayerNorm(dimension), nn.Linear(dimension, teacher_dimension))
+            self.register_load_state_dict_pre_hook(_with_names_of_now)  # type: ignore[no-untyped-call]
         self._edits: dict[str, list[int]] = defaultdict(lambda: [0, 0])
 
     def training_step(self, batch: CtcBatch, index: int) -> Tensor:
@@ -69,9 +70,9 @@ class CtcTask(lightning.LightningModule):
             loss = loss + self.config.consistency * (apart[0] + self.config.middle_weight * apart[1])
             self.log("apart", apart[0].detach(), prog_bar=True)
         if self.config.teacher is not None:
-            lesson = self.lesson_error(hidden[self.config.teacher.layer - 1], batch)
-            loss = loss + self.config.teacher.weight * lesson
-            self.log("lesson", lesson.detach(), prog_bar=True)
+            error = self.teacher_error(hidden[self.config.teacher.layer - 1], batch)
+            loss = loss + self.config.teacher.weight * error
+            self.log("teacher", error.detach(), prog_bar=True)
         if not torch.isfinite(loss):
             raise ConfigError(
                 f"step {self.global_step}: the loss is not finite; lower learning_rate or check the data"
@@ -101,12 +102,12 @@ class CtcTask(lightning.LightningModule):
             return 0 * logits.float().sum()
         return disagreement(logits[rows], batch.lengths[rows]) * rows.float().mean()
 
-    def lesson_error(self, features: Tensor, batch: CtcBatch) -> Tensor:
+    def teacher_error(self, features: Tensor, batch: CtcBatch) -> Tensor:
         """Return the mean squared error of the teacher's embeddings, read from a layer's valid frames."""
         assert batch.embeddings is not None
         frames = torch.arange(features.shape[1], device=features.device)
         valid = frames < batch.lengths[:, None]
-        error: Tensor = (self.lesson(features).float() - batch.embeddings)[valid].square().mean()
+        error: Tensor = (self.to_teacher(features).float() - batch.embeddings)[valid].square().mean()
         return error
 
     def on_validation_epoch_start(self) -> None:
@@ -172,8 +173,8 @@ def disagreement(logits: Tensor, lengths: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def recognise(
-    model: PhoneRecogniser, batch: CtcBatch, ngrams: Sequence[PhoneNgrams] = ()
+def recognize(
+    model: PhoneRecognizer, batch: CtcBatch, ngrams: Sequence[PhoneNgrams] = ()
 ) -> tuple[list[list[int]], list[list[int]]]:
     """Return the phones heard in each row, by the last and by the middle layer, as indices of its output.
 
@@ -199,7 +200,7 @@ def recognise(
 
 
 def count_edits(
-    model: PhoneRecogniser, batch: CtcBatch, ngrams: Sequence[PhoneNgrams] = ()
+    model: PhoneRecognizer, batch: CtcBatch, ngrams: Sequence[PhoneNgrams] = ()
 ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """Return (edits, reference length) per row, for the last and the middle output.
 
@@ -211,12 +212,12 @@ def count_edits(
     references = [row.tolist() for row in torch.split(batch.targets, batch.target_lengths.tolist())]
     last, middle = (
         [(int(edit_distance(r, h)), len(r)) for r, h in zip(references, heard, strict=True)]
-        for heard in recognise(model, batch, ngrams)
+        for heard in recognize(model, batch, ngrams)
     )
     return last, middle
 
 
-def ngrams_of(corpus: Corpus, sources: Iterable[SourceConfig]) -> list[PhoneNgrams]:
+def ngrams_of(corpus: SpeechCorpus, sources: Iterable[SpeechSourceConfig]) -> list[PhoneNgrams]:
     """Return a language model of the sentences in a corpus, for each output of the recogniser.
 
     Args:
@@ -240,7 +241,7 @@ def ngrams_of(corpus: Corpus, sources: Iterable[SourceConfig]) -> list[PhoneNgra
 
 
 def phone_error_rate(
-    model: PhoneRecogniser, corpus: Corpus, by: Iterable[str] = (), ngrams: Sequence[PhoneNgrams] = ()
+    model: PhoneRecognizer, corpus: SpeechCorpus, by: Iterable[str] = (), ngrams: Sequence[PhoneNgrams] = ()
 ) -> dict[str, float]:
     """Phone error rate of a corpus, whole and by the values of manifest fields.
 
@@ -278,3 +279,10 @@ def _age_group(age: Any) -> Any:
         return "child" if float(age) < 16 else "adult"
     except (TypeError, ValueError):
         return age
+
+
+def _with_names_of_now(module: nn.Module, tensors: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Rename tensors in the checkpoint of an earlier version."""
+    old = f"{prefix}lesson."
+    for name in [name for name in tensors if name.startswith(old)]:
+        tensors[f"{prefix}to_teacher.{name.removeprefix(old)}"] = tensors.pop(name)

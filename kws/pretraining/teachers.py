@@ -23,7 +23,7 @@ from kws.audio import atomic_write, to_int16
 from kws.encoders.registry import available_encoders, load_encoder
 from kws.encoders.truncate import truncate
 from kws.errors import CheckpointError, ConfigError, KwsError
-from kws.pretraining.corpus import Corpus, Lessons, with_tail
+from kws.pretraining.corpus import SpeechCorpus, TeacherTargets, with_tail
 
 SPEECH_EMBEDDING = "speech_embedding"
 SHARD = 256
@@ -170,8 +170,8 @@ def load_teacher(config: TeacherConfig, root: Path = Path()) -> Teacher:
         raise type(error)(f"teacher: {error}") from error
 
 
-def keep_lessons(
-    corpus: Corpus,
+def keep_teacher_targets(
+    corpus: SpeechCorpus,
     config: TeacherConfig,
     folder: Path,
     root: Path = Path(),
@@ -184,7 +184,7 @@ def keep_lessons(
     a value (8.6 MB an hour for the speech embedding).
 
     Args:
-        corpus: its ``lessons`` are set, standardised by the mean and deviation of each value.
+        corpus: its ``teacher_targets`` are set, standardised by the mean and deviation of each value.
         config: the teacher.
         folder: where the embeddings are kept.
         root: what a relative ``config.path`` starts from.
@@ -207,7 +207,7 @@ def keep_lessons(
             bar.update(len(embeddings))
     joined = np.concatenate([row[:: max(1, len(found) // 2000)] for row in found]).astype(np.float32)
     mean, deviation = joined.mean(0), joined.std(0).clip(1e-3)
-    corpus.lessons = Lessons(
+    corpus.teacher_targets = TeacherTargets(
         [((row.astype(np.float32) - mean) / deviation).astype(np.float16) for row in found],
         teacher.hop_samples,
     )
@@ -223,7 +223,7 @@ def _content(path: Path) -> int:
 
 
 def _shards(
-    corpus: Corpus, identity: list[Any], teacher: Teacher, folder: Path
+    corpus: SpeechCorpus, identity: list[Any], teacher: Teacher, folder: Path
 ) -> Iterator[list[np.ndarray]]:
     """Yield the embeddings of ``SHARD`` recordings after the other, from their file where it is good."""
     for start in range(0, len(corpus.audio), SHARD):

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from torchaudio.functional import forced_align
 from tqdm import tqdm
 
-from kws.encoders.ctc import PhoneRecogniser
+from kws.encoders.ctc import PhoneRecognizer
 from kws.errors import ManifestError
 from kws.heads.words import DEPTH, KNOWN_WORDS, WORDS, AttributeSpace, WordSpace, window_frames
 from kws.phone_attributes import embed, segment_means
 from kws.phones import PHONES
-from kws.pretraining.corpus import Corpus, log_mel, with_tail
+from kws.pretraining.corpus import SpeechCorpus, log_mel, with_tail
 from kws.weights import write_weights
 
 
@@ -76,27 +76,27 @@ class Aligned(NamedTuple):
 
 
 @torch.no_grad()
-def align(recogniser: PhoneRecogniser, corpus: Corpus, progress: bool = True) -> list[Aligned]:
+def align(recognizer: PhoneRecognizer, corpus: SpeechCorpus, progress: bool = True) -> list[Aligned]:
     """Find where each phone of a corpus ends.
 
     Args:
-        recogniser: in eval mode.
+        recognizer: in eval mode.
         corpus: speech; utterances without a transcript are left out.
         progress: show a bar.
     Raises:
         ManifestError: nothing is left.
     """
     found = []
-    depth = min(DEPTH, len(recogniser.encoder.layers))
+    depth = min(DEPTH, len(recognizer.encoder.layers))
     rows = zip(corpus.utterances, corpus.audio, corpus.targets, strict=True)
     for utterance, samples, targets in tqdm(
         rows, "aligning", len(corpus.audio), unit="utterance", disable=None if progress else True
     ):
         if not targets:
             continue
-        features = torch.from_numpy(log_mel(with_tail(samples), recogniser.encoder)[None])
-        hidden = recogniser.hidden(features)
-        scores = torch.log_softmax(recogniser.logits(hidden)[0], dim=-1)
+        features = torch.from_numpy(log_mel(with_tail(samples), recognizer.encoder)[None])
+        hidden = recognizer.hidden(features)
+        scores = torch.log_softmax(recognizer.logits(hidden)[0], dim=-1)
         path = forced_align(scores, torch.tensor([targets], dtype=torch.int32))[0][0].numpy()
         after = np.append(path[1:], -1)
         ends = np.flatnonzero((path > 0) & (path != after))
@@ -221,12 +221,12 @@ def _descend(space: nn.Module, loss: Callable[[], Tensor], config: WordSpaceConf
 
 
 def make_word_space(
-    recogniser: PhoneRecogniser, corpus: Corpus, folder: Path, config: WordSpaceConfig | None = None
+    recognizer: PhoneRecognizer, corpus: SpeechCorpus, folder: Path, config: WordSpaceConfig | None = None
 ) -> Path:
     """Learn both maps for a recogniser and write them to ``words.safetensors`` in its folder.
 
     Args:
-        recogniser: put into eval mode.
+        recognizer: put into eval mode.
         corpus: transcribed speech; without ``word_phones`` in any manifest there is no map ``words``.
         folder: of the recogniser.
         config: how to learn.
@@ -234,7 +234,7 @@ def make_word_space(
         ManifestError: no utterance can be aligned.
     """
     settings = config or WordSpaceConfig()
-    aligned = align(recogniser.eval(), corpus)
+    aligned = align(recognizer.eval(), corpus)
     spaces = {"attributes": learn_attributes(aligned, settings), "words": learn_words(aligned, settings)}
     tensors = {
         f"{name}.{key}": value.half()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from kws.encoders.ctc import PhoneRecogniser
-from kws.encoders.registry import load_recogniser
+from kws.encoders.ctc import PhoneRecognizer
+from kws.encoders.registry import load_recognizer
 from kws.errors import ConfigError
 from kws.model import WakeWordModel
 from kws.regularizers.base import Regularizer, Resources, Step
@@ -65,19 +65,19 @@ def build_regularizer(name: str, model: WakeWordModel, resources: Resources | No
         term = _REGULARIZERS[name](model)
     resources = resources or Resources()
     if term.needs_phones:
-        _check_phones(name, model, resources.recogniser)
+        _check_phones(name, model, resources.recognizer)
     term.prepare(model, resources)
     return term
 
 
-def _check_phones(name: str, model: WakeWordModel, recogniser: PhoneRecogniser | None) -> None:
+def _check_phones(name: str, model: WakeWordModel, recognizer: PhoneRecognizer | None) -> None:
     instead = "or take `feature_matching`, which needs none"
-    if recogniser is None:
+    if recognizer is None:
         raise ConfigError(
             f"train.regularizers.{name}: needs the source's phone outputs, got none; give `recogniser`, "
             f"{instead}"
         )
-    ours, theirs = model.encoder.info, recogniser.encoder.info
+    ours, theirs = model.encoder.info, recognizer.encoder.info
     if (ours.dimension, ours.hop_samples) != (theirs.dimension, theirs.hop_samples):
         raise ConfigError(
             f"train.regularizers.{name}: the model gives {ours.dimension} features every {ours.hop_samples} "
@@ -86,7 +86,7 @@ def _check_phones(name: str, model: WakeWordModel, recogniser: PhoneRecogniser |
         )
 
 
-def load_phones(weights: Mapping[str, float], encoder: str, path: Path | None) -> PhoneRecogniser | None:
+def load_phones(weights: Mapping[str, float], encoder: str, path: Path | None) -> PhoneRecognizer | None:
     """Load the source with its phone outputs where a regulariser needs them, else return None.
 
     Args:
@@ -101,7 +101,7 @@ def load_phones(weights: Mapping[str, float], encoder: str, path: Path | None) -
     if not needing:
         return None
     try:
-        return load_recogniser(encoder, path)
+        return load_recognizer(encoder, path)
     except ConfigError as error:
         raise ConfigError(
             f"train.regularizers.{needing[0]}: {error}; or take `feature_matching`, which needs none"

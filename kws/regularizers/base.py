@@ -10,7 +10,7 @@ from typing import ClassVar, Generic, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from kws.encoders.ctc import PhoneRecogniser
+from kws.encoders.ctc import PhoneRecognizer
 from kws.errors import ConfigError
 from kws.model import WakeWordModel
 from kws.structs import Batch
@@ -50,11 +50,11 @@ class Resources(NamedTuple):
 
     Attributes:
         batch: makes the training batch of a step, the same whenever a run starts or goes on.
-        recogniser: the source uncut, with its phone outputs; given where a term has ``needs_phones``.
+        recognizer: the source uncut, with its phone outputs; given where a term has ``needs_phones``.
     """
 
     batch: Callable[[int], Batch] | None = None
-    recogniser: PhoneRecogniser | None = None
+    recognizer: PhoneRecognizer | None = None
 
 
 M = TypeVar("M", bound=nn.Module)

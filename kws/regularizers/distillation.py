@@ -35,8 +35,8 @@ class Distillation(Regularizer):
 
     def prepare(self, model: WakeWordModel, resources: Resources) -> None:
         """See :meth:`Regularizer.prepare`."""
-        assert resources.recogniser is not None
-        self.source = Frozen(resources.recogniser)
+        assert resources.recognizer is not None
+        self.source = Frozen(resources.recognizer)
 
     def forward(self, model: WakeWordModel, step: Step) -> Tensor:
         """See :meth:`Regularizer.forward`."""

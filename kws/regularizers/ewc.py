@@ -69,14 +69,14 @@ def _buffer(name: str) -> str:
 
 def _log_likelihoods(model: WakeWordModel, resources: Resources) -> Iterator[Tensor]:
     """Yield that of drawn phones for each negative, so scaled that its squared gradient is per frame."""
-    recogniser, batch = resources.recogniser, resources.batch
-    assert recogniser is not None and batch is not None
+    recognizer, batch = resources.recognizer, resources.batch
+    assert recognizer is not None and batch is not None
     generator, depth = torch.Generator().manual_seed(SEED), len(model.encoder.layers)
     for step in range(NUM_BATCHES):
         windows = batch(step)
         for row in (windows.targets.sum(dim=1) == 0).nonzero():
             features, frames = model.encoder(windows.waveform[row], windows.lengths[row])
-            logits = recogniser.above(features, depth)[0, : int(frames)]  # (time, phone)
+            logits = recognizer.above(features, depth)[0, : int(frames)]  # (time, phone)
             yield drawn_log_likelihood(logits.float(), generator) / math.sqrt(int(frames))
 
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kws.counts import counted
-from kws.evaluation.palette import COLOURS, colours
+from kws.evaluation.palette import COLORS, colors
 from kws.studies.compare import Gain, behind_best, gains_of
 from kws.studies.recipe import CONTROL
 from kws.studies.results import StudyResults
@@ -25,7 +25,7 @@ LEGEND_ROW, LETTER = 0.19, 0.085
 """Inches of a line of the legend, and of a letter beside an axis."""
 LETTERS_PER_INCH = 13
 """Of the text below the panels."""
-CONTROL_COLOUR = "#8a949d"
+CONTROL_COLOR = "#8a949d"
 SPREAD = 0.025
 """Choices stand this far apart, as a share of the number of recordings: their intervals do not overlap."""
 WIDEST = 0.3
@@ -114,13 +114,13 @@ def intervals_figure(
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     panels = figure.subplots(1, len(numbers), sharey=True, squeeze=False)[0]
     for axes, number in zip(panels, numbers, strict=True):
-        axes.axvline(0, color=CONTROL_COLOUR, lw=1.2, ls="--")
+        axes.axvline(0, color=CONTROL_COLOR, lw=1.2, ls="--")
         for row, found in enumerate(by_choice.values()):
             gain = found.get(number)
             if gain is not None:
-                colour = COLOURS[0] if is_good(gain) else COLOURS[1]
-                axes.plot([100 * gain.low, 100 * gain.high], [row, row], color=colour, lw=1.5)
-                axes.plot(100 * gain.value, row, "o", color=colour, ms=5)
+                color = COLORS[0] if is_good(gain) else COLORS[1]
+                axes.plot([100 * gain.low, 100 * gain.high], [row, row], color=color, lw=1.5)
+                axes.plot(100 * gain.value, row, "o", color=color, ms=5)
         axes.set(title=counted(number, "recording"), ylim=(len(by_choice) - 0.5, -0.5))
         _square_root_scale(axes)
         axes.grid(color="#d8dde2", lw=0.8)
@@ -154,9 +154,9 @@ def _png(figure: Figure) -> bytes:
 def _panel(axes: Axes, study: StudyResults, choices: Sequence[str], condition: str) -> None:
     """Draw one condition."""
     numbers = {recordings: study.num_recordings(recordings) for recordings in study.recordings()}
-    styles = zip(colours(len(choices)), cycle(MARKERS), strict=False)
+    styles = zip(colors(len(choices)), cycle(MARKERS), strict=False)
     for index, choice in enumerate(choices):
-        colour, marker = next(styles)
+        color, marker = next(styles)
         points = [
             (numbers[recordings], study.misses(choice, recordings, condition, study.compared_at))
             for recordings in study.recordings(choice)
@@ -169,7 +169,7 @@ def _panel(axes: Axes, study: StudyResults, choices: Sequence[str], condition: s
             [number * shift for number, _ in points],
             rate,
             yerr=[below, above],
-            color=CONTROL_COLOUR if choice == CONTROL else colour,
+            color=CONTROL_COLOR if choice == CONTROL else color,
             ls="--" if choice == CONTROL else "-",
             marker=marker,
             ms=5,

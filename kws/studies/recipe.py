@@ -149,7 +149,7 @@ class StudyConfig:
     test_seed: int = 20
     """Of the noise and rooms of conditions and copies."""
     after_silence: bool = True
-    """Silence is heard before each test clip, as a device has long been started; else each is a new start."""
+    """Silence is heard before each test clip, as a device has long been on; else each is a cold start."""
     rates: tuple[float, ...] = (0.5, 1.0, 2.0)
     """False accepts per hour at which misses are counted."""
     compared_at: float = 1.0

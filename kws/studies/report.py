@@ -22,7 +22,7 @@ from kws.version import __version__
 RESULTS, SUMMARY, TABLE, AGAINST = "results.csv", "summary.csv", "summary.md", "against.md"
 MISSES, GAINS, BEHIND = "misses.png", "gains.png", "behind.png"
 PAGE, RECOMMENDATION = "study.html", "recommendation.yaml"
-HEARD = {True: "after silence", False: "from a new start"}
+HEARD = {True: "after silence", False: "from a cold start"}
 
 
 def write_report(

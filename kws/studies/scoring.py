@@ -40,7 +40,7 @@ def detector_scores(
 
     Args:
         model: an exported ``.onnx``.
-        test: clips, each from a new start with silence after it, and the stream.
+        test: clips, each from a cold start with silence after it, and the stream.
         keyword: one of the file; None is its first.
     Returns:
         (frames,) scores of each clip by condition, (frames,) of the negatives, and seconds per frame.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
-from kws.balances import build_balance
 from kws.data import BatchConfig
 from kws.errors import ConfigError
+from kws.loss_weighting import build_loss_weighting
 from kws.losses import build_loss
 from kws.regularizers import check_weights
 from kws.training.precision import Precision
@@ -18,6 +20,11 @@ FEWEST_EPOCHS, MOST_EPOCHS, RECORDINGS_PER_EPOCH = 4, 16, 50
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
     """Everything about one training run but the model and the data."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "balance": "loss_weighting",
+        "balance_options": "loss_weighting_options",
+    }
 
     transfer: TransferConfig = field(default_factory=TransferConfig)
     """What may move."""
@@ -33,9 +40,9 @@ class TrainConfig:
     """Terms beside it and their weights, such as ``{l2_sp: 0.01}``: see :mod:`kws.regularizers`. Those that
     stay near the source (l2_sp, ewc, feature_matching, distillation) `kws train` leaves out from scratch.
     Where none are given, policy auto brings its own."""
-    balance: str = "fixed"
-    """How the terms are added: see :func:`kws.balances.available_balances`."""
-    balance_options: dict[str, float] = field(default_factory=dict)
+    loss_weighting: str = "fixed"
+    """How the terms are added: see :func:`kws.loss_weighting.available_loss_weightings`."""
+    loss_weighting_options: dict[str, float] = field(default_factory=dict)
     """Its settings, such as ``{alpha: 1.5}`` of ``gradnorm``."""
     epochs: int | None = None
     """Epochs; after each, dev is read and hard negatives are mined. None is 4, with more than 200 recordings
@@ -73,7 +80,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         check_policy(self.transfer.policy)
         build_loss(self.loss, self.loss_options)
-        build_balance(self.balance, {}, self.balance_options)
+        build_loss_weighting(self.loss_weighting, {}, self.loss_weighting_options)
         check_weights(self.regularizers)
         if self.epochs is not None and self.epochs < 1:
             raise ConfigError(f"train.epochs: got {self.epochs}, allowed: above 0")

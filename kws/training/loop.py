@@ -18,11 +18,11 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from kws.balances import build_balance
 from kws.data import Augment, KeywordBatches
-from kws.encoders.ctc import PhoneRecogniser
+from kws.encoders.ctc import PhoneRecognizer
 from kws.errors import ConfigError
 from kws.evaluation.thresholds import choose_operating_point
+from kws.loss_weighting import build_loss_weighting
 from kws.losses import build_loss
 from kws.model import WakeWordModel
 from kws.regularizers import Resources, Step, build_regularizer, need_domains, need_transcripts
@@ -46,7 +46,7 @@ class KeywordTask(lightning.LightningModule):
         model: see :func:`fit`, as ``config`` and ``data``.
         batches: what is trained on.
         signals: what a policy was told of the data before a run was stopped; None asks when a policy does.
-        recogniser: see :func:`fit`.
+        recognizer: see :func:`fit`.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class KeywordTask(lightning.LightningModule):
         data: TrainingData,
         batches: KeywordBatches,
         signals: list[float] | None = None,
-        recogniser: PhoneRecogniser | None = None,
+        recognizer: PhoneRecognizer | None = None,
     ) -> None:
         super().__init__()
         self.model, self.config, self.data, self.batches = model, config, data, batches
@@ -64,12 +64,14 @@ class KeywordTask(lightning.LightningModule):
         self.loss = build_loss(config.loss, config.loss_options)
         self.signals = signals
         self.policy, self.groups = apply_policy(model, config.transfer, self.ask)
-        resources = Resources(batches.batch, recogniser)
+        resources = Resources(batches.batch, recognizer)
         self.regularizers = nn.ModuleDict(
             {name: build_regularizer(name, model, resources) for name in config.regularizers}
         )
         weights = {"keyword": 1.0, **config.regularizers}
-        self.balance = build_balance(config.balance, weights, config.balance_options)
+        self.loss_weighting = build_loss_weighting(
+            config.loss_weighting, weights, config.loss_weighting_options
+        )
 
     def ask(self) -> list[float]:
         """Return how much each borrowed part has to change by the data, the same in a run that goes on."""
@@ -102,11 +104,11 @@ class KeywordTask(lightning.LightningModule):
         torch.manual_seed(self.config.seed * 1_000_003 + self.global_step)
         progress = self.global_step / self.num_steps
         moving = open_groups(self.model, self.groups, progress)
-        logits, features, frames = self.model.walk(batch.waveform, batch.lengths)
+        logits, features, frames = self.model.forward_features(batch.waveform, batch.lengths)
         step = Step(batch, features.float(), frames, logits.float(), progress)
         losses = {"keyword": self.loss(step.logits, batch)}
         losses |= {name: term(self.model, step) for name, term in self.regularizers.items()}
-        loss: Tensor = self.balance(losses, moving[-1].parameters if len(moving) > 1 else ())
+        loss: Tensor = self.loss_weighting(losses, moving[-1].parameters if len(moving) > 1 else ())
         if not torch.isfinite(loss):
             raise ConfigError(
                 f"step {self.global_step}: the loss is not finite; lower learning_rate or check the audio"
@@ -136,7 +138,7 @@ class KeywordTask(lightning.LightningModule):
         config = self.config
         groups = [{"params": list(g.parameters), "lr": config.learning_rate * g.rate} for g in self.groups]
         opens = [group.opens for group in self.groups]
-        for beside, rate in ((self.regularizers, 1.0), (self.balance, self.balance.rate)):
+        for beside, rate in ((self.regularizers, 1.0), (self.loss_weighting, self.loss_weighting.rate)):
             if own := [parameter for parameter in beside.parameters() if parameter.requires_grad]:
                 groups.append({"params": own, "lr": config.learning_rate * rate, "weight_decay": 0.0})
                 opens.append(0.0)
@@ -163,7 +165,7 @@ def fit(
     data: TrainingData,
     output: Path,
     augment: Augment | None = None,
-    recogniser: PhoneRecogniser | None = None,
+    recognizer: PhoneRecognizer | None = None,
 ) -> dict[str, Any]:
     """Train ``model`` in place; called again after a kill, it goes on from the last finished epoch.
 
@@ -173,7 +175,7 @@ def fit(
         data: audio.
         output: gets ``checkpoints/``, ``log/`` (CSV) and ``tensorboard/``.
         augment: waveform augmentation, ``augment(waveform, item_id, seed, epoch)``.
-        recogniser: the model's source with its phone outputs, for regularisers that need them.
+        recognizer: the model's source with its phone outputs, for regularisers that need them.
     Returns:
         Epochs done, whether training resumed, the names of the parts that were moved, and the number of
         their parameters.
@@ -201,7 +203,7 @@ def fit(
     folder = output / "checkpoints"
     resumed = newest_checkpoint(folder)
     signals = _read_checkpoint(resumed.path).get("signals") if resumed else None
-    task = KeywordTask(model, config, data, batches, signals, recogniser)
+    task = KeywordTask(model, config, data, batches, signals, recognizer)
     best = ModelCheckpoint(folder, "best", monitor="dev_loss", enable_version_counter=False)
     latest = ModelCheckpoint(
         folder, "last", enable_version_counter=False

@@ -31,7 +31,7 @@ def provenance(model: WakeWordModel, manifests: Sequence[Path], identity: str) -
             continue
     return {
         "config_hash": identity,
-        "encoder": {"name": info.name, "source": info.source, "licence": info.licence},
+        "encoder": {"name": info.name, "source": info.source, "licence": info.license},
         "manifests": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in manifests},
         "packages": versions,
         "python": platform.python_version(),

@@ -13,7 +13,7 @@ from kws.audio_store import AudioStore
 from kws.model import WakeWordModel
 
 ROW_S = 30.0
-"""Long audio is scored in rows of this length, each from a new start."""
+"""Long audio is scored in rows of this length, each from a cold start."""
 SEARCHED_S = 240.0
 """Length of each piece that hard windows are searched in."""
 CLIP_TAIL_S = 0.6

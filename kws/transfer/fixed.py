@@ -6,7 +6,7 @@ from kws.transfer.base import Plan, Policy, Signals
 from kws.transfer.config import TransferConfig
 
 
-class Head(Policy):
+class HeadOnly(Policy):
     """The new layers alone; what is borrowed stays. Source: Yosinski et al., arXiv:1411.1792."""
 
     def plan(self, num_parts: int, config: TransferConfig, signals: Signals) -> Plan:

@@ -15,7 +15,7 @@ AUTO = "auto"
 """Not a policy: stands for the one that the number of recordings calls for."""
 
 _POLICIES: dict[str, Callable[[], Policy]] = {
-    "head": fixed.Head,
+    "head": fixed.HeadOnly,
     "early": fixed.Early,
     "late": fixed.Late,
     "all": fixed.All,

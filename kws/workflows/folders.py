@@ -22,7 +22,7 @@ from typing import ParamSpec, TypeVar
 
 from kws.errors import ConfigError
 from kws.text import shown
-from kws.workflows.own_names import LIST, Kind
+from kws.workflows.own_names import LIST, FolderKind
 
 LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 """What desktops leave in a folder that was looked at; a folder of it alone is empty."""
@@ -97,7 +97,7 @@ def _lies_in(inner: Path, outer: Path) -> bool:
     return False
 
 
-def claim(folder: Path, kind: Kind) -> None:
+def claim(folder: Path, kind: FolderKind) -> None:
     """Mark a folder as that of a command, with the names that may be removed from it.
 
     A missing or empty folder is free. One of the same kind is left as it is, of an earlier version too.
@@ -130,7 +130,7 @@ def claim(folder: Path, kind: Kind) -> None:
         temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
 
-def clear(folder: Path, kind: Kind | None = None, names: Iterable[str] | None = None) -> None:
+def clear(folder: Path, kind: FolderKind | None = None, names: Iterable[str] | None = None) -> None:
     """Remove the files of own names, and then the folders among them that are empty.
 
     Links are neither followed nor removed. The list itself stays until all else is gone, and goes only with a
@@ -169,7 +169,7 @@ def size_mb(folder: Path) -> float:
 
 
 @contextmanager
-def undone_when_refused(folder: Path | None, kind: Kind) -> Iterator[None]:
+def undone_when_refused(folder: Path | None, kind: FolderKind) -> Iterator[None]:
     """Remove what a command has written into a folder that was new, when it fails before it can go on.
 
     Where it can go on, the error gets a note that says so.
@@ -195,7 +195,7 @@ def undone_when_refused(folder: Path | None, kind: Kind) -> Iterator[None]:
         raise
 
 
-def leaves_nothing(kind: Kind) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def leaves_nothing(kind: FolderKind) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorate a command with :func:`undone_when_refused` for its argument ``output``."""
 
     def decorate(command: Callable[P, R]) -> Callable[P, R]:
@@ -229,7 +229,7 @@ def _content(folder: Path) -> Path | None:
     return next((path for path in found if not OwnNames([LIST]).hold(path.name)), None)
 
 
-def _of_earlier_version(folder: Path, kind: Kind) -> bool:
+def _of_earlier_version(folder: Path, kind: FolderKind) -> bool:
     """Tell a folder that a version without lists has made by a file that the command alone writes."""
     for name, text in kind.marks:
         with suppress(OSError):

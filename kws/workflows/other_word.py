@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-    from kws.encoders.ctc import PhoneRecogniser
+    from kws.encoders.ctc import PhoneRecognizer
 
 LISTENED_TO = 12
 """Recordings of each keyword that are listened to, taken evenly from all."""
@@ -28,11 +28,11 @@ def other_words(
         language: eSpeak language code of the keywords.
         spoken: pronunciations of each, phones between spaces; empty asks eSpeak.
     """
-    from kws.encoders.sources.embedded_weights import load_recogniser
+    from kws.encoders.sources.embedded_weights import load_recognizer
     from kws.errors import AudioError
     from kws.manifest import read_manifest
 
-    recogniser = load_recogniser(None)
+    recognizer = load_recognizer(None)
     recordings = read_manifest(positives)
     notes = []
     for keyword, said in zip(keywords, spoken or [()] * len(keywords), strict=True):
@@ -43,7 +43,7 @@ def other_words(
                 heard.append((entry.path, entry.load()))
             except AudioError:
                 continue  # said where it is learnt from
-        notes += other_word(keyword, heard, language, recogniser, said)
+        notes += other_word(keyword, heard, language, recognizer, said)
     return notes
 
 
@@ -51,7 +51,7 @@ def other_word(
     keyword: str,
     recordings: Sequence[tuple[Path, np.ndarray]],
     language: str,
-    recogniser: PhoneRecogniser,
+    recognizer: PhoneRecognizer,
     spoken: Sequence[str] = (),
 ) -> list[str]:
     """Return a note where most recordings do not sound like a keyword; none where its phones are not known.
@@ -60,7 +60,7 @@ def other_word(
         keyword: the phrase.
         recordings: file and (samples,) float32 of each.
         language: eSpeak language code.
-        recogniser: the one that ships.
+        recognizer: the one that ships.
         spoken: pronunciations, phones between spaces; empty asks eSpeak.
     """
     from data_prep.synthesis.phones import pronunciations
@@ -73,7 +73,7 @@ def other_word(
         return []
     if not any(map(str.strip, spoken)):
         return []
-    likeness = Likeness(recogniser, spoken, english=language.split("-")[0] == "en")
+    likeness = Likeness(recognizer, spoken, english=language.split("-")[0] == "en")
     unlike = [path for path, waveform in recordings if not likeness.sounds_like(waveform)]
     if 2 * len(unlike) <= len(recordings):
         return []

@@ -75,7 +75,7 @@ _RUN = (
 
 
 @dataclass(frozen=True)
-class Kind:
+class FolderKind:
     """What a folder is.
 
     Attributes:
@@ -93,20 +93,20 @@ class Kind:
     goes_on: tuple[str, ...] = ()
 
 
-RUN = Kind(
+RUN = FolderKind(
     "run",
     "a run of `kws train` or `kws enroll`",
     (*_RUN, *inside("control", _RUN)),
     (("run.json", '"identity"'),),
     (*CHECKPOINTS, "metrics.json", "cache/*.int16"),
 )
-PROBE = Kind(
+PROBE = FolderKind(
     "probe",
     "a result of `kws probe`",
     (LIST, "probe.json", "probe.md", "probe.png", *_DATA, *DECODED),
     (("probe.json", '"recommended"'),),
 )
-PRETRAINING = Kind(
+PRETRAINING = FolderKind(
     "pretraining",
     "a run of `kws pretrain`",
     (
@@ -123,16 +123,16 @@ PRETRAINING = Kind(
     (("speech.json", '"speech"'), ("metrics.json", '"steps"')),
     (*CHECKPOINTS, "metrics.json", "cache/*.int16"),
 )
-PREPARED = Kind(
+PREPARED = FolderKind(
     "prepared",
     "a result of `kws prep`",
     (LIST, "manifest.jsonl", *_REPORTS, ".done", "measurements.jsonl"),
     ((".done", '"recordings"'), ("measurements.jsonl", '"stats"')),
 )
-SPOKEN = Kind("spoken", "synthetic speech of `kws prep`", (LIST, *_SPOKEN))
-CORPUS = Kind("corpus", "a manifest of a corpus by `kws prep`", (LIST, "manifest.jsonl"))
-REPORT = Kind("report", "a report of `kws eval`", _REPORT, (("evaluation.json", '"negative_hours"'),))
-STUDY = Kind(
+SPOKEN = FolderKind("spoken", "synthetic speech of `kws prep`", (LIST, *_SPOKEN))
+CORPUS = FolderKind("corpus", "a manifest of a corpus by `kws prep`", (LIST, "manifest.jsonl"))
+REPORT = FolderKind("report", "a report of `kws eval`", _REPORT, (("evaluation.json", '"negative_hours"'),))
+STUDY = FolderKind(
     "study",
     "a study",
     (
@@ -145,8 +145,8 @@ STUDY = Kind(
     (("study.json", '"study"'),),
     ("cells/*.json", "test/*/*.npy"),
 )
-CELL = Kind("cell", "a cell of `kws study`", (*RUN.files, "negatives.jsonl"))
-QUICKSTART = Kind(
+CELL = FolderKind("cell", "a cell of `kws study`", (*RUN.files, "negatives.jsonl"))
+QUICKSTART = FolderKind(
     "quickstart",
     "a result of `kws quickstart`",
     (LIST, *inside("speech", _SPOKEN), "stream.wav", *inside("report", _REPORT)),

@@ -186,7 +186,7 @@ def plot(results: Sequence[DepthResult], push_ms: Sequence[float], best: int | N
     from matplotlib.figure import Figure
 
     from kws.audio import atomic_write
-    from kws.evaluation.pictures import BLUE, DPI, GREEN, GREY
+    from kws.evaluation.pictures import BLUE, DPI, GRAY, GREEN
 
     depths = [result.depth for result in results]
     rates = [100 * result.misses.rate for result in results]
@@ -196,7 +196,7 @@ def plot(results: Sequence[DepthResult], push_ms: Sequence[float], best: int | N
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     top.errorbar(depths, rates, yerr=[below, above], color=BLUE, marker="o", capsize=3)
     top.set(ylabel="misses (%), 95 % interval", ylim=(0, None), title="linear probe by depth")
-    bottom.bar(depths, push_ms, color=GREY)
+    bottom.bar(depths, push_ms, color=GRAY)
     bottom.set(ylabel="CPU ms per 80 ms", xlabel="encoder layers kept", xticks=depths)
     for axis in (top, bottom):
         axis.grid(alpha=0.3)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from data_prep import manifests
 from data_prep.checks import CheckResult
-from data_prep.copies import Known, with_hashes
+from data_prep.copies import KnownRecordings, with_hashes
 from data_prep.recording import Recording
 from kws.errors import ManifestError
 
@@ -27,7 +27,7 @@ class OwnRecordings:
 
     def __init__(self, option: str, recordings: Iterable[Recording] = ()) -> None:
         self.option = option
-        self.known = Known(recordings)
+        self.known = KnownRecordings(recordings)
         self._left_out: Counter[str] = Counter()
 
     def read_others(
@@ -107,7 +107,8 @@ def beside_negatives(
         negatives: the same.
     """
     trained, held_out = (
-        Known(entry for entry in negatives if (entry.split == "train") is train) for train in (True, False)
+        KnownRecordings(entry for entry in negatives if (entry.split == "train") is train)
+        for train in (True, False)
     )
     further = [entry for entry in noise if entry not in trained and entry not in held_out]
     mixed = [

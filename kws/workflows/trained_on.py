@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from data_prep.copies import Known
+from data_prep.copies import KnownRecordings
 from data_prep.recording import Recording, from_row
 from kws.errors import ManifestError
 from kws.manifest import Utterance
@@ -18,7 +18,7 @@ MANIFESTS = ("positives.jsonl", "recordings-*.jsonl", "negatives.jsonl")
 
 def copies_of(utterances: Sequence[Utterance]) -> Callable[[Utterance], bool]:
     """Return what tells whether a recording is one of these, by its file or by its samples."""
-    known = Known(map(_recording, utterances))
+    known = KnownRecordings(map(_recording, utterances))
     return lambda utterance: _recording(utterance) in known
 
 
@@ -34,7 +34,7 @@ def trained_on(model: Path) -> Callable[[Utterance], bool] | None:
     listed = [path for name in MANIFESTS for path in sorted((folder / "data").glob(name))]
     if not listed or not (folder / CONFIG).is_file():
         return None
-    known = Known(entry for path in listed for entry in _entries(path))
+    known = KnownRecordings(entry for path in listed for entry in _entries(path))
     return lambda utterance: _recording(utterance) in known
 
 

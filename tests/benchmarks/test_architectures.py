@@ -15,7 +15,7 @@ from benchmarks.architectures import SHAPES, encoder_config
 from export.benchmark import Contender
 from kws.config import load_config, read_yaml, to_dict
 from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
-from kws.encoders.sources.embedded_weights import load_recogniser
+from kws.encoders.sources.embedded_weights import load_recognizer
 from kws.encoders.truncate import num_parameters
 from kws.pretraining.config import PretrainConfig
 
@@ -36,7 +36,7 @@ def rows_of(results: Path, kind: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_every_shape_is_as_small_as_allowed_and_hears_as_far_ahead_as_what_ships(name: str):
-    shipped = load_recogniser().encoder
+    shipped = load_recognizer().encoder
     encoder = EmbeddedEncoder(encoder_config(name))
     assert num_parameters(encoder) <= 2_000_000
     assert encoder.info.lookahead_samples == shipped.info.lookahead_samples == 0.16 * 16_000

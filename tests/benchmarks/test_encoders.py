@@ -9,7 +9,7 @@ import pytest
 
 from kws.config import load_config, read_yaml
 from kws.encoders.registry import load_encoder
-from kws.encoders.sources.embedded_weights import ASSETS, load_recogniser
+from kws.encoders.sources.embedded_weights import ASSETS, load_recognizer
 from kws.encoders.truncate import num_parameters
 from kws.pretraining.config import PretrainConfig
 
@@ -42,7 +42,7 @@ def test_an_encoder_is_what_its_recipe_makes_and_small_enough_to_ship(folder: Pa
         (source.manifest, source.weight) for source in recipe.train
     ]
     assert made.init is not None and not made.init.is_absolute()
-    encoder = load_recogniser(folder).encoder
+    encoder = load_recognizer(folder).encoder
     metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
     assert num_parameters(encoder) == metrics["parameters"] <= 2_000_000
     assert (folder / "weights.safetensors").stat().st_size <= 8 * 2**20

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from benchmarks import forgetting
-from kws.encoders.sources.embedded_weights import load_recogniser
+from kws.encoders.sources.embedded_weights import load_recognizer
 from tests.support.runs import write_run
 from tests.support.training import noise, tiny_weights, tone, write_manifest, write_wavs
 
@@ -23,7 +23,7 @@ def test_prints_a_table_and_keeps_a_row_of_each_run(
     rows = [{"path": path, "split": "test", **said} for path, said in zip(paths, spoken, strict=True)]
     manifest = write_manifest(tmp_path / "speech.jsonl", rows)
     weights = tiny_weights(tmp_path / "encoder")
-    run = write_run(tmp_path / "late", shape=load_recogniser(weights).encoder.shape(), depth=2)
+    run = write_run(tmp_path / "late", shape=load_recognizer(weights).encoder.shape(), depth=2)
     values = yaml.safe_load((run / "config.yaml").read_text("utf-8"))
     values["training"] = {"transfer": {"policy": "late"}, "regularizers": {"ewc": 100.0}, "seed": 4}
     (run / "config.yaml").write_text(yaml.safe_dump(values), "utf-8")

@@ -12,7 +12,7 @@ from kws.enrollment.heard import FirstLayers, FrameSpace
 from kws.evaluation.scoring import LEAD_S, TAIL_S
 from kws.heads.window import NUM_FRAMES
 from kws.model import WakeWordModel
-from tests.support.training import noise, tiny_recogniser
+from tests.support.training import noise, tiny_recognizer
 
 
 def test_an_order_that_shares_a_word_with_a_phrase_counts_for_nothing():
@@ -28,7 +28,7 @@ def test_an_order_that_shares_a_word_with_a_phrase_counts_for_nothing():
 
 @torch.no_grad()
 def test_the_parts_of_a_detector_fused_are_what_it_scores():
-    kept = FirstLayers(tiny_recogniser())
+    kept = FirstLayers(tiny_recognizer())
     layer = FittedLayer(np.full((NUM_FRAMES, 12), 0.1, np.float32), -1.0, np.zeros(0), np.zeros(0))
     head = head_of([layer], FrameSpace(torch.zeros(12), torch.eye(12)), kept, [["K AH"]])
     head.scale, head.offset = torch.tensor([[0.5], [2.0]]), torch.tensor([[1.0], [-1.0]])

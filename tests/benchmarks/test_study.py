@@ -27,15 +27,15 @@ def test_the_small_source_differs_from_that_of_the_study_in_what_it_has_heard_al
     assert small.init is None and [source.manifest.name for source in small.train] == ["small_source.jsonl"]
 
 
-def test_the_self_taught_source_is_the_small_one_with_unlabelled_speech():
+def test_the_self_taught_source_is_the_small_one_with_unlabeled_speech():
     small, taught = (
         load_config(PretrainConfig, read_yaml(REPOSITORY / "benchmarks" / f"{name}.yaml"))
         for name in ("small_source", "self_taught")
     )
-    labelled, unlabelled = taught.train
-    assert unlabelled.unlabelled and not labelled.unlabelled and taught.consistency > 0
-    labelled = replace(labelled, weight=small.train[0].weight)
-    assert replace(taught, train=(labelled,), consistency=0.0) == small
+    labeled, unlabeled = taught.train
+    assert unlabeled.unlabeled and not labeled.unlabeled and taught.consistency > 0
+    labeled = replace(labeled, weight=small.train[0].weight)
+    assert replace(taught, train=(labeled,), consistency=0.0) == small
 
 
 def test_speech_of_the_training_alone_is_heard_in_rooms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -9,7 +9,7 @@ import pytest
 
 from data_prep import copies
 from data_prep.checks import check_all
-from data_prep.copies import SAMPLES, Known, with_hashes, without_hash
+from data_prep.copies import SAMPLES, KnownRecordings, with_hashes, without_hash
 from data_prep.recording import Recording
 from kws import audio
 from tests.support.recordings import tone, write_audio, write_tones
@@ -17,7 +17,7 @@ from tests.support.recordings import tone, write_audio, write_tones
 
 def test_a_file_is_known_by_every_path_that_leads_to_it(tmp_path: Path):
     (own,) = write_tones(tmp_path / "own", 1)
-    known = Known([own])
+    known = KnownRecordings([own])
     link, hard, folder = tmp_path / "link.wav", tmp_path / "hard.wav", tmp_path / "folder"
     link.symlink_to(own.path)
     os.link(own.path, hard)
@@ -26,12 +26,12 @@ def test_a_file_is_known_by_every_path_that_leads_to_it(tmp_path: Path):
         assert known.has_file(Recording(path))
     gone = Recording(tmp_path / "gone.wav")
     assert not known.has_file(gone) and not known.has_samples(gone)
-    assert Known([gone]).has_file(gone)
+    assert KnownRecordings([gone]).has_file(gone)
 
 
 def test_stretches_of_a_file_are_copies_where_they_share_time(tmp_path: Path):
     path = write_audio(tmp_path / "long.wav", tone(4.0))
-    known = Known([Recording(path, offset_s=1.0, duration_s=1.0)])
+    known = KnownRecordings([Recording(path, offset_s=1.0, duration_s=1.0)])
     assert known.has_file(Recording(path))
     assert known.has_file(Recording(path, offset_s=1.9))
     assert not known.has_file(Recording(path, duration_s=1.01))
@@ -43,7 +43,7 @@ def test_the_same_samples_are_found_in_another_format(tmp_path: Path):
     copy = tmp_path / "copy.flac"
     audio.save(copy, audio.load(own[1].path))
     other = write_audio(tmp_path / "other.wav", tone(hz=900.0))
-    for known in (Known(own), Known(with_hashes(check_all(own, progress=False)))):
+    for known in (KnownRecordings(own), KnownRecordings(with_hashes(check_all(own, progress=False)))):
         assert Recording(copy) in known
         assert Recording(other) not in known
         assert Recording(copy, duration_s=0.5) in known
@@ -55,18 +55,18 @@ def test_only_recordings_of_the_same_length_are_read(tmp_path: Path, monkeypatch
     read: list[Path] = []
     measure = copies.measure
     monkeypatch.setattr(copies, "measure", lambda entry: read.append(entry.path) or measure(entry))
-    known = Known(own)
+    known = KnownRecordings(own)
     assert Recording(long) not in known and read == []
     assert Recording(long.with_name("own") / "000.wav") in known and read == []  # by its file
     hashed = with_hashes(check_all(own, progress=False))
     assert all(entry.extra[SAMPLES] for entry in hashed)
     assert without_hash(hashed[0]).extra == {}
-    assert hashed[0] in Known(hashed[:1]) and read == []
+    assert hashed[0] in KnownRecordings(hashed[:1]) and read == []
 
 
 def test_what_cannot_be_read_is_no_copy(tmp_path: Path):
     own = write_tones(tmp_path / "own", 1)
     broken = tmp_path / "broken.wav"
     broken.write_bytes(b"no audio")
-    assert Recording(broken) not in Known(own)
-    assert own[0] not in Known([Recording(broken)])
+    assert Recording(broken) not in KnownRecordings(own)
+    assert own[0] not in KnownRecordings([Recording(broken)])

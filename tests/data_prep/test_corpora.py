@@ -173,12 +173,12 @@ def test_what_lhotse_cannot_read_is_named(tmp_path: Path) -> None:
         prepare_corpus("musan", tmp_path, tmp_path / "m.jsonl")
 
 
-def test_registry_knows_licence_and_citation_of_each() -> None:
+def test_registry_knows_license_and_citation_of_each() -> None:
     assert available_corpora() == ("librispeech", "musan", "rirs_noises", "speech_commands")
     for name in available_corpora():
         corpus = load_corpus(name)
         assert corpus.name == name and corpus.url.startswith("https://")
-        assert any(word in corpus.licence for word in ("CC BY", "Apache")) and "20" in corpus.citation
+        assert any(word in corpus.license for word in ("CC BY", "Apache")) and "20" in corpus.citation
     with pytest.raises(
         ConfigError, match=r"corpus `voxceleb` is not known; known corpora: librispeech, musan"
     ):

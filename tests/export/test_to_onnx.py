@@ -73,7 +73,7 @@ def test_the_default_model_scores_and_detects_as_torch(default_detector: Path):
     assert default_detector.stat().st_size < 8_000_000
 
 
-def test_a_reset_is_a_new_start(exported: Exported):
+def test_a_reset_is_a_cold_start(exported: Exported):
     detector = Detector(exported("conv"))
     first = detector.scores(WAVEFORM)
     assert np.abs(detector.scores(WAVEFORM)[: len(first)] - first).max() > STREAMING, (
@@ -221,7 +221,7 @@ def test_an_encoder_of_fixed_chunks_scores_as_torch_chunk_by_chunk(
     detector, model = Detector(path), load_model(path.parent)
     chunk = model.encoder.info.chunk_samples
     assert detector.metadata["chunk_dynamic"] == "false" and detector.chunk_samples == chunk
-    assert detector.metadata["licence"] == model.encoder.info.licence
+    assert detector.metadata["licence"] == model.encoder.info.license
     waveform = WAVEFORM[: 15 * chunk]
     state, pieces = model.initial_state(1), []
     with torch.no_grad():

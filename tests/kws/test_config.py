@@ -12,6 +12,8 @@ import pytest
 from kws.config import config_hash, load_config, merge, parse_overrides, read_yaml, to_dict
 from kws.errors import ConfigError
 from kws.pretraining.config import PretrainConfig
+from kws.pretraining.sources import SpeechSourceConfig
+from kws.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -151,3 +153,15 @@ def test_every_recipe_is_read_strictly(name: str):
 
 def test_there_are_recipes():
     assert "embedded.yaml" in RECIPES
+
+
+def test_a_key_of_an_earlier_version_is_taken_by_its_name_of_now():
+    old = {"balance": "gradnorm", "balance_options": {"rate": 0.1}}
+    new = {"loss_weighting": "gradnorm", "loss_weighting_options": {"rate": 0.1}}
+    assert load_config(TrainConfig, old) == load_config(TrainConfig, new) != TrainConfig()
+    with pytest.raises(ConfigError, match="`balance` is now `loss_weighting`, and both are given"):
+        load_config(TrainConfig, old | new)
+    source = load_config(SpeechSourceConfig, {"manifest": "a.jsonl", "unlabelled": True})
+    assert source.unlabeled
+    with pytest.raises(ConfigError, match="unknown key `balanc`"):
+        load_config(TrainConfig, {"balanc": "fixed"})

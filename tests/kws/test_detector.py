@@ -140,7 +140,7 @@ def test_properties_say_what_the_file_says(tmp_path: Path):
     assert detector.keywords == ("low", "high")
     assert detector.thresholds == {"low": 0.5, "high": 0.8}
     assert (detector.sample_rate, detector.hop_samples, detector.chunk_samples) == (16_000, 640, 1280)
-    assert (detector.lookahead_ms, detector.licence, detector.hop_s) == (20.0, "CC0-1.0", 0.04)
+    assert (detector.lookahead_ms, detector.license, detector.hop_s) == (20.0, "CC0-1.0", 0.04)
     assert detector.decision_config.refractory_s == 0.7
     assert detector.metadata["encoder"] == "tones"
     assert Detector(path, threshold=0.9, refractory_s=2).thresholds == {"low": 0.9, "high": 0.9}

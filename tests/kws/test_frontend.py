@@ -73,7 +73,7 @@ def test_a_stream_gives_what_the_whole_gives(hops: tuple[int, ...]):
     torch.testing.assert_close(state, waveform[:, -HISTORY_SAMPLES:])
 
 
-def test_bands_are_normalised_by_the_stored_mean_and_scale():
+def test_bands_are_normalized_by_the_stored_mean_and_scale():
     plain, scaled = LogMel(8), LogMel(8)
     scaled.mean.copy_(torch.arange(8.0))
     scaled.scale.fill_(0.5)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
 from kws.pretraining.config import PretrainConfig
-from kws.pretraining.sources import SourceConfig
+from kws.pretraining.sources import SpeechSourceConfig
 from tests.support.training import noise, tone, write_manifest, write_wavs
 
 TINY = EmbeddedConfig(num_mels=8, dimension=12, num_layers=2, kernel=3, drop=0.3)
@@ -39,9 +39,9 @@ def write_speech(folder: Path) -> Path:
 def tiny_recipe(manifest: Path) -> PretrainConfig:
     """Return a recipe of four steps with every random part switched on."""
     return PretrainConfig(
-        train=(SourceConfig(manifest),),
-        dev=(SourceConfig(manifest, ("dev",)),),
-        test=(SourceConfig(manifest, ("dev",)),),
+        train=(SpeechSourceConfig(manifest),),
+        dev=(SpeechSourceConfig(manifest, ("dev",)),),
+        test=(SpeechSourceConfig(manifest, ("dev",)),),
         encoder=TINY,
         middle=1,
         steps=4,
@@ -54,7 +54,7 @@ def tiny_recipe(manifest: Path) -> PretrainConfig:
     )
 
 
-class FixedRecogniser(torch.nn.Module):
+class FixedRecognizer(torch.nn.Module):
     """A recogniser that hears the same in everything; subclasses give ``logits``."""
 
     def __init__(self, config: EmbeddedConfig = TINY) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from kws.encoders.ctc import PhoneRecogniser
+from kws.encoders.ctc import PhoneRecognizer
 from kws.encoders.sources.embedded import EmbeddedEncoder
 from kws.model import WakeWordModel
 from kws.regularizers import Resources, Step
@@ -41,17 +41,17 @@ def batch_of(rows: int = 4, samples: int = 12_800, keywords: int = 1, seed: int 
 def step_of(model: WakeWordModel, batch: Batch | None = None, progress: float = 0.5) -> Step:
     """Return what one forward pass of a model gives."""
     batch = batch or batch_of(keywords=len(model.keywords))
-    logits, features, frames = model.walk(batch.waveform, batch.lengths)
+    logits, features, frames = model.forward_features(batch.waveform, batch.lengths)
     return Step(batch, features, frames, logits, progress)
 
 
-def recogniser_of(model: WakeWordModel, seed: int = 3) -> PhoneRecogniser:
+def recognizer_of(model: WakeWordModel, seed: int = 3) -> PhoneRecognizer:
     """Return a recogniser of :data:`TINY` whose first layers are the model's; global random state is kept."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return PhoneRecogniser(EmbeddedEncoder(TINY), 1).with_first_layers(model.encoder).eval()
+        return PhoneRecognizer(EmbeddedEncoder(TINY), 1).with_first_layers(model.encoder).eval()
 
 
 def resources_of(model: WakeWordModel) -> Resources:
     """Return what any regulariser may ask for."""
-    return Resources(lambda step: batch_of(keywords=len(model.keywords), seed=step), recogniser_of(model))
+    return Resources(lambda step: batch_of(keywords=len(model.keywords), seed=step), recognizer_of(model))

@@ -16,15 +16,15 @@ from torch import Tensor, nn
 from kws import audio
 from kws.audio import SAMPLE_RATE, to_int16
 from kws.audio_store import AudioStore
-from kws.encoders.ctc import PhoneRecogniser
+from kws.encoders.ctc import PhoneRecognizer
 from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
-from kws.encoders.sources.embedded_weights import save_recogniser
+from kws.encoders.sources.embedded_weights import save_recognizer
 from kws.encoders.truncate import truncate
 from kws.heads import build_head
 from kws.manifest import Utterance
 from kws.model import WakeWordModel
 from kws.pretraining.config import PretrainConfig
-from kws.pretraining.sources import SourceConfig
+from kws.pretraining.sources import SpeechSourceConfig
 
 HOP_SAMPLES = 640
 TINY = EmbeddedConfig(num_mels=16, dimension=16, num_layers=4, kernel=3)
@@ -115,22 +115,22 @@ def tiny_weights(folder: Path, config: EmbeddedConfig = TINY) -> Path:
     """Write what ``kws pretrain`` would, of an encoder with random weights and telling band statistics."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(2)
-        model = PhoneRecogniser(EmbeddedEncoder(config), 1)
+        model = PhoneRecognizer(EmbeddedEncoder(config), 1)
     model.encoder.frontend.mean.copy_(torch.linspace(-10, -6, config.num_mels))
     model.encoder.frontend.scale.fill_(0.25)
-    source = (SourceConfig(Path("unused.jsonl")),)
-    save_recogniser(folder, model, PretrainConfig(source, source, encoder=config, middle=1), {})
+    source = (SpeechSourceConfig(Path("unused.jsonl")),)
+    save_recognizer(folder, model, PretrainConfig(source, source, encoder=config, middle=1), {})
     return folder
 
 
-def tiny_recogniser(num_layers: int = 8, middle: int = 3, lookahead: int = 2) -> PhoneRecogniser:
+def tiny_recognizer(num_layers: int = 8, middle: int = 3, lookahead: int = 2) -> PhoneRecognizer:
     """Return a recogniser with random weights, in eval mode; global random state is kept."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         config = EmbeddedConfig(
             num_mels=8, dimension=12, num_layers=num_layers, kernel=3, lookahead=lookahead
         )
-        return PhoneRecogniser(EmbeddedEncoder(config), middle).eval()
+        return PhoneRecognizer(EmbeddedEncoder(config), middle).eval()
 
 
 SHORT = (

@@ -119,13 +119,13 @@ class EmbeddedEncoder(Encoder):
     Args:
         config: its shape.
         source: where its weights come from, for :class:`EncoderInfo`.
-        licence: licence of the weights.
+        license: licence of the weights.
     """
 
     stem: StackedStem | Conv2dStem
 
     def __init__(
-        self, config: EmbeddedConfig, *, source: str = "random weights", licence: str = "Apache-2.0"
+        self, config: EmbeddedConfig, *, source: str = "random weights", license: str = "Apache-2.0"
     ) -> None:
         super().__init__()
         self.config = config
@@ -136,12 +136,12 @@ class EmbeddedEncoder(Encoder):
             else StackedStem(config.num_mels, config.dimension)
         )
         self.layers = nn.ModuleList(build_block(config, number) for number in range(config.num_layers))
-        self.source, self.licence = source, licence
+        self.source, self.license = source, license
         self.info = self.describe()
 
     def with_random_weights(self) -> EmbeddedEncoder:
         """Return the same architecture, freshly initialised; the front end keeps its band statistics."""
-        fresh = EmbeddedEncoder(self.config, licence=self.licence)
+        fresh = EmbeddedEncoder(self.config, license=self.license)
         fresh.frontend.load_state_dict(self.frontend.state_dict())
         return fresh
 
@@ -162,7 +162,7 @@ class EmbeddedEncoder(Encoder):
             dimension=config.dimension,
             num_layers=len(self.layers),
             streaming=True,
-            licence=self.licence,
+            license=self.license,
             source=self.source,
         )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kws.config import load_config, read_yaml
-from kws.encoders.ctc import PhoneRecogniser
+from kws.encoders.ctc import PhoneRecognizer
 from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
 from kws.errors import CheckpointError
 from kws.weights import (
@@ -25,7 +25,7 @@ ASSETS = Path(__file__).resolve().parents[2] / "assets" / "embedded"
 """Weights and model card that ship with the package."""
 
 
-def save_recogniser(folder: Path, model: PhoneRecogniser, config: Any, metrics: dict[str, Any]) -> None:
+def save_recognizer(folder: Path, model: PhoneRecognizer, config: Any, metrics: dict[str, Any]) -> None:
     """Save a pretrained recogniser in half precision and round the model itself to what was saved."""
     halves = {name: tensor.half() for name, tensor in model.state_dict().items()}
     write_weights(folder / WEIGHTS, halves)
@@ -34,7 +34,7 @@ def save_recogniser(folder: Path, model: PhoneRecogniser, config: Any, metrics: 
     write_json(folder / METRICS, metrics)
 
 
-def load_recogniser(folder: str | Path | None = None) -> PhoneRecogniser:
+def load_recognizer(folder: str | Path | None = None) -> PhoneRecognizer:
     """Load the encoder with its phone outputs, in eval mode.
 
     Args:
@@ -53,7 +53,7 @@ def load_recogniser(folder: str | Path | None = None) -> PhoneRecogniser:
     config = load_config(EmbeddedConfig, values["encoder"], f"{folder / CONFIG}: encoder")
     encoder = EmbeddedEncoder(config, source="kws pretrain, phone CTC")
     inventories = _inventories(values.get("inventories") or {}, folder / CONFIG)
-    model = PhoneRecogniser(encoder, values.get("middle", 1), inventories)
+    model = PhoneRecognizer(encoder, values.get("middle", 1), inventories)
     load_strictly(model, read_weights(folder / WEIGHTS), folder / WEIGHTS)
     return model.eval()
 
@@ -72,13 +72,13 @@ def _inventories(values: Any, path: Path) -> dict[str, list[str]]:
 
 def load(folder: Path | None, pretrained: bool) -> EmbeddedEncoder:
     """Loader of the registry; without ``pretrained`` only shape and band statistics are kept."""
-    recogniser = load_recogniser(folder)
-    encoder = recogniser.encoder
+    recognizer = load_recognizer(folder)
+    encoder = recognizer.encoder
     if not pretrained:
         return encoder.with_random_weights()
     encoder.phone_outputs = {
-        recogniser.middle: recogniser.middle_output,
-        encoder.info.num_layers: recogniser.output,
+        recognizer.middle: recognizer.middle_output,
+        encoder.info.num_layers: recognizer.output,
     }
     return encoder
 

@@ -92,7 +92,7 @@ class GlobalMel(nn.Module):
         return (torch.where(loud, power.clamp(min=math.e).log(), power / math.e) - self.mean) * self.invstddev
 
 
-class Stem(nn.Module):
+class FrameStackingStem(nn.Module):
     """Projection of the mel bands, then four 10 ms frames stacked to one of 40 ms."""
 
     def __init__(self, projection: nn.Linear, stride: int) -> None:
@@ -117,14 +117,14 @@ class EmformerEncoder(Encoder):
         params: architecture parameters that differ from :data:`PARAMS`.
     """
 
-    stem: Stem
+    stem: FrameStackingStem
 
     def __init__(self, transcriber: Any, params: Mapping[str, Any]) -> None:
         super().__init__()
         self.params = dict(params)
         transformer = transcriber.transformer
         self.frontend = GlobalMel()
-        self.stem = Stem(transcriber.input_linear, transcriber.time_reduction.stride)
+        self.stem = FrameStackingStem(transcriber.input_linear, transcriber.time_reduction.stride)
         self.layers = transformer.emformer_layers
         self.segment, self.right, self.left = (
             transformer.segment_length,
@@ -149,7 +149,7 @@ class EmformerEncoder(Encoder):
             dimension=self.layers[0].input_dim,  # type: ignore[arg-type]
             num_layers=len(self.layers),
             streaming=True,
-            licence="not stated by torchaudio (code: BSD-2-Clause); trained on LibriSpeech (CC-BY-4.0)",
+            license="not stated by torchaudio (code: BSD-2-Clause); trained on LibriSpeech (CC-BY-4.0)",
             source=f"torchaudio.pipelines.{NAME.upper()}",
             chunk_samples=self.segment * self.hop_samples,
         )
@@ -173,13 +173,13 @@ class EmformerEncoder(Encoder):
             cached = slot >= self.left - heard  # (batch, left)
             for number, layer in enumerate(self.layers):
                 keys_values = cache[2 * number], cache[2 * number + 1]
-                features, keys, values = self._walk(layer, features, *keys_values, cached)
+                features, keys, values = self._forward_layer(layer, features, *keys_values, cached)
                 cache[2 * number : 2 * number + 2] = keys, values
             outputs.append(features[:, : features.shape[1] - self.right])
             heard = (heard + outputs[-1].shape[1]).clamp(max=self.left)
         return torch.cat(outputs, dim=1), [signal[:, waveform.shape[1] :], heard, *cache]
 
-    def _walk(
+    def _forward_layer(
         self, layer: Any, features: Tensor, keys: Tensor, values: Tensor, cached: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Run a layer on segment and right context (batch, time, feature); return also the next cache."""

@@ -31,7 +31,7 @@ BUNDLES: dict[str, pipelines.Wav2Vec2Bundle] = {
 _URL = "https://download.pytorch.org/torchaudio/models/"
 
 
-class Stem(nn.Module):
+class WaveformStem(nn.Module):
     """What lies below the first layer: convolutions over the waveform, projection, positional convolution.
 
     Args:
@@ -87,8 +87,8 @@ class Stem(nn.Module):
 def _normalize(values: Tensor, mask: Tensor, eps: float = 1e-5) -> Tensor:
     """Bring the last axis to zero mean and unit variance, both taken where ``mask`` is True."""
     weight = mask.to(values) / mask.sum(dim=-1, keepdim=True)
-    centred = values - (values * weight).sum(dim=-1, keepdim=True)
-    return centred * torch.rsqrt((centred.square() * weight).sum(dim=-1, keepdim=True) + eps)
+    centered = values - (values * weight).sum(dim=-1, keepdim=True)
+    return centered * torch.rsqrt((centered.square() * weight).sum(dim=-1, keepdim=True) + eps)
 
 
 class BundleEncoder(SlidingEncoder):
@@ -100,12 +100,12 @@ class BundleEncoder(SlidingEncoder):
         params: architecture parameters that differ from the bundle's.
     """
 
-    stem: Stem
+    stem: WaveformStem
 
     def __init__(self, name: str, model: models.Wav2Vec2Model, params: Mapping[str, Any]) -> None:
         super().__init__()
         self.name, self.params = name, dict(params)
-        self.stem = Stem(model, BUNDLES[name]._normalize_waveform)
+        self.stem = WaveformStem(model, BUNDLES[name]._normalize_waveform)
         self.layers = model.encoder.transformer.layers
         self.info = self.describe()
 
@@ -123,7 +123,7 @@ class BundleEncoder(SlidingEncoder):
             dimension=self.stem.pos_conv_embed.embed_dim,
             num_layers=len(self.layers),
             streaming=False,
-            licence=_licence(BUNDLES[self.name].__doc__ or ""),
+            license=_license(BUNDLES[self.name].__doc__ or ""),
             source=f"torchaudio.pipelines.{self.name.upper()}",
             window_samples=WINDOW_SAMPLES,
             chunk_samples=CHUNK_SAMPLES,
@@ -143,7 +143,7 @@ class BundleEncoder(SlidingEncoder):
         return features
 
 
-def _licence(text: str) -> str:
+def _license(text: str) -> str:
     """Read the licence of the weights from the documentation of a bundle."""
     known = {"CC BY-NC 4.0": "CC-BY-NC-4.0", "MIT License": "MIT"}
     return next((name for words, name in known.items() if words in text), "not stated by torchaudio")

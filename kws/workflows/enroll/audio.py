@@ -40,7 +40,7 @@ def read_clips(
     from data_prep.config import CheckConfig
     from data_prep.copies import with_hashes
     from kws.data import active_span
-    from kws.encoders.sources.embedded_weights import load_recogniser
+    from kws.encoders.sources.embedded_weights import load_recognizer
     from kws.enrollment.typed import is_like, reading
     from kws.errors import ManifestError
     from kws.manifest import read_manifest
@@ -57,12 +57,12 @@ def read_clips(
     if own is not None:
         own.known.add([*found, *kept])
     manifests.write(kept, listed)
-    recogniser = load_recogniser(weights)
+    recognizer = load_recognizer(weights)
     clips = []
     for entry in read_manifest(listed):
         waveform = entry.load()
         clip = waveform[slice(*active_span(waveform))]
-        heard = reading(recogniser, clip)
+        heard = reading(recognizer, clip)
         if is_like(heard, spoken):
             clips.append(clip)
             continue

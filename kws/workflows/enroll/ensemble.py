@@ -24,7 +24,7 @@ def open_trained(folder: Path, phrases: Sequence[str]) -> EarlierRun:
         ConfigError: it is of other phrases, of another encoder than ships, or already has typed ones.
     """
     from kws.config import read_yaml
-    from kws.encoders.sources.embedded_weights import load_recogniser
+    from kws.encoders.sources.embedded_weights import load_recognizer
     from kws.enrollment.heard import DEPTH
     from kws.errors import ConfigError
     from kws.weights import CONFIG
@@ -41,7 +41,7 @@ def open_trained(folder: Path, phrases: Sequence[str]) -> EarlierRun:
     if config.pronunciations:
         raise ConfigError(f"{where}: holds typed phrases already; give a run of `kws train`")
     policy = read_yaml(folder / CONFIG)["training"].get("transfer", {}).get("policy")
-    shape, shipped = run.model.encoder.shape(), load_recogniser().encoder.shape()
+    shape, shipped = run.model.encoder.shape(), load_recognizer().encoder.shape()
     if config.encoder != "embedded" or config.weights or policy == "scratch" or shape != shipped:
         raise ConfigError(
             f"{where}: its layers are not those that ship, on which phrases are fitted; train it without "

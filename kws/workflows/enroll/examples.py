@@ -28,7 +28,7 @@ HISS = 1e-3
 """Deviation of the noise in near silence, as a share of a recording's peak."""
 
 
-class Kind(NamedTuple):
+class ExampleShare(NamedTuple):
     """How much examples of one origin count.
 
     Attributes:
@@ -40,7 +40,7 @@ class Kind(NamedTuple):
     weight: float
 
 
-RECORDED, SYNTHETIC = Kind(range(24), 0.2), Kind(range(1, 5), 0.8)
+RECORDED, SYNTHETIC = ExampleShare(range(24), 0.2), ExampleShare(range(1, 5), 0.8)
 """A few people tell less of how others speak than many voices (RESULTS.md, typed text)."""
 
 
@@ -88,12 +88,12 @@ def examples_config(
     phrases: Sequence[str], spoken: Sequence[tuple[str, ...]], weights: Path | None
 ) -> ModelConfig:
     """Return what the model of these phrases, said so, is made of."""
-    from kws.encoders.sources.embedded_weights import load_recogniser
+    from kws.encoders.sources.embedded_weights import load_recognizer
     from kws.enrollment.heard import FirstLayers
     from kws.heads import PHRASE_WINDOW
     from kws.model import ModelConfig
 
-    kept = FirstLayers(load_recogniser(weights))
+    kept = FirstLayers(load_recognizer(weights))
     return ModelConfig(
         tuple(phrases),
         weights=weights,
@@ -131,14 +131,14 @@ def fit_examples(
     import torch
 
     from kws.audio import SAMPLE_RATE
-    from kws.encoders.sources.embedded_weights import load_recogniser
+    from kws.encoders.sources.embedded_weights import load_recognizer
     from kws.enrollment.examples import calibrate, fit, head_of
     from kws.enrollment.heard import Background, FirstLayers, examples_of
     from kws.errors import KwsError
     from kws.heads.window import STRIDE
     from kws.model import WakeWordModel
 
-    kept = FirstLayers(load_recogniser(config.weights))
+    kept = FirstLayers(load_recognizer(config.weights))
     background = None if config.weights else Background.shipped()
     scored = background
     if speech is not None:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from data_prep import manifests
 from data_prep.augmentation import Chain, NoiseBank, RoomBank
 from data_prep.conditions import ConditionConfig, condition_chain, draw, negative_stream, render
-from data_prep.copies import Known
+from data_prep.copies import KnownRecordings
 from data_prep.recording import Recording
 from kws.config import config_hash, load_config
 from kws.errors import ConfigError, KwsError, ManifestError
@@ -113,7 +113,7 @@ def _shared(entry: KeywordConfig, train: Sequence[Recording], base: Path) -> lis
     """Say which speakers and files are trained on and tested on."""
     tested = [r for path in _test_sources(entry, base) for r in manifests.read_all(path)]
     speakers = {r.speaker for r in train if r.speaker} & {r.speaker for r in tested if r.split != "train"}
-    known = Known(train)
+    known = KnownRecordings(train)
     files = sum(r in known for r in tested if r.split in (None, "test"))
     return [
         f"{entry.keyword}: {number} {what} are both trained and tested on: the misses are too few"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kws.workflows.study.cell import CellRequest, RunRequest
     from kws.workflows.study.data import Drawn, StudyData
 
-OF_THE_FIRST_RUN = ("train.transfer", "train.regularizers", "train.balance")
+OF_THE_FIRST_RUN = ("train.transfer", "train.regularizers", "train.loss_weighting", "train.balance")
 """Keys of ``train`` that say how borrowed layers move, which a keyword that is added leaves as they are."""
 
 

@@ -171,7 +171,7 @@ def _train_once(request: TrainRequest) -> TrainSummary:
         note = "this run was finished before; add `overwrite=True` to train it anew"
         return TrainSummary(output, (note,), json.loads((output / METRICS).read_text("utf-8")))
 
-    recogniser = load_phones(settings.regularizers, model_config.encoder, model_config.weights)
+    recognizer = load_phones(settings.regularizers, model_config.encoder, model_config.weights)
     seed_everything(settings.seed)
     if earlier is not None:
         model, model_config = earlier.extended(request.keywords)
@@ -182,7 +182,7 @@ def _train_once(request: TrainRequest) -> TrainSummary:
     settings, reason = settings.resolved(num_recordings)
     policy = settings.transfer.policy
 
-    outcome = fit(model, settings, heard.data, output, heard.augment, recogniser)
+    outcome = fit(model, settings, heard.data, output, heard.augment, recognizer)
     point, misses, doubts = choose_operating_point(
         read_dev_copies(model, heard.data, heard.augment, settings),
         request.keywords,

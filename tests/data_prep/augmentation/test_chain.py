@@ -166,7 +166,7 @@ def test_unknown_field_names_the_nearest() -> None:
         (AddNoise, "probability", 1.2),
         (AddNoise, "snr_db", (10.0, 0.0)),
         (AddNoise, "snr_db", (0.0, 5.0, 10.0)),
-        (AddNoise, "coloured_share", -0.1),
+        (AddNoise, "colored_share", -0.1),
         (AddNoise, "babble_share", 2.0),
         (AddNoise, "babble_voices", (0, 4)),
         (AddNoise, "silent_level_dbfs", (-50.0, 3.0)),

@@ -30,7 +30,7 @@ def test_the_end_meets_the_start() -> None:
         assert abs(noise[0] - noise[-1]) <= max(float(steps.max()), 1e-3)
 
 
-def test_backgrounds_are_of_many_colours() -> None:
+def test_backgrounds_are_of_many_colors() -> None:
     slopes = []
     for number in range(40):
         hz, power = signal.welch(background(stable_rng(number)), SAMPLE_RATE, nperseg=2048)

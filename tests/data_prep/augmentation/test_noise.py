@@ -8,7 +8,7 @@ from scipy import signal
 
 from data_prep.augmentation import AddNoise, NoiseBank, stable_rng
 from data_prep.augmentation.levels import active_rms
-from data_prep.augmentation.noise import coloured_noise
+from data_prep.augmentation.noise import colored_noise
 from kws.audio import SAMPLE_RATE
 from kws.errors import ConfigError
 
@@ -38,7 +38,7 @@ def test_snr_is_what_was_asked(clip: np.ndarray, bank: NoiseBank, kind: str, snr
         probability=1.0,
         bank=None if kind in ("coloured", "made") else bank,
         speech=bank if kind == "babble" else None,
-        coloured_share=float(kind == "coloured"),
+        colored_share=float(kind == "coloured"),
         babble_share=1.0,
     )
     for item in range(6):
@@ -58,17 +58,17 @@ def test_drawn_ratios_fill_the_range() -> None:
 
 
 @pytest.mark.parametrize(
-    ("colour", "decibels_per_octave"), [("white", 0.0), ("pink", -3.01), ("brown", -6.02)]
+    ("color", "decibels_per_octave"), [("white", 0.0), ("pink", -3.01), ("brown", -6.02)]
 )
-def test_colours_fall_with_frequency(colour: str, decibels_per_octave: float) -> None:
-    frequencies_hz, power = signal.welch(coloured_noise(colour, seed=0), fs=SAMPLE_RATE, nperseg=4096)
+def test_colors_fall_with_frequency(color: str, decibels_per_octave: float) -> None:
+    frequencies_hz, power = signal.welch(colored_noise(color, seed=0), fs=SAMPLE_RATE, nperseg=4096)
     band = (frequencies_hz > 100) & (frequencies_hz < 6000)
     slope, _ = np.polyfit(np.log2(frequencies_hz[band]), 10 * np.log10(power[band]), 1)
     assert slope == pytest.approx(decibels_per_octave, abs=0.15)
 
 
-def test_other_seeds_give_other_coloured_noise() -> None:
-    assert abs(np.corrcoef(coloured_noise("white", 0), coloured_noise("white", 1))[0, 1]) < 0.01
+def test_other_seeds_give_other_colored_noise() -> None:
+    assert abs(np.corrcoef(colored_noise("white", 0), colored_noise("white", 1))[0, 1]) < 0.01
 
 
 def test_silent_clip_gets_noise_at_a_drawn_level() -> None:
@@ -81,7 +81,7 @@ def test_silent_noise_changes_nothing(clip: np.ndarray, bank: NoiseBank) -> None
     for recording in bank.recordings:
         recording[:] = 0.0
     for speech in (None, bank):
-        transform = AddNoise(probability=1.0, bank=bank, speech=speech, coloured_share=0.0, babble_share=1.0)
+        transform = AddNoise(probability=1.0, bank=bank, speech=speech, colored_share=0.0, babble_share=1.0)
         assert np.array_equal(transform(clip, stable_rng(0)), clip)
 
 
@@ -91,8 +91,8 @@ def test_replay_without_the_bank_is_refused(clip: np.ndarray) -> None:
         AddNoise().apply(clip, params)
 
 
-def test_unknown_colour_is_refused() -> None:
+def test_unknown_color_is_refused() -> None:
     with pytest.raises(
         ConfigError, match=r"add_noise.colours: got \['mauve'\], allowed some of white, pink, brown"
     ):
-        AddNoise(colours=("mauve",))
+        AddNoise(colors=("mauve",))

@@ -67,7 +67,7 @@ def test_confusables_never_contain_the_phrase(phrase, language):
         assert not phonetics.contains(phones, whole), text
 
 
-def test_confusables_hold_words_parts_repetitions_neighbours_and_changes():
+def test_confusables_hold_words_parts_repetitions_neighbors_and_changes():
     texts = phrases.confusables("hey computer", 150, 1)
     assert {"hey", "computer", "hey hey", "computer hey"} <= set(texts)
     spoken = texts_to_phones(texts)

@@ -91,7 +91,7 @@ def test_surplus_words_are_named_and_what_looks_like_an_option_may_be_a_value(
     assert build_parser("listen").parse_args(["listen", "m.onnx", "--verbose"]).verbose
 
 
-def test_a_path_where_nothing_is_names_its_nearest_neighbour(
+def test_a_path_where_nothing_is_names_its_nearest_neighbor(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     (tmp_path / "recordings").mkdir()

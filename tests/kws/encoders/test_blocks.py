@@ -19,7 +19,7 @@ from kws.encoders.blocks.gated import GatedBlock
 from kws.encoders.blocks.separable import SeparableBlock
 from kws.encoders.blocks.squeeze import RunningMean, SqueezeBlock
 from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
-from kws.encoders.sources.embedded_weights import ASSETS, load_recogniser
+from kws.encoders.sources.embedded_weights import ASSETS, load_recognizer
 from kws.errors import ConfigError
 from kws.weights import WEIGHTS
 from tests.support.encoders import TINY_BLOCKS, TINY_EMBEDDED, tiny_encoder, voice
@@ -57,7 +57,7 @@ def _no_grad():
 
 
 def whole(block: ResidualBlock, features: Tensor) -> Tensor:
-    """Run a block from a new start."""
+    """Run a block from a cold start."""
     return block(features, block.initial_state(len(features)))[0]
 
 
@@ -201,7 +201,7 @@ def test_shapes_that_cannot_be_are_refused(values: dict[str, object], message: s
 
 
 def test_what_ships_is_as_it_was():
-    encoder, stored = load_recogniser().encoder, load_file(ASSETS / WEIGHTS)
+    encoder, stored = load_recognizer().encoder, load_file(ASSETS / WEIGHTS)
     kept = {f"encoder.{name}": tensor for name, tensor in encoder.state_dict().items()}
     assert kept.keys() == {name for name in stored if name.startswith("encoder.")}
     assert all(torch.equal(tensor, stored[name]) for name, tensor in kept.items())

@@ -22,7 +22,7 @@ from tests.support.encoders import TINY_EMFORMER, tiny_encoder, voice
 from tests.tolerances import STREAMING
 
 
-def recogniser() -> models.RNNT:
+def recognizer() -> models.RNNT:
     """Return torchaudio's whole recogniser, small, with random weights."""
     torch.manual_seed(0)
     rest = {"num_symbols": 9, "symbol_embedding_dim": 4, "num_lstm_layers": 1, "lstm_layer_norm": True}
@@ -47,7 +47,7 @@ def test_front_end_is_torchaudios():
 def test_agrees_with_torchaudios_streaming_inference():
     encoder = tiny_encoder(NAME)
     assert isinstance(encoder, EmformerEncoder)
-    model = recogniser().transcriber
+    model = recognizer().transcriber
     encoder.stem.projection.load_state_dict(model.input_linear.state_dict())
     encoder.layers.load_state_dict(model.transformer.emformer_layers.state_dict())
     waveform = voice(12 * 2560)[None]
@@ -68,7 +68,7 @@ def test_agrees_with_torchaudios_streaming_inference():
 
 
 def test_loads_a_local_file_with_its_statistics(tmp_path: Path):
-    model = recogniser()
+    model = recognizer()
     torch.save(model.state_dict(), tmp_path / "emformer.pt")
     missing = rf"{STATISTICS}: no readable mel statistics .*download https://\S+{STATISTICS}"
     with pytest.raises(CheckpointError, match=missing):
@@ -85,7 +85,7 @@ def test_loads_a_local_file_with_its_statistics(tmp_path: Path):
 
 
 def test_names_the_first_weights_that_do_not_fit(tmp_path: Path):
-    weights = recogniser().state_dict()
+    weights = recognizer().state_dict()
     weights["transcriber.input_linear.weight"] = torch.zeros(3, 80)
     torch.save(weights, tmp_path / "emformer.pt")
     with pytest.raises(
@@ -100,9 +100,9 @@ def test_has_the_architecture_of_the_bundle(monkeypatch: pytest.MonkeyPatch):
     emformer.BUNDLE._rnnt_factory_func()
     mine = dict(asked)
     monkeypatch.setattr(
-        models, "emformer_rnnt_model", lambda **arguments: mine.update(arguments) or recognised
+        models, "emformer_rnnt_model", lambda **arguments: mine.update(arguments) or recognized
     )
-    recognised = SimpleNamespace(transcriber=None)
+    recognized = SimpleNamespace(transcriber=None)
     emformer._architecture({})
     outputs = {key for key in asked if key.startswith(("num_symbols", "symbol_", "lstm_", "num_lstm"))}
     assert {key for key in asked if asked[key] != mine[key]} <= outputs

@@ -159,7 +159,7 @@ def test_names_the_local_remedy_without_a_network(monkeypatch: pytest.MonkeyPatc
         load_encoder("hubert_base")
 
 
-def test_takes_the_model_out_of_torchaudios_batch_normalising_wrapper(monkeypatch: pytest.MonkeyPatch):
+def test_takes_the_model_out_of_torchaudios_batch_normalizing_wrapper(monkeypatch: pytest.MonkeyPatch):
     class Wrapper(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -175,7 +175,7 @@ def test_takes_the_model_out_of_torchaudios_batch_normalising_wrapper(monkeypatc
     assert encoder.stem.normalize_waveform and not encoder.training
 
 
-def test_knows_the_licence_of_every_bundle():
-    licences = {torchaudio_bundle._licence(bundle.__doc__ or "") for bundle in BUNDLES.values()}
-    assert licences == {"MIT", "CC-BY-NC-4.0"}
-    assert torchaudio_bundle._licence("") == "not stated by torchaudio"
+def test_knows_the_license_of_every_bundle():
+    licenses = {torchaudio_bundle._license(bundle.__doc__ or "") for bundle in BUNDLES.values()}
+    assert licenses == {"MIT", "CC-BY-NC-4.0"}
+    assert torchaudio_bundle._license("") == "not stated by torchaudio"

@@ -15,7 +15,7 @@ from kws.heads.phrase import WORST_FRAME
 from kws.heads.phrase_window import FLOOR, HELD_FRAMES, PhraseWindowHead, held
 from kws.heads.window import NUM_FRAMES, STRIDE
 from kws.phones import BLANK, NUM_OUTPUTS, encode
-from tests.support.training import tiny_recogniser
+from tests.support.training import tiny_recognizer
 
 RNG = np.random.default_rng(0)
 
@@ -98,7 +98,7 @@ def test_an_example_counts_where_its_best_window_and_phones_score():
 
 @torch.no_grad()
 def test_the_head_scores_frames_like_the_layer_and_adds_the_phones():
-    kept = FirstLayers(tiny_recogniser())
+    kept = FirstLayers(tiny_recognizer())
     features = torch.from_numpy(RNG.standard_normal((200, 12))).float()
     higher = features[None]
     for block in kept.blocks:

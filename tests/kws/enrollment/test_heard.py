@@ -13,7 +13,7 @@ import torch
 
 from kws.audio import seconds_to_samples
 from kws.encoders.sources.embedded import HOP_SAMPLES
-from kws.encoders.sources.embedded_weights import load_recogniser
+from kws.encoders.sources.embedded_weights import load_recognizer
 from kws.encoders.truncate import truncate
 from kws.enrollment import heard
 from kws.enrollment.heard import (
@@ -37,7 +37,7 @@ from kws.heads.window import NUM_FRAMES, STRIDE
 from kws.phones import BLANK, NUM_OUTPUTS
 from kws.training.copies import ROW_S
 from kws.weights import write_weights
-from tests.support.training import noise, tiny_recogniser
+from tests.support.training import noise, tiny_recognizer
 
 RNG = np.random.default_rng(0)
 
@@ -80,10 +80,10 @@ def test_directions_in_which_nothing_varies_are_left_out():
         (8, 3, 4, 8, 8),  # the fourth layer looks further ahead than the middle output
     ],
 )
-def test_frames_and_phones_are_those_of_the_recogniser(
+def test_frames_and_phones_are_those_of_the_recognizer(
     num_layers: int, middle: int, lookahead: int, heard_at: int, fitted_at: int
 ):
-    model = tiny_recogniser(num_layers, middle, lookahead)
+    model = tiny_recognizer(num_layers, middle, lookahead)
     layers, waveform = FirstLayers(model), RNG.standard_normal(20_000).astype(np.float32) * 0.1
     found = layers.hear(waveform)
     whole = torch.from_numpy(waveform[None, : 20_000 // 640 * 640])
@@ -123,7 +123,7 @@ def test_recordings_are_heard_in_order_and_made_only_a_few_ahead(threads: int):
         assert [len(next(found).frames) for _ in range(99)] == list(range(2, 101))
         assert next(found, None) is None and len(inside) == 100 and set(inside) == {1}
         assert torch.get_num_threads() == threads
-        failing = hear_each(FirstLayers(tiny_recogniser()), [np.zeros((2, 640), np.float32)])
+        failing = hear_each(FirstLayers(tiny_recognizer()), [np.zeros((2, 640), np.float32)])
         with pytest.raises(RuntimeError):
             list(failing)
         assert torch.get_num_threads() == threads
@@ -132,7 +132,7 @@ def test_recordings_are_heard_in_order_and_made_only_a_few_ahead(threads: int):
 
 
 def test_windows_and_phones_end_when_the_layer_shall_fire():
-    layers = FirstLayers(tiny_recogniser())
+    layers = FirstLayers(tiny_recognizer())
     hop, lookahead = layers.info.hop_samples, layers.info.lookahead_samples // layers.info.hop_samples
     clips = [RNG.standard_normal(count * hop).astype(np.float32) * 0.1 for count in (100, 80)]
     space = FrameSpace(torch.zeros(12), torch.eye(12)[:, :5])
@@ -154,7 +154,7 @@ def test_windows_and_phones_end_when_the_layer_shall_fire():
 
 
 def test_own_background_is_every_second_frame_and_a_minute_at_least():
-    layers = FirstLayers(tiny_recogniser())
+    layers = FirstLayers(tiny_recognizer())
     hop, piece = layers.info.hop_samples, seconds_to_samples(heard.PIECE_S)
     samples = RNG.integers(-3000, 3000, seconds_to_samples(61.0)).astype(np.int16)
     background = Background.of(layers, None, samples)
@@ -202,8 +202,8 @@ def test_what_ships_belongs_together(tmp_path: Path, monkeypatch: pytest.MonkeyP
         Background.shipped()
 
 
-def test_an_example_is_no_new_start():
-    layers = FirstLayers(load_recogniser())
+def test_an_example_is_no_cold_start():
+    layers = FirstLayers(load_recognizer())
     space = FrameSpace(torch.zeros(192), torch.eye(192)[:, :8])
     words = [noise(length, level=0.1) for length in (0.3, 0.9)]
 

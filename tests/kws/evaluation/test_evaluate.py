@@ -60,9 +60,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if index == 1:
             parts = [silence(2), tone(1000, 0.8, 0.2), silence(3), tone(1000, 0.2, 0.13), silence(4)]
         write(folder / f"negatives/{index}.wav", np.concatenate(parts))
-    for colour in range(2):
-        rng = np.random.default_rng(colour)
-        audio.save(folder / f"noise/{colour}.wav", rng.normal(0, 0.1, 32_000).astype(np.float32))
+    for color in range(2):
+        rng = np.random.default_rng(color)
+        audio.save(folder / f"noise/{color}.wav", rng.normal(0, 0.1, 32_000).astype(np.float32))
     return folder
 
 
@@ -240,7 +240,7 @@ def test_a_keyword_is_found_by_label_or_whole_words(label: str | None, text: str
     assert (clip in select_positives([clip, plain], "hey computer", alone=True)) is held
 
 
-def test_unlabelled_clips_belong_to_the_only_keyword():
+def test_unlabeled_clips_belong_to_the_only_keyword():
     bare, other = Utterance(Path("a.wav"), 1.0), Utterance(Path("b.wav"), 1.0, label="bell")
     assert select_positives([bare, other], "tone", alone=True) == [bare]
     with pytest.raises(ManifestError, match="found bell, unlabelled"):

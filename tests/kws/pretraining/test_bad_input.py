@@ -18,7 +18,7 @@ from data_prep.synthesis.espeak import Voice
 from kws import audio
 from kws.cli import main
 from kws.encoders.sources.embedded import EmbeddedEncoder
-from kws.encoders.sources.embedded_weights import load_recogniser
+from kws.encoders.sources.embedded_weights import load_recognizer
 from kws.errors import CheckpointError, ConfigError, KwsError, ManifestError
 from kws.manifest import Utterance
 from kws.phones import encode
@@ -26,9 +26,9 @@ from kws.pretraining import loop as module
 from kws.pretraining.batches import TrainingBatches
 from kws.pretraining.checks import fewest_frames, shortage
 from kws.pretraining.config import PretrainConfig
-from kws.pretraining.corpus import Corpus, keep_versions
+from kws.pretraining.corpus import SpeechCorpus, keep_versions
 from kws.pretraining.loop import begin_with, pretrain
-from kws.pretraining.sources import SourceConfig, load_sources, read_sources
+from kws.pretraining.sources import SpeechSourceConfig, load_sources, read_sources
 from kws.pretraining.task import phone_error_rate
 from kws.pretraining.teachers import EncoderTeacher, TeacherConfig
 from kws.workflows.pretrain import texts_as_phones
@@ -103,7 +103,7 @@ def command(recipe: Path, *settings: str) -> list[str]:
 
 def test_what_cannot_be_learnt_from_is_left_out_and_named(recipe: Path, capsys: pytest.CaptureFixture[str]):
     folder = recipe.parent
-    clean = load_sources((SourceConfig(folder / "speech.jsonl"),))
+    clean = load_sources((SpeechSourceConfig(folder / "speech.jsonl"),))
     write_audio(folder / "good.wav", tone(1.0))
     for name, (make, _) in BROKEN.items():
         make(folder / name)
@@ -172,7 +172,7 @@ def test_what_may_be_missing_is_looked_for_before_audio_is_read(
         raise AssertionError("audio was read")
 
     monkeypatch.setattr(Utterance, "load", read)
-    gone = (SourceConfig(tmp_path / "gone.jsonl"),)
+    gone = (SpeechSourceConfig(tmp_path / "gone.jsonl"),)
     for changes, error in (
         ({"init": Path("gone")}, CheckpointError),
         ({"teacher": TeacherConfig("embedded", path=Path("gone"), layer=1)}, CheckpointError),
@@ -185,7 +185,7 @@ def test_what_may_be_missing_is_looked_for_before_audio_is_read(
 
 def test_weights_that_cannot_be_a_beginning_are_refused(tmp_path: Path):
     folder = tiny_weights(tmp_path / "earlier", TINY)
-    model = load_recogniser(folder)
+    model = load_recognizer(folder)
     begin_with(model, folder)
     path = folder / "weights.safetensors"
     whole = path.read_bytes()
@@ -224,7 +224,7 @@ def test_a_teacher_that_says_nonsense_is_refused_and_another_one_heard_anew(
 
 def test_files_that_are_deleted_after_the_manifest_was_read_are_left_out(tmp_path: Path):
     folder = write_speech(tmp_path)
-    lines = read_sources((SourceConfig(folder / "speech.jsonl"),))
+    lines = read_sources((SpeechSourceConfig(folder / "speech.jsonl"),))
     (folder / "wavs" / "001.wav").unlink()
     corpus = lines.corpus()
     assert [entry.path.name for entry in corpus.utterances] == ["000.wav", "002.wav"]
@@ -251,15 +251,15 @@ def test_any_rate_and_number_of_channels_is_resampled_whatever_the_manifest_says
     names = ("16", "8", "22", "44")
     rows = [{"path": f"{name}.wav", "phones": phones, "sample_rate": 11_025} for name in names]
     manifest = write_manifest(tmp_path / "m.jsonl", [{**row, "split": "train"} for row in rows])
-    corpus = load_sources((SourceConfig(manifest),))
+    corpus = load_sources((SpeechSourceConfig(manifest),))
     assert not corpus.left_out and len(corpus.audio) == 4
-    recogniser = load_recogniser()
+    recognizer = load_recognizer()
     rates = {}
     for utterance, samples in zip(corpus.utterances, corpus.audio, strict=True):
         np.testing.assert_array_equal(samples, audio.to_int16(audio.load(utterance.path)))
         assert abs(len(samples) - len(waveform)) <= 2
-        one = Corpus([utterance], progress=False)
-        rates[utterance.path.stem] = phone_error_rate(recogniser, one)["all"]
+        one = SpeechCorpus([utterance], progress=False)
+        rates[utterance.path.stem] = phone_error_rate(recognizer, one)["all"]
     assert rates["22"] == rates["44"] == rates["16"] < 0.5
     assert rates["8"] <= rates["16"] + 0.2  # what lies above 4 kHz is lost
 
@@ -267,7 +267,7 @@ def test_any_rate_and_number_of_channels_is_resampled_whatever_the_manifest_says
 def test_an_augmentation_that_leaves_too_few_frames_for_the_phones_is_not_used(tmp_path: Path):
     (path,) = write_wavs(tmp_path, [noise(1.0)])
     many = " ".join(["K", "AE"] * 12)  # 24 of 34 frames
-    corpus = Corpus([Utterance(path, 1.0, phones=many)], versions=[2], progress=False)
+    corpus = SpeechCorpus([Utterance(path, 1.0, phones=many)], versions=[2], progress=False)
 
     def faster(waveform: np.ndarray, item_id: str, seed: int, epoch: int) -> np.ndarray:
         return waveform[:: 2 if epoch == 1 else 1].copy()
@@ -315,18 +315,18 @@ def test_one_text_of_many_that_cannot_be_read_is_told_apart():
 def test_ages_that_are_no_numbers_are_groups_of_their_own(tmp_path: Path):
     paths = write_wavs(tmp_path, [noise(0.5, seed) for seed in range(4)])
     ages = [12, "34", "thirties", None]
-    corpus = Corpus(
+    corpus = SpeechCorpus(
         [Utterance(path, 0.5, phones="K", extra={"age": age}) for path, age in zip(paths, ages, strict=True)],
         progress=False,
     )
-    rates = phone_error_rate(load_recogniser(tiny_weights(tmp_path / "encoder", TINY)), corpus, by=("age",))
+    rates = phone_error_rate(load_recognizer(tiny_weights(tmp_path / "encoder", TINY)), corpus, by=("age",))
     assert rates.keys() == {"all", "age=child", "age=adult", "age=thirties"}
 
 
 def test_words_cannot_be_learnt_without_a_transcript(tmp_path: Path):
     (path,) = write_wavs(tmp_path, [noise(0.5)])
     with pytest.raises(ManifestError, match="words: no utterance of `train` has a transcript"):
-        Corpus([Utterance(path, 0.5)], progress=False).sample(1)
+        SpeechCorpus([Utterance(path, 0.5)], progress=False).sample(1)
 
 
 def test_noise_that_cannot_be_read_is_left_out(tmp_path: Path):

@@ -15,7 +15,7 @@ from kws.pretraining import loop as module
 from kws.pretraining.batches import CtcBatch
 from kws.pretraining.config import PretrainConfig
 from kws.pretraining.loop import pretrain
-from kws.pretraining.sources import SourceConfig
+from kws.pretraining.sources import SpeechSourceConfig
 from kws.pretraining.task import CtcTask, disagreement, twice
 from tests.support.pretraining import TINY, tiny_recipe
 from tests.support.training import noise, tone, write_manifest, write_wavs
@@ -68,10 +68,10 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PretrainConfig:
         for index, path in enumerate(paths)
     ]
     write_manifest(tmp_path / "speech.jsonl", rows)
-    source = SourceConfig(tmp_path / "speech.jsonl")
+    source = SpeechSourceConfig(tmp_path / "speech.jsonl")
     return replace(
         tiny_recipe(tmp_path / "speech.jsonl"),
-        train=(replace(source, unlabelled=True),), dev=(source,), test=(),
+        train=(replace(source, unlabeled=True),), dev=(source,), test=(),
         encoder=replace(TINY, drop=0.0), steps=30, batch_s=3.0, consistency=1.0, learning_rate=0.01,
         ramp=0.12, evaluate_every=30, ema_decay=0.999,
     )  # fmt: skip
@@ -102,5 +102,5 @@ def test_recipes_without_anything_to_agree_on_are_refused(recipe: PretrainConfig
         replace(recipe, spec_augment=False)
     with pytest.raises(ConfigError, match="consistency: got -1"):
         replace(recipe, consistency=-1.0)
-    with pytest.raises(ConfigError, match="an `unlabelled` source needs a `teacher` or `consistency`"):
+    with pytest.raises(ConfigError, match="an `unlabeled` source needs a `teacher` or `consistency`"):
         replace(recipe, consistency=0.0)

@@ -14,10 +14,10 @@ from kws import phones
 from kws.audio_store import AudioStore
 from kws.checkpoint import OperatingPoint, load_model, save_model
 from kws.data import BatchConfig
-from kws.encoders.sources.embedded_weights import load_recogniser
+from kws.encoders.sources.embedded_weights import load_recognizer
 from kws.errors import ConfigError
 from kws.model import ModelConfig, build_model
-from kws.pretraining.corpus import Corpus, log_mel, with_tail
+from kws.pretraining.corpus import SpeechCorpus, log_mel, with_tail
 from kws.pretraining.forgetting import measure_forgetting
 from kws.training.config import TrainConfig
 from kws.training.data import TrainingData
@@ -32,12 +32,12 @@ POINT = OperatingPoint({"tone": 0.5}, 0.5, 1.0)
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> SpeechCorpus:
     """Two sentences by a synthetic voice."""
     voice = espeak.voices(1, seed=1)[0]
     said = write_utterances(tmp_path_factory.mktemp("speech"), [voice.speak(text) for text in TEXTS])
     told = texts_as_phones(list(TEXTS), "en-us", None)
-    return Corpus([replace(u, phones=p) for u, p in zip(said, told, strict=True)], progress=False)
+    return SpeechCorpus([replace(u, phones=p) for u, p in zip(said, told, strict=True)], progress=False)
 
 
 def train(run: Path, policy: str) -> Path:
@@ -75,36 +75,36 @@ def edits(reference: list[int], heard: list[int]) -> int:
     return int(table[-1, -1])
 
 
-def by_hand(run: Path, corpus: Corpus) -> float:
+def by_hand(run: Path, corpus: SpeechCorpus) -> float:
     """Phone error rate with a run's layers in the shipped recogniser, set one by one, each file alone."""
-    recogniser, tuned = load_recogniser(), load_model(run).encoder
-    recogniser.encoder.stem = tuned.stem
+    recognizer, tuned = load_recognizer(), load_model(run).encoder
+    recognizer.encoder.stem = tuned.stem
     for index, layer in enumerate(tuned.layers):
-        recogniser.encoder.layers[index] = layer
+        recognizer.encoder.layers[index] = layer
     total = 0
     for samples, reference in zip(corpus.audio, corpus.targets, strict=True):
-        features = torch.from_numpy(log_mel(with_tail(samples), recogniser.encoder))[None]
+        features = torch.from_numpy(log_mel(with_tail(samples), recognizer.encoder))[None]
         with torch.no_grad():
-            best = recogniser(features)[0][0].argmax(1).tolist()
+            best = recognizer(features)[0][0].argmax(1).tolist()
         total += edits(reference, phones.collapse(best))
     return total / sum(len(reference) for reference in corpus.targets)
 
 
 def test_the_head_alone_forgets_exactly_nothing_and_all_layers_what_is_counted_by_hand(
-    corpus: Corpus, tmp_path: Path
+    corpus: SpeechCorpus, tmp_path: Path
 ):
     head, everything = train(tmp_path / "head", "head"), train(tmp_path / "all", "all")
     kept, lost = measure_forgetting([head, everything], corpus)
     assert (kept.run, kept.depth, lost.run) == (head, 3, everything)
     assert 0 < kept.before < 0.6 and kept.after == kept.before == lost.before
-    tuned, shipped = load_model(head).encoder.state_dict(), load_recogniser().encoder.state_dict()
+    tuned, shipped = load_model(head).encoder.state_dict(), load_recognizer().encoder.state_dict()
     assert all(torch.equal(tensor, shipped[name]) for name, tensor in tuned.items())
     assert lost.after > lost.before
     assert lost.before == pytest.approx(by_hand(head, corpus))
     assert lost.after == pytest.approx(by_hand(everything, corpus))
 
 
-def test_runs_whose_source_cannot_be_told_are_refused_by_name(corpus: Corpus, tmp_path: Path):
+def test_runs_whose_source_cannot_be_told_are_refused_by_name(corpus: SpeechCorpus, tmp_path: Path):
     tiny = write_run(tmp_path / "tiny")
     with pytest.raises(ConfigError, match=rf"{tiny}: the encoder has the shape .* give the recogniser that"):
         list(measure_forgetting([tiny], corpus))

@@ -27,7 +27,7 @@ from kws.pretraining import loop as module
 from kws.pretraining import teachers
 from kws.pretraining.config import PretrainConfig
 from kws.pretraining.loop import pretrain
-from kws.pretraining.sources import SourceConfig
+from kws.pretraining.sources import SpeechSourceConfig
 from kws.pretraining.teachers import TeacherConfig
 from kws.training.checkpoints import newest_checkpoint
 from tests.support.pretraining import write_speech
@@ -231,7 +231,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint_whole(config: PretrainConfig,
 
 def test_a_run_goes_on_with_the_same_speech_and_noise_alone(config: PretrainConfig, tmp_path: Path):
     folder = write_speech(tmp_path / "speech")
-    recipe = replace(config, train=(SourceConfig(folder / "speech.jsonl"),))
+    recipe = replace(config, train=(SpeechSourceConfig(folder / "speech.jsonl"),))
     killed(recipe, tmp_path / "run", THIRD_STEP)
     audio = folder / "wavs" / "001.wav"
     kept, before = audio.read_bytes(), (tmp_path / "run" / "checkpoints" / "last.ckpt").read_bytes()

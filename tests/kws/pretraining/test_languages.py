@@ -20,19 +20,19 @@ from data_prep.synthesis import espeak
 from data_prep.synthesis.corpus import synthesize_corpus
 from kws import phones
 from kws.config import load_config
-from kws.encoders.ctc import PhoneRecogniser
+from kws.encoders.ctc import PhoneRecognizer
 from kws.encoders.registry import load_encoder
 from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
-from kws.encoders.sources.embedded_weights import load_recogniser, save_recogniser
+from kws.encoders.sources.embedded_weights import load_recognizer, save_recognizer
 from kws.enrollment.typed import phrase_model
 from kws.errors import CheckpointError, ConfigError, ManifestError
 from kws.manifest import Utterance
 from kws.pretraining import loop as module
 from kws.pretraining.batches import CtcBatch, TrainingBatches
 from kws.pretraining.config import PretrainConfig
-from kws.pretraining.corpus import Corpus
+from kws.pretraining.corpus import SpeechCorpus
 from kws.pretraining.loop import pretrain
-from kws.pretraining.sources import SourceConfig, load_sources, read_sources
+from kws.pretraining.sources import SpeechSourceConfig, load_sources, read_sources
 from kws.pretraining.task import (
     CtcTask,
     disagreement,
@@ -43,7 +43,7 @@ from kws.pretraining.task import (
 )
 from kws.workflows.pretrain import pretrain as pretrain_command
 from kws.workflows.pretrain import texts_as_phones
-from tests.support.pretraining import FixedRecogniser, no_change, tiny_recipe
+from tests.support.pretraining import FixedRecognizer, no_change, tiny_recipe
 from tests.support.training import noise, tone, write_manifest, write_wavs
 
 TINY = EmbeddedConfig(num_mels=8, dimension=12, num_layers=2, kernel=3, drop=0.0)
@@ -75,8 +75,8 @@ def config(monkeypatch: pytest.MonkeyPatch) -> PretrainConfig:
     """Two languages, each with an output, four steps."""
     monkeypatch.setattr(module, "STATISTICS_UTTERANCES", 1)
     sources = (
-        SourceConfig(Path("english.jsonl")),
-        SourceConfig(Path("mandarin.jsonl"), language="cmn"),
+        SpeechSourceConfig(Path("english.jsonl")),
+        SpeechSourceConfig(Path("mandarin.jsonl"), language="cmn"),
     )
     return replace(
         tiny_recipe(Path("english.jsonl")),
@@ -117,8 +117,8 @@ def test_each_language_learns_by_its_own_output(
 
 def test_the_loss_is_the_mean_over_utterances_each_by_its_output():
     torch.manual_seed(3)
-    model = PhoneRecogniser(EmbeddedEncoder(TINY), 1, {"cmn": ["a", "b"], "de": ["x"]})
-    source = (SourceConfig(Path("unused.jsonl")),)
+    model = PhoneRecognizer(EmbeddedEncoder(TINY), 1, {"cmn": ["a", "b"], "de": ["x"]})
+    source = (SpeechSourceConfig(Path("unused.jsonl")),)
     task = CtcTask(model, PretrainConfig(source, source, encoder=TINY, middle=1))
     batch = CtcBatch(
         torch.randn(4, 40, 8),
@@ -147,7 +147,7 @@ def test_the_loss_is_the_mean_over_utterances_each_by_its_output():
     torch.testing.assert_close(sum(by_output), expected)
 
 
-class TwoOutputs(FixedRecogniser):
+class TwoOutputs(FixedRecognizer):
     """Hears "K AE" with the main output and "n i" with the other, in everything."""
 
     def logits(self, hidden: list[Tensor], output: int = 0) -> tuple[Tensor, Tensor]:
@@ -159,8 +159,8 @@ class TwoOutputs(FixedRecogniser):
 
 
 def test_copies_are_compared_by_the_output_of_their_language():
-    source = (SourceConfig(Path("unused.jsonl")),)
-    model = PhoneRecogniser(EmbeddedEncoder(TINY), 1, {"cmn": ["a", "b"]})
+    source = (SpeechSourceConfig(Path("unused.jsonl")),)
+    model = PhoneRecognizer(EmbeddedEncoder(TINY), 1, {"cmn": ["a", "b"]})
     task = CtcTask(model, PretrainConfig(source, source, encoder=TINY, middle=1))
     lengths, nothing = torch.tensor([5, 5, 5]), torch.tensor([0, 0, 0])
     batch = twice(
@@ -204,7 +204,7 @@ def test_the_phone_error_rate_by_language_is_that_of_its_own_phones(folder: Path
         for name, (text, language, _) in said.items()
     ]
     own = [output for _, _, output in said.values()]
-    corpus = Corpus(utterances, progress=False, languages=own, inventories={"cmn": ["i", "n"]})
+    corpus = SpeechCorpus(utterances, progress=False, languages=own, inventories={"cmn": ["i", "n"]})
     rates = phone_error_rate(TwoOutputs(), corpus, by=("language", "gender"))
     # heard K AE: 1 deletion, 3 others, 1 insertion of 7 phones; n i: right, 1 of 3 (χ is unknown), 2 of 2
     assert rates == pytest.approx({"all": 8 / 14, "language=en": 5 / 7, "language=cmn": 3 / 7})
@@ -248,15 +248,15 @@ def test_a_run_goes_on_with_the_transcripts_it_was_started_with(
         run(replace(config, inventories={"cmn": [*SYMBOLS, "p"]}), folder, tmp_path / "run")
 
 
-def test_the_folder_alone_gives_the_recogniser_back(config: PretrainConfig, folder: Path, tmp_path: Path):
+def test_the_folder_alone_gives_the_recognizer_back(config: PretrainConfig, folder: Path, tmp_path: Path):
     run(config, folder, tmp_path)
-    loaded = load_recogniser(tmp_path)
+    loaded = load_recognizer(tmp_path)
     assert loaded.inventories == {"cmn": sorted(SYMBOLS)}
     assert loaded.further.cmn[0][1].out_features == len(SYMBOLS) + 1
-    again = load_recogniser(tmp_path)
-    save_recogniser(tmp_path / "copy", again, replace(config, inventories=again.inventories), {})
+    again = load_recognizer(tmp_path)
+    save_recognizer(tmp_path / "copy", again, replace(config, inventories=again.inventories), {})
     features = torch.randn(1, 40, 8)
-    copy = load_recogniser(tmp_path / "copy")
+    copy = load_recognizer(tmp_path / "copy")
     for output in (0, 1):
         for one, other in zip(
             loaded.logits(loaded.hidden(features), output),
@@ -270,28 +270,28 @@ def test_the_folder_alone_gives_the_recogniser_back(config: PretrainConfig, fold
         with pytest.raises(
             CheckpointError, match=r"config.yaml: inventories: expected a list of phone symbols"
         ):
-            load_recogniser(tmp_path)
+            load_recognizer(tmp_path)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(stored | {"inventories": {}}), "utf-8")
     with pytest.raises(CheckpointError, match=r"further\.cmn\.0\.0\.weight is not part of the model"):
-        load_recogniser(tmp_path)
+        load_recognizer(tmp_path)
 
 
 def test_transfer_and_enrolment_read_the_main_output_alone(tmp_path: Path):
     torch.manual_seed(4)
-    several = PhoneRecogniser(EmbeddedEncoder(TINY), 1, {"cmn": ["n", "i"]})
-    alone = PhoneRecogniser(EmbeddedEncoder(TINY), 1)
+    several = PhoneRecognizer(EmbeddedEncoder(TINY), 1, {"cmn": ["n", "i"]})
+    alone = PhoneRecognizer(EmbeddedEncoder(TINY), 1)
     main = {name: t for name, t in several.state_dict().items() if not name.startswith("further.")}
     alone.load_state_dict(main)  # strictly: nothing but the further outputs is new
-    source = (SourceConfig(Path("unused.jsonl")),)
+    source = (SpeechSourceConfig(Path("unused.jsonl")),)
     config = PretrainConfig(source, source, encoder=TINY, middle=1)
-    chinese = (*source, SourceConfig(Path("other.jsonl"), language="cmn"))
+    chinese = (*source, SpeechSourceConfig(Path("other.jsonl"), language="cmn"))
     own = replace(config, train=chinese, outputs="per_language", inventories=several.inventories)
-    save_recogniser(tmp_path / "several", several, own, {})
-    save_recogniser(tmp_path / "alone", alone, config, {})
+    save_recognizer(tmp_path / "several", several, own, {})
+    save_recognizer(tmp_path / "alone", alone, config, {})
     one, other = (load_encoder("embedded", tmp_path / name) for name in ("several", "alone"))
     assert one.state_dict().keys() == other.state_dict().keys()
     assert all(torch.equal(t, other.state_dict()[name]) for name, t in one.state_dict().items())
-    heard = [load_recogniser(tmp_path / n).hear(tone(1.0), 0.3) for n in ("several", "alone")]
+    heard = [load_recognizer(tmp_path / n).hear(tone(1.0), 0.3) for n in ("several", "alone")]
     assert torch.equal(*heard) and heard[0].shape[1] == phones.NUM_OUTPUTS
     said = [phrase_model(["cat"], [["K AE T"]], weights=tmp_path / n)[0] for n in ("several", "alone")]
     assert said[0].state_dict().keys() == said[1].state_dict().keys()
@@ -338,7 +338,9 @@ def test_one_inventory_takes_the_nearest_english_phones(config: PretrainConfig, 
     rows = (folder / "mandarin.jsonl").read_text("utf-8").replace('"phones": "M AA"', '"phones": null')
     (tmp_path / "texts.jsonl").write_text(rows, "utf-8")
     (tmp_path / "wavs").symlink_to(folder / "wavs")
-    corpus = load_sources((SourceConfig(Path("texts.jsonl"), language="cmn"),), tmp_path, texts_as_phones)
+    corpus = load_sources(
+        (SpeechSourceConfig(Path("texts.jsonl"), language="cmn"),), tmp_path, texts_as_phones
+    )
     assert corpus.inventories == {} and corpus.outputs == [0, 0, 0]
     assert {u.phones for u in corpus.utterances} == {"N IY HH AW", "D AA JH Y AA HH AW", "HH AH CH AA"}
     assert {u.extra["language"] for u in corpus.utterances} == {"cmn"}
@@ -418,7 +420,7 @@ def test_the_multilingual_recipe_runs_on_a_small_sample(
         "language=en",
         "language=cmn",
     }
-    assert set(load_recogniser(tmp_path / "run").inventories["cmn"]) < set(SYMBOLS)  # of the first two texts
+    assert set(load_recognizer(tmp_path / "run").inventories["cmn"]) < set(SYMBOLS)  # of the first two texts
 
 
 @pytest.mark.parametrize(

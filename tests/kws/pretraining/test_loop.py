@@ -22,23 +22,23 @@ from data_prep.synthesis.espeak import Voice
 from kws import audio, audio_store, phones
 from kws.cli import main
 from kws.config import load_config, read_yaml
-from kws.encoders.ctc import PhoneRecogniser
+from kws.encoders.ctc import PhoneRecognizer
 from kws.encoders.sources.embedded import EmbeddedEncoder
-from kws.encoders.sources.embedded_weights import load_recogniser
+from kws.encoders.sources.embedded_weights import load_recognizer
 from kws.errors import CheckpointError, ConfigError, KwsError, ManifestError
 from kws.manifest import read_manifest
 from kws.pretraining import loop as module
 from kws.pretraining.batches import TAIL_S, TrainingBatches, evaluation_batches
 from kws.pretraining.config import PretrainConfig
-from kws.pretraining.corpus import Corpus, keep_versions, log_mel, with_tail
+from kws.pretraining.corpus import SpeechCorpus, keep_versions, log_mel, with_tail
 from kws.pretraining.loop import begin_with, pretrain
-from kws.pretraining.sources import SourceConfig, load_sources
+from kws.pretraining.sources import SpeechSourceConfig, load_sources
 from kws.pretraining.task import phone_error_rate
 from kws.pretraining.word_space import WordSpaceConfig, make_word_space
 from kws.workflows.pretrain import pretrain as pretrain_command
 from kws.workflows.pretrain import texts_as_phones
 from tests.support.encoders import TINY_BLOCKS
-from tests.support.pretraining import TINY, FixedRecogniser, no_change
+from tests.support.pretraining import TINY, FixedRecognizer, no_change
 from tests.support.training import tiny_weights, write_manifest
 from tests.tolerances import PADDED
 
@@ -68,7 +68,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
     assert set(metrics["dev_phone_error_rate"]) == groups
     assert set(metrics["test_phone_error_rate"]) == groups | {"gender=f", "gender=m", "age=adult"}
     assert metrics["steps"] == 4 and metrics["train_utterances"] == 3  # the line without phones is left out
-    encoder = load_recogniser(tmp_path / "whole").encoder
+    encoder = load_recognizer(tmp_path / "whole").encoder
     assert encoder.config == TINY
     assert float(encoder.frontend.mean.abs().max()) > 1  # band statistics of the speech, not zeros
 
@@ -123,7 +123,7 @@ def test_every_kind_of_block_is_trained_in_half_precision_and_read_again(
     metrics = pretrain(
         replace(config, encoder=encoder, precision="bf16-mixed", steps=2), tmp_path, no_change, SpecAugment()
     )
-    trained = load_recogniser(tmp_path)
+    trained = load_recognizer(tmp_path)
     assert trained.encoder.config == encoder
     rate = phone_error_rate(trained, load_sources(config.dev))["all"]
     assert rate == metrics["dev_phone_error_rate"]["all"]
@@ -156,9 +156,9 @@ def test_a_run_begins_with_the_weights_of_an_earlier_one(config: PretrainConfig,
 
 
 def test_a_stem_of_another_kind_is_learnt_anew(config: PretrainConfig, tmp_path: Path):
-    earlier = load_recogniser(tiny_weights(tmp_path / "earlier", TINY))
+    earlier = load_recognizer(tiny_weights(tmp_path / "earlier", TINY))
     shape = replace(TINY, stem_channels=(3, 4))
-    model = PhoneRecogniser(EmbeddedEncoder(shape), earlier.middle)
+    model = PhoneRecognizer(EmbeddedEncoder(shape), earlier.middle)
     stem = {name: tensor.clone() for name, tensor in model.encoder.stem.state_dict().items()}
     begin_with(model, tmp_path / "earlier")
     found, expected = model.state_dict(), earlier.state_dict()
@@ -169,16 +169,16 @@ def test_a_stem_of_another_kind_is_learnt_anew(config: PretrainConfig, tmp_path:
             assert torch.equal(found[name], expected[name]), name
     again = replace(config, init=tmp_path / "earlier", encoder=shape, steps=1)
     pretrain(again, tmp_path / "run", no_change)
-    assert load_recogniser(tmp_path / "run").encoder.config == shape
-    wider = PhoneRecogniser(EmbeddedEncoder(replace(shape, dimension=24)), earlier.middle)
+    assert load_recognizer(tmp_path / "run").encoder.config == shape
+    wider = PhoneRecognizer(EmbeddedEncoder(replace(shape, dimension=24)), earlier.middle)
     with pytest.raises(ConfigError, match=r"another shape; .* \(`encoder.stem_channels` may differ"):
         begin_with(wider, tmp_path / "earlier")
 
 
 def test_layers_on_top_of_those_of_an_earlier_run_are_learnt_anew(tmp_path: Path):
-    earlier = load_recogniser(tiny_weights(tmp_path / "earlier", TINY))
+    earlier = load_recognizer(tiny_weights(tmp_path / "earlier", TINY))
     deeper = replace(TINY, num_layers=TINY.num_layers + 1)
-    model = PhoneRecogniser(EmbeddedEncoder(deeper), earlier.middle)
+    model = PhoneRecognizer(EmbeddedEncoder(deeper), earlier.middle)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     begin_with(model, tmp_path / "earlier")
     taken = earlier.state_dict()
@@ -190,7 +190,7 @@ def test_layers_on_top_of_those_of_an_earlier_run_are_learnt_anew(tmp_path: Path
     )
     shallower = replace(TINY, num_layers=TINY.num_layers - 1)
     with pytest.raises(ConfigError, match=r"another shape; .* `encoder.num_layers` may be larger"):
-        begin_with(PhoneRecogniser(EmbeddedEncoder(shallower), 1), tmp_path / "earlier")
+        begin_with(PhoneRecognizer(EmbeddedEncoder(shallower), 1), tmp_path / "earlier")
 
 
 def test_a_folder_with_a_run_of_another_recipe_is_refused(config: PretrainConfig, tmp_path: Path):
@@ -204,7 +204,9 @@ def test_a_folder_with_a_run_of_another_recipe_is_refused(config: PretrainConfig
 
 
 def test_kept_versions_are_the_recording_and_its_augmented_forms(folder: Path):
-    corpus = Corpus(read_manifest(folder / "speech.jsonl")[:5], versions=[3, 3, 0, 0, 0], progress=False)
+    corpus = SpeechCorpus(
+        read_manifest(folder / "speech.jsonl")[:5], versions=[3, 3, 0, 0, 0], progress=False
+    )
     encoder = EmbeddedEncoder(TINY)
 
     def scale(waveform: np.ndarray, item_id: str, seed: int, epoch: int) -> np.ndarray:
@@ -226,18 +228,18 @@ def test_kept_versions_are_the_recording_and_its_augmented_forms(folder: Path):
 
 def test_corpora_are_sorted_by_length_and_read_as_int16(folder: Path):
     utterances = read_manifest(folder / "speech.jsonl")[:5]
-    corpus = Corpus(utterances, [1, 2, 3, 4, 5], progress=False)
+    corpus = SpeechCorpus(utterances, [1, 2, 3, 4, 5], progress=False)
     assert [entry.duration_s for entry in corpus.utterances] == [0.4, 0.5, 0.6, 0.7, 0.9]
     assert corpus.weights.tolist() == [5, 1, 4, 2, 3]
     assert corpus.targets[0] == phones.encode("AH") and corpus.audio[0].dtype == np.int16
     assert corpus.hours == pytest.approx(3.1 / 3600)
     strange = replace(utterances[1], phones="K XX")
     with pytest.raises(ManifestError, match=r"001\.wav: unknown phone 'XX'"):
-        Corpus([strange], progress=False)
+        SpeechCorpus([strange], progress=False)
 
 
 def batches(folder: Path, **changes: object) -> TrainingBatches:
-    corpus = Corpus(read_manifest(folder / "speech.jsonl")[:5], progress=False)
+    corpus = SpeechCorpus(read_manifest(folder / "speech.jsonl")[:5], progress=False)
     values = {"batch_s": 2.0, "augment": None, "encoder": EmbeddedEncoder(TINY), "num_steps": 6, "seed": 3}
     return TrainingBatches(corpus, **{**values, **changes})
 
@@ -285,7 +287,7 @@ def test_augmentation_comes_in_over_the_ramp(folder: Path):
 
 
 def test_evaluation_reads_every_utterance_once_in_batches_of_bounded_length(folder: Path):
-    corpus = Corpus(read_manifest(folder / "speech.jsonl")[:5], progress=False)
+    corpus = SpeechCorpus(read_manifest(folder / "speech.jsonl")[:5], progress=False)
     found = list(evaluation_batches(corpus, 1.2, EmbeddedEncoder(TINY)))
     assert [[entry.duration_s for entry in rows] for _, rows in found] == [[0.4, 0.5], [0.6], [0.7], [0.9]]
     alone = list(evaluation_batches(corpus, 0.1, EmbeddedEncoder(TINY)))
@@ -296,7 +298,7 @@ def test_evaluation_reads_every_utterance_once_in_batches_of_bounded_length(fold
     )
 
 
-class KatRecogniser(FixedRecogniser):
+class KatRecognizer(FixedRecognizer):
     """Hears "K AE" in everything: K K blank AE AE blank ..."""
 
     def logits(self, hidden: list[Tensor], output: int = 0) -> tuple[Tensor, Tensor]:
@@ -309,8 +311,8 @@ class KatRecogniser(FixedRecogniser):
 
 
 def test_the_phone_error_rate_is_edits_over_reference_phones(folder: Path):
-    corpus = Corpus(read_manifest(folder / "speech.jsonl")[:5], progress=False)
-    rates = phone_error_rate(KatRecogniser(), corpus, by=("gender", "age"))
+    corpus = SpeechCorpus(read_manifest(folder / "speech.jsonl")[:5], progress=False)
+    rates = phone_error_rate(KatRecognizer(), corpus, by=("gender", "age"))
     # heard K AE for: K AE T (1 deletion), D AO G (3), T AY M (3), K AE (0), AH (2); ages 10, 15, 20, 25, 30
     assert rates["all"] == pytest.approx(9 / 12)
     assert rates["gender=f"] == pytest.approx((1 + 3 + 2) / 7)
@@ -374,13 +376,13 @@ def test_texts_are_read_in_the_language_of_the_source(folder: Path, tmp_path: Pa
         {"path": folder / "wavs" / "002.wav", "split": "train"},
     ])  # fmt: skip
     (tmp_path / "own.txt").write_text("CAT K AA T\n", "utf-8")
-    source = SourceConfig(Path("said.jsonl"), language="en-us")
+    source = SpeechSourceConfig(Path("said.jsonl"), language="en-us")
     corpus = load_sources((source,), tmp_path, texts_as_phones)
     assert sorted(str(entry.phones) for entry in corpus.utterances) == ["D AO G", "DH AH K AE T"]
     own = replace(source, lexicon=Path("own.txt"))
     corpus = load_sources((own,), tmp_path, texts_as_phones)
     assert "DH AH K AA T" in [entry.phones for entry in corpus.utterances]
-    corpus = load_sources((SourceConfig(Path("said.jsonl")),), tmp_path, texts_as_phones)
+    corpus = load_sources((SpeechSourceConfig(Path("said.jsonl")),), tmp_path, texts_as_phones)
     assert [entry.phones for entry in corpus.utterances] == ["D AO G"]
 
 
@@ -412,7 +414,7 @@ def test_texts_that_cannot_be_read_are_named(
     rows = [{"path": folder / "wavs" / "000.wav", "split": "train", "text": text}]
     write_manifest(tmp_path / "said.jsonl", rows)
     with pytest.raises(KwsError, match=message):
-        load_sources((SourceConfig(Path("said.jsonl"), **changes),), tmp_path, texts_as_phones)
+        load_sources((SpeechSourceConfig(Path("said.jsonl"), **changes),), tmp_path, texts_as_phones)
 
 
 def test_the_recipe_for_librispeech_runs_on_a_small_sample_of_its_layout(
@@ -436,7 +438,7 @@ def test_the_recipe_for_librispeech_runs_on_a_small_sample_of_its_layout(
     with resources.as_file(resources.files("kws.recipes") / "librispeech.yaml") as recipe:
         metrics = pretrain_command(recipe, tmp_path / "run", root=tmp_path, overrides=small).metrics
     assert metrics["train_utterances"] == 2 and metrics["steps"] == 2
-    assert 0 < metrics["test_phone_error_rate"]["all"] and load_recogniser(tmp_path / "run") is not None
+    assert 0 < metrics["test_phone_error_rate"]["all"] and load_recognizer(tmp_path / "run") is not None
 
 
 @pytest.mark.parametrize(
@@ -490,7 +492,7 @@ def test_two_processes_train_one_model_with_batches_of_their_own(folder: Path, t
     assert done.returncode == 0, done.stderr[-2000:]
     assert "MEMBER: 2/2" in done.stderr  # the second process joined
     assert done.stdout.count("dev_phone_error_rate all") == 1  # and left evaluation to the first
-    assert load_recogniser(tmp_path / "run") is not None
+    assert load_recognizer(tmp_path / "run") is not None
 
 
 def test_processes_draw_different_batches(folder: Path):
@@ -520,9 +522,9 @@ def test_the_maps_of_words_are_learnt_from_the_likeliest_transcribed_utterances(
 ):
     corpora = []
 
-    def noted(model: object, corpus: Corpus, folder: Path) -> Path:
+    def noted(model: object, corpus: SpeechCorpus, folder: Path) -> Path:
         corpora.append(corpus)
-        return make_word_space(load_recogniser(folder), corpus, folder, WordSpaceConfig(steps=1, batch=2))
+        return make_word_space(load_recognizer(folder), corpus, folder, WordSpaceConfig(steps=1, batch=2))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "make_word_space", noted)
@@ -533,7 +535,7 @@ def test_the_maps_of_words_are_learnt_from_the_likeliest_transcribed_utterances(
 
 
 def test_a_sample_holds_transcribed_utterances_in_order_of_length(folder: Path):
-    source = SourceConfig(folder / "speech.jsonl", unlabelled=True)
+    source = SpeechSourceConfig(folder / "speech.jsonl", unlabeled=True)
     corpus = load_sources((source,))
     part = corpus.sample(9)
     assert len(corpus.audio) == 4 and [entry.phones for entry in part.utterances] == [

@@ -13,7 +13,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from kws.audio import to_int16
-from kws.encoders.ctc import PhoneRecogniser
+from kws.encoders.ctc import PhoneRecognizer
 from kws.encoders.registry import load_encoder
 from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
 from kws.errors import CheckpointError, ConfigError
@@ -21,11 +21,11 @@ from kws.pretraining import loop as module
 from kws.pretraining import teachers
 from kws.pretraining.batches import CtcBatch, TrainingBatches
 from kws.pretraining.config import PretrainConfig
-from kws.pretraining.corpus import Lessons
+from kws.pretraining.corpus import TeacherTargets
 from kws.pretraining.loop import pretrain
-from kws.pretraining.sources import SourceConfig, load_sources
+from kws.pretraining.sources import SpeechSourceConfig, load_sources
 from kws.pretraining.task import CtcTask
-from kws.pretraining.teachers import EncoderTeacher, SpeechEmbedding, TeacherConfig, keep_lessons
+from kws.pretraining.teachers import EncoderTeacher, SpeechEmbedding, TeacherConfig, keep_teacher_targets
 from tests.support.pretraining import tiny_recipe
 from tests.support.training import noise, tone, write_manifest, write_wavs
 
@@ -50,10 +50,10 @@ def corpus_folder(tmp_path: Path) -> Path:
 def recipe(corpus_folder: Path, monkeypatch: pytest.MonkeyPatch) -> PretrainConfig:
     """Forty steps in which the tiny encoder learns from the first two layers of the one that ships."""
     monkeypatch.setattr(module, "STATISTICS_UTTERANCES", 1)
-    source = SourceConfig(corpus_folder / "speech.jsonl", unlabelled=True)
+    source = SpeechSourceConfig(corpus_folder / "speech.jsonl", unlabeled=True)
     return replace(
         tiny_recipe(corpus_folder / "speech.jsonl"),
-        train=(source,), dev=(replace(source, splits=("train",), unlabelled=False),), test=(),
+        train=(source,), dev=(replace(source, splits=("train",), unlabeled=False),), test=(),
         teacher=TeacherConfig("embedded", depth=2, layer=1), encoder=TINY, steps=40, ramp=0.12,
         evaluate_every=20, ema_decay=0.999, spec_augment=False, learning_rate=0.01,
     )  # fmt: skip
@@ -147,22 +147,22 @@ def test_an_encoder_teaches_with_the_features_of_the_depth_asked_for():
     assert teacher.hop_samples == 640 and len(found) == 25
 
 
-def test_lessons_are_read_at_the_ends_of_the_frames():
-    lessons = Lessons([np.arange(5, dtype=np.float16)[:, None]], 1280)
+def test_teacher_targets_are_read_at_the_ends_of_the_frames():
+    teacher_targets = TeacherTargets([np.arange(5, dtype=np.float16)[:, None]], 1280)
     # embedding t is of sample (t + 1) * 1280; before the first and after the last nothing else is known
-    np.testing.assert_allclose(lessons.at_ends(0, 6, 640)[:, 0], [0, 0, 0.5, 1, 1.5, 2])
+    np.testing.assert_allclose(teacher_targets.at_ends(0, 6, 640)[:, 0], [0, 0, 0.5, 1, 1.5, 2])
     # slowed by two: a frame is half as much of the recording
-    np.testing.assert_allclose(lessons.at_ends(0, 6, 320)[:, 0], [0, 0, 0, 0, 0.25, 0.5])
-    np.testing.assert_allclose(lessons.at_ends(0, 12, 640)[-3:, 0], [4, 4, 4])
-    alone = Lessons([np.ones((1, 1), np.float16)], 1280)
+    np.testing.assert_allclose(teacher_targets.at_ends(0, 6, 320)[:, 0], [0, 0, 0, 0, 0.25, 0.5])
+    np.testing.assert_allclose(teacher_targets.at_ends(0, 12, 640)[-3:, 0], [4, 4, 4])
+    alone = TeacherTargets([np.ones((1, 1), np.float16)], 1280)
     np.testing.assert_allclose(alone.at_ends(0, 3, 640)[:, 0], [1, 1, 1])
 
 
-def test_a_row_that_was_slowed_down_keeps_in_time_with_its_lesson(corpus_folder: Path):
-    corpus = load_sources((SourceConfig(corpus_folder / "speech.jsonl", unlabelled=True),))
+def test_a_row_that_was_slowed_down_keeps_in_time_with_its_teacher_targets(corpus_folder: Path):
+    corpus = load_sources((SpeechSourceConfig(corpus_folder / "speech.jsonl", unlabeled=True),))
     hop = 160
     ramps = [np.arange(len(samples) // hop + 40, dtype=np.float16)[:, None] for samples in corpus.audio]
-    corpus.lessons = Lessons(ramps, hop)
+    corpus.teacher_targets = TeacherTargets(ramps, hop)
 
     def slowed(waveform: np.ndarray, item_id: str, seed: int, epoch: int) -> np.ndarray:
         return np.repeat(waveform, 2)
@@ -179,7 +179,7 @@ def test_a_row_that_was_slowed_down_keeps_in_time_with_its_lesson(corpus_folder:
 def test_what_the_teacher_said_is_kept_and_made_again_where_it_is_damaged(
     corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    corpus = load_sources((SourceConfig(corpus_folder / "speech.jsonl", unlabelled=True),))
+    corpus = load_sources((SpeechSourceConfig(corpus_folder / "speech.jsonl", unlabeled=True),))
     monkeypatch.setattr(teachers, "SHARD", 3)
     heard: list[int] = []
     embed = EncoderTeacher.embed
@@ -190,35 +190,35 @@ def test_what_the_teacher_said_is_kept_and_made_again_where_it_is_damaged(
 
     monkeypatch.setattr(EncoderTeacher, "embed", counted)
     config = TeacherConfig("embedded", depth=1)
-    keep_lessons(corpus, config, tmp_path / "kept", progress=False)
-    first = corpus.lessons
+    keep_teacher_targets(corpus, config, tmp_path / "kept", progress=False)
+    first = corpus.teacher_targets
     assert first is not None and len(heard) == 4
     joined = np.concatenate(first.embeddings).astype(np.float32)
     np.testing.assert_allclose(joined.mean(0), 0, atol=1e-2)
     np.testing.assert_allclose(joined.std(0), 1, atol=2e-2)
 
-    keep_lessons(corpus, config, tmp_path / "kept", progress=False)
+    keep_teacher_targets(corpus, config, tmp_path / "kept", progress=False)
     assert len(heard) == 4  # nothing is heard again
     damaged = tmp_path / "kept" / "00001.npz"
     damaged.write_bytes(damaged.read_bytes()[:100])
-    keep_lessons(corpus, config, tmp_path / "kept", progress=False)
-    assert len(heard) == 5 and corpus.lessons is not None
-    for again, before in zip(corpus.lessons.embeddings, first.embeddings, strict=True):
+    keep_teacher_targets(corpus, config, tmp_path / "kept", progress=False)
+    assert len(heard) == 5 and corpus.teacher_targets is not None
+    for again, before in zip(corpus.teacher_targets.embeddings, first.embeddings, strict=True):
         np.testing.assert_array_equal(again, before)
-    keep_lessons(corpus, replace(config, depth=2), tmp_path / "kept", progress=False)
+    keep_teacher_targets(corpus, replace(config, depth=2), tmp_path / "kept", progress=False)
     assert len(heard) == 9  # another teacher
 
 
 def test_rows_without_phones_teach_by_the_teacher_alone():
     torch.manual_seed(0)
     config = PretrainConfig(
-        train=(SourceConfig(Path("a")),),
-        dev=(SourceConfig(Path("a")),),
+        train=(SpeechSourceConfig(Path("a")),),
+        dev=(SpeechSourceConfig(Path("a")),),
         teacher=TeacherConfig("embedded", layer=1),
         encoder=TINY,
         middle=1,
     )
-    task = CtcTask(PhoneRecogniser(EmbeddedEncoder(TINY), 1), config, teacher_dimension=3)
+    task = CtcTask(PhoneRecognizer(EmbeddedEncoder(TINY), 1), config, teacher_dimension=3)
     features = torch.randn(2, 40, 8)
     lengths, targets = torch.tensor([10, 8]), torch.tensor([1, 2])
     batch = CtcBatch(features, lengths, targets, torch.tensor([2, 0]), torch.randn(2, 10, 3))
@@ -230,23 +230,40 @@ def test_rows_without_phones_teach_by_the_teacher_alone():
 
     hidden = task.model.hidden(features)[0]
     assert batch.embeddings is not None
-    error = (task.lesson(hidden) - batch.embeddings).square()
+    error = (task.to_teacher(hidden) - batch.embeddings).square()
     expected = torch.cat([error[0], error[1, :8]]).mean()  # the padding of the shorter row does not count
-    torch.testing.assert_close(task.lesson_error(hidden, batch), expected)
+    torch.testing.assert_close(task.teacher_error(hidden, batch), expected)
+
+
+def test_a_checkpoint_of_an_earlier_version_holds_the_layer_to_the_teacher_too():
+    config = PretrainConfig(
+        train=(SpeechSourceConfig(Path("a")),),
+        dev=(SpeechSourceConfig(Path("a")),),
+        teacher=TeacherConfig("embedded", layer=1),
+        encoder=TINY,
+        middle=1,
+    )
+    saved, task = (
+        CtcTask(PhoneRecognizer(EmbeddedEncoder(TINY), 1), config, teacher_dimension=3) for _ in range(2)
+    )
+    tensors = {name.replace("to_teacher", "lesson"): value for name, value in saved.state_dict().items()}
+    assert "lesson.1.weight" in tensors
+    task.load_state_dict(tensors)
+    torch.testing.assert_close(task.state_dict(), saved.state_dict())
 
 
 def test_pretraining_comes_near_its_teacher(
     recipe: PretrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     errors: list[float] = []
-    lesson_error = CtcTask.lesson_error
+    teacher_error = CtcTask.teacher_error
 
     def noted(self: CtcTask, *arguments: object) -> torch.Tensor:
-        error = lesson_error(self, *arguments)  # type: ignore[arg-type]
+        error = teacher_error(self, *arguments)  # type: ignore[arg-type]
         errors.append(float(error.detach()))
         return error
 
-    monkeypatch.setattr(CtcTask, "lesson_error", noted)
+    monkeypatch.setattr(CtcTask, "teacher_error", noted)
     metrics = pretrain(recipe, tmp_path / "run")
     assert metrics["train_utterances"] == 4  # the line without phones too
     assert np.mean(errors[-5:]) < 0.7 * np.mean(errors[:5])
@@ -268,9 +285,9 @@ def test_teachers_that_cannot_be_are_refused(values: dict, message: str):
 
 
 def test_recipes_whose_teacher_does_not_fit_are_refused(recipe: PretrainConfig):
-    with pytest.raises(ConfigError, match="an `unlabelled` source needs a `teacher` or `consistency`"):
+    with pytest.raises(ConfigError, match="an `unlabeled` source needs a `teacher` or `consistency`"):
         replace(recipe, teacher=None)
     with pytest.raises(ConfigError, match="teacher.layer: got 3, allowed: 1 to 2"):
         replace(recipe, teacher=TeacherConfig("embedded", layer=3))
-    with pytest.raises(ConfigError, match="`unlabelled` has no phone error rate"):
+    with pytest.raises(ConfigError, match="`unlabeled` has no phone error rate"):
         replace(recipe, dev=recipe.train)

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from kws.encoders.ctc import PhoneRecogniser
-from kws.encoders.sources.embedded_weights import load_recogniser
+from kws.encoders.ctc import PhoneRecognizer
+from kws.encoders.sources.embedded_weights import load_recognizer
 from kws.errors import ManifestError
 from kws.heads.words import KNOWN_WORDS, window_frames
 from kws.manifest import Utterance
 from kws.phone_attributes import SEGMENTS, embed, segment_means
-from kws.pretraining.corpus import Corpus
+from kws.pretraining.corpus import SpeechCorpus
 from kws.pretraining.word_space import (
     Aligned,
     WordSpaceConfig,
@@ -62,30 +62,30 @@ def test_the_window_of_a_word_ends_with_it():
     assert entry.parts(9, 3).shape == (SEGMENTS, 1)
 
 
-def test_phones_are_found_where_the_recogniser_hears_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_phones_are_found_where_the_recognizer_hears_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     paths = write_wavs(tmp_path, [noise(0.8), noise(0.8)])
     utterances = [
         Utterance(paths[0], 0.8, phones="K AE T", extra={"word_phones": ["K AE0", "T"]}),
         Utterance(paths[1], 0.8),  # what is said in it is not known
     ]
-    recogniser = load_recogniser(tiny_weights(tmp_path / "encoder")).eval()
+    recognizer = load_recognizer(tiny_weights(tmp_path / "encoder")).eval()
     heard = torch.full((1, 29, 40), -9.0)
     heard[..., 0] = 0.0
     for frame, phone in ((4, "K"), (5, "K"), (11, "AE"), (20, "T")):
         heard[0, frame, 0] = -9.0
         heard[0, frame, 1 + ["AA", "AE"].index(phone) if phone == "AE" else {"K": 20, "T": 31}[phone]] = 0.0
-    logits = PhoneRecogniser.logits
+    logits = PhoneRecognizer.logits
 
-    def planned(self: PhoneRecogniser, hidden: list[Tensor]) -> tuple[Tensor, Tensor]:
+    def planned(self: PhoneRecognizer, hidden: list[Tensor]) -> tuple[Tensor, Tensor]:
         assert logits(self, hidden)[0].shape == heard.shape
         return heard, heard
 
-    monkeypatch.setattr(PhoneRecogniser, "logits", planned)
-    (entry,) = align(recogniser, Corpus(utterances, progress=False), progress=False)
+    monkeypatch.setattr(PhoneRecognizer, "logits", planned)
+    (entry,) = align(recognizer, SpeechCorpus(utterances, progress=False), progress=False)
     assert entry.ends.tolist() == [5, 11, 20] and entry.phones == ["K", "AE", "T"]
     assert entry.words == [(0, 2), (2, 1)] and entry.features.shape[0] == 29
     with pytest.raises(ManifestError, match="no utterance has phones; give transcribed speech"):
-        align(recogniser, Corpus(utterances[1:], progress=False), progress=False)
+        align(recognizer, SpeechCorpus(utterances[1:], progress=False), progress=False)
 
 
 def test_attributes_are_learnt_so_that_a_word_is_nearest_to_its_own_window():
@@ -115,13 +115,13 @@ def test_known_words_are_told_apart_and_lie_at_their_places():
     assert learn_words(unmarked, replace(QUICK, steps=1)) is None
 
 
-def test_the_maps_of_a_recogniser_lie_in_its_folder(tmp_path: Path):
+def test_the_maps_of_a_recognizer_lie_in_its_folder(tmp_path: Path):
     paths = write_wavs(tmp_path, [noise(1.0, seed) for seed in range(3)])
     said = {"word_phones": ["K AE T", "S AH N"]}
     utterances = [Utterance(path, 1.0, phones="K AE T S AH N", extra=said) for path in paths]
     folder = tiny_weights(tmp_path / "encoder")
-    corpus = Corpus(utterances, progress=False)
+    corpus = SpeechCorpus(utterances, progress=False)
     quick = WordSpaceConfig(steps=2, batch=4, num_phones=(3, 4))
-    path = make_word_space(load_recogniser(folder), corpus, folder, quick)
+    path = make_word_space(load_recognizer(folder), corpus, folder, quick)
     assert path.parent == folder
     assert {name.split(".")[0] for name in read_weights(path)} == {"attributes", "words"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kws.encoders.registry import load_recogniser
+from kws.encoders.registry import load_recognizer
 from kws.errors import ConfigError
 from kws.regularizers import (
     Resources,
@@ -18,7 +18,7 @@ from kws.regularizers import (
 from kws.regularizers.base import Frozen
 from kws.training.config import TrainConfig
 from kws.transfer import TransferConfig, apply_policy
-from tests.support.steps import recogniser_of, resources_of, step_of
+from tests.support.steps import recognizer_of, resources_of, step_of
 from tests.support.training import tiny_model
 
 
@@ -95,7 +95,7 @@ def test_phone_outputs_that_are_lacking_or_of_another_encoder_are_refused(name: 
     with pytest.raises(
         ConfigError, match=f"{where}: the model gives 16 features every 640 samples, the recogniser 192"
     ):
-        build_regularizer(name, model, resources_of(model)._replace(recogniser=load_recogniser()))
+        build_regularizer(name, model, resources_of(model)._replace(recognizer=load_recognizer()))
     with pytest.raises(
         ConfigError, match=f"{where}: encoder 'hubert_base' has no phone outputs; .*or take `feature_match"
     ):
@@ -106,7 +106,7 @@ def test_phone_outputs_that_are_lacking_or_of_another_encoder_are_refused(name: 
 def test_ewc_without_audio_is_refused():
     model = tiny_model()
     with pytest.raises(ConfigError, match="train.regularizers.ewc: needs audio, got none; give `batch`"):
-        build_regularizer("ewc", model, Resources(recogniser=recogniser_of(model)))
+        build_regularizer("ewc", model, Resources(recognizer=recognizer_of(model)))
 
 
 @pytest.mark.parametrize(

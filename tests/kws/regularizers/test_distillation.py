@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.special import rel_entr, softmax
 
-from kws.encoders.ctc import PhoneRecogniser
+from kws.encoders.ctc import PhoneRecognizer
 from kws.regularizers import build_regularizer
 from kws.structs import Batch
 from kws.transfer import TransferConfig, apply_policy
@@ -18,12 +18,12 @@ FRAMES = [20, 10, 20, 1]
 BATCH = batch_of()._replace(lengths=torch.tensor([12_800, 6400, 12_800, 700]))
 
 
-def phones_of(recogniser: PhoneRecogniser, batch: Batch) -> np.ndarray:
+def phones_of(recognizer: PhoneRecognizer, batch: Batch) -> np.ndarray:
     """Phone logits as pretraining makes them, from log-mel frames."""
-    frontend = recogniser.encoder.frontend
+    frontend = recognizer.encoder.frontend
     log_mel, _ = frontend(batch.waveform, frontend.initial_state(len(batch.waveform)))
     with torch.no_grad():
-        return recogniser(log_mel)[0].numpy().astype(np.float64)
+        return recognizer(log_mel)[0].numpy().astype(np.float64)
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4])
@@ -35,7 +35,7 @@ def test_is_the_softened_divergence_of_the_phones_of_the_tuned_from_the_sources(
     with torch.no_grad():
         for parameter in model.encoder.parameters():
             parameter += 0.2 * torch.randn_like(parameter)
-    source = resources.recogniser
+    source = resources.recognizer
     told = softmax(phones_of(source, BATCH) / 2, axis=2)
     now = softmax(phones_of(source.with_first_layers(model.encoder), BATCH) / 2, axis=2)
     frames = [rel_entr(told[row, t], now[row, t]).sum() for row in range(4) for t in range(FRAMES[row])]
@@ -51,10 +51,10 @@ def test_the_gradient_is_that_of_soft_targets_and_goes_through_layers_that_stay(
     step = step_of(model, BATCH)
     features = (step.features.detach() + 0.1).requires_grad_(True)
     term(model, step._replace(features=features)).backward()
-    output = resources.recogniser.output
+    output = resources.recognizer.output
     tuned = features.detach().clone().requires_grad_(True)
     logits = output(tuned)
-    told = torch.from_numpy(softmax(phones_of(resources.recogniser, BATCH) / 2, axis=2)).float()
+    told = torch.from_numpy(softmax(phones_of(resources.recognizer, BATCH) / 2, axis=2)).float()
     # d KL / d logits = (q - p) / T, times T squared, by the mean over frames
     now = torch.softmax(logits.detach() / 2, dim=2)
     valid = torch.tensor([[t < count for t in range(20)] for count in FRAMES])

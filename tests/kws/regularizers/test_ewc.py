@@ -52,20 +52,20 @@ def test_the_gradient_is_that_of_the_likelihood_summed_over_all_paths():
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
 
 
-def test_the_fisher_information_is_the_recognisers_own_per_frame_of_the_negatives():
+def test_the_fisher_information_is_the_recognizers_own_per_frame_of_the_negatives():
     model = tiny_model(depth=2)
     apply_policy(model, TransferConfig("late", num_layers=1))
     resources = resources_of(model)
     term = build_regularizer("ewc", model, resources)
-    recogniser, generator = resources.recogniser, torch.Generator().manual_seed(SEED)
-    weight = recogniser.encoder.layers[1].project.weight
+    recognizer, generator = resources.recognizer, torch.Generator().manual_seed(SEED)
+    weight = recognizer.encoder.layers[1].project.weight
     total, rows = torch.zeros_like(weight), 0
     for step in range(NUM_BATCHES):
         batch = resources.batch(step)
         for row in (1, 3):  # the others hold the keyword
-            frontend = recogniser.encoder.frontend
+            frontend = recognizer.encoder.frontend
             log_mel, _ = frontend(batch.waveform[row : row + 1], frontend.initial_state(1))
-            value = drawn_log_likelihood(recogniser(log_mel)[0][0], generator)
+            value = drawn_log_likelihood(recognizer(log_mel)[0][0], generator)
             total += torch.autograd.grad(value, weight)[0].square() / 20  # frames
             rows += 1
     found = term.importance("layers.1.project.weight")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kws.encoders.sources.embedded_weights import load_recogniser
+from kws.encoders.sources.embedded_weights import load_recognizer
 from kws.errors import ConfigError
 from kws.model import ModelConfig, WakeWordModel, build_model
 from kws.phones import BLANK
@@ -77,11 +77,11 @@ def test_moves_the_kept_layers_that_may_move_and_not_the_head():
 
 
 @pytest.mark.parametrize(("depth", "layer"), [(1, 1), (2, 1), (3, 4), (4, 4)])
-def test_begins_as_the_output_of_the_recogniser_for_the_nearest_layer(depth: int, layer: int, tmp_path: Path):
+def test_begins_as_the_output_of_the_recognizer_for_the_nearest_layer(depth: int, layer: int, tmp_path: Path):
     folder = tiny_weights(tmp_path)
     model = build_model(ModelConfig(("tone",), weights=folder, depth=depth))
-    recogniser = load_recogniser(folder)  # its middle output is on layer 1, the other on layer 4
-    source = recogniser.middle_output if layer == 1 else recogniser.output
+    recognizer = load_recognizer(folder)  # its middle output is on layer 1, the other on layer 4
+    source = recognizer.middle_output if layer == 1 else recognizer.output
     term = moving(model)
     assert torch.equal(term.output[1].weight, source[1].weight)
     assert not any("output" in name for name in model.state_dict() if name.startswith("encoder")), "not saved"

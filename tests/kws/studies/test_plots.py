@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from kws.evaluation.palette import colours
+from kws.evaluation.palette import colors
 from kws.studies.compare import behind_best
 from kws.studies.grid import Cell
 from kws.studies.plots import _square_root_scale, intervals_figure, misses_figure
@@ -58,19 +58,19 @@ def test_every_label_stands_whole_in_the_picture(choices: int, numbers: Sequence
 
 
 @pytest.mark.parametrize("number", [1, 7, 12, 31, 40])
-def test_no_two_choices_have_the_same_colour(number: int):
-    found = colours(number)
+def test_no_two_choices_have_the_same_color(number: int):
+    found = colors(number)
     assert len(found) == number
     apart = [np.abs(np.subtract(one, other)).max() for n, one in enumerate(found) for other in found[:n]]
     assert not apart or min(apart) > 0.03
 
 
-def test_lines_differ_in_colour_and_the_legend_covers_no_data():
+def test_lines_differ_in_color_and_the_legend_covers_no_data():
     figure = misses_figure(wide_study(14, name="choice {}"))
     figure.draw_without_rendering()
     lines = [line for line in figure.axes[0].get_lines() if line.get_markersize() == 5]
     drawn = {(to_rgb(line.get_color()), line.get_marker()) for line in lines}
-    assert len({colour for colour, _ in drawn}) == len({marker for _, marker in drawn}) == 15
+    assert len({color for color, _ in drawn}) == len({marker for _, marker in drawn}) == 15
     legend = figure.legends[0].get_window_extent()
     assert all(not legend.overlaps(axes.get_window_extent()) for axes in figure.axes)
 

@@ -22,7 +22,7 @@ from kws.training.data import TrainingData
 from kws.training.dev import read_dev
 from kws.training.loop import KeywordTask, fit, seed_everything
 from kws.transfer import TransferConfig
-from tests.support.steps import recogniser_of, resources_of, step_of
+from tests.support.steps import recognizer_of, resources_of, step_of
 from tests.support.training import noise, spoken, tiny_model, tone, write_utterances
 
 CONFIG = TrainConfig(
@@ -157,7 +157,7 @@ def test_a_term_beside_the_loss_holds_the_model_back_and_a_resumed_run_knows_its
         return term(model, step_of(model)).item()
 
     def train(model: WakeWordModel, folder: str, augment: Augment = no_change) -> WakeWordModel:
-        fit(model, config, data, tmp_path / folder, augment, recogniser_of(model))
+        fit(model, config, data, tmp_path / folder, augment, recognizer_of(model))
         return model
 
     held, stopped, resumed = tiny_model(), tiny_model(), tiny_model(seed=9)
@@ -174,8 +174,12 @@ def test_a_term_beside_the_loss_holds_the_model_back_and_a_resumed_run_knows_its
     [
         {"loss": "focal", "loss_options": {"gamma": 1}},
         {"regularizers": {"phones": 0.5}},
-        {"regularizers": {"phones": 0.5}, "balance": "uncertainty"},
-        {"regularizers": {"phones": 0.5}, "balance": "gradnorm", "balance_options": {"rate": 0.1}},
+        {"regularizers": {"phones": 0.5}, "loss_weighting": "uncertainty"},
+        {
+            "regularizers": {"phones": 0.5},
+            "loss_weighting": "gradnorm",
+            "loss_weighting_options": {"rate": 0.1},
+        },
     ],
     ids=["focal", "phones", "uncertainty", "gradnorm"],
 )
@@ -184,7 +188,11 @@ def test_a_choice_changes_the_weights_and_a_resumed_run_goes_on_with_its_state(
 ):
     short = replace(CONFIG, epochs=2, steps_per_epoch=2)
     config, data = replace(short, **changes), replace(data, transcribed=transcribed(data))
-    before = replace(config, balance="fixed", balance_options={}) if "balance" in changes else short
+    before = (
+        replace(config, loss_weighting="fixed", loss_weighting_options={})
+        if "loss_weighting" in changes
+        else short
+    )
     plain, whole, stopped, resumed = tiny_model(), tiny_model(), tiny_model(), tiny_model(seed=9)
     for model, settings in ((plain, before), (whole, config)):
         seed_everything(0)  # a new phone output is drawn
@@ -227,8 +235,10 @@ def test_a_term_that_needs_transcripts_is_refused_without_any(data: TrainingData
 
 
 def test_gradnorm_under_a_policy_that_moves_no_borrowed_layer_is_refused(data: TrainingData, tmp_path: Path):
-    config = replace(CONFIG, transfer=TransferConfig("head"), regularizers={"l2_sp": 1.0}, balance="gradnorm")
-    with pytest.raises(ConfigError, match="train.balance gradnorm: no borrowed layer moves"):
+    config = replace(
+        CONFIG, transfer=TransferConfig("head"), regularizers={"l2_sp": 1.0}, loss_weighting="gradnorm"
+    )
+    with pytest.raises(ConfigError, match="train.loss_weighting gradnorm: no borrowed layer moves"):
         fit(tiny_model(), config, data, tmp_path)
 
 

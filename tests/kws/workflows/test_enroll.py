@@ -23,7 +23,7 @@ from kws import Detector
 from kws.audio import seconds_to_samples
 from kws.checkpoint import load_model, load_operating_point
 from kws.cli import main
-from kws.encoders.sources.embedded_weights import load_recogniser
+from kws.encoders.sources.embedded_weights import load_recognizer
 from kws.enrollment import examples, heard, typed
 from kws.enrollment.examples import SHIPPED_MARGIN
 from kws.enrollment.heard import FRAME_PHONES, FRAMES
@@ -36,7 +36,7 @@ from kws.heads.words import SPACES
 from kws.manifest import Utterance
 from kws.model import WakeWordModel
 from kws.phones import BLANK, NUM_OUTPUTS
-from kws.pretraining.corpus import Corpus
+from kws.pretraining.corpus import SpeechCorpus
 from kws.pretraining.word_space import WordSpaceConfig, make_word_space
 from kws.weights import write_weights
 from kws.workflows import folders, own_names
@@ -47,7 +47,7 @@ from tests.support.training import (
     TINY,
     noise,
     spoken,
-    tiny_recogniser,
+    tiny_recognizer,
     tiny_weights,
     tone,
     write_manifest,
@@ -226,7 +226,7 @@ def share_of_3_khz(waveform: np.ndarray) -> float:
 
 @torch.no_grad()
 def test_copies_are_scored_by_what_did_not_see_them_and_phones_go_on_from_row_to_row():
-    kept = heard.FirstLayers(tiny_recogniser())
+    kept = heard.FirstLayers(tiny_recognizer())
     rng = np.random.default_rng(5)
     speech = rng.integers(-3000, 3000, 70 * 16_000).astype(np.int16)
     space = heard.Background.of(kept, None, speech).space
@@ -449,8 +449,8 @@ def test_other_ways_to_find_a_typed_phrase(method: str, tmp_path: Path, capsys: 
     assert main(words) == 2
     assert f"words.safetensors: holds no map `{method}`; `kws pretrain` makes it" in capsys.readouterr().err
     said = {"word_phones": ["K AE T", "S AH N"]}
-    corpus = Corpus([Utterance(path, 4.0, phones="K AE T S AH N", extra=said) for path in paths])
-    make_word_space(load_recogniser(weights), corpus, weights, WordSpaceConfig(steps=2, batch=4))
+    corpus = SpeechCorpus([Utterance(path, 4.0, phones="K AE T S AH N", extra=said) for path in paths])
+    make_word_space(load_recognizer(weights), corpus, weights, WordSpaceConfig(steps=2, batch=4))
     assert main(words) == 0
     assert "silver moon: S IH L V ER M UW N" in capsys.readouterr().out
     detector, waveform = Detector(run / "model.onnx"), noise(4.0, 1)
@@ -583,7 +583,7 @@ def test_packed_background_keeps_what_the_head_reads(tmp_path: Path):
         read_background(tmp_path / "c.safetensors")
 
 
-def test_the_head_takes_over_the_outputs_of_the_recogniser(tmp_path: Path):
+def test_the_head_takes_over_the_outputs_of_the_recognizer(tmp_path: Path):
     weights = tiny_weights(tmp_path / "encoder")
     model, config = phrase_model(["zorb"], [["Z AO R B"]], weights=weights)
     assert (config.head, config.depth, config.pronunciations) == ("phrase", 4, (("Z AO R B",),))

@@ -18,7 +18,7 @@ from kws.errors import AudioError, ConfigError, KwsError
 from kws.training.checkpoints import newest_checkpoint
 from kws.workflows import folders
 from kws.workflows.export import check_free
-from kws.workflows.own_names import CELL, CHECKPOINTS, LIST, PREPARED, PROBE, REPORT, RUN, Kind
+from kws.workflows.own_names import CELL, CHECKPOINTS, LIST, PREPARED, PROBE, REPORT, RUN, FolderKind
 from kws.workflows.train import train
 from kws.workflows.train.request import claim_folder
 from tests.support.runs import write_run
@@ -300,7 +300,7 @@ def test_every_command_keeps_its_sources_apart(
 
 
 @pytest.mark.parametrize("kind", [RUN, PROBE, PREPARED, REPORT], ids=lambda kind: kind.name)
-def test_a_folder_of_other_files_is_refused(kind: Kind, tmp_path: Path):
+def test_a_folder_of_other_files_is_refused(kind: FolderKind, tmp_path: Path):
     folders.claim(tmp_path / "new", kind)
     folders.claim(tmp_path / "new", kind)
     assert [path.name for path in (tmp_path / "new").iterdir()] == [LIST]

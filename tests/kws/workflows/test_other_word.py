@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from data_prep.synthesis.espeak import speak, voices
-from kws.encoders.ctc import PhoneRecogniser
-from kws.encoders.sources.embedded_weights import load_recogniser
+from kws.encoders.ctc import PhoneRecognizer
+from kws.encoders.sources.embedded_weights import load_recognizer
 from kws.enrollment.likeness import ORDERS, Likeness, other_orders
 from kws.workflows.other_word import LISTENED_TO, NAMED, other_word, other_words
 from tests.support.training import noise, write_manifest, write_wavs
 
 
 @pytest.fixture(scope="module")
-def recogniser() -> PhoneRecogniser:
-    return load_recogniser(None)
+def recognizer() -> PhoneRecognizer:
+    return load_recognizer(None)
 
 
 def clips(text: str, language: str = "en-us", count: int = 4) -> list[tuple[Path, np.ndarray]]:
@@ -30,11 +30,11 @@ def clips(text: str, language: str = "en-us", count: int = 4) -> list[tuple[Path
     [("computer", "en", "jarvis"), ("jarvis", "en", "computer"), ("小爱同学", "cmn", "播放音乐")],
 )
 def test_recordings_of_another_word_are_named(
-    keyword: str, language: str, other: str, recogniser: PhoneRecogniser
+    keyword: str, language: str, other: str, recognizer: PhoneRecognizer
 ):
     accent = "en-us" if language == "en" else language
-    assert other_word(keyword, clips(keyword, accent), language, recogniser) == []
-    (note,) = other_word(keyword, clips(other, accent), language, recogniser)
+    assert other_word(keyword, clips(keyword, accent), language, recognizer) == []
+    (note,) = other_word(keyword, clips(other, accent), language, recognizer)
     assert (
         note.startswith(f"{keyword}: ")
         and f"of 4 recordings that were listened to do not sound like {keyword!r}" in note
@@ -42,12 +42,12 @@ def test_recordings_of_another_word_are_named(
     assert note.count(".wav") == NAMED
 
 
-def test_one_bad_recording_and_words_that_cannot_be_said_raise_no_alarm(recogniser: PhoneRecogniser):
+def test_one_bad_recording_and_words_that_cannot_be_said_raise_no_alarm(recognizer: PhoneRecognizer):
     mixed = [*clips("computer", count=3), (Path("cough.wav"), noise(1.0))]
-    assert other_word("computer", mixed, "en", recogniser) == []
-    assert other_word("computer", mixed, "xx", recogniser) == []
-    assert other_word("…", mixed, "en", recogniser) == []
-    assert other_word("computer", [], "en", recogniser) == []
+    assert other_word("computer", mixed, "en", recognizer) == []
+    assert other_word("computer", mixed, "xx", recognizer) == []
+    assert other_word("…", mixed, "en", recognizer) == []
+    assert other_word("computer", [], "en", recognizer) == []
 
 
 def test_a_few_of_many_recordings_are_listened_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

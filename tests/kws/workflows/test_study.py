@@ -22,7 +22,6 @@ import pytest
 import yaml
 
 from kws.audio import SAMPLE_RATE
-from kws.balances import available_balances
 from kws.checkpoint import load_operating_point
 from kws.cli import main
 from kws.config import load_config
@@ -31,6 +30,7 @@ from kws.encoders.sources import embedded_weights
 from kws.enrollment.methods import METHODS
 from kws.evaluation.scoring import LEAD_S
 from kws.heads import available_heads
+from kws.loss_weighting import available_loss_weightings
 from kws.losses import available_losses
 from kws.regularizers import available_regularizers
 from kws.studies import pool, recommend, scoring
@@ -428,7 +428,7 @@ def test_cells_of_several_keywords_read_the_one_that_they_are_of(tmp_path: Path,
         } == result.miss_counts
 
 
-def test_unlabelled_audio_of_another_place_is_given_to_what_compares_it(tmp_path: Path, cells: Cells):
+def test_unlabeled_audio_of_another_place_is_given_to_what_compares_it(tmp_path: Path, cells: Cells):
     near = {"policy": "late", "set": {"train.regularizers": {"mmd": 1.0}}, "target_audio": ["room"]}
     column = {**near, "others": "before"}
     write_wavs(tmp_path / "room", [noise(2, 800 + seed) for seed in range(3)])
@@ -444,7 +444,7 @@ def test_unlabelled_audio_of_another_place_is_given_to_what_compares_it(tmp_path
 
 
 @pytest.mark.slow
-def test_a_cell_hears_unlabelled_audio_in_its_first_run_alone(tmp_path: Path, cells: Cells):
+def test_a_cell_hears_unlabeled_audio_in_its_first_run_alone(tmp_path: Path, cells: Cells):
     near = {"policy": "late", "set": {"train.regularizers": {"mmd": 1.0}}, "target_audio": ["room"]}
     write_wavs(tmp_path / "room", [noise(2, 800 + seed) for seed in range(3)])
     recipe = write_pair(tmp_path, column={**near, "others": "before"})
@@ -548,7 +548,7 @@ def test_the_page_says_what_each_choice_does(tmp_path: Path, cells: Cells):
         "pair": "policy late; all keywords in one detector",
         "column": "the defaults of kws train; added to the other keywords",
         "near": "train.regularizers {'mmd': 1.0}; brought near speech",
-        "typed": "kws enroll --method phones; test clips from a new start",
+        "typed": "kws enroll, method phones; test clips from a cold start",
     }.items():
         _, _, rest = page.partition(f"choice “{name}”")
         assert re.sub(r"<[^>]*>|\s+", " ", rest[:300]).strip().startswith(told), rest[:300]
@@ -664,7 +664,7 @@ def test_every_named_choice_is_in_the_benchmark_and_with_no_recordings_too():
         available_regularizers()
     )
     assert {training.loss for _, training in settings} == set(available_losses())
-    assert {training.balance for _, training in settings} == set(available_balances())
+    assert {training.loss_weighting for _, training in settings} == set(available_loss_weightings())
     assert {model.head for model, _ in settings} == set(available_heads())
     assert {choice.enroll for choice in choices.values()} == {None, *METHODS}
     assert {choice.others for choice in choices.values()} == {None, TOGETHER, BEFORE}

@@ -26,7 +26,7 @@ from kws.checkpoint import load_model, load_operating_point
 from kws.cli import main
 from kws.data import BatchConfig, KeywordBatches, active_span
 from kws.encoders.registry import load_encoder
-from kws.encoders.sources.embedded_weights import load_recogniser
+from kws.encoders.sources.embedded_weights import load_recognizer
 from kws.errors import ConfigError
 from kws.heads import available_heads
 from kws.text import mentions, same_words
@@ -152,7 +152,7 @@ def test_each_way_to_transfer_leaves_a_plain_model_and_says_what_it_moved(
     assert (metrics["policy"], metrics["moving"]) == (policy, moving)
     with safe_open(run / "weights.safetensors", "pt") as file:
         assert set(file.keys()) == set(tiny_model(depth=2).state_dict())
-    source = load_recogniser(recordings / "encoder").encoder
+    source = load_recognizer(recordings / "encoder").encoder
     for number, layer in enumerate(load_model(run).encoder.layers):
         kept = torch.equal(layer.expand.weight, source.layers[number].expand.weight)
         assert kept is (f"layer {number + 1}" not in moving)
@@ -546,7 +546,14 @@ def test_phones_are_learnt_beside_the_keyword_from_negatives_that_are_transcribe
     recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     speech = sorted((recordings / "speech").iterdir())
-    wish = ("--policy", "late", "--set", "train.regularizers.phones=0.3", "--set", "train.balance=gradnorm")
+    wish = (
+        "--policy",
+        "late",
+        "--set",
+        "train.regularizers.phones=0.3",
+        "--set",
+        "train.balance=gradnorm",  # its earlier name
+    )
     assert main(train_words(recordings, tmp_path / "refused", *wish)) == 2
     assert "regularizers.phones: learns from transcribed speech, and no training negative has `phones`" in (
         capsys.readouterr().err
@@ -560,7 +567,7 @@ def test_phones_are_learnt_beside_the_keyword_from_negatives_that_are_transcribe
     store = fitted[0].transcribed
     assert 2 <= len(store) <= 3 and {entry.phones for entry in store.utterances} == {"AA B"}
     training = yaml.safe_load((run / "config.yaml").read_text("utf-8"))["training"]
-    assert training["regularizers"] == {"phones": 0.3} and training["balance"] == "gradnorm"
+    assert training["regularizers"] == {"phones": 0.3} and training["loss_weighting"] == "gradnorm"
     weights = read_weights(run / "weights.safetensors")
     assert not any("phones" in name or "multipliers" in name for name in weights)
 

@@ -1,4 +1,4 @@
-"""The contract of a balance: several losses to the one that training lowers."""
+"""The contract of a loss weighting: several losses to the one that training lowers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True)
 class NoOptions:
-    """A balance without settings."""
+    """A loss weighting without settings."""
 
 
-class Balance(nn.Module, ABC):
+class LossWeighting(nn.Module, ABC):
     """Adds losses; its own parameters are trained beside the model, its buffers are kept by a run that stops.
 
     Attributes:

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kws.balances.base import Balance
 from kws.errors import ConfigError
+from kws.loss_weighting.base import LossWeighting
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,14 @@ class GradNormOptions:
 
     def __post_init__(self) -> None:
         if self.alpha < 0:
-            raise ConfigError(f"train.balance_options.alpha: got {self.alpha}, allowed: 0 or more")
+            raise ConfigError(f"train.loss_weighting_options.alpha: got {self.alpha}, allowed: 0 or more")
         if not 0 < self.rate < 1:
-            raise ConfigError(f"train.balance_options.rate: got {self.rate}, allowed: above 0, below 1")
+            raise ConfigError(
+                f"train.loss_weighting_options.rate: got {self.rate}, allowed: above 0, below 1"
+            )
 
 
-class GradNormBalance(Balance):
+class GradNormWeighting(LossWeighting):
     """The weighted sum, its weights moved after each step so that gradient norms follow the training rates.
 
     G is the norm of a weighted loss's gradient at the shared parameters, r the share that is left of the loss
@@ -53,7 +55,7 @@ class GradNormBalance(Balance):
         self.register_buffer("first", torch.full((len(self.weights),), torch.nan))
 
     def forward(self, losses: Mapping[str, Tensor], shared: Sequence[nn.Parameter]) -> Tensor:
-        """See :meth:`Balance.forward`."""
+        """See :meth:`LossWeighting.forward`."""
         told = torch.stack([weight * losses[name] for name, weight in self.weights.items()])
         total = (self.multipliers * told).sum()
         if len(told) > 1:
@@ -64,9 +66,8 @@ class GradNormBalance(Balance):
         """Set the weights of the next step."""
         if not shared:
             raise ConfigError(
-                "train.balance gradnorm: no borrowed layer moves, so the losses share nothing to pull at; "
-                "choose a policy that moves some, such as `train.transfer.policy=late`, or another "
-                "train.balance"
+                "train.loss_weighting gradnorm: no borrowed layer moves, so the losses share nothing to pull "
+                "at; choose a policy that moves some, such as `train.transfer.policy=late`, or another way"
             )
         norms = torch.stack([_gradient_norm(loss, shared) for loss in told])
         told = told.detach()

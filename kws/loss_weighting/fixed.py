@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from kws.balances.base import Balance
+from kws.loss_weighting.base import LossWeighting
 
 
-class FixedBalance(Balance):
+class FixedWeighting(LossWeighting):
     """The weighted sum."""
 
     def forward(self, losses: Mapping[str, Tensor], shared: Sequence[nn.Parameter]) -> Tensor:
-        """See :meth:`Balance.forward`."""
+        """See :meth:`LossWeighting.forward`."""
         return torch.stack([self.weights[name] * loss for name, loss in losses.items()]).sum()

@@ -1,6 +1,6 @@
-"""What detectors miss that hear each clip from a new start, and after silence, as a device does.
+"""What detectors miss that hear each clip from a cold start, and after silence, as a device does.
 
-    python benchmarks/new_start.py --data DATA --work WORK RUN...
+    python benchmarks/cold_start.py --data DATA --work WORK RUN...
 
 ``RUN`` are folders of ``kws train`` or ``kws enroll`` that ``kws export`` has seen, for one of the words of
 ``benchmarks/keywords.py``. Prints misses at 1 false accept per hour of the same negatives.
@@ -29,7 +29,7 @@ def rows(run: Path, data: Path, work: Path) -> Iterator[list[str]]:
     detector = Detector(run / "model.onnx")
     test = corpora.test_audio(data, work, detector.keywords[0])
     config = replace(detector.decision_config, thresholds=(1.0,))
-    heard = {"a new start": test.positives, "silence": test.after_silence().positives}
+    heard = {"a cold start": test.positives, "silence": test.after_silence().positives}
     clips = {f"{after} {name}": each for after, versions in heard.items() for name, each in versions.items()}
     positives, negatives, hop_s = detector_scores(run / "model.onnx", replace(test, positives=clips))
     found = count_misses(positives, negatives, test.hours, (RATE,), config, hop_s)

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kws.balances.base import Balance
+from kws.loss_weighting.base import LossWeighting
 
 
-class UncertaintyBalance(Balance):
+class UncertaintyWeighting(LossWeighting):
     """The sum of ``exp(-s) * loss + s / 2``, with a log-variance s learnt for each loss.
 
     It is lowest where ``exp(-s) = 1 / (2 * loss)``: then all losses count alike. The weights of the recipe
@@ -30,6 +30,6 @@ class UncertaintyBalance(Balance):
         self.log_variances = nn.Parameter(torch.tensor([-math.log(weight) for weight in weights.values()]))
 
     def forward(self, losses: Mapping[str, Tensor], shared: Sequence[nn.Parameter]) -> Tensor:
-        """See :meth:`Balance.forward`."""
+        """See :meth:`LossWeighting.forward`."""
         told = torch.stack([losses[name] for name in self.weights])
         return (torch.exp(-self.log_variances) * told + self.log_variances / 2).sum()
