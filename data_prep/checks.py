@@ -17,9 +17,9 @@ from tqdm import tqdm
 
 from data_prep.config import CheckConfig
 from data_prep.measurements import MeasurementCache, Stats, measure
-from data_prep.recording import Recording
 from kws.audio import SAMPLE_RATE
 from kws.errors import AudioError, ManifestError
+from kws.manifest import Recording
 
 logger = logging.getLogger(__name__)
 

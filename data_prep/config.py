@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kws.errors import ConfigError
-
-SPLITS = ("train", "dev", "test")
-"""Names that the ``split`` field of a recording may hold."""
+from kws.manifest import SPLITS
 
 
 @dataclass(frozen=True, slots=True)

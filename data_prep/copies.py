@@ -15,9 +15,9 @@ from pathlib import Path
 
 from data_prep.checks import CheckResult
 from data_prep.measurements import measure
-from data_prep.recording import Recording
 from kws import audio
 from kws.errors import AudioError
+from kws.manifest import Recording
 
 SAMPLES = "samples_hash"
 """Column of a manifest with the hash of a recording's samples."""

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_prep.recording import Recording, from_row
 from kws.errors import DependencyError, ManifestError
+from kws.manifest import Recording, from_row
 
 if TYPE_CHECKING:
     from lhotse import CutSet

@@ -1,7 +1,6 @@
-"""What a manifest is: one line per recording, read from a folder, JSONL, CSV or Lhotse, written as JSONL.
+"""Recordings from whatever a person has (a folder, JSONL, CSV or Lhotse), and to the manifest of training.
 
-The manifest is the only contract between data preparation and training. Every stage of ``data_prep`` takes
-and returns a list of :class:`Recording`; paths are absolute in memory, relative to the manifest on disk.
+Every stage of ``data_prep`` takes and returns a list of :class:`kws.manifest.Recording`.
 """
 
 from __future__ import annotations
@@ -14,18 +13,16 @@ import json
 import logging
 import os
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
-from data_prep.config import SPLITS
 from data_prep.lhotse_manifests import from_lhotse, is_lhotse
-from data_prep.recording import Recording, expanded, from_row, to_row
 from kws.audio import AUDIO_SUFFIXES, atomic_write
 from kws.errors import ManifestError
+from kws.manifest import SPLITS, Recording, expanded, from_row, read_rows, read_text, to_row
 
 logger = logging.getLogger(__name__)
 
@@ -245,47 +242,19 @@ def _passed_by(passed: Counter[str]) -> str:
     return f"{total} {'file' if total == 1 else 'files'} passed by: {', '.join(parts)}"
 
 
-def _read_text(path: Path) -> str:
-    """Read a text file, gzipped or not."""
-    try:
-        data = path.read_bytes()
-        return (gzip.decompress(data) if path.suffix.lower() == ".gz" else data).decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise ManifestError(
-            f"{path}: cannot be read as UTF-8 text ({error}); save it again as UTF-8"
-        ) from error
-
-
-def _objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield place and object of every line that is not blank."""
-    for number, line in enumerate(_read_text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
-        where = f"{path}, line {number}"
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ManifestError(f"{where}: not valid JSON ({error}); write one object a line") from error
-        if not isinstance(row, dict):
-            raise ManifestError(
-                f'{where}: expected a JSON object, got {type(row).__name__}; write {{"path": ...}}'
-            )
-        yield where, row
-
-
 def _read_jsonl(path: Path) -> list[Recording]:
     """Read our own rows or Lhotse's, told apart line by line."""
     return [
         from_lhotse(row, path.parent, where)
         if "path" not in row and is_lhotse(row)
         else from_row(row, path.parent, where)
-        for where, row in _objects(path)
+        for where, row in read_rows(path)
     ]
 
 
 def _read_csv(path: Path) -> list[Recording]:
     """Read CSV; the separator is whichever of comma, semicolon and tab the header holds most."""
-    text = _read_text(path)
+    text = read_text(path)
     header = text.split("\n", 1)[0]
     separator = max(",;\t", key=header.count)
     rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)

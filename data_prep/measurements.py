@@ -5,25 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from data_prep.recording import Recording
 from kws import audio
-from kws.errors import AudioError
+from kws.manifest import Recording
 
 BLOCK_S = 10.0
 """Length of the pieces that a file is read in, in seconds; 60 is no faster and takes more memory."""
 
 FULL_SCALE = 0.999
 """Samples at or above this magnitude count as clipped (33 of 32,768 steps below full scale)."""
-
-WHOLE_FILE_TOLERANCE_S = 0.01
-"""A recording that ends this close to the end of its file takes all of it: manifests round lengths (s)."""
 
 CACHE_VERSION = 2
 """Changes when a measurement changes its meaning; older cache lines are then not used."""
@@ -58,11 +53,10 @@ def measure(recording: Recording) -> Stats:
         AudioError: it cannot be decoded, holds no samples or holds NaN or infinite values.
     """
     facts = audio.info(recording.path)
-    file_s = math.inf if facts.duration_s is None else facts.duration_s
     samples = clipped = 0
     lowest, highest, total, energy = math.inf, -math.inf, 0.0, 0.0
     digest = hashlib.blake2b(digest_size=16)
-    for waveform in _pieces(recording, file_s):
+    for waveform in recording.pieces(BLOCK_S):
         low, high = float(waveform.min()), float(waveform.max())
         lowest, highest = min(lowest, low), max(highest, high)
         if max(-low, high) >= FULL_SCALE:
@@ -71,14 +65,6 @@ def measure(recording: Recording) -> Stats:
         energy += float(np.dot(waveform, waveform))
         samples += waveform.size
         digest.update(audio.to_int16(waveform).data)
-    if samples == 0:
-        if recording.offset_s and facts.duration_s is None:
-            raise AudioError(
-                f"{recording.path}: the recording starts at {recording.offset_s:g} s, behind the end of the "
-                "file; mend offset_s in the manifest",
-                kind="offset",
-            )
-        raise AudioError(f"{recording.path}: holds no samples; record it again or remove it", kind="empty")
     mean = total / samples
     return Stats(
         duration_s=audio.samples_to_seconds(samples),
@@ -90,21 +76,6 @@ def measure(recording: Recording) -> Stats:
         digest=digest.hexdigest(),
         header_note=facts.note,
     )
-
-
-def _pieces(recording: Recording, file_s: float) -> Iterator[np.ndarray]:
-    """Yield the recording as 16 kHz mono pieces that are not empty."""
-    if recording.offset_s >= file_s > 0:
-        raise AudioError(
-            f"{recording.path}: the recording starts at {recording.offset_s:g} s, but the file is {file_s:g} "
-            "s long; mend offset_s in the manifest",
-            kind="offset",
-        )
-    wanted_s = recording.duration_s
-    if wanted_s is not None and recording.offset_s + wanted_s >= file_s - WHOLE_FILE_TOLERANCE_S:
-        wanted_s = None
-    block_s = BLOCK_S if wanted_s is None else min(BLOCK_S, max(wanted_s, 1.0))
-    yield from audio.blocks(recording.path, block_s, offset_s=recording.offset_s, length_s=wanted_s)
 
 
 class MeasurementCache:

@@ -10,10 +10,10 @@ from typing import Any
 
 from data_prep import checks, manifests, report, splits
 from data_prep.config import PrepConfig, SourceConfig
-from data_prep.recording import Recording
 from kws.audio import atomic_write
 from kws.config import config_hash, to_dict
 from kws.errors import ManifestError
+from kws.manifest import Recording
 
 logger = logging.getLogger(__name__)
 

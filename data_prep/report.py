@@ -10,9 +10,8 @@ from typing import Any
 
 from data_prep import manifests
 from data_prep.checks import CheckResult, count_kinds
-from data_prep.config import SPLITS
-from data_prep.recording import Recording
 from kws.audio import atomic_write
+from kws.manifest import SPLITS, Recording
 from kws.text import normalize, shown
 
 LENGTH_EDGES_S = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0, 600.0, 3600.0)

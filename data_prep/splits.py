@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from data_prep.config import SplitConfig
-from data_prep.recording import Recording
 from kws.errors import ManifestError
+from kws.manifest import Recording
 
 logger = logging.getLogger(__name__)
 

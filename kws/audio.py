@@ -19,7 +19,7 @@ import numpy as np
 import soundfile
 
 from kws.channels import Channel, check_channel, surviving_channel
-from kws.decoding.files import SKIP_FRAMES, opened, skip
+from kws.decoding.files import SKIP_FRAMES, num_frames, opened, skip
 from kws.decoding.files import AudioInfo as AudioInfo
 from kws.decoding.files import info as info
 from kws.decoding.formats import AUDIO_SUFFIXES as AUDIO_SUFFIXES
@@ -35,6 +35,9 @@ INT16_SCALE = 32_768.0
 
 LOOK_S = 10.0
 """Beginning of a file of several channels in which it is seen whether they cancel each other."""
+
+END_TOLERANCE_S = 0.01
+"""What leaves less than this of a file, in seconds, takes all of it: manifests round lengths."""
 
 FLOAT_PEAK_MAX = INT16_SCALE * 10 ** (-60 / 20)
 """Largest magnitude that floats of audio in [-1, 1] may have: 33, or 30 dB above full scale, which no mix
@@ -174,7 +177,8 @@ def blocks(
         path: as in :func:`load`.
         block_s: length of a piece in seconds; at another rate pieces are a little shorter or longer.
         offset_s: where to start, in seconds.
-        length_s: how much to read, in seconds; None reads to the end.
+        length_s: how much to read, in seconds; None reads to the end, and so does what leaves less than
+            ``END_TOLERANCE_S``.
         channel: its number, from 1, or ``mix`` for the average; None averages, unless the first
             ``LOOK_S`` show that the channels cancel each other, and takes the loudest then.
     Yields:
@@ -189,8 +193,11 @@ def blocks(
         if note:
             logger.info("%s: %s", path, note)
         rate = file.samplerate
-        skip(file, round(offset_s * rate))
+        start = round(offset_s * rate)
+        skip(file, start)
         left = math.inf if length_s is None else round(length_s * rate)
+        if start + left >= num_frames(file) - END_TOLERANCE_S * rate:
+            left = math.inf
         check_channel(channel, file.channels, str(path))
         first = np.zeros((0, file.channels), np.float32)
         if channel is None and file.channels > 1:

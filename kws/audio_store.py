@@ -22,7 +22,7 @@ from tqdm import tqdm
 from kws import audio
 from kws.audio import SAMPLE_RATE
 from kws.errors import AudioError
-from kws.manifest import Utterance
+from kws.manifest import Recording
 
 LONG_S = 120.0
 """A recording from this length on is decoded in pieces: ten hours as float32 would not fit."""
@@ -36,13 +36,13 @@ BEGUN = re.compile(r"\.[0-9a-f]{16}\.int16\.[a-z0-9_]{8}")
 LEFT_S = 3600.0
 """A file that was begun and not written to for so long was left behind by a process that was killed."""
 
-Decode = Callable[[Utterance], np.ndarray]
+Decode = Callable[[Recording], np.ndarray]
 """``decode(utterance) -> (samples,) int16``; raises AudioError."""
 
 
-def decode(utterance: Utterance) -> np.ndarray:
+def decode(utterance: Recording) -> np.ndarray:
     """Read a recording as it is, (samples,) int16."""
-    if utterance.duration_s < LONG_S:
+    if utterance.length_s < LONG_S:
         return audio.to_int16(utterance.load())
     held = bytearray()  # grows in place: pieces that are joined at the end would be held twice
     for piece in utterance.pieces():
@@ -77,7 +77,7 @@ class AudioStore:
 
     def __init__(
         self,
-        utterances: Sequence[Utterance],
+        utterances: Sequence[Recording],
         cache: Path | None = None,
         num_workers: int = 2,
         description: str = "audio",
@@ -98,7 +98,7 @@ class AudioStore:
         else:
             _remove_left(cache)
             self._stored = cache / f"{_fingerprint(self.utterances, decode, keep_faults)}.int16"
-            length_s = sum(entry.duration_s for entry in self.utterances)
+            length_s = sum(entry.length_s for entry in self.utterances)
             lengths, faults = _facts(self._stored) or _write(self._stored, pieces, length_s)
             self.samples = _mapped(self._stored)
         self.offsets = np.cumsum([0, *lengths])
@@ -158,7 +158,7 @@ class Clips(Sequence[np.ndarray]):
         return self._store.clip(self._indices[index])
 
 
-def _fingerprint(utterances: Sequence[Utterance], decode: Decode, keep_faults: bool) -> str:
+def _fingerprint(utterances: Sequence[Recording], decode: Decode, keep_faults: bool) -> str:
     """Name the content of a list of recordings by path, size, time and offset, and by how it is read.
 
     Raises:
@@ -179,7 +179,7 @@ def _fingerprint(utterances: Sequence[Utterance], decode: Decode, keep_faults: b
     return hashlib.sha256(json.dumps([decode.__name__, keep_faults, rows]).encode()).hexdigest()[:16]
 
 
-def _tried(decode: Decode, utterance: Utterance) -> np.ndarray | AudioError:
+def _tried(decode: Decode, utterance: Recording) -> np.ndarray | AudioError:
     """Return what a recording holds, or why it cannot be used."""
     try:
         return decode(utterance)
@@ -188,8 +188,8 @@ def _tried(decode: Decode, utterance: Utterance) -> np.ndarray | AudioError:
 
 
 def _decode_all(
-    utterances: Sequence[Utterance],
-    read: Callable[[Utterance], np.ndarray | AudioError],
+    utterances: Sequence[Recording],
+    read: Callable[[Recording], np.ndarray | AudioError],
     num_workers: int,
     description: str,
     progress: bool,

@@ -96,7 +96,15 @@ DOORS = {
         "kws.evaluation.result",
         "kws.version",
     },
-    "data_prep": {"kws.errors", "kws.audio", "kws.config", "kws.text", "kws.counts", "data_prep"},
+    "data_prep": {
+        "kws.errors",
+        "kws.audio",
+        "kws.config",
+        "kws.manifest",
+        "kws.text",
+        "kws.counts",
+        "data_prep",
+    },
     "export": {
         "ground",
         "model",

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from data_prep import manifests
-from data_prep.recording import Recording
 from kws.errors import DependencyError, ManifestError
+from kws.manifest import Recording
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,12 @@ import numpy as np
 from tqdm import tqdm
 
 from data_prep import manifests
-from data_prep.recording import Recording
 from data_prep.synthesis import espeak
 from data_prep.synthesis.phones import texts_to_phones
 from data_prep.synthesis.spoken_form import sayable
 from kws import audio
 from kws.errors import ConfigError
+from kws.manifest import Recording
 
 SILENCE_DB = -45.0
 """Samples this far below the peak count as silence when the ends are trimmed."""

@@ -53,7 +53,8 @@ def info(path: str | Path) -> AudioInfo:
         AudioError: the file is missing or no audio.
     """
     with opened(Path(path)) as (file, note):
-        duration_s = file.frames / file.samplerate if isinstance(file, QuietSoundFile) else None
+        frames = num_frames(file)
+        duration_s = frames / file.samplerate if math.isfinite(frames) else None
         return AudioInfo(file.samplerate, file.channels, duration_s, note)
 
 
@@ -138,6 +139,11 @@ def _corrupt(path: Path, cause: Exception) -> AudioError:
     why = getattr(cause, "error_string", None) or getattr(cause, "strerror", None) or str(cause)
     told = f"cannot be decoded as audio ({str(why).strip(' .')})"
     return AudioError(f"{path}: {told}; convert it to WAV or FLAC, or remove it")
+
+
+def num_frames(file: Any) -> float:
+    """Return the frames of an opened file; infinite where only decoding tells."""
+    return file.frames if isinstance(file, QuietSoundFile) else math.inf
 
 
 def skip(file: Any, frames: int) -> None:

@@ -43,7 +43,7 @@ from kws.evaluation.scoring import (
     open_scorer,
     score_manifest,
 )
-from kws.manifest import Utterance
+from kws.manifest import Recording
 from kws.text import is_said, normalize
 from kws.version import __version__
 
@@ -75,12 +75,12 @@ class Condition:
 
 def evaluate(
     model: Path,
-    positives: Sequence[Utterance],
-    negatives: Sequence[Utterance],
+    positives: Sequence[Recording],
+    negatives: Sequence[Recording],
     output: Path | None = None,
     *,
-    copies_of: Callable[[Sequence[Utterance]], Callable[[Utterance], bool]] | None = None,
-    trained_on: Callable[[Utterance], bool] | None = None,
+    copies_of: Callable[[Sequence[Recording]], Callable[[Recording], bool]] | None = None,
+    trained_on: Callable[[Recording], bool] | None = None,
     conditions: Sequence[Condition] = (),
     keyword: str | None = None,
     false_accepts_per_hour: Sequence[float] = FALSE_ACCEPTS_PER_HOUR,
@@ -162,11 +162,11 @@ def evaluate(
     return result
 
 
-def _count(utterances: Sequence[Utterance], trained_on: Callable[[Utterance], bool] | None) -> int | None:
+def _count(utterances: Sequence[Recording], trained_on: Callable[[Recording], bool] | None) -> int | None:
     return None if trained_on is None else sum(map(trained_on, utterances))
 
 
-def select_positives(utterances: Sequence[Utterance], keyword: str, *, alone: bool) -> list[Utterance]:
+def select_positives(utterances: Sequence[Recording], keyword: str, *, alone: bool) -> list[Recording]:
     """Return the clips of a keyword.
 
     Args:
@@ -191,14 +191,14 @@ def select_positives(utterances: Sequence[Utterance], keyword: str, *, alone: bo
     return chosen
 
 
-def num_originals(utterances: Sequence[Utterance]) -> int:
+def num_originals(utterances: Sequence[Recording]) -> int:
     """Count different recordings: stretches of a file, and copies of one ``original``, count once."""
     return len({str(entry.extra.get("original") or entry.path) for entry in utterances})
 
 
-def group_value(utterance: Utterance, name: str) -> str | None:
+def group_value(utterance: Recording, name: str) -> str | None:
     """Return which part of a division a clip belongs to, None where its manifest does not say."""
-    value = utterance.extra.get(name)
+    value = utterance.column(name)
     if value is None or value == "":
         return None
     if name == "age" and isinstance(value, (int, float)):

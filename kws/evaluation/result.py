@@ -11,7 +11,7 @@ import numpy as np
 
 from kws.evaluation.intervals import HourlyRate, Proportion
 from kws.evaluation.metrics import DetPoint, Latency
-from kws.manifest import Utterance
+from kws.manifest import Recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Example:
 
     kind: Literal["hit", "miss", "false accept", "closest"]
     """``closest`` is a stretch of the negatives with a high score below the threshold."""
-    utterance: Utterance
+    utterance: Recording
     start_s: float
     """Where the stretch starts in the recording, in seconds."""
     length_s: float

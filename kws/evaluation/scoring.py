@@ -20,7 +20,7 @@ from kws.audio import SAMPLE_RATE, samples_to_seconds, seconds_to_samples
 from kws.decisions import DecisionConfig
 from kws.detector import Detector
 from kws.errors import CheckpointError, ManifestError
-from kws.manifest import Utterance
+from kws.manifest import Recording
 
 if TYPE_CHECKING:
     from kws.model import WakeWordModel
@@ -161,7 +161,7 @@ def exported_file(model: Path) -> Path | None:
 class ScoredClip:
     """Frame scores of one recording."""
 
-    utterance: Utterance
+    utterance: Recording
     """Where it comes from."""
     scores: np.ndarray
     """(frames, keywords) float32; in a stream, the frames that were completed during this recording."""
@@ -179,7 +179,7 @@ class ScoredClip:
 
 def score_manifest(
     model: Scorer | str | Path,
-    utterances: Sequence[Utterance],
+    utterances: Sequence[Recording],
     *,
     stream: bool = False,
     tail_s: float = TAIL_S,
@@ -230,7 +230,7 @@ def hours(clips: Sequence[ScoredClip]) -> float:
     return samples_to_seconds(sum(clip.num_samples for clip in clips)) / 3600
 
 
-def _score_clip(scorer: Scorer, utterance: Utterance, tail_s: float, change: Change | None) -> ScoredClip:
+def _score_clip(scorer: Scorer, utterance: Recording, tail_s: float, change: Change | None) -> ScoredClip:
     """Score one clip after silence of whole chunks; the tail also fills the last chunk."""
     waveform = read_waveform(utterance)
     lead = seconds_to_samples(LEAD_S) // scorer.chunk_samples * scorer.chunk_samples
@@ -250,12 +250,12 @@ def _score_clip(scorer: Scorer, utterance: Utterance, tail_s: float, change: Cha
     )
 
 
-def read_waveform(utterance: Utterance) -> np.ndarray:
+def read_waveform(utterance: Recording) -> np.ndarray:
     """Return (samples,) float32 of one recording; raises as :func:`read_pieces`."""
     return np.concatenate(list(read_pieces(utterance)))
 
 
-def read_pieces(utterance: Utterance) -> Iterator[np.ndarray]:
+def read_pieces(utterance: Recording) -> Iterator[np.ndarray]:
     """Yield a recording in pieces of a minute, so that a long one takes little memory.
 
     A stretch at the start of a longer file ends where the manifest says.

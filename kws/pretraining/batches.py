@@ -13,7 +13,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from kws import audio
 from kws.encoders.sources.embedded import SUBSAMPLING, EmbeddedEncoder
 from kws.errors import ManifestError
-from kws.manifest import Utterance
+from kws.manifest import Recording
 from kws.pretraining.checks import TAIL_S
 from kws.pretraining.corpus import Augment, SpeechCorpus, features_of, log_mel, with_tail
 
@@ -120,7 +120,7 @@ class TrainingBatches(IterableDataset[CtcBatch]):
         low = max(0, min(anchor - NEIGHBORS // 2, total - NEIGHBORS))
         near = np.arange(low, min(total, low + NEIGHBORS))
         chances = corpus.weights[near] / corpus.weights[near].sum()
-        mean_s = float(np.mean([corpus.utterances[index].duration_s for index in near]))
+        mean_s = float(np.mean([corpus.utterances[index].length_s for index in near]))
         count = max(1, min(len(near), round(self.batch_s / (mean_s + TAIL_S))))
         chosen: list[int] = sorted(rng.choice(near, size=count, replace=False, p=chances).tolist())
         rows = []
@@ -150,15 +150,15 @@ class TrainingBatches(IterableDataset[CtcBatch]):
 
 def evaluation_batches(
     corpus: SpeechCorpus, batch_s: float, encoder: EmbeddedEncoder
-) -> Iterator[tuple[CtcBatch, list[Utterance]]]:
+) -> Iterator[tuple[CtcBatch, list[Recording]]]:
     """Every utterance once, in order of length, with the utterances of each batch."""
     start = 0
     while start < len(corpus.audio):
         stop, seconds = start, 0.0
         while stop < len(corpus.audio) and (
-            stop == start or seconds + corpus.utterances[stop].duration_s <= batch_s
+            stop == start or seconds + corpus.utterances[stop].length_s <= batch_s
         ):
-            seconds += corpus.utterances[stop].duration_s
+            seconds += corpus.utterances[stop].length_s
             stop += 1
         rows = range(start, stop)
         batch = collate(

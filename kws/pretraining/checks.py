@@ -11,7 +11,7 @@ import numpy as np
 from kws import audio
 from kws.encoders.sources.embedded import HOP_SAMPLES
 from kws.errors import AudioError, ManifestError
-from kws.manifest import Utterance
+from kws.manifest import Recording
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def num_frames(num_samples: int) -> int:
     return (num_samples + audio.seconds_to_samples(TAIL_S)) // HOP_SAMPLES
 
 
-def read_speech(entry: Utterance) -> np.ndarray:
+def read_speech(entry: Recording) -> np.ndarray:
     """Read an utterance as int16, or say why it cannot be learnt from.
 
     Raises:
@@ -55,9 +55,9 @@ def read_speech(entry: Utterance) -> np.ndarray:
     """
     samples = audio.to_int16(entry.load())
     heard_s = audio.samples_to_seconds(len(samples))
-    if entry.duration_s - heard_s > max(MISSING_S, MISSING_SHARE * entry.duration_s):
+    if entry.length_s - heard_s > max(MISSING_S, MISSING_SHARE * entry.length_s):
         raise AudioError(
-            f"{entry.path}: {heard_s:.2f} s could be read, the manifest says {entry.duration_s:.2f} s; copy "
+            f"{entry.path}: {heard_s:.2f} s could be read, the manifest says {entry.length_s:.2f} s; copy "
             "the file again, or mend `duration_s`"
         )
     if int(samples.max()) - int(samples.min()) < SILENT_RANGE:
@@ -65,7 +65,7 @@ def read_speech(entry: Utterance) -> np.ndarray:
     return samples
 
 
-def shortage(entry: Utterance, targets: Sequence[int], num_samples: int) -> str | None:
+def shortage(entry: Recording, targets: Sequence[int], num_samples: int) -> str | None:
     """Return why the phones of an utterance cannot be said in its time, or None: they can.
 
     Args:

@@ -20,7 +20,7 @@ from kws import audio, phones
 from kws.audio_store import AudioStore
 from kws.encoders.sources.embedded import HOP_SAMPLES, EmbeddedEncoder
 from kws.errors import ManifestError
-from kws.manifest import Utterance
+from kws.manifest import Recording
 from kws.pretraining.checks import (
     TAIL_S,
     LeftOut,
@@ -94,7 +94,7 @@ class SpeechCorpus:
 
     def __init__(
         self,
-        utterances: list[Utterance],
+        utterances: list[Recording],
         weights: list[float] | None = None,
         versions: list[int] | None = None,
         progress: bool = True,
@@ -113,7 +113,7 @@ class SpeechCorpus:
         numbers = {language: number for number, language in enumerate(["", *self.inventories])}
         outputs = [numbers[language] for language in languages or [""] * len(utterances)]
         targets: dict[int, list[int]] = {}
-        for index in np.argsort([utterance.duration_s for utterance in utterances], kind="stable").tolist():
+        for index in np.argsort([utterance.length_s for utterance in utterances], kind="stable").tolist():
             try:
                 targets[index] = self._encode(utterances[index], outputs[index], known_only)
             except ManifestError as error:
@@ -147,10 +147,10 @@ class SpeechCorpus:
         self.targets = [targets[index] for index in read]
         self.audio: Sequence[np.ndarray] = store.clips(list(read.values()))
 
-    def _leave_out(self, entry: Utterance, reason: str) -> None:
+    def _leave_out(self, entry: Recording, reason: str) -> None:
         self.left_out.append(LeftOut(entry.where or str(entry.path), reason))
 
-    def _encode(self, entry: Utterance, output: int, known_only: bool) -> list[int]:
+    def _encode(self, entry: Recording, output: int, known_only: bool) -> list[int]:
         said = entry.phones or ""
         if not output:
             return phones.encode(said, str(entry.path))

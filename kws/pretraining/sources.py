@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from kws.errors import AudioError, ConfigError, KwsError, ManifestError
-from kws.manifest import Utterance, read_manifest
+from kws.manifest import Recording, read_manifest
 from kws.pretraining.checks import LeftOut, described, refuse_too_many, warn
 from kws.pretraining.corpus import SpeechCorpus
 
@@ -82,7 +82,7 @@ class Lines:
         left_out: the other lines.
     """
 
-    utterances: list[Utterance] = field(default_factory=list)
+    utterances: list[Recording] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
     versions: list[int] = field(default_factory=list)
     languages: list[str] = field(default_factory=list)
@@ -150,7 +150,7 @@ def read_sources(
     """Read the manifest of every source below ``root``, and the phones of its texts.
 
     A line without phones is left out, unless its source has a language to read its text in, or is
-    ``unlabeled``. Each utterance gets the extra fields ``corpus``, the manifest as the source names it, and
+    ``unlabeled``. Each utterance gets the column ``corpus``, the manifest as the source names it, and a
     ``language``: of the source, else of the line, else ``en``, which stands for every accent of English.
 
     Args:
@@ -193,16 +193,16 @@ def read_sources(
     return lines
 
 
-def _labeled(entry: Utterance, source: SpeechSourceConfig) -> Utterance:
-    language = source.language or entry.extra.get("language") or "en"
-    labels = {
-        "corpus": source.manifest.as_posix(),
-        "language": "en" if is_english(language) else language,
-    }
-    return dataclasses.replace(entry, extra=entry.extra | labels)
+def _labeled(entry: Recording, source: SpeechSourceConfig) -> Recording:
+    language = source.language or entry.language or "en"
+    return dataclasses.replace(
+        entry,
+        language="en" if is_english(language) else language,
+        extra={**entry.extra, "corpus": source.manifest.as_posix()},
+    )
 
 
-def _untold(entry: Utterance, source: SpeechSourceConfig, own: str) -> LeftOut:
+def _untold(entry: Recording, source: SpeechSourceConfig, own: str) -> LeftOut:
     """Say what a line without phones lacks."""
     if entry.text and entry.text.strip() and not source.language:
         reason = f"a text, but its source has no `language` to read it in ({entry.path})"
@@ -213,12 +213,12 @@ def _untold(entry: Utterance, source: SpeechSourceConfig, own: str) -> LeftOut:
 
 
 def _with_phones(
-    utterances: list[Utterance],
+    utterances: list[Recording],
     source: SpeechSourceConfig,
     root: Path,
     to_phones: ToPhones | None,
     outputs: Outputs,
-) -> tuple[list[Utterance], list[LeftOut]]:
+) -> tuple[list[Recording], list[LeftOut]]:
     """Read the texts of lines without phones; for an output of its own, ``phones`` of a line do not count.
 
     Returns:

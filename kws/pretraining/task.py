@@ -248,7 +248,7 @@ def phone_error_rate(
     Args:
         model: the recogniser; put into eval mode.
         corpus: transcribed speech.
-        by: names of extra fields, such as ``gender``, or the ``corpus`` and ``language`` that
+        by: names of columns, such as ``gender``, or the ``corpus`` and ``language`` that
             :func:`kws.pretraining.sources.read_sources` adds; ``age`` is grouped into child (below 16)
             and adult. An utterance without the field is in no group of it.
         ngrams: as in :func:`recognise`.
@@ -261,7 +261,7 @@ def phone_error_rate(
         for (edits, length), utterance in zip(count_edits(model, batch, ngrams)[0], utterances, strict=True):
             groups = ["all"]
             for name in by:
-                value = utterance.extra.get(name)
+                value = utterance.column(name)
                 if value is None:
                     continue
                 if name == "age":

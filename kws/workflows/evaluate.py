@@ -13,10 +13,9 @@ from kws.workflows.notices import quiet_libraries
 from kws.workflows.own_names import REPORT
 
 if TYPE_CHECKING:
-    from data_prep.recording import Recording
     from kws.evaluation.evaluate import Condition
     from kws.evaluation.result import EvaluationResult
-    from kws.manifest import Utterance
+    from kws.manifest import Recording
 
 
 logger = logging.getLogger(__name__)
@@ -105,7 +104,7 @@ def evaluate(
     )
 
 
-def read_utterances(sources: Sequence[Path], split: Split) -> list[Utterance]:
+def read_utterances(sources: Sequence[Path], split: Split) -> list[Recording]:
     """Read recordings of a split, and those without one.
 
     Raises:
@@ -124,29 +123,10 @@ def read_utterances(sources: Sequence[Path], split: Split) -> list[Utterance]:
         raise ManifestError(
             f"{', '.join(map(str, sources))}: no recordings of split {split}; there are {found}; give `split`"
         )
-    return [to_utterance(entry) for entry in chosen]
+    return [entry.with_length() for entry in chosen]
 
 
-def to_utterance(recording: Recording) -> Utterance:
-    """Turn a recording of ``data_prep`` into what ``kws`` works with."""
-    from kws import audio
-    from kws.manifest import Utterance
-
-    extra = {"language": recording.language, "source": recording.source, **recording.extra}
-    return Utterance(
-        path=recording.path,
-        duration_s=recording.duration_s or audio.duration_s(recording.path) - recording.offset_s,
-        text=recording.text,
-        label=recording.label,
-        speaker=recording.speaker,
-        split=recording.split,
-        phones=recording.phones,
-        offset_s=recording.offset_s,
-        extra={key: value for key, value in extra.items() if value is not None},
-    )
-
-
-def make_conditions(noise: Sequence[Utterance], seed: int) -> list[Condition]:
+def make_conditions(noise: Sequence[Recording], seed: int) -> list[Condition]:
     """Return noise at 10 dB, and a room with noise at 5 dB; drawn from the seed and the clip alone."""
     from data_prep.augmentation import NoiseBank, RoomBank
     from data_prep.conditions import ConditionConfig, condition_chain

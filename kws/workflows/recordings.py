@@ -10,9 +10,8 @@ from pathlib import Path
 from data_prep import checks, manifests, report, splits
 from data_prep.config import CheckConfig, SplitConfig
 from data_prep.copies import without_hash
-from data_prep.recording import Recording
 from kws.errors import DependencyError, KwsError, ManifestError
-from kws.manifest import Utterance, read_manifest
+from kws.manifest import Recording, read_manifest
 from kws.text import is_said, same_words
 from kws.workflows.roles import OwnRecordings, beside_negatives
 
@@ -216,7 +215,7 @@ def _split(name: str, kept: list[Recording], keywords: Sequence[str], notes: lis
 
 def _cut_in_two(recording: Recording) -> list[Recording]:
     """Share a single recording out: its beginning to train on, its end for the thresholds."""
-    length_s = recording.duration_s or 0.0
+    length_s = recording.length_s
     first_s = (1 - DEV_NEGATIVES) * length_s
     recording = without_hash(recording)  # which is of both parts together
     first = replace(recording, duration_s=first_s, split="train")
@@ -224,7 +223,7 @@ def _cut_in_two(recording: Recording) -> list[Recording]:
     return [first, replace(recording, offset_s=offset_s, duration_s=length_s - first_s, split="dev")]
 
 
-def transcribed_speech(negatives: Path, language: str) -> list[Utterance]:
+def transcribed_speech(negatives: Path, language: str) -> list[Recording]:
     """Return the training recordings of a manifest of which the phones are known, or read from their text.
 
     Args:
@@ -241,7 +240,7 @@ def transcribed_speech(negatives: Path, language: str) -> list[Utterance]:
         for entry in read_manifest(negatives)
         if entry.split == "train"
         and (entry.phones or entry.text)
-        and shortest_s <= entry.duration_s <= longest_s
+        and shortest_s <= entry.length_s <= longest_s
     ]
     texts = [entry.text or "" for entry in found if not entry.phones]
     spoken = iter(texts_to_phones(texts, "en-us" if language == "en" else language) if texts else ())

@@ -13,8 +13,8 @@ from pathlib import Path
 from data_prep import manifests
 from data_prep.checks import CheckResult
 from data_prep.copies import KnownRecordings, with_hashes
-from data_prep.recording import Recording
 from kws.errors import ManifestError
+from kws.manifest import Recording
 
 
 class OwnRecordings:

@@ -7,22 +7,20 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from data_prep.copies import KnownRecordings
-from data_prep.recording import Recording, from_row
 from kws.errors import ManifestError
-from kws.manifest import Utterance
+from kws.manifest import Recording, from_row
 from kws.weights import CONFIG
 
 MANIFESTS = ("positives.jsonl", "recordings-*.jsonl", "negatives.jsonl")
 """What a run of `kws train` or `kws enroll` was trained on and chose its threshold by, in its ``data``."""
 
 
-def copies_of(utterances: Sequence[Utterance]) -> Callable[[Utterance], bool]:
+def copies_of(recordings: Sequence[Recording]) -> Callable[[Recording], bool]:
     """Return what tells whether a recording is one of these, by its file or by its samples."""
-    known = KnownRecordings(map(_recording, utterances))
-    return lambda utterance: _recording(utterance) in known
+    return KnownRecordings(recordings).__contains__
 
 
-def trained_on(model: Path) -> Callable[[Utterance], bool] | None:
+def trained_on(model: Path) -> Callable[[Recording], bool] | None:
     """Return what tells whether a model was trained on a recording, or chosen by it.
 
     Args:
@@ -34,8 +32,7 @@ def trained_on(model: Path) -> Callable[[Utterance], bool] | None:
     listed = [path for name in MANIFESTS for path in sorted((folder / "data").glob(name))]
     if not listed or not (folder / CONFIG).is_file():
         return None
-    known = KnownRecordings(entry for path in listed for entry in _entries(path))
-    return lambda utterance: _recording(utterance) in known
+    return KnownRecordings(entry for path in listed for entry in _entries(path)).__contains__
 
 
 def _entries(path: Path) -> Iterator[Recording]:
@@ -45,12 +42,3 @@ def _entries(path: Path) -> Iterator[Recording]:
             yield from_row(json.loads(line), path.parent, f"{path}, line {number}")
         except (json.JSONDecodeError, ManifestError):
             continue
-
-
-def _recording(utterance: Utterance) -> Recording:
-    return Recording(
-        utterance.path,
-        duration_s=utterance.duration_s,
-        offset_s=utterance.offset_s,
-        extra=utterance.extra,
-    )

@@ -13,9 +13,9 @@ import soundfile
 from data_prep import measurements
 from data_prep.checks import FileCheck, check_all, check_file, left_out_notes
 from data_prep.config import CheckConfig
-from data_prep.recording import Recording
 from kws import audio
 from kws.errors import ManifestError
+from kws.manifest import Recording
 from tests.support.encoded import encode
 from tests.support.recordings import tone, write_audio, write_tones
 
@@ -200,7 +200,7 @@ def test_only_the_stretch_of_a_longer_file_counts(tmp_path: Path) -> None:
     assert start == check_file(write_audio(tmp_path / "d.wav", tone(0.3))).stats
     rejected(check_file(Recording(path, offset_s=2.0)), "silent")
     message = rejected(check_file(Recording(path, offset_s=9.0)), "offset")
-    assert "starts at 9 s, but the file is 3 s long; mend offset_s" in message
+    assert "starts at 9 s, behind the end of the file; mend `offset_s`" in message
 
 
 def test_ten_minutes_are_read_in_bounded_memory(tmp_path: Path) -> None:

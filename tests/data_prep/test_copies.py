@@ -10,8 +10,8 @@ import pytest
 from data_prep import copies
 from data_prep.checks import check_all
 from data_prep.copies import SAMPLES, KnownRecordings, with_hashes, without_hash
-from data_prep.recording import Recording
 from kws import audio
+from kws.manifest import Recording
 from tests.support.recordings import tone, write_audio, write_tones
 
 

@@ -13,8 +13,8 @@ import pytest
 from data_prep import manifests
 from data_prep.corpora import available_corpora, load_corpus, prepare_corpus
 from data_prep.corpora.base import rows
-from data_prep.recording import Recording
 from kws.errors import ConfigError, ManifestError
+from kws.manifest import Recording
 from tests.support.recordings import tone, write_audio
 
 lhotse = pytest.importorskip("lhotse")

@@ -10,8 +10,8 @@ import pytest
 
 from data_prep import manifests
 from data_prep.lhotse_manifests import to_lhotse
-from data_prep.recording import Recording
 from kws.errors import ManifestError
+from kws.manifest import Recording
 from tests.support.recordings import tone, write_audio
 
 lhotse = pytest.importorskip("lhotse")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from data_prep import manifests
-from data_prep.recording import Recording
 from kws.errors import ManifestError
+from kws.manifest import Recording
 from tests.support.recordings import tone, write_audio
 
 

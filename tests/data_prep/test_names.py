@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from data_prep import manifests
 from data_prep.config import PrepConfig, SourceConfig
 from data_prep.prepare import prepare
-from data_prep.recording import Recording
-from kws.manifest import read_manifest
+from kws.manifest import Recording, read_manifest
 from kws.text import normalize, shown
 from tests.support.recordings import tone, write_audio, write_tones
 

@@ -12,9 +12,9 @@ import pytest
 from data_prep import checks, manifests
 from data_prep.config import CheckConfig, PrepConfig, SourceConfig, SplitConfig
 from data_prep.prepare import prepare
-from data_prep.recording import Recording
 from kws.config import load_config
 from kws.errors import ConfigError, ManifestError
+from kws.manifest import Recording
 from tests.support.recordings import tone, write_audio, write_tones
 
 

@@ -14,9 +14,9 @@ import pytest
 
 from data_prep import manifests
 from data_prep.config import SplitConfig
-from data_prep.recording import Recording
 from data_prep.splits import split, unit_hash
 from kws.errors import ManifestError
+from kws.manifest import Recording
 
 
 def people(count: int, each: int = 3, label: str | None = None) -> list[Recording]:

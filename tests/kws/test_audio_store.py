@@ -22,11 +22,11 @@ from kws import audio, audio_store
 from kws.audio import SAMPLE_RATE
 from kws.audio_store import AudioStore
 from kws.errors import AudioError
-from kws.manifest import Utterance
+from kws.manifest import Recording
 from tests.support.training import noise, tone, write_utterances
 
 
-def halved(utterance: Utterance) -> np.ndarray:
+def halved(utterance: Recording) -> np.ndarray:
     """Read a recording at half its level."""
     return audio_store.decode(utterance) // 2
 
@@ -46,7 +46,7 @@ def test_the_cache_gives_the_same_samples_and_does_not_read_again(
 ):
     utterances = write_utterances(tmp_path / "wavs", [tone(0.3), noise(0.2)])
     first = AudioStore(utterances, tmp_path / "cache", 1)
-    monkeypatch.setattr(Utterance, "load", lambda self: pytest.fail("read again"))
+    monkeypatch.setattr(Recording, "load", lambda self: pytest.fail("read again"))
     second = AudioStore(utterances, tmp_path / "cache", 1)
     np.testing.assert_array_equal(first.samples, second.samples)
     np.testing.assert_array_equal(first.waveform(1), second.waveform(1))
@@ -67,7 +67,7 @@ def test_the_cache_notices_another_file_stretch_or_order(tmp_path: Path):
 
 
 def test_a_file_that_is_gone_is_named(tmp_path: Path):
-    gone = [Utterance(tmp_path / "gone.wav", 1.0)]
+    gone = [Recording(tmp_path / "gone.wav", duration_s=1.0)]
     for cache in (None, tmp_path / "cache"):
         with pytest.raises(AudioError, match=r"gone\.wav: [Nn]o such file"):
             AudioStore(gone, cache, 1)
@@ -79,7 +79,7 @@ def test_a_long_recording_is_decoded_in_pieces(tmp_path: Path):
         for minute in range(minutes):
             file.write(np.full(60 * SAMPLE_RATE, minute / 100, np.float32))
     tracemalloc.start()
-    store = AudioStore([Utterance(path, 60.0 * minutes)], None, 1)
+    store = AudioStore([Recording(path, duration_s=60.0 * minutes)], None, 1)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert [round(100 * float(store.waveform(0)[minute * 960_000])) for minute in range(10)] == list(
@@ -94,7 +94,7 @@ def test_a_recording_that_cannot_be_used_is_empty_and_told_with_the_reason(
 ):
     good = write_utterances(tmp_path / "wavs", [tone(0.3), noise(0.2)])
     (tmp_path / "bad.wav").write_bytes(b"x")
-    bad = [Utterance(tmp_path / name, 1.0) for name in ("bad.wav", "gone.wav")]
+    bad = [Recording(tmp_path / name, duration_s=1.0) for name in ("bad.wav", "gone.wav")]
     utterances = [good[0], *bad, good[1]]
     folder = None if cache is None else tmp_path / cache
     for again in (False, True):
@@ -112,7 +112,10 @@ def test_a_recording_that_cannot_be_used_is_empty_and_told_with_the_reason(
 
 def test_a_cache_with_faults_is_no_cache_for_whom_there_may_be_none(tmp_path: Path):
     (tmp_path / "bad.wav").write_bytes(b"x")
-    utterances = [*write_utterances(tmp_path / "wavs", [tone(0.3)]), Utterance(tmp_path / "bad.wav", 1.0)]
+    utterances = [
+        *write_utterances(tmp_path / "wavs", [tone(0.3)]),
+        Recording(tmp_path / "bad.wav", duration_s=1.0),
+    ]
     assert AudioStore(utterances, tmp_path / "cache", 1, keep_faults=True).faults.keys() == {1}
     with pytest.raises(AudioError, match=r"bad\.wav: cannot be decoded"):
         AudioStore(utterances, tmp_path / "cache", 1)
@@ -121,7 +124,7 @@ def test_a_cache_with_faults_is_no_cache_for_whom_there_may_be_none(tmp_path: Pa
 def test_processes_read_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(audio_store, "FEW", 2)
     utterances = write_utterances(tmp_path / "wavs", [tone(0.1), noise(0.2), tone(0.3)])
-    utterances.insert(1, Utterance(tmp_path / "gone.wav", 1.0))
+    utterances.insert(1, Recording(tmp_path / "gone.wav", duration_s=1.0))
     one, two = (AudioStore(utterances, None, workers, keep_faults=True) for workers in (1, 2))
     np.testing.assert_array_equal(one.samples, two.samples)
     assert [len(clip) for clip in two.clips(range(4))] == [1600, 0, 3200, 4800]

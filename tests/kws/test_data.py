@@ -16,7 +16,7 @@ from kws.audio import SAMPLE_RATE
 from kws.audio_store import AudioStore
 from kws.data import LATEST_FIRING_S, MARGIN_S, Augment, BatchConfig, KeywordBatches, Synthetic, active_span
 from kws.errors import ConfigError
-from kws.manifest import Utterance
+from kws.manifest import Recording
 from tests.support.training import noise, spoken, tone
 
 HOP_SAMPLES = 640
@@ -27,7 +27,7 @@ MARK = 0.9
 def store_of(*waveforms: np.ndarray) -> AudioStore:
     """Hold waveforms as if they had been read from files."""
     store = AudioStore([])
-    store.utterances = [Utterance(Path(f"{index}.wav"), 1.0) for index in range(len(waveforms))]
+    store.utterances = [Recording(Path(f"{index}.wav"), duration_s=1.0) for index in range(len(waveforms))]
     store.offsets = np.cumsum([0, *(len(waveform) for waveform in waveforms)])
     store.samples = audio.to_int16(np.concatenate([np.zeros(0, np.float32), *waveforms]))
     return store

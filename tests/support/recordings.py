@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from data_prep.recording import Recording
+from kws.manifest import Recording
 
 
 def tone(seconds: float = 0.5, hz: float = 440.0, rate: int = 16_000, level: float = 0.3) -> np.ndarray:

@@ -21,7 +21,7 @@ from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
 from kws.encoders.sources.embedded_weights import save_recognizer
 from kws.encoders.truncate import truncate
 from kws.heads import build_head
-from kws.manifest import Utterance
+from kws.manifest import Recording
 from kws.model import WakeWordModel
 from kws.pretraining.config import PretrainConfig
 from kws.pretraining.sources import SpeechSourceConfig
@@ -67,9 +67,9 @@ def write_wavs(folder: Path, waveforms: Iterable[np.ndarray]) -> list[Path]:
     return paths
 
 
-def write_utterances(folder: Path, waveforms: Iterable[np.ndarray]) -> list[Utterance]:
+def write_utterances(folder: Path, waveforms: Iterable[np.ndarray]) -> list[Recording]:
     """Write waveforms and return them as :func:`kws.manifest.read_manifest` would."""
-    return [Utterance(path, audio.duration_s(path)) for path in write_wavs(folder, waveforms)]
+    return [Recording(path, duration_s=audio.duration_s(path)) for path in write_wavs(folder, waveforms)]
 
 
 def write_manifest(path: Path, rows: Iterable[dict[str, Any]]) -> Path:

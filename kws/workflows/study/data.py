@@ -15,11 +15,10 @@ from data_prep import manifests
 from data_prep.augmentation import Chain, NoiseBank, RoomBank
 from data_prep.conditions import ConditionConfig, condition_chain, draw, negative_stream, render
 from data_prep.copies import KnownRecordings
-from data_prep.recording import Recording
 from kws.config import config_hash, load_config
 from kws.errors import ConfigError, KwsError, ManifestError
 from kws.evaluation.evaluate import select_positives
-from kws.manifest import Utterance
+from kws.manifest import Recording
 from kws.studies import held_out
 from kws.studies.grid import Cell
 from kws.studies.recipe import KeywordConfig, StudyConfig
@@ -202,7 +201,7 @@ def _make_test_audio(config: StudyConfig, base: Path, test: Path, progress: bool
         held_out.save_negatives(test, stream, originals)
 
 
-def _test_negatives(config: StudyConfig, base: Path) -> tuple[list[Utterance], list[str]]:
+def _test_negatives(config: StudyConfig, base: Path) -> tuple[list[Recording], list[str]]:
     """Return the test speech in which no keyword is said, one stream for all keywords, and what is left out.
 
     Raises:
@@ -229,7 +228,7 @@ def _test_negatives(config: StudyConfig, base: Path) -> tuple[list[Utterance], l
     ]
 
 
-def _read(sources: Iterable[Path], base: Path) -> list[Utterance]:
+def _read(sources: Iterable[Path], base: Path) -> list[Recording]:
     """Read the recordings of split ``test``, or without one."""
     paths = [base / path for path in sources]
     return read_utterances(paths, "test") if paths else []

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from data_prep.recording import Recording
     from kws.data import Augment
+    from kws.manifest import Recording
     from kws.training.config import TrainConfig
     from kws.training.data import TrainingData
     from kws.workflows.recordings import PreparedData, SyntheticRecordings
@@ -105,25 +105,22 @@ def load_audio(
     """Read the audio of a run; without recordings, synthetic voices take their place."""
     from kws.audio_store import AudioStore
     from kws.data import Synthetic
-    from kws.manifest import Utterance, read_manifest
+    from kws.manifest import read_manifest
     from kws.training.data import TrainingData
 
-    def utterances(made: Sequence[Recording]) -> list[Utterance]:
-        return [Utterance(entry.path, entry.duration_s or 0.0, label=entry.label) for entry in made]
-
-    def read(entries: Sequence[Utterance], description: str) -> AudioStore:
+    def read(entries: Sequence[Recording], description: str) -> AudioStore:
         return AudioStore(entries, cache, num_workers, description)
 
-    def labels_of(entries: Sequence[Utterance]) -> list[int]:
+    def labels_of(entries: Sequence[Recording]) -> list[int]:
         return [keywords.index(entry.label or "") for entry in entries]
 
     other = read_manifest(prepared.negatives)
     recordings = [] if prepared.positives is None else read_manifest(prepared.positives)
     train = [entry for entry in recordings if entry.split == "train"]
     held = [entry for entry in recordings if entry.split == "dev"]
-    voices = utterances(spoken.keywords)
+    voices: Sequence[Recording] = spoken.keywords
     if not recordings:
-        train, held, voices = voices, utterances(spoken.held_out), []
+        train, held, voices = list(voices), list(spoken.held_out), ()
     positives, labels = AudioStore(train, None, 1, "positives"), labels_of(train)
     clips, dev_labels = [entry.load() for entry in held], labels_of(held)
     lacking = set(labels) - set(dev_labels)
@@ -145,10 +142,10 @@ def load_audio(
         dev_negatives=AudioStore(
             [entry for entry in other if entry.split == "dev"], cache, num_workers, "dev negatives"
         ),
-        confusables=read(utterances(spoken.confusables), "words alike"),
+        confusables=read(spoken.confusables, "words alike"),
         synthetic=Synthetic(
             read(voices, "synthetic keywords"),
             labels_of(voices),
-            read(utterances(spoken.speech), "synthetic speech"),
+            read(spoken.speech, "synthetic speech"),
         ),
     )

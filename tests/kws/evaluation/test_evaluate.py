@@ -19,7 +19,7 @@ from kws.errors import ConfigError, ManifestError
 from kws.evaluation.evaluate import Condition, evaluate, num_originals, select_positives
 from kws.evaluation.report import render
 from kws.evaluation.result import EvaluationResult
-from kws.manifest import Utterance
+from kws.manifest import Recording
 from kws.workflows.evaluate import default_output, make_conditions, read_utterances
 from tests.support.onnx_models import silence, tone, write_tone_model
 
@@ -66,7 +66,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def utterances(data: Path, kind: str) -> list[Utterance]:
+def utterances(data: Path, kind: str) -> list[Recording]:
     source = data / ("positives.jsonl" if kind == "positives" else kind)
     return read_utterances([source], "test")
 
@@ -185,7 +185,7 @@ def test_the_report_holds_pictures_sound_and_words(data: Path, result: Evaluatio
 
 def test_text_from_manifests_is_escaped(data: Path):
     positives = [
-        Utterance(entry.path, entry.duration_s, text="tone <script>", label="tone")
+        Recording(entry.path, duration_s=entry.duration_s, text="tone <script>", label="tone")
         for entry in utterances(data, "positives")
     ]
     found = evaluate(
@@ -217,7 +217,7 @@ def test_wrong_keywords_rates_and_data_are_named(data: Path):
     with pytest.raises(ManifestError, match="no negatives are left: 4 recordings hold a keyword"):
         evaluate(model, positives, positives)
     with pytest.raises(ManifestError, match="no clip is labelled 'tone'; found bell"):
-        evaluate(model, [Utterance(Path("a.wav"), 1.0, label="bell")], negatives)
+        evaluate(model, [Recording(Path("a.wav"), duration_s=1.0, label="bell")], negatives)
     with pytest.raises(ManifestError, match="no recordings of split dev; there are test, train"):
         read_utterances([data / "positives.jsonl"], "dev")
 
@@ -234,22 +234,22 @@ def test_wrong_keywords_rates_and_data_are_named(data: Path):
 )
 def test_a_keyword_is_found_by_label_or_whole_words(label: str | None, text: str | None, held: bool):
     clip, plain = (
-        Utterance(Path("a.wav"), 1.0, label=label, text=text),
-        Utterance(Path("b.wav"), 1.0, "hey computer"),
+        Recording(Path("a.wav"), duration_s=1.0, label=label, text=text),
+        Recording(Path("b.wav"), text="hey computer", duration_s=1.0),
     )
     assert (clip in select_positives([clip, plain], "hey computer", alone=True)) is held
 
 
 def test_unlabeled_clips_belong_to_the_only_keyword():
-    bare, other = Utterance(Path("a.wav"), 1.0), Utterance(Path("b.wav"), 1.0, label="bell")
+    bare, other = Recording(Path("a.wav")), Recording(Path("b.wav"), label="bell")
     assert select_positives([bare, other], "tone", alone=True) == [bare]
     with pytest.raises(ManifestError, match="found bell, unlabelled"):
         select_positives([bare, other], "tone", alone=False)
 
 
 def test_copies_and_stretches_of_one_recording_count_once():
-    paths = [Utterance(Path("a.wav"), 1.0), Utterance(Path("a.wav"), 1.0, offset_s=1.0)]
-    copies = [Utterance(Path(f"{index}.wav"), 1.0, extra={"original": "b.wav"}) for index in range(3)]
+    paths = [Recording(Path("a.wav")), Recording(Path("a.wav"), duration_s=1.0, offset_s=1.0)]
+    copies = [Recording(Path(f"{index}.wav"), extra={"original": "b.wav"}) for index in range(3)]
     assert num_originals(paths + copies) == 2
 
 

@@ -21,7 +21,7 @@ from kws.evaluation.scoring import (
     score_manifest,
     speech_span_s,
 )
-from kws.manifest import Utterance
+from kws.manifest import Recording
 from kws.model import ModelConfig, build_model
 from tests.support.onnx_models import CHUNK_SAMPLES, HOP_SAMPLES, silence, tone, write_tone_model
 
@@ -29,9 +29,9 @@ RATE = 16_000
 LEAD = round(LEAD_S * RATE) // CHUNK_SAMPLES * CHUNK_SAMPLES
 
 
-def save(path: Path, waveform: np.ndarray, **extra: object) -> Utterance:
+def save(path: Path, waveform: np.ndarray, **extra: object) -> Recording:
     audio.save(path, waveform)
-    return Utterance(path, len(waveform) / RATE, extra=extra)
+    return Recording(path, duration_s=len(waveform) / RATE, extra=extra)
 
 
 def noise(length_s: float, seed: int = 0) -> np.ndarray:
@@ -114,12 +114,11 @@ def test_a_change_sees_clip_and_silence_and_the_name(tmp_path: Path):
 
 def test_a_stretch_of_a_longer_file_is_read_alone(tmp_path: Path):
     whole = save(tmp_path / "a.wav", np.concatenate([tone(500, 1), tone(1000, 1), tone(2000, 1)]))
-    first = Utterance(whole.path, 1.0)
-    middle = Utterance(whole.path, 1.0, offset_s=1.0)
-    np.testing.assert_array_equal(read_waveform(first)[:RATE], read_waveform(whole)[:RATE])
-    assert len(read_waveform(first)) == round(1.01 * RATE)  # lengths in manifests are rounded
+    first = Recording(whole.path, duration_s=1.0)
+    middle = Recording(whole.path, duration_s=1.0, offset_s=1.0)
+    np.testing.assert_array_equal(read_waveform(first), read_waveform(whole)[:RATE])
     np.testing.assert_array_equal(read_waveform(middle), read_waveform(whole)[RATE : 2 * RATE])
-    assert len(read_waveform(Utterance(whole.path, 2.9999))) == 3 * RATE
+    assert len(read_waveform(Recording(whole.path, duration_s=2.9999))) == 3 * RATE
 
 
 def test_speech_is_found_in_silence_noise_and_hum():
@@ -186,4 +185,4 @@ def test_what_cannot_be_scored_is_named(tmp_path: Path):
         score_manifest(model, [], progress=False)
     audio.save(tmp_path / "empty.wav", np.zeros(0, np.float32))
     with pytest.raises(AudioError, match="empty.wav: holds no samples"):
-        score_manifest(model, [Utterance(tmp_path / "empty.wav", 1.0)], progress=False)
+        score_manifest(model, [Recording(tmp_path / "empty.wav", duration_s=1.0)], progress=False)

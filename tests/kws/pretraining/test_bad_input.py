@@ -20,7 +20,7 @@ from kws.cli import main
 from kws.encoders.sources.embedded import EmbeddedEncoder
 from kws.encoders.sources.embedded_weights import load_recognizer
 from kws.errors import CheckpointError, ConfigError, KwsError, ManifestError
-from kws.manifest import Utterance
+from kws.manifest import Recording
 from kws.phones import encode
 from kws.pretraining import loop as module
 from kws.pretraining.batches import TrainingBatches
@@ -68,8 +68,8 @@ LINES: list[tuple[dict[str, Any], str]] = [
     ({"text": "[[k@?t]]"}, "'?' in '[[k@?t]]' has no ARPAbet phone"),
     ({"text": " ... "}, "text ' ... ' holds nothing to say"),
     ({"text": "😀"}, "text '😀' holds nothing to say"),
-    ({"text": "   "}, "text '   ' holds nothing to say"),
-    ({"text": ""}, "text '' holds nothing to say; write what is said there, or remove the line"),
+    ({"text": "   "}, "text '   ' holds nothing to say; write what is said there, or remove the line"),
+    ({"text": ""}, "no transcript"),
     ({"text": "大 cat"}, "eSpeak's 'en-us' does not read 大; try `language=cmn`"),
     ({}, "no transcript"),
 ]
@@ -116,7 +116,7 @@ def test_what_cannot_be_learnt_from_is_left_out_and_named(recipe: Path, capsys: 
     lines = (folder / "run" / "left_out.jsonl").read_text("utf-8").splitlines()
     found = {entry["where"]: entry for entry in map(json.loads, lines)}
     for number, message in enumerate(messages, start=7):
-        assert message in found[f"{folder / 'speech.jsonl'}:{number}"]["reason"], number
+        assert message in found[f"{folder / 'speech.jsonl'}, line {number}"]["reason"], number
     assert len(found) == len(messages) + 1  # and the line of the speech itself that has no phones
     printed = f"note: left out of train: {len(found)}; {folder / 'run' / 'left_out.jsonl'} says why"
     assert printed in capsys.readouterr().out
@@ -142,7 +142,11 @@ HALF = "max_left_out=0.5"
         ([{"phones": "K " * 99}], ["max_left_out=0"], "cannot hold the 99 phones"),
         ([], ["train=[{manifest: speech.jsonl, language: xx}]"], "language 'xx' is unknown to eSpeak NG"),
         ([], ["train=[{manifest: speech.jsonl, language: no}]"], "expected str, got False; YAML takes no"),
-        ([{"duration_s": "1", "phones": "K"}], [], "speech.jsonl:7: `duration_s` is '1', expected seconds"),
+        (
+            [{"duration_s": "x", "phones": "K"}],
+            [],
+            "speech.jsonl, line 7: `duration_s` is 'x', expected a number",
+        ),
         ([], ["test=[{manifest: gone.jsonl}]"], "gone.jsonl: cannot be read (No such file or directory)"),
         ([], ["noise=gone"], "gone: no such file or folder; give a folder of recordings"),
         ([], ["init=gone"], "gone: holds no config.yaml; give the output folder of `kws pretrain`"),
@@ -168,10 +172,10 @@ def test_what_cannot_be_pretrained_on_ends_with_one_message(
 def test_what_may_be_missing_is_looked_for_before_audio_is_read(
     config: PretrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    def read(self: Utterance) -> np.ndarray:
+    def read(self: Recording) -> np.ndarray:
         raise AssertionError("audio was read")
 
-    monkeypatch.setattr(Utterance, "load", read)
+    monkeypatch.setattr(Recording, "load", read)
     gone = (SpeechSourceConfig(tmp_path / "gone.jsonl"),)
     for changes, error in (
         ({"init": Path("gone")}, CheckpointError),
@@ -229,14 +233,16 @@ def test_files_that_are_deleted_after_the_manifest_was_read_are_left_out(tmp_pat
     corpus = lines.corpus()
     assert [entry.path.name for entry in corpus.utterances] == ["000.wav", "002.wav"]
     assert [(entry.where, entry.is_fault) for entry in corpus.left_out] == [
-        (f"{folder / 'speech.jsonl'}:6", False),
-        (f"{folder / 'speech.jsonl'}:2", True),
+        (f"{folder / 'speech.jsonl'}, line 6", False),
+        (f"{folder / 'speech.jsonl'}, line 2", True),
     ]
     for entry, samples in zip(corpus.utterances, corpus.audio, strict=True):
         np.testing.assert_array_equal(samples, audio.to_int16(entry.load()))
     for path in (folder / "wavs").iterdir():
         path.unlink()
-    with pytest.raises(ManifestError, match=r"all 3 lines cannot be used .*:1: .*000.wav: no such file"):
+    with pytest.raises(
+        ManifestError, match=r"all 3 lines cannot be used .*, line 1: .*000.wav: no such file"
+    ):
         lines.corpus()
 
 
@@ -267,7 +273,7 @@ def test_any_rate_and_number_of_channels_is_resampled_whatever_the_manifest_says
 def test_an_augmentation_that_leaves_too_few_frames_for_the_phones_is_not_used(tmp_path: Path):
     (path,) = write_wavs(tmp_path, [noise(1.0)])
     many = " ".join(["K", "AE"] * 12)  # 24 of 34 frames
-    corpus = SpeechCorpus([Utterance(path, 1.0, phones=many)], versions=[2], progress=False)
+    corpus = SpeechCorpus([Recording(path, duration_s=1.0, phones=many)], versions=[2], progress=False)
 
     def faster(waveform: np.ndarray, item_id: str, seed: int, epoch: int) -> np.ndarray:
         return waveform[:: 2 if epoch == 1 else 1].copy()
@@ -293,7 +299,7 @@ def test_ctc_needs_a_frame_for_each_phone_and_a_blank_between_equal_ones(said: s
 
 
 def test_phones_need_as_many_frames_as_their_time_and_the_tail_have():
-    entry = Utterance(Path("short.wav"), 0.04)
+    entry = Recording(Path("short.wav"), duration_s=0.04)
     ten = list(range(10))  # 0.04 s and the tail of 0.36 s are ten frames of 0.04 s
     assert shortage(entry, ten, 640) is None and shortage(entry, [], 0) is None
     reason = shortage(entry, [*ten, 10], 640)
@@ -316,7 +322,10 @@ def test_ages_that_are_no_numbers_are_groups_of_their_own(tmp_path: Path):
     paths = write_wavs(tmp_path, [noise(0.5, seed) for seed in range(4)])
     ages = [12, "34", "thirties", None]
     corpus = SpeechCorpus(
-        [Utterance(path, 0.5, phones="K", extra={"age": age}) for path, age in zip(paths, ages, strict=True)],
+        [
+            Recording(path, duration_s=0.5, phones="K", extra={"age": age})
+            for path, age in zip(paths, ages, strict=True)
+        ],
         progress=False,
     )
     rates = phone_error_rate(load_recognizer(tiny_weights(tmp_path / "encoder", TINY)), corpus, by=("age",))
@@ -326,7 +335,7 @@ def test_ages_that_are_no_numbers_are_groups_of_their_own(tmp_path: Path):
 def test_words_cannot_be_learnt_without_a_transcript(tmp_path: Path):
     (path,) = write_wavs(tmp_path, [noise(0.5)])
     with pytest.raises(ManifestError, match="words: no utterance of `train` has a transcript"):
-        SpeechCorpus([Utterance(path, 0.5)], progress=False).sample(1)
+        SpeechCorpus([Recording(path, duration_s=0.5)], progress=False).sample(1)
 
 
 def test_noise_that_cannot_be_read_is_left_out(tmp_path: Path):

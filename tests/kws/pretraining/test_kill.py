@@ -158,7 +158,7 @@ QUICK: dict[str, tuple[Death, int]] = {
 """What the process dies at, and the step that it goes on from."""
 
 SLOW: dict[str, tuple[Death, int]] = {
-    "reading speech": (Death("kws.manifest:Utterance", "load", 2), 0),
+    "reading speech": (Death("kws.manifest:Recording", "load", 2), 0),
     "hearing the teacher": (Death("kws.pretraining.teachers:EncoderTeacher", "embed", 2), 0),
     "the first step": (Death(TASK, "training_step"), 0),
     "writing the first checkpoint": (Death("torch", "save", 1, write_half), 0),
@@ -238,7 +238,8 @@ def test_a_run_goes_on_with_the_same_speech_and_noise_alone(config: PretrainConf
     audio.unlink()
     message = (
         r"its speech changed since it began \(3 utterances, now 2\); 1 cannot be used any more, the first: "
-        r".*speech.jsonl:2: .*001.wav: no such file.*; restore the files to go on, or give another `output`"
+        r".*speech.jsonl, line 2: .*001.wav: no such file.*; restore the files to go on, or give another "
+        r"`output`"
     )
     with pytest.raises(ManifestError, match=message):
         run(recipe, tmp_path / "run")

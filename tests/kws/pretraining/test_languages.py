@@ -26,7 +26,7 @@ from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
 from kws.encoders.sources.embedded_weights import load_recognizer, save_recognizer
 from kws.enrollment.typed import phrase_model
 from kws.errors import CheckpointError, ConfigError, ManifestError
-from kws.manifest import Utterance
+from kws.manifest import Recording
 from kws.pretraining import loop as module
 from kws.pretraining.batches import CtcBatch, TrainingBatches
 from kws.pretraining.config import PretrainConfig
@@ -200,7 +200,7 @@ def test_the_phone_error_rate_by_language_is_that_of_its_own_phones(folder: Path
     said = {"000": ("K AE T", "en", ""), "001": ("D AO G", "en", ""), "002": ("AE", "en", "")}
     said |= {"003": ("n i", "cmn", "cmn"), "004": ("n i χ", "cmn", "cmn"), "005": ("i n", "cmn", "cmn")}
     utterances = [
-        Utterance(folder / "wavs" / f"{name}.wav", 0.9, phones=text, extra={"language": language})
+        Recording(folder / "wavs" / f"{name}.wav", duration_s=0.9, phones=text, language=language)
         for name, (text, language, _) in said.items()
     ]
     own = [output for _, _, output in said.values()]
@@ -327,7 +327,7 @@ def test_tones_are_dropped_or_kept_by_choice(config: PretrainConfig, folder: Pat
     tones = load_sources(config.train, folder, texts_as_phones, "per_language_with_tones")
     assert set(tones.inventories["cmn"]) - set(SYMBOLS) == {"214", "35", "51", "55"}
     plain = load_sources(config.train, folder, texts_as_phones, "per_language")
-    assert {u.phones for u in plain.utterances if u.extra["language"] == "cmn"} == {
+    assert {u.phones for u in plain.utterances if u.language == "cmn"} == {
         "n i χ ɑu",
         "t ɑ tɕ iɑ χ ɑu",
         "χ o- ts.h ɑ",
@@ -343,7 +343,7 @@ def test_one_inventory_takes_the_nearest_english_phones(config: PretrainConfig, 
     )
     assert corpus.inventories == {} and corpus.outputs == [0, 0, 0]
     assert {u.phones for u in corpus.utterances} == {"N IY HH AW", "D AA JH Y AA HH AW", "HH AH CH AA"}
-    assert {u.extra["language"] for u in corpus.utterances} == {"cmn"}
+    assert {u.language for u in corpus.utterances} == {"cmn"}
 
 
 def test_phones_that_training_does_not_hold_are_kept_out_of_it_and_are_errors_elsewhere(
@@ -359,11 +359,13 @@ def test_phones_that_training_does_not_hold_are_kept_out_of_it_and_are_errors_el
     train = lines.corpus(known_only=True)
     assert train.unknown == [] and len(train.audio) == 5
     (left,) = train.left_out
-    assert left.where == f"{folder / 'mandarin.jsonl'}:3" and left.is_fault
+    assert left.where == f"{folder / 'mandarin.jsonl'}, line 3" and left.is_fault
     assert re.search(
         r"\d\.wav: '喝茶' has the phones o-, which are not in `inventories.cmn`; mend", left.reason
     )
-    with pytest.raises(ManifestError, match=r"1 of 6 lines cannot be used .*:3: .*'喝茶' has the phones o-"):
+    with pytest.raises(
+        ManifestError, match=r"1 of 6 lines cannot be used .*, line 3: .*'喝茶' has the phones o-"
+    ):
         lines.corpus(max_left_out=0.1, known_only=True)
 
 
@@ -380,7 +382,7 @@ def test_lines_of_a_further_language_that_cannot_be_read_are_left_out(
     write_manifest(tmp_path / "mandarin.jsonl", rows)
     lines = read_sources(config.train, tmp_path, texts_as_phones, "per_language")
     assert lines.languages == ["", "", "", "cmn"] and lines.inventories == {"cmn": sorted("n i χ ɑu".split())}
-    found = {left.where.split(":")[1]: left.reason for left in lines.left_out}
+    found = {left.where.split(", line ")[1]: left.reason for left in lines.left_out}
     assert found.keys() == {"2", "3", "4"}
     assert "'大英雄': eSpeak's 'cmn' does not read 雄" in found["2"]
     assert "text ' ' holds nothing to say" in found["3"]

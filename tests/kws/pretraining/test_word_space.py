@@ -14,7 +14,7 @@ from kws.encoders.ctc import PhoneRecognizer
 from kws.encoders.sources.embedded_weights import load_recognizer
 from kws.errors import ManifestError
 from kws.heads.words import KNOWN_WORDS, window_frames
-from kws.manifest import Utterance
+from kws.manifest import Recording
 from kws.phone_attributes import SEGMENTS, embed, segment_means
 from kws.pretraining.corpus import SpeechCorpus
 from kws.pretraining.word_space import (
@@ -65,8 +65,8 @@ def test_the_window_of_a_word_ends_with_it():
 def test_phones_are_found_where_the_recognizer_hears_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     paths = write_wavs(tmp_path, [noise(0.8), noise(0.8)])
     utterances = [
-        Utterance(paths[0], 0.8, phones="K AE T", extra={"word_phones": ["K AE0", "T"]}),
-        Utterance(paths[1], 0.8),  # what is said in it is not known
+        Recording(paths[0], duration_s=0.8, phones="K AE T", extra={"word_phones": ["K AE0", "T"]}),
+        Recording(paths[1], duration_s=0.8),  # what is said in it is not known
     ]
     recognizer = load_recognizer(tiny_weights(tmp_path / "encoder")).eval()
     heard = torch.full((1, 29, 40), -9.0)
@@ -118,7 +118,7 @@ def test_known_words_are_told_apart_and_lie_at_their_places():
 def test_the_maps_of_a_recognizer_lie_in_its_folder(tmp_path: Path):
     paths = write_wavs(tmp_path, [noise(1.0, seed) for seed in range(3)])
     said = {"word_phones": ["K AE T", "S AH N"]}
-    utterances = [Utterance(path, 1.0, phones="K AE T S AH N", extra=said) for path in paths]
+    utterances = [Recording(path, duration_s=1.0, phones="K AE T S AH N", extra=said) for path in paths]
     folder = tiny_weights(tmp_path / "encoder")
     corpus = SpeechCorpus(utterances, progress=False)
     quick = WordSpaceConfig(steps=2, batch=4, num_phones=(3, 4))

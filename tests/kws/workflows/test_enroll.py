@@ -33,7 +33,7 @@ from kws.heads import PhraseWindowHead
 from kws.heads.phrase import WORST_FRAME
 from kws.heads.window import NUM_FRAMES
 from kws.heads.words import SPACES
-from kws.manifest import Utterance
+from kws.manifest import Recording
 from kws.model import WakeWordModel
 from kws.phones import BLANK, NUM_OUTPUTS
 from kws.pretraining.corpus import SpeechCorpus
@@ -449,7 +449,9 @@ def test_other_ways_to_find_a_typed_phrase(method: str, tmp_path: Path, capsys: 
     assert main(words) == 2
     assert f"words.safetensors: holds no map `{method}`; `kws pretrain` makes it" in capsys.readouterr().err
     said = {"word_phones": ["K AE T", "S AH N"]}
-    corpus = SpeechCorpus([Utterance(path, 4.0, phones="K AE T S AH N", extra=said) for path in paths])
+    corpus = SpeechCorpus(
+        [Recording(path, duration_s=4.0, phones="K AE T S AH N", extra=said) for path in paths]
+    )
     make_word_space(load_recognizer(weights), corpus, weights, WordSpaceConfig(steps=2, batch=4))
     assert main(words) == 0
     assert "silver moon: S IH L V ER M UW N" in capsys.readouterr().out

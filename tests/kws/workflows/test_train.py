@@ -18,7 +18,6 @@ import torch
 import yaml
 
 from data_prep import manifests
-from data_prep.recording import Recording
 from data_prep.synthesis import espeak, flite
 from data_prep.synthesis import keyword as keyword_synthesis
 from kws import Detector, checkpoint
@@ -29,6 +28,7 @@ from kws.encoders.registry import load_encoder
 from kws.encoders.sources.embedded_weights import load_recognizer
 from kws.errors import ConfigError
 from kws.heads import available_heads
+from kws.manifest import Recording
 from kws.text import mentions, same_words
 from kws.training import loop
 from kws.training.loop import fit
@@ -383,7 +383,7 @@ def test_a_single_long_file_of_negatives_is_cut_in_two(
 
 
 def test_a_keyword_that_is_nearly_all_of_one_speaker_is_held_out_of_too():
-    from data_prep.recording import Recording
+    from kws.manifest import Recording
     from kws.workflows.recordings import HELD_OUT_FROM, _split
 
     speakers = {"a": [f"a{index}" for index in range(5 * HELD_OUT_FROM)]}
@@ -803,7 +803,7 @@ def test_recordings_get_synthetic_ones_beside_them(
 
 
 def test_which_recordings_are_of_the_keyword():
-    from data_prep.recording import Recording
+    from kws.manifest import Recording
 
     def entry(**fields: str) -> Recording:
         return Recording(path=Path("/a.wav"), **fields)
