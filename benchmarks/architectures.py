@@ -28,6 +28,7 @@ from export.benchmark import Contender, cpu_ms_per_push  # noqa: E402
 from export.to_onnx import export_model  # noqa: E402
 from kws.checkpoint import OperatingPoint  # noqa: E402
 from kws.config import load_config  # noqa: E402
+from kws.decisions import DecisionSettings  # noqa: E402
 from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder  # noqa: E402
 from kws.encoders.truncate import num_parameters, truncate  # noqa: E402
 from kws.heads import build_head  # noqa: E402
@@ -75,7 +76,7 @@ def measure(names: Sequence[str], rounds: int, openwakeword: Path | None) -> Ite
     ``openwakeword``, a folder of its files, ``cut_of_openwakeword`` likewise.
     """
     names = [PLAIN, *(name for name in names if name != PLAIN)]
-    point = OperatingPoint(dict.fromkeys(MODEL.keywords, 0.5), false_accepts_per_hour=0.5, dev_hours=0.0)
+    point = OperatingPoint(dict.fromkeys(MODEL.keywords, 0.5), DecisionSettings(), dev_hours=0.0)
     contenders, weights = [], {}
     with tempfile.TemporaryDirectory() as folder:
         for name in names:

@@ -195,7 +195,7 @@ def run_cell(cell: Cell, data: Path, work: Path, peers: Path | None) -> dict:
     )
     model = export(run)
     scores, negative_scores, hop_s = detector_scores(model, test)
-    smoothing = load_operating_point(run).smoothing_frames
+    smoothing = load_operating_point(run).decision.smoothing_frames
     row = read_cell(cell, scores, negative_scores, hop_s, test, smoothing)
     row |= {
         "operating_point": to_dict(load_operating_point(run)),

@@ -66,19 +66,17 @@ def rows(keyword: str, count: int, data: Path, work: Path) -> Iterator[dict[str,
             scores,
             [keyword],
             hop_samples=model.hop_samples,
-            false_accepts_per_hour=settings.false_accepts_per_hour,
-            smoothing_frames=settings.smoothing_frames,
-            refractory_s=settings.refractory_s,
+            settings=settings.decision,
         )
         threshold = point.thresholds[keyword]
-        decision = DecisionConfig((threshold,), settings.smoothing_frames, settings.refractory_s)
+        decision = settings.decision.at([threshold])
         yield {
             "keyword": keyword,
             "recordings": count,
             "copies": copies,
             "dev_hours": round(scores.hours, 3),
             "threshold": threshold,
-            "wished_per_hour": settings.false_accepts_per_hour,
+            "wished_per_hour": settings.decision.false_accepts_per_hour,
             "false_accepts": len(fired([stream], decision, hop_s)),
             "test_hours": round(test.hours, 3),
             "missed": {

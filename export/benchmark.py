@@ -202,11 +202,12 @@ def default_detector(path: Path) -> Path:
     """Export the default model with an untrained head: it costs what a trained one costs."""
     from export.to_onnx import export_model
     from kws.checkpoint import OperatingPoint
+    from kws.decisions import DecisionSettings
     from kws.model import ModelConfig, build_model
 
     keyword = "keyword"
     model = build_model(ModelConfig(keywords=(keyword,))).eval()
-    export_model(model, OperatingPoint({keyword: 0.5}, false_accepts_per_hour=0.5, dev_hours=0.0), path)
+    export_model(model, OperatingPoint({keyword: 0.5}, DecisionSettings(), dev_hours=0.0), path)
     return path
 
 

@@ -143,10 +143,11 @@ def _metadata(
         "thresholds": json.dumps(
             {keyword: point.thresholds[keyword] for keyword in model.keywords}, ensure_ascii=False
         ),
-        "false_accepts_per_hour": str(point.false_accepts_per_hour),
+        "false_accepts_per_hour": str(point.decision.false_accepts_per_hour),
         "floored": json.dumps([name for name in model.keywords if name in point.floored], ensure_ascii=False),
-        "smoothing_frames": str(point.smoothing_frames),
-        "refractory_s": str(point.refractory_s),
+        "smoothing_frames": str(point.decision.smoothing_frames),
+        "refractory_s": str(point.decision.refractory_s),
+        "compete_s": str(point.decision.compete_s),
         "licence": info.license,
         "encoder": info.name,
         "config_hash": trained_from,

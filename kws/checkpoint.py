@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from kws.config import load_config, read_yaml, to_dict
+from kws.decisions import DecisionSettings
 from kws.encoders.registry import build_encoder
 from kws.errors import CheckpointError, ConfigError
 from kws.model import ModelConfig, WakeWordModel, assemble
@@ -27,6 +28,8 @@ from kws.weights import (
 )
 
 PROVENANCE = "provenance.json"
+FLAT = ("false_accepts_per_hour", "smoothing_frames", "refractory_s")
+"""Keys that earlier versions wrote beside the thresholds, and that are fields of ``decision``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +38,10 @@ class OperatingPoint:
 
     thresholds: dict[str, float]
     """Score at which each keyword fires."""
-    false_accepts_per_hour: float
-    """Rate that the thresholds were chosen for, on the dev negatives."""
+    decision: DecisionSettings
+    """Smoothing, times, and the rate that the thresholds were chosen for, on the dev negatives."""
     dev_hours: float
     """Hours of dev negatives that they were chosen on."""
-    smoothing_frames: int = 1
-    """Frames averaged before the threshold."""
-    refractory_s: float = 1.0
-    """Seconds after a detection in which the same keyword cannot fire again."""
     floored: tuple[str, ...] = ()
     """Keywords whose thresholds were raised, as the hours are too few to show the rate."""
 
@@ -122,6 +121,8 @@ def load_model(folder: str | Path) -> WakeWordModel:
 def load_operating_point(folder: str | Path) -> OperatingPoint:
     """Load the thresholds of a trained keyword model; raises as :func:`load_model`."""
     folder = Path(folder)
-    return load_config(
-        OperatingPoint, _model_values(folder)["operating_point"], f"{folder / CONFIG}: operating_point"
-    )
+    values = dict(_model_values(folder)["operating_point"])
+    flat = {name: values.pop(name) for name in FLAT if name in values}  # as earlier versions wrote them
+    if flat:
+        values["decision"] = {**flat, **values.get("decision", {})}
+    return load_config(OperatingPoint, values, f"{folder / CONFIG}: operating_point")

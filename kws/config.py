@@ -25,14 +25,17 @@ from kws.errors import ConfigError
 C = TypeVar("C")
 
 
-def load_config(cls: type[C], values: Mapping[str, Any], where: str = "config") -> C:
+def load_config(
+    cls: type[C], values: Mapping[str, Any], where: str = "config", defaults: C | None = None
+) -> C:
     """Build dataclass ``cls`` from a mapping, strictly.
 
     Args:
-        cls: a dataclass; nested dataclass fields are built the same way. A class attribute ``RENAMED`` maps
-            earlier names of its fields, which files of earlier versions hold, to those of now.
+        cls: a dataclass; nested dataclass fields are built the same way, over the field's own default.
+    renamed: Mapping[str, str] = getattr(cls, "RENAMED", {})
         values: keys are field names.
         where: what the mapping is called in messages, such as a file name.
+        defaults: values of the fields that the mapping leaves out; None takes those of the class.
     Raises:
         ConfigError: an unknown key (the nearest known one is named), a wrong type, or a value its class
             refuses.
@@ -40,7 +43,8 @@ def load_config(cls: type[C], values: Mapping[str, Any], where: str = "config") 
     if not isinstance(values, Mapping):
         raise ConfigError(f"{where}: expected keys and values, got {type(values).__name__}")
     hints = typing.get_type_hints(cls)
-    known = [field.name for field in dataclasses.fields(cls) if field.init]  # type: ignore[arg-type]
+    fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
+    known = list(fields)
     renamed: Mapping[str, str] = getattr(cls, "RENAMED", {})
     arguments = {}
     for given, value in values.items():
@@ -51,22 +55,39 @@ def load_config(cls: type[C], values: Mapping[str, Any], where: str = "config") 
             near = difflib.get_close_matches(str(key), known, n=1)
             hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known) or 'none'}"
             raise ConfigError(f"{where}: unknown key `{key}`; {hint}")
-        arguments[key] = _convert(hints[key], value, f"{where}.{key}")
+        nested = _default(fields[key]) if defaults is None else getattr(defaults, key)
+        arguments[key] = _convert(hints[key], value, f"{where}.{key}", nested)
     try:
-        return cls(**arguments)
+        return cls(**arguments) if defaults is None else dataclasses.replace(defaults, **arguments)  # type: ignore[type-var]
     except TypeError as error:
         raise ConfigError(f"{where}: {error}") from error
 
 
-def _convert(kind: Any, value: Any, where: str) -> Any:
-    """Turn a YAML value into the annotated type, or raise naming the key."""
+def _default(field: dataclasses.Field[Any]) -> Any:
+    """Return the default of a field, None where it has none."""
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return None if field.default is dataclasses.MISSING else field.default
+
+
+def _convert(kind: Any, value: Any, where: str, default: Any = None) -> Any:
+    """Turn a YAML value into the annotated type, or raise naming the key.
+
+    Args:
+        kind: the annotation.
+        value: as YAML gives it.
+        where: path of the key.
+        default: of the field; a dataclass is laid under a mapping.
+    """
     origin, options = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        return value if isinstance(value, kind) else load_config(kind, value, where)
+        if isinstance(value, kind):
+            return value
+        return load_config(kind, value, where, default if isinstance(default, kind) else None)
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in options:
             return None
-        return _convert(next(option for option in options if option is not type(None)), value, where)
+        return _convert(next(option for option in options if option is not type(None)), value, where, default)
     if origin is typing.Literal:
         if value not in options:
             raise ConfigError(f"{where}: got {value!r}, allowed: {', '.join(map(str, options))}")

@@ -18,6 +18,8 @@ from kws.errors import CheckpointError, ConfigError
 COMPETE_S = 0.5
 """Time in which look-alikes compete where a file says nothing else: no two phrases are said within it."""
 
+THRESHOLD_FLOOR = 0.5
+"""Least threshold of trained scores that few hours of speech cannot show."""
 SURE = 1e-7
 """Scores nearer to 0 or 1 count as so near: float32 holds no more."""
 
@@ -37,8 +39,40 @@ class Detection:
 
 
 @dataclass(frozen=True, slots=True)
+class DecisionSettings:
+    """How scores shall become detections, and by which rule their thresholds are chosen.
+
+    Training, enrolment, tests, studies and export hand this one object on; a model folder stores it.
+    """
+
+    false_accepts_per_hour: float = 0.5
+    """Rate that the threshold of each keyword is chosen for, per hour of audio."""
+    smoothing_frames: int = 1
+    """Length of the causal moving average, in frames; 1 smooths nothing."""
+    refractory_s: float = 1.0
+    """Shortest time between two detections of the same keyword, in seconds; it swallows echoes."""
+    compete_s: float = COMPETE_S
+    """Shortest time between detections of two keywords, in seconds; see :class:`DecisionConfig`."""
+    threshold_floor: float = THRESHOLD_FLOOR
+    """Least threshold, a score from 0 to 1, where the hours of speech are too few to show the rate."""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.false_accepts_per_hour) and self.false_accepts_per_hour > 0):
+            raise ConfigError(
+                f"false_accepts_per_hour: got {self.false_accepts_per_hour}, allowed: a number above 0"
+            )
+        if not 0 <= self.threshold_floor <= 1:
+            raise ConfigError(f"threshold_floor: got {self.threshold_floor}, allowed: 0 to 1")
+        self.at(())
+
+    def at(self, thresholds: Sequence[float]) -> DecisionConfig:
+        """Return what :func:`decide` takes, with thresholds for the keywords."""
+        return DecisionConfig(tuple(thresholds), self.smoothing_frames, self.refractory_s, self.compete_s)
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionConfig:
-    """How scores become detections."""
+    """How scores become detections: :class:`DecisionSettings` with thresholds that were chosen."""
 
     thresholds: tuple[float, ...]
     """One per keyword; a frame counts when its smoothed score is at or above it."""

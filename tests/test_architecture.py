@@ -58,7 +58,7 @@ ROOMS = {
 DOORS = {
     "facade": {"ground", "decisions", "device", "model", "workflows"},
     "ground": {"ground"},
-    "model": {"ground", "model"},
+    "model": {"ground", "decisions", "model"},  # a checkpoint holds how its scores become detections
     "rules": {"ground", "model", "rules", "decisions"},
     "decisions": {"ground"},
     "device": {

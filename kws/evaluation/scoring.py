@@ -147,8 +147,8 @@ def open_scorer(model: str | Path) -> Scorer:
     lacking = [keyword for keyword in loaded.keywords if keyword not in point.thresholds]
     if lacking:
         raise CheckpointError(f"{model}: no threshold is stored for {', '.join(lacking)}; train again")
-    thresholds = tuple(point.thresholds[keyword] for keyword in loaded.keywords)
-    return TorchScorer(loaded, DecisionConfig(thresholds, point.smoothing_frames, point.refractory_s))
+    thresholds = [point.thresholds[keyword] for keyword in loaded.keywords]
+    return TorchScorer(loaded, point.decision.at(thresholds))
 
 
 def exported_file(model: Path) -> Path | None:

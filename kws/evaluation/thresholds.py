@@ -14,7 +14,7 @@ from scipy.special import expit
 
 from kws.audio import SAMPLE_RATE
 from kws.checkpoint import OperatingPoint
-from kws.decisions import DecisionConfig, decide
+from kws.decisions import THRESHOLD_FLOOR, DecisionConfig, DecisionSettings, decide
 from kws.evaluation.intervals import ZERO_EVENTS, number
 from kws.evaluation.metrics import choose_threshold, just_above, logit, negative_peaks
 
@@ -26,8 +26,6 @@ MOST_MISSED = 0.5
 """A threshold at which a larger share of the dev recordings is missed is warned of."""
 UNUSABLE = 0.9
 """A keyword of which a larger share of the dev recordings is missed is of no use."""
-FLOOR = 0.5
-"""No threshold of trained scores that the hours cannot show lies below it."""
 HIGHEST_BEYOND = 0.99
 """The tail is followed no higher: a run on five minutes of speech, whose peaks were below 0.16, fired in no
 hour of other speech from 0.98 on, and at 0.99996, where the tail led to, it missed half as many again."""
@@ -71,12 +69,9 @@ def choose_operating_point(
     keywords: Sequence[str],
     *,
     hop_samples: int,
-    false_accepts_per_hour: float,
-    smoothing_frames: int,
-    refractory_s: float,
+    settings: DecisionSettings,
     given_hours: float | None = None,
     proven_per_hour: float = math.inf,
-    floor: float = FLOOR,
 ) -> tuple[OperatingPoint, dict[str, float], list[str]]:
     """Choose a threshold per keyword on the dev negatives and count the misses there.
 
@@ -86,20 +81,18 @@ def choose_operating_point(
         scores: of the dev recordings.
         keywords: names of the outputs.
         hop_samples: samples between two frames.
-        false_accepts_per_hour: wished rate, per keyword.
-        smoothing_frames: frames averaged before the threshold.
-        refractory_s: seconds in which a keyword fires once.
+        settings: the rate per keyword, smoothing and times. Its ``threshold_floor`` holds for thresholds that
+            the hours cannot show; 0 for scores that nothing was trained to, as those of phones, which say how
+            well a phrase is heard and not how likely it was said.
         given_hours: of the speech that a person gave, of which ``scores.hours`` were made; None is the same.
         proven_per_hour: rate down to which thresholds on this speech were measured to keep elsewhere, and
             nothing is raised; 0 where thresholds are there to compare models by.
-        floor: of thresholds that the hours cannot show; 0 for scores that nothing was trained to, as those of
-            phones, which say how well a phrase is heard and not how likely it was said.
     Returns:
         The operating point, the miss rate per keyword (nan without clips of it), and what is doubtful about
         it, ready to be printed.
     """
-    config, hop_s = DecisionConfig((1.0,), smoothing_frames, refractory_s), hop_samples / SAMPLE_RATE
-    rate, hours = false_accepts_per_hour, scores.hours
+    config, hop_s = settings.at([1.0]), hop_samples / SAMPLE_RATE
+    rate, hours = settings.false_accepts_per_hour, scores.hours
     can_show = rate >= proven_per_hour or hours * rate >= ZERO_EVENTS
     counted, floored, doubts = {}, {}, []
     for index, keyword in enumerate(keywords):
@@ -109,7 +102,8 @@ def choose_operating_point(
         if choice.false_accepts.per_hour > rate:
             doubts.append(f"{WARNING}{keyword}: {choice.reason}")
         elif not can_show:
-            lowest = lowest_unshown(negative_peaks([heard], config, hop_s), hours * rate, floor)
+            peaks = negative_peaks([heard], config, hop_s)
+            lowest = lowest_unshown(peaks, hours * rate, settings.threshold_floor)
             if lowest > counted[keyword]:
                 floored[keyword] = lowest
     thresholds = {**counted, **floored}
@@ -122,11 +116,11 @@ def choose_operating_point(
         for keyword, share in misses.items()
         if share > MOST_MISSED
     ]
-    point = OperatingPoint(thresholds, rate, hours, smoothing_frames, refractory_s, tuple(floored))
+    point = OperatingPoint(thresholds, settings, hours, tuple(floored))
     return point, misses, doubts
 
 
-def lowest_unshown(peaks: np.ndarray, expected: float, floor: float = FLOOR) -> float:
+def lowest_unshown(peaks: np.ndarray, expected: float, floor: float = THRESHOLD_FLOOR) -> float:
     """Return the lowest threshold where hours of negatives are too few to show a rate.
 
     Where less than one false accept may be expected in them, it lies above all that was heard in them, as far

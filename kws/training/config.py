@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from kws.data import BatchConfig
+from kws.decisions import DecisionSettings
 from kws.errors import ConfigError
 from kws.loss_weighting import build_loss_weighting
 from kws.losses import build_loss
@@ -64,12 +65,8 @@ class TrainConfig:
     dev_copies: int = 3
     """Augmented copies of them that are read as well, so many at most, fewer where they are many: a threshold
     chosen on recordings as they are kept to no rate."""
-    false_accepts_per_hour: float = 0.5
-    """Rate that the thresholds are chosen for."""
-    smoothing_frames: int = 2
-    """Frames that scores are averaged over before the threshold."""
-    refractory_s: float = 1.0
-    """Seconds after a detection in which the keyword cannot fire again."""
+    decision: DecisionSettings = field(default_factory=lambda: DecisionSettings(smoothing_frames=2))
+    """Smoothing, times, and the rate that the thresholds are chosen for."""
     num_workers: int = 1
     """Processes that make batches; 0 makes them in the training process."""
     precision: Precision = "bf16-mixed"
@@ -84,16 +81,10 @@ class TrainConfig:
         check_weights(self.regularizers)
         if self.epochs is not None and self.epochs < 1:
             raise ConfigError(f"train.epochs: got {self.epochs}, allowed: above 0")
-        for name in (
-            "steps_per_epoch",
-            "learning_rate",
-            "dev_hours",
-            "false_accepts_per_hour",
-            "smoothing_frames",
-        ):
+        for name in ("steps_per_epoch", "learning_rate", "dev_hours"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"train.{name}: got {getattr(self, name)}, allowed: above 0")
-        for name in ("weight_decay", "patience", "mine_hours", "dev_copies", "refractory_s", "num_workers"):
+        for name in ("weight_decay", "patience", "mine_hours", "dev_copies", "num_workers"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"train.{name}: got {getattr(self, name)}, allowed: 0 or more")
         if not 0 <= self.augmentation <= 1.4:

@@ -60,4 +60,4 @@ def dev_copies(hours: float, config: TrainConfig) -> float:
     """Return how many augmented copies of so many hours of dev negatives are read for the threshold."""
     if not config.augmentation:
         return 0
-    return num_copies(hours, config.false_accepts_per_hour, config.dev_copies)
+    return num_copies(hours, config.decision.false_accepts_per_hour, config.dev_copies)

@@ -125,9 +125,7 @@ class KeywordTask(lightning.LightningModule):
             scores,
             self.model.keywords,
             hop_samples=self.model.hop_samples,
-            false_accepts_per_hour=self.config.false_accepts_per_hour,
-            smoothing_frames=self.config.smoothing_frames,
-            refractory_s=self.config.refractory_s,
+            settings=self.config.decision,
             proven_per_hour=0.0,
         )
         self.log("dev_miss", float(np.nanmean(list(misses.values()))), prog_bar=True, batch_size=1)

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from kws.audio import SAMPLE_RATE, seconds_to_samples
 from kws.counts import counted
 from kws.data import Augment, BatchConfig, KeywordBatches
-from kws.decisions import DecisionConfig, decide
+from kws.decisions import DecisionSettings, decide
 from kws.encoders.base import Encoder
 from kws.encoders.truncate import num_parameters, truncate
 from kws.errors import ConfigError
@@ -162,19 +162,18 @@ def train_head(head: WindowHead, encoder: Encoder, windows: Sequence[Batch], con
 def _read(model: WakeWordModel, depth: int, data: TrainingData, config: ProbeConfig) -> DepthResult:
     """Read dev with a trained probe."""
     scores = read_dev(model, data, config.dev_hours)
+    settings = DecisionSettings(config.false_accepts_per_hour, SMOOTHING_FRAMES, REFRACTORY_S)
     point, _, _ = choose_operating_point(
         scores,
         model.keywords,
         hop_samples=model.hop_samples,
-        false_accepts_per_hour=config.false_accepts_per_hour,
-        smoothing_frames=SMOOTHING_FRAMES,
-        refractory_s=REFRACTORY_S,
+        settings=settings,
         proven_per_hour=0.0,
     )
     missed = []
     for number, (clip, label) in enumerate(zip(scores.positives, scores.labels, strict=True)):
         keyword = model.keywords[label]
-        decision = DecisionConfig((point.thresholds[keyword],), SMOOTHING_FRAMES, REFRACTORY_S)
+        decision = settings.at([point.thresholds[keyword]])
         hop_s = model.hop_samples / SAMPLE_RATE
         if not decide(clip[:, label : label + 1], [keyword], decision, hop_s)[0]:
             missed.append(number)

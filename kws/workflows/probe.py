@@ -171,11 +171,12 @@ def cost(models: Sequence[WakeWordModel]) -> list[float]:
     from export.benchmark import bench
     from export.to_onnx import export_model
     from kws.checkpoint import OperatingPoint
+    from kws.decisions import DecisionSettings
 
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{number}.onnx" for number in range(len(models))]
         for model, path in zip(tqdm(models, "exporting", unit="depth", disable=None), paths, strict=True):
-            point = OperatingPoint(dict.fromkeys(model.keywords, 0.5), 1.0, 0.0)
+            point = OperatingPoint(dict.fromkeys(model.keywords, 0.5), DecisionSettings(), 0.0)
             export_model(model, point, path)
         costs = bench(paths, seconds=10.0, rounds=3).costs
     return [1000 * PUSH_S * entry.cpu_s_per_hour / 3600 for entry in costs]

@@ -100,6 +100,7 @@ def test_the_metadata_say_all_that_the_format_asks(exported: Exported):
         "floored": "[]",
         "smoothing_frames": "2",
         "refractory_s": "0.6",
+        "compete_s": "0.5",
         "licence": "Apache-2.0",
         "encoder": "embedded",
         "config_hash": "0123456789ab",

@@ -11,7 +11,8 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from kws.checkpoint import OperatingPoint, load_model, load_operating_point, save_model
+from kws.checkpoint import FLAT, OperatingPoint, load_model, load_operating_point, save_model
+from kws.decisions import DecisionSettings
 from kws.errors import CheckpointError, ConfigError, KwsError
 from kws.model import ModelConfig
 from tests.support.runs import write_run
@@ -40,7 +41,7 @@ def change_weights(run: Path, change: Callable[[dict[str, torch.Tensor]], object
 def test_a_round_trip_gives_the_same_scores_and_settings(tmp_path: Path, head: str):
     model = tiny_model(("hé, da", "b"), head=head).eval()
     config = ModelConfig(("hé, da", "b"), depth=3, head=head, weights=Path("gone/on/this/machine"))
-    point = OperatingPoint({"hé, da": 0.25, "b": 0.5}, 0.5, 1.25, smoothing_frames=3, refractory_s=0.7)
+    point = OperatingPoint({"hé, da": 0.25, "b": 0.5}, DecisionSettings(0.4, 3, 0.7, 0.2, 0.1), 1.25, ("b",))
     save_model(tmp_path, model, config, point, training={"seed": 3}, metrics={"m": 1}, provenance={"p": "é"})
     loaded = load_model(tmp_path)
     waveform = torch.from_numpy(noise(1.0))[None]
@@ -54,6 +55,17 @@ def test_a_round_trip_gives_the_same_scores_and_settings(tmp_path: Path, head: s
         "weights.safetensors",
     }
     assert yaml.safe_load((tmp_path / "config.yaml").read_text("utf-8"))["training"] == {"seed": 3}
+
+
+def test_thresholds_of_an_earlier_version_load(tmp_path: Path):
+    config, model = ModelConfig(("a", "b"), depth=3), tiny_model(("a", "b")).eval()
+    point = OperatingPoint({"a": 0.25, "b": 0.5}, DecisionSettings(0.4, 3, 0.7), 1.25)
+    save_model(tmp_path, model, config, point, training={}, metrics={}, provenance={})
+    values = yaml.safe_load((tmp_path / "config.yaml").read_text("utf-8"))
+    flat = values["operating_point"].pop("decision")
+    values["operating_point"] |= {name: flat[name] for name in FLAT}  # beside the thresholds
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(values), "utf-8")
+    assert load_operating_point(tmp_path) == point
 
 
 NAME = "head.output.bias"

@@ -81,6 +81,15 @@ def test_what_does_not_fit_is_named_with_its_path(values: dict[str, object], mes
         load(**values)
 
 
+def test_a_nested_mapping_changes_the_default_of_its_field():
+    @dataclass(frozen=True)
+    class Fast:
+        inner: Inner = field(default_factory=lambda: Inner(rate=0.9))
+
+    assert load_config(Fast, {"inner": {"count": 3}}) == Fast(Inner(0.9, 3))
+    assert load_config(Inner, {"count": 3}, defaults=Inner(0.7)) == Inner(0.7, 3)
+
+
 def test_a_missing_key_is_named():
     with pytest.raises(ConfigError, match="file.yaml: .*'name'"):
         load_config(Outer, {}, "file.yaml")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kws.decisions import DecisionConfig, Detection, decide
+from kws.decisions import DecisionConfig, DecisionSettings, Detection, decide
 from kws.errors import CheckpointError, ConfigError
 
 HOP_S = 0.04
@@ -201,3 +201,18 @@ def test_shapes_that_do_not_fit_are_refused():
     _, state = decide(column([0.0]), ["go"], config, HOP_S)
     with pytest.raises(ConfigError, match="state=None"):
         decide(column([0.0]), ["go"], DecisionConfig((0.5,), smoothing_frames=3), HOP_S, state)
+
+
+def test_settings_become_what_decide_takes():
+    settings = DecisionSettings(0.2, 3, 0.7, 0.1, 0.4)
+    assert settings.at([0.5, 0.6]) == DecisionConfig((0.5, 0.6), 3, 0.7, 0.1)
+    assert hash(settings) == hash(DecisionSettings(0.2, 3, 0.7, 0.1, 0.4))
+    for name, value, message in (
+        ("false_accepts_per_hour", 0.0, "got 0.0, allowed: a number above 0"),
+        ("smoothing_frames", 0, "got 0, expected 1"),
+        ("refractory_s", -1.0, "got -1.0, expected 0 or more seconds"),
+        ("compete_s", float("nan"), "got nan, expected 0 or more seconds"),
+        ("threshold_floor", 1.5, "got 1.5, allowed: 0 to 1"),
+    ):
+        with pytest.raises(ConfigError, match=f"{name}: {message}"):
+            DecisionSettings(**{name: value})

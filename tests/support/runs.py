@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from kws.checkpoint import OperatingPoint, save_model
+from kws.decisions import DecisionSettings
 from kws.encoders.registry import build_encoder
 from kws.encoders.truncate import truncate
 from kws.heads import build_head
@@ -45,10 +46,8 @@ def write_run(
     thresholds = {keyword: 0.5 + 0.05 * number for number, keyword in enumerate(keywords)}
     point = OperatingPoint(
         thresholds,
-        false_accepts_per_hour=0.5,
+        DecisionSettings(smoothing_frames=smoothing_frames, refractory_s=0.6),
         dev_hours=2.0,
-        smoothing_frames=smoothing_frames,
-        refractory_s=0.6,
     )
     save_model(
         folder, model, config, point, training={}, metrics={}, provenance={"config_hash": "0123456789ab"}

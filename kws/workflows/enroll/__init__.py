@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from kws.checkpoint import OperatingPoint
+    from kws.decisions import DecisionSettings
     from kws.model import ModelConfig, WakeWordModel
     from kws.workflows.enroll.audio import OtherSpeech
 
@@ -98,10 +99,10 @@ def enroll(
     from export.to_onnx import export
     from kws.checkpoint import save_model
     from kws.config import config_hash, to_dict
+    from kws.decisions import DecisionSettings
     from kws.enrollment.examples import SHIPPED_MARGIN, stricter
     from kws.enrollment.heard import FRAME_PHONES, FRAMES
     from kws.enrollment.typed import BACKGROUND, doubts, phrase_model, said_alike
-    from kws.evaluation.thresholds import FLOOR
     from kws.text import normalize
     from kws.training.provenance import provenance
     from kws.workflows.enroll.audio import augmentation, read_clips, read_negatives, versions
@@ -178,14 +179,16 @@ def enroll(
         scores = _background(model, speech)
     if fitted is not None and speech is None:
         scores = stricter(scores, SHIPPED_MARGIN)
-    floor = FLOOR if fitted is not None else 0.0
-    point, unsure = _operating_point(model, scores, false_accepts_per_hour, speech, floor)
+    decision = DecisionSettings(false_accepts_per_hour)
+    if fitted is None:
+        decision = replace(decision, threshold_floor=0.0)
+    point, unsure = _operating_point(model, scores, decision, speech)
     if fitted is not None and trained is None:
         notes += fitted.taken_for_each_other(point.thresholds)
     metrics = {
         "thresholds": point.thresholds,
         "floored": point.floored,
-        "false_accepts_per_hour": point.false_accepts_per_hour,
+        "false_accepts_per_hour": point.decision.false_accepts_per_hour,
         "dev_hours": round(point.dev_hours, 3),
         "dev_copies": round(speech.copies, 3) if speech else 0,
         "recordings": recordings_of(trained) if trained else min(map(len, clips), default=0),
@@ -303,18 +306,16 @@ def _typed_model(
 def _operating_point(
     model: WakeWordModel,
     scores: np.ndarray,
-    false_accepts_per_hour: float,
+    settings: DecisionSettings,
     speech: OtherSpeech | None,
-    floor: float,
 ) -> tuple[OperatingPoint, list[str]]:
     """Return thresholds by (frames, keyword) scores of background speech, and what is unsure about them.
 
     Args:
         model: of the phrases.
         scores: of own speech and its copies, or of what ships.
-        false_accepts_per_hour: wished rate.
+        settings: the rate, and how scores become detections.
         speech: own speech; None where it is what ships, whose thresholds were measured (RESULTS.md).
-        floor: of thresholds that own speech is too short to show.
     """
     from kws.audio import SAMPLE_RATE
     from kws.enrollment.examples import SHIPPED_RATE
@@ -325,12 +326,9 @@ def _operating_point(
         DevScores([], (), scores, hours),
         model.keywords,
         hop_samples=model.hop_samples,
-        false_accepts_per_hour=false_accepts_per_hour,
-        smoothing_frames=1,
-        refractory_s=1.0,
+        settings=settings,
         given_hours=None if speech is None else len(speech.samples) / SAMPLE_RATE / 3600,
         proven_per_hour=SHIPPED_RATE if speech is None else math.inf,
-        floor=floor,
     )
     return point, unsure
 

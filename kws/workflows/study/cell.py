@@ -112,7 +112,6 @@ def run_cell(request: CellRequest) -> CellResult:
         KwsError: it cannot be trained, or the exported file differs.
     """
     from kws.checkpoint import load_operating_point
-    from kws.decisions import DecisionConfig
     from kws.studies.held_out import load_test_audio
     from kws.studies.results import CellResult, write_cell
     from kws.studies.scoring import count_misses, detector_scores
@@ -130,7 +129,7 @@ def run_cell(request: CellRequest) -> CellResult:
         test = test.after_silence()
     scores, negatives, hop_s = detector_scores(made.model, test, request.keyword)
     point = load_operating_point(made.run)
-    config = DecisionConfig((1.0,), point.smoothing_frames, point.refractory_s)
+    config = point.decision.at([1.0])
     found = count_misses(scores, negatives, test.hours, request.rates, config, hop_s)
     result = CellResult(
         identity=request.identity,

@@ -187,16 +187,14 @@ def _train_once(request: TrainRequest) -> TrainSummary:
         read_dev_copies(model, heard.data, heard.augment, settings),
         request.keywords,
         hop_samples=model.hop_samples,
-        false_accepts_per_hour=settings.false_accepts_per_hour,
-        smoothing_frames=settings.smoothing_frames,
-        refractory_s=settings.refractory_s,
+        settings=settings.decision,
         given_hours=heard.data.negatives.hours + heard.data.dev_negatives.hours,
     )
     metrics = {
         "thresholds": point.thresholds,
         "floored": point.floored,
         "unusable": unusable(misses),
-        "false_accepts_per_hour": point.false_accepts_per_hour,
+        "false_accepts_per_hour": point.decision.false_accepts_per_hour,
         "dev_hours": round(point.dev_hours, 3),
         "dev_copies": round(dev_copies(heard.data.dev_negatives.hours, settings), 3),
         "dev_miss": misses,

@@ -26,9 +26,6 @@ from kws.training.config import TrainConfig
 from kws.transfer import AUTO
 from kws.weights import WEIGHTS
 
-KEPT = ("false_accepts_per_hour", "smoothing_frames", "refractory_s")
-"""Keys of ``train`` that hold for all keywords of a file, so those that the earlier thresholds need."""
-
 
 @dataclass(frozen=True)
 class EarlierRun:
@@ -56,7 +53,8 @@ class EarlierRun:
         Args:
             keywords: to add.
             model: keys of the model that a person gave.
-            given: keys of ``train`` that a person gave.
+            given: keys of ``train.decision`` that a person gave. One setting holds for all keywords of a
+                file, so it is that which the earlier thresholds were chosen with.
             settings: all of ``train``.
         Raises:
             ConfigError: both say otherwise, or the run holds one of the keywords already.
@@ -78,15 +76,15 @@ class EarlierRun:
                 f"train.transfer.policy: got {policy!r}, allowed with {where}: head, as what the earlier "
                 "keywords hear must stay; leave it out"
             )
-        for name in KEPT:
-            value, asked = getattr(self.point, name), getattr(settings, name)
-            if name in given and asked != value:
+        for name in given:
+            value, asked = getattr(self.point.decision, name), getattr(settings.decision, name)
+            if asked != value:
                 raise ConfigError(
-                    f"train.{name}: got {asked!r}, allowed with {where}: {value!r}, for which the earlier "
-                    "thresholds were chosen; leave it out"
+                    f"train.decision.{name}: got {asked!r}, allowed with {where}: {value!r}, for which the "
+                    "earlier thresholds were chosen; leave it out"
                 )
-        fixed = {name: getattr(self.point, name) for name in KEPT}
-        return replace(settings, **fixed, transfer=replace(settings.transfer, policy="head"))
+        transfer = replace(settings.transfer, policy="head")
+        return replace(settings, decision=self.point.decision, transfer=transfer)
 
     def extended(self, keywords: Sequence[str]) -> tuple[WakeWordModel, ModelConfig]:
         """Return a model with a new column, that gives its keywords alone, and the config of the whole."""

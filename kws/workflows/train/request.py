@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
 IDENTITY = "run.json"
 OPTION_KEYS = {
-    "false_accepts_per_hour": "train.false_accepts_per_hour",
+    "false_accepts_per_hour": "train.decision.false_accepts_per_hour",
     "seed": "train.seed",
     "policy": "train.transfer.policy",
     **{name: f"model.{name}" for name in ("depth", "head", "encoder", "weights")},
 }
 """Options that stand for one key of the configuration."""
+OF_DECISION = ("false_accepts_per_hour", "smoothing_frames", "refractory_s")
+"""Keys that lay in ``train`` itself in earlier versions, and lie in ``train.decision``."""
 AUDIO_OPTIONS = ("positives", "negatives", "noise", "target_audio", "recordings")
 """Arguments that name recordings."""
 
@@ -91,7 +93,15 @@ def read_overrides(config: Path | None, overrides: Sequence[str]) -> RunConfig:
     from kws.config import load_config, merge, parse_overrides, read_yaml
 
     values = merge(read_yaml(config) if config else {}, parse_overrides(list(overrides)))
-    return load_config(RunConfig, values, "config")
+    given = load_config(RunConfig, values, "config")
+    return replace(given, train=with_decision(given.train))
+
+
+def with_decision(train: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keys of ``train`` with those of earlier versions where they lie now; the latter win."""
+    moved = {key: train[key] for key in OF_DECISION if key in train}
+    rest = {key: value for key, value in train.items() if key not in moved}
+    return {**rest, "decision": {**moved, **rest.get("decision", {})}} if moved else rest
 
 
 def read_settings(keywords: Sequence[str], overrides: RunConfig) -> tuple[ModelConfig, TrainConfig]:
@@ -122,7 +132,9 @@ def resolve(request: TrainRequest) -> ResolvedRun:
     model, settings = read_settings(request.keywords, overrides)
     earlier = None if request.add_to is None else open_earlier(request.add_to)
     if earlier is not None:
-        settings = earlier.resolved(request.keywords, overrides.model, overrides.train.keys(), settings)
+        settings = earlier.resolved(
+            request.keywords, overrides.model, overrides.train.get("decision", ()), settings
+        )
     if request.target_audio and not need_domains(settings.regularizers):
         raise ConfigError(
             "`target_audio`: nothing compares it; add `train.regularizers.dann=0.1`, or leave it out"

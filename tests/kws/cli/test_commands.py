@@ -41,7 +41,7 @@ def test_help_states_defaults_that_hold(capsys: pytest.CaptureFixture[str]):
         ("stacked on the encoder: attention, conv, cross_stitch, gru, linear, window", model.head),
         ("name of the encoder", model.encoder),
         ("adapters, scratch, auto", f"{config.transfer.policy}, by the number of recordings"),
-        ("per hour of audio", config.false_accepts_per_hour),
+        ("per hour of audio", config.decision.false_accepts_per_hour),
         ("draws and augmentation", config.seed),
     ):
         assert f"{start} (default: {value})" in shown

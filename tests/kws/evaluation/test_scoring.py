@@ -10,7 +10,7 @@ import torch
 
 from kws import Detector, audio
 from kws.checkpoint import OperatingPoint, save_model
-from kws.decisions import DecisionConfig
+from kws.decisions import DecisionConfig, DecisionSettings
 from kws.errors import AudioError, CheckpointError, ManifestError
 from kws.evaluation.scoring import (
     LEAD_S,
@@ -152,7 +152,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     torch.manual_seed(0)
     config = ModelConfig(("computer",), depth=2, head="linear")
-    point = OperatingPoint({"computer": 0.4}, 0.5, 1.0, smoothing_frames=2, refractory_s=0.5)
+    point = OperatingPoint({"computer": 0.4}, DecisionSettings(0.5, 2, 0.5, 0.3), 1.0)
     save_model(
         folder, build_model(config, pretrained=False), config, point, training={}, metrics={}, provenance={}
     )
@@ -163,7 +163,7 @@ def test_a_run_folder_gives_the_torch_model_as_a_stream(run_folder: Path):
     scorer = open_scorer(run_folder)
     assert isinstance(scorer, TorchScorer)
     assert scorer.decision_config.thresholds == (0.4,)
-    assert (scorer.decision_config.smoothing_frames, scorer.decision_config.refractory_s) == (2, 0.5)
+    assert scorer.decision_config == DecisionConfig((0.4,), 2, 0.5, 0.3)
     waveform = noise(3.0)
     pieces = [scorer.scores(piece) for piece in np.split(waveform, [1, 700, 5000, 30_001])]
     whole = scorer._model.scores(torch.from_numpy(waveform)[None])[0].numpy()

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
+from kws.decisions import THRESHOLD_FLOOR, DecisionSettings
 from kws.evaluation.thresholds import (
-    FLOOR,
     HIGHEST_BEYOND,
     LOSS_BLOCKS,
     TAIL_PEAKS,
@@ -39,15 +39,18 @@ def stream(*peaks: tuple[int, int, float]) -> np.ndarray:
 
 
 def choose(
-    scores: DevScores, rate: float, smoothing_frames: int = 1, refractory_s: float = 1.0, **more: float
+    scores: DevScores,
+    rate: float,
+    smoothing_frames: int = 1,
+    refractory_s: float = 1.0,
+    floor: float = THRESHOLD_FLOOR,
+    **more: float,
 ):
     return choose_operating_point(
         scores,
         ("a", "b"),
         hop_samples=HOP_SAMPLES,
-        false_accepts_per_hour=rate,
-        smoothing_frames=smoothing_frames,
-        refractory_s=refractory_s,
+        settings=DecisionSettings(rate, smoothing_frames, refractory_s, threshold_floor=floor),
         **more,
     )
 
@@ -63,7 +66,7 @@ def test_each_keyword_gets_the_lowest_threshold_that_keeps_to_the_rate():
     assert 0.5 < point.thresholds["a"] < 0.51
     assert point.thresholds["b"] < 0.02  # 0.3 alone is one per hour; below it lies a single long burst
     assert misses == {"a": 0, "b": 0} and doubts == [] and point.floored == ()
-    assert (point.false_accepts_per_hour, point.dev_hours) == (3.0, 1.0)
+    assert (point.decision.false_accepts_per_hour, point.dev_hours) == (3.0, 1.0)
     assert misses == dev(scores, 3.0)
 
 
@@ -87,7 +90,7 @@ def test_a_threshold_that_cannot_be_shown_is_raised_and_said():
     quiet[100::500] = 2e-3
     scores = DevScores([clip(0.8, 0.2)] * 2 + [clip(0.8, 0.9)], (0, 0, 1), quiet, 1 / 12)
     point, misses, doubts = choose(scores, 0.5, given_hours=0.5)
-    assert point.thresholds == {"a": FLOOR, "b": FLOOR} and point.floored == ("a", "b")
+    assert point.thresholds == {"a": THRESHOLD_FLOOR, "b": THRESHOLD_FLOOR} and point.floored == ("a", "b")
     assert misses == {"a": 0, "b": 0}
     assert doubts == [
         "WARNING: 0.083 h of speech without the keyword show no rate below 36 false accepts/h, and 0.5 is "
@@ -126,21 +129,24 @@ def test_the_floor_follows_the_tail_of_the_peaks():
     assert 0.7 * expected < np.median(found) < 1.4 * expected
     assert (
         lowest_unshown(peaks / 100, expected)
-        == FLOOR
+        == THRESHOLD_FLOOR
         > lowest_unshown(peaks / 100, expected, 0.0)
         > 0.01 * peaks[0]
     )
     assert lowest_unshown(1 / (1 + np.exp(np.arange(20.0))), 0.01) == HIGHEST_BEYOND
-    assert lowest_unshown(np.full(TAIL_PEAKS, 1e-3), expected) == FLOOR
-    assert lowest_unshown(np.zeros(1), expected) == FLOOR == lowest_unshown(peaks, 1.0)
-    assert lowest_unshown(np.ones(20), expected) == 1.0 and lowest_unshown(np.zeros(20), expected) == FLOOR
+    assert lowest_unshown(np.full(TAIL_PEAKS, 1e-3), expected) == THRESHOLD_FLOOR
+    assert lowest_unshown(np.zeros(1), expected) == THRESHOLD_FLOOR == lowest_unshown(peaks, 1.0)
+    assert (
+        lowest_unshown(np.ones(20), expected) == 1.0
+        and lowest_unshown(np.zeros(20), expected) == THRESHOLD_FLOOR
+    )
 
 
 def test_hardly_any_hit_is_warned_of():
     positives = [clip(0.95, 0.0), clip(0.7, 0.0), clip(0.55, 0.0), clip(0.0, 0.31), clip(0.9, 0.2)]
     scores = DevScores(positives, (0, 0, 0, 1, 1), NEGATIVES, 1.0)
     point, misses, doubts = choose(scores, 0.5)
-    assert point.thresholds["a"] > 0.9 and point.thresholds["b"] >= FLOOR and misses["b"] == 1
+    assert point.thresholds["a"] > 0.9 and point.thresholds["b"] >= THRESHOLD_FLOOR and misses["b"] == 1
     assert unusable({**misses, "c": float("nan")}) == ["b"]
     few, of_a, of_b = doubts
     assert few.startswith("WARNING: 1 h of speech without the keyword show no rate below 3")
@@ -162,7 +168,7 @@ def test_smoothing_and_refractory_time_are_those_of_the_device():
     assert 0.455 < tenth.thresholds["a"] < 0.47  # the lone frame, smoothed over two: (0.9 + 0.01) / 2
     point, misses, _ = choose(scores, 0.3, smoothing_frames=2, proven_per_hour=0.1)
     assert 0.9 < point.thresholds["a"] < 0.91 and misses["a"] == 1  # 0.95 smoothed is 0.48
-    assert (point.smoothing_frames, point.refractory_s) == (2, 1.0)
+    assert point.decision == DecisionSettings(0.3, 2)
     assert dev(scores, 0.3, smoothing_frames=2)["a"] == 1
 
 

@@ -14,6 +14,7 @@ from kws import phones
 from kws.audio_store import AudioStore
 from kws.checkpoint import OperatingPoint, load_model, save_model
 from kws.data import BatchConfig
+from kws.decisions import DecisionSettings
 from kws.encoders.sources.embedded_weights import load_recognizer
 from kws.errors import ConfigError
 from kws.model import ModelConfig, build_model
@@ -28,7 +29,7 @@ from tests.support.runs import write_run
 from tests.support.training import noise, spoken, tiny_weights, write_utterances
 
 TEXTS = ("turn on the kitchen light", "what time is it now")
-POINT = OperatingPoint({"tone": 0.5}, 0.5, 1.0)
+POINT = OperatingPoint({"tone": 0.5}, DecisionSettings(), 1.0)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import pytest
 
 from kws.audio import SAMPLE_RATE, to_float32
 from kws.audio_store import AudioStore
+from kws.decisions import DecisionSettings
 from kws.evaluation.thresholds import choose_operating_point
 from kws.training import copies, dev, scan
 from kws.training.config import TrainConfig
@@ -62,9 +63,7 @@ def test_what_fires_only_in_noise_raises_the_threshold():
             scores,
             ["tone"],
             hop_samples=model.hop_samples,
-            false_accepts_per_hour=0.5,
-            smoothing_frames=1,
-            refractory_s=1.0,
+            settings=DecisionSettings(),
             proven_per_hour=0.5,  # which knows no floor
         )
         return point.thresholds["tone"]

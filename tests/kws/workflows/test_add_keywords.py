@@ -71,7 +71,7 @@ def test_thresholds_settings_and_origin_are_kept(first: Path, second: Path):
         "tone",
         "other",
     }
-    assert (after.false_accepts_per_hour, after.smoothing_frames) == (2.0, 3)
+    assert (after.decision.false_accepts_per_hour, after.decision.smoothing_frames) == (2.0, 3)
     values = yaml.safe_load((second / "config.yaml").read_text("utf-8"))
     assert (values["model"]["head"], values["model"]["columns"]) == ("columns", [1, 1])
     assert values["training"]["transfer"]["policy"] == "head"
@@ -134,7 +134,7 @@ def test_the_exported_file_scores_both_as_torch_does(first: Path, second: Path, 
         ("other", ["--head", "gru"], "model.head: with --add-to"),
         ("other", ["--policy", "late"], "train.transfer.policy: got 'late', allowed with --add-to .*: head"),
         ("other", ["--false-accepts-per-hour", "1"], "false_accepts_per_hour: got 1.0, allowed .*: 2.0"),
-        ("other", ["--set", "train.smoothing_frames=2"], "train.smoothing_frames: got 2, allowed .*: 3, for"),
+        ("other", ["--set", "train.smoothing_frames=2"], "train.decision.smoothing_frames: got 2, allowed"),
         ("other", ["--control"], "--control: not with --add-to"),
         ("other", ["--set", "train.regularizers.phones=1"], "phones: learns from transcribed speech"),
     ],

@@ -66,7 +66,10 @@ def test_a_typed_phrase_becomes_a_detector(tmp_path: Path, capsys: pytest.Captur
     assert f"next: kws listen {run / 'model.onnx'}" in printed
     detector, point = Detector(run / "model.onnx"), load_operating_point(run)
     assert detector.keywords == ("hey computer", "jarvis")
-    assert detector.thresholds == pytest.approx(point.thresholds) and point.false_accepts_per_hour == 0.5
+    assert (
+        detector.thresholds == pytest.approx(point.thresholds)
+        and point.decision.false_accepts_per_hour == 0.5
+    )
     waveform = np.concatenate([noise(1.0), spoken(), spoken(400)])[:38_400]
     expected = load_model(run).scores(torch.from_numpy(waveform)[None])[0].numpy()
     np.testing.assert_allclose(detector.scores(waveform), expected, atol=ONNX, rtol=0)

@@ -17,6 +17,7 @@ from data_prep.synthesis.espeak import speak, voices
 from kws import Detector
 from kws.checkpoint import OperatingPoint, load_model, load_operating_point, save_model
 from kws.cli import main
+from kws.decisions import DecisionSettings
 from kws.encoders.truncate import truncate
 from kws.errors import ConfigError
 from kws.heads import EnsembleHead
@@ -41,7 +42,7 @@ def trained_run(folder: Path, policy: str = "all", **config: Any) -> Path:
         folder,
         model,
         made_of,
-        OperatingPoint({"computer": 0.5}, 0.5, 1.0),
+        OperatingPoint({"computer": 0.5}, DecisionSettings(), 1.0),
         training={"transfer": {"policy": policy}},
         metrics={"recordings": 12},
         provenance={
@@ -79,7 +80,7 @@ def test_the_typed_phrase_goes_beside_what_was_trained(
     metrics = json.loads((both / "metrics.json").read_text("utf-8"))  # of what was held out, a minute
     assert metrics["dev_hours"] == pytest.approx((1 + metrics["dev_copies"]) / 60, rel=0.01)
     assert metrics["recordings"] == 12
-    assert load_operating_point(both).false_accepts_per_hour == 60
+    assert load_operating_point(both).decision.false_accepts_per_hour == 60
 
     trained, model = load_model(run), load_model(both)
     head = model.head

@@ -25,7 +25,6 @@ from kws.audio import SAMPLE_RATE
 from kws.checkpoint import load_operating_point
 from kws.cli import main
 from kws.config import load_config
-from kws.decisions import DecisionConfig
 from kws.encoders.sources import embedded_weights
 from kws.enrollment.methods import METHODS
 from kws.evaluation.scoring import LEAD_S
@@ -421,7 +420,7 @@ def test_cells_of_several_keywords_read_the_one_that_they_are_of(tmp_path: Path,
         audio = load_test_audio(Path(request.test), request.clips).after_silence()
         scores, negatives, hop_s = detector_scores(file, audio, "beep")
         point = load_operating_point(file.parent)
-        config = DecisionConfig((1.0,), point.smoothing_frames, point.refractory_s)
+        config = point.decision.at([1.0])
         found = count_misses(scores, negatives, audio.hours, request.rates, config, hop_s)
         assert {
             name: {f"{rate:g}": count for rate, count in rates.items()} for name, rates in found.items()
