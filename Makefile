@@ -9,11 +9,12 @@ READY_DOCS := $(VENV)/.ready-docs
 PIP := $(BIN)/python -m pip install --quiet --prefer-binary --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test lint wheel docs constraints newest benchmark clean
+.PHONY: help quickstart test device lint wheel docs constraints newest benchmark clean
 
 help:
 	@echo "make quickstart           set up, then \`kws quickstart\`: a first wake word of your own"
 	@echo "make test                 every test that needs no GPU and no internet"
+	@echo "make device               the wheel without extras on every other Python 3.10 to 3.14 that is here"
 	@echo "make lint                 ruff and mypy"
 	@echo "make wheel                dist/kws-*.whl"
 	@echo "make docs                 site/: guides, results and API reference; warnings are errors"
@@ -28,6 +29,17 @@ quickstart: $(READY)
 # Two processes of one thread each: models this small gain nothing from more threads. Tests of a file share what they made.
 test: $(READY)
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -m "not gpu and not network" -n 2 --dist loadfile
+
+# Those that have a name of their own on the path, and those of pyenv; one of each version.
+device: $(READY)
+	@for python in python3.10 python3.11 python3.12 python3.13 python3.14 $(HOME)/.pyenv/versions/3.*/bin/python3; do \
+	    "$$python" -c 'import ensurepip, sys, venv; v = sys.version_info[:2]; \
+	        print("%d.%d" % v, sys.executable) if (3, 10) <= v <= (3, 14) else None' 2>/dev/null; \
+	done | sort -u -k1,1 | while read -r version python; do \
+	    test "$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')" = "$$version" && continue; \
+	    echo "Python $$version:"; \
+	    DEVICE_PYTHON="$$python" $(BIN)/python -m pytest -q -m slow -k device tests/test_packaging.py </dev/null || exit 1; \
+	done
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import venv
 import zipfile
 from pathlib import Path
 
@@ -80,11 +79,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def device(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of commands of an environment that holds the wheel without extras.
 
+    Its Python is the one that ``DEVICE_PYTHON`` names, without it that of the tests.
     Its requirements come from a package index. Without a network there is none, and the tests are skipped;
     where pip can fetch any of them, a wheel that cannot be installed fails.
     """
     folder = tmp_path_factory.mktemp("device")
-    venv.create(folder / "venv", with_pip=True, symlinks=os.name != "nt")
+    python = os.environ.get("DEVICE_PYTHON", sys.executable)
+    made = call(python, "-m", "venv", folder / "venv", folder=folder)
+    assert made.returncode == 0, made.stderr
     commands = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")
     pip = (commands / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
     constraints = ("--constraint", REPOSITORY / "constraints.txt")
