@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kws.workflows.enroll import enroll
     from kws.workflows.evaluate import evaluate
     from kws.workflows.export import export
-    from kws.workflows.prepare import prepare, speak_phrase
+    from kws.workflows.prepare import prepare, synthesize
     from kws.workflows.pretrain import pretrain
     from kws.workflows.probe import probe
     from kws.workflows.quickstart import quickstart
@@ -43,8 +43,8 @@ _LAZY = {
     "pretrain": "kws.workflows.pretrain",
     "probe": "kws.workflows.probe",
     "quickstart": "kws.workflows.quickstart",
-    "speak_phrase": "kws.workflows.prepare",
     "study": "kws.workflows.study",
+    "synthesize": "kws.workflows.prepare",
     "train": "kws.workflows.train",
 }
 """Public name -> module that defines it. No module of the package has the name of a function: it would take
@@ -65,8 +65,8 @@ __all__ = [
     "pretrain",
     "probe",
     "quickstart",
-    "speak_phrase",
     "study",
+    "synthesize",
     "train",
 ]
 

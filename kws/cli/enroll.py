@@ -1,4 +1,4 @@
-"""Make a detector from a typed phrase. No recordings of it are needed; a few help.
+"""Make a detector from a typed keyword. No recordings of it are needed; a few help.
 
 In English, where Flite is installed, synthetic voices say the phrase, and a small layer learns to tell them
 from hours of other speech that come with the package: half a minute. Your own --recordings of the phrase,
@@ -12,10 +12,10 @@ methods from the literature, which miss more (RESULTS.md).
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from kws.cli.known import METHODS
-from kws.cli.parser import PRETRAINED, RECORDINGS, RUN, Input, renamed_option
+from kws.cli.options import SHARED, add_option
+from kws.cli.parser import RECORDINGS, RUN, Input, renamed_option
 
 HELP = "a detector from a typed phrase, in a minute; no recordings needed, a few help"
 
@@ -26,66 +26,49 @@ LEXICON = Input("a file with a line `WORD PH PH PH` for each word", "no such lex
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``kws enroll``."""
     add = parser.add_argument
-    add(
-        "phrases",
-        nargs="+",
-        metavar="PHRASE",
-        help="what the device shall wake on, in quotes; several give one model",
-    )
-    add("--output", type=Path, required=True, help="folder for the model; gets model.onnx")
+    add("keywords", nargs="+", metavar="KEYWORD", help=f"{SHARED['--keyword'][0]}; several give one model")
+    add_option(parser, "--output", "the folder gets model.onnx", required=True)
     add(
         "--recordings",
         type=RECORDINGS,
+        metavar="PATH",
         action="append",
         default=[],
-        help="folder or manifest of three to ten recordings of the phrase; with several, one for each",
+        help="three to ten recordings of the keyword; with several keywords, one for each",
     )
     add(
         "--method",
         choices=METHODS,
-        help="how the phrase is found. `examples`: a layer learnt from synthetic voices and --recordings, "
+        help="how the keyword is found. `examples`: a layer learnt from synthetic voices and --recordings, "
         "and the phones; the default where there are any of these. `phones`: the phones alone, with "
         "recordings also those heard in them; the default elsewhere. `attributes`: how the phones are "
         "formed, over a window as a whole. `words`: a combination of known words",
     )
-    add("--language", default="en", help="eSpeak language of the phrases; `en` is every accent of English")
-    add("--lexicon", type=LEXICON, help="own pronunciations, a line `WORD PH PH PH` (ARPAbet) for each word")
+    add_option(parser, "--language")
     add(
+        "--lexicon",
+        type=LEXICON,
+        metavar="FILE",
+        help="own pronunciations, a line `WORD PH PH PH` (ARPAbet) for each word",
+    )
+    add_option(
+        parser,
         "--negatives",
-        type=RECORDINGS,
-        action="append",
-        default=[],
-        help="speech without the phrases, to choose the threshold on; it is read as it is, and in noise and "
-        "rooms. May be repeated (default: speech that comes with the package)",
+        "the threshold is chosen on them as they are, and in noise and rooms (default: speech that comes "
+        "with the package)",
     )
-    add(
-        "--noise",
-        type=RECORDINGS,
-        action="append",
-        default=[],
-        help="noise of the place, to mix into the examples and --negatives: less is missed in it then. May "
-        "be repeated (default: noise is made)",
-    )
-    add(
-        "--false-accepts-per-hour",
-        type=float,
-        default=0.5,
-        help="how often each phrase may fire without being said, per hour of audio",
-    )
-    add(
-        "--weights",
-        type=PRETRAINED,
-        help="own recogniser: output folder of `kws pretrain` (default: what comes with it)",
-    )
+    add_option(parser, "--noise", "it is mixed into the examples and --negatives (default: noise is made)")
+    add_option(parser, "--false-accepts-per-hour", "the threshold is chosen for it", default=0.5)
+    add_option(parser, "--weights", "output folder of `kws pretrain` (default: what ships)")
     add(
         "--ensemble",
         type=RUN,
         metavar="RUN",
-        help="finished run of `kws train` for the same phrases, to be joined with the typed ones in one "
+        help="finished run of `kws train` for the same keywords, to be joined with the typed ones in one "
         "model, which misses less than either. The threshold is chosen on the speech that the run held out",
     )
-    add("--workers", dest="num_workers", type=int, default=2, help="processes that read audio")
-    add("--overwrite", action="store_true", help="replace what other phrases left in the folder")
+    add_option(parser, "--workers")
+    add_option(parser, "--overwrite")
     renamed_option(parser, "--way", "--method")
     renamed_option(parser, "--beside", "--ensemble")
 
@@ -95,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     from kws.workflows.enroll import enroll
 
     made = enroll(
-        arguments.phrases,
+        arguments.keywords,
         arguments.output,
         recordings=arguments.recordings,
         method=arguments.method,

@@ -10,10 +10,10 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kws.cli.parser import MODEL, RECORDINGS
+from kws.cli.options import add_option
+from kws.cli.parser import MODEL
 from kws.counts import counted
 
 if TYPE_CHECKING:
@@ -28,46 +28,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model", type=MODEL, metavar="MODEL", help="exported .onnx, or the folder of `kws train`"
     )
-    parser.add_argument(
-        "--positives",
-        type=RECORDINGS,
-        action="append",
-        required=True,
-        help="clips of the keyword; may be repeated",
+    add_option(parser, "--positives", "may be repeated", required=True)
+    add_option(parser, "--negatives", required=True)
+    add_option(parser, "--noise", "adds the conditions noise at 10 dB, room and noise at 5 dB")
+    add_option(parser, "--keyword", "judge this one only; without it, all of the model")
+    add_option(
+        parser,
+        "--split",
+        "recordings of it count, and those that name none",
+        choices=("train", "dev", "test", "all"),
+        default="test",
     )
-    parser.add_argument(
-        "--negatives",
-        type=RECORDINGS,
-        action="append",
-        required=True,
-        help="audio without the keyword; may be repeated",
+    add_option(
+        parser, "--output", "the folder gets report.html and evaluation.json; without it, beside the model"
     )
-    parser.add_argument(
-        "--noise",
-        type=RECORDINGS,
-        action="append",
-        default=[],
-        help="noise: adds the conditions noise at 10 dB, room and noise at 5 dB; may be repeated",
-    )
-    parser.add_argument("--keyword", help="judge this one only; without it, all of the model")
-    parser.add_argument(
-        "--split", choices=("train", "dev", "test", "all"), default="test", help="which recordings count"
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        help="folder of report.html and evaluation.json; without it, beside the model",
-    )
-    parser.add_argument(
+    add_option(
+        parser,
         "--false-accepts-per-hour",
-        type=float,
+        "misses are reported at each",
         nargs="+",
         default=[0.1, 0.5, 1.0],
-        metavar="RATE",
-        help="false accepts per hour at which misses are reported",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of noise and rooms")
-    parser.add_argument("--overwrite", action="store_true", help="replace an earlier report")
+    add_option(parser, "--seed", "noise and rooms")
+    add_option(parser, "--overwrite", "an earlier report")
 
 
 def run(arguments: argparse.Namespace) -> int:

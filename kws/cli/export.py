@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
+from kws.cli.options import add_option
 from kws.cli.parser import RUN
 from kws.counts import counted
 
@@ -16,9 +16,7 @@ HELP = "trained model to one checked .onnx file"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``kws export``."""
     parser.add_argument("run", type=RUN, metavar="RUN", help="output folder of `kws train`")
-    parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="file to write; without it, RUN/model.onnx"
-    )
+    add_option(parser, "--output", "without it, RUN/model.onnx", metavar="FILE")
     parser.add_argument(
         "--chunk-ms",
         type=float,
@@ -44,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     path, report = made.model, made.report
     metadata = report["metadata"]
-    print(f"{path}  {path.stat().st_size / 1e6:.2f} MB, licence {metadata['license']}")
+    print(f"{path}  {path.stat().st_size / 1e6:.2f} MB, licence {metadata['licence']}")
     print(f"  parity: {told_parity(report)}")
     thresholds = ", ".join(
         f"{keyword} {value:.3f}" for keyword, value in json.loads(metadata["thresholds"]).items()

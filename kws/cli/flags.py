@@ -11,8 +11,8 @@ import logging
 import re
 from collections.abc import Iterable
 
-ARGUMENT = re.compile(r"`([a-z]\w*)(?:=([^`\s]+))?`")
-"""`overwrite`, `overwrite=True`, `file="-"`."""
+ARGUMENT = re.compile(r"(?<!key )(?<!did you mean )`([a-z]\w*)(?:=([^`\s]+))?`")
+"""`overwrite`, `overwrite=True`, `file="-"`; but not a key of a file, as in "unknown key `dept`"."""
 SETTING = re.compile(r"`((?:[a-z]\w*\.)+[a-z]\w*=[^`]+)`")
 """`train.epochs=12`."""
 CALL = re.compile(r"`([a-z_]+)\(([a-z]\w*)=(\w+)\)`")

@@ -66,6 +66,7 @@ class CommandParser(argparse.ArgumentParser):
         self.declared = list(self._actions)
         self.commands: dict[str, CommandParser] = {}
         self.renamed: dict[str, str] = {}
+        self.moved_values: dict[str, str] = {}  # option that took a value -> which one takes it now
         self.set_defaults(parser=self)
 
     def add_argument(self, *flags: Any, **settings: Any) -> argparse.Action:
@@ -121,11 +122,26 @@ class CommandParser(argparse.ArgumentParser):
 
     def _with_new_names(self, words: list[str]) -> list[str]:
         """Return the words with options by their names of now; each earlier name is told once."""
+        words = self._with_values_moved(words)
         end = words.index("--") if "--" in words else len(words)
         split = [word.partition("=") for word in words[:end]]
         for old in dict.fromkeys(name for name, _, _ in split if name in self.renamed):
             print(f"note: {old} is now {self.renamed[old]}", file=sys.stderr)
         return ["".join([self.renamed.get(name, name), *rest]) for name, *rest in split] + words[end:]
+
+    def _with_values_moved(self, words: list[str]) -> list[str]:
+        """Return the words with each value that another option takes now behind that one."""
+        found: list[str] = []
+        for place, word in enumerate(words):
+            old, separator, value = word.partition("=")
+            new = self.moved_values.get(old)
+            follows = words[place + 1 : place + 2]
+            if new is None or not (separator or (follows and not follows[0].startswith("-"))):
+                found.append(word)
+                continue
+            print(f"note: {old} VALUE is now {old} {new} VALUE", file=sys.stderr)
+            found += [old, f"{new}={value}"] if separator else [old, new]
+        return found
 
     def _unknown_option(self, words: Sequence[str]) -> str | None:
         """Return the first word that looks like an option and is none, or the start of none."""

@@ -2,7 +2,7 @@
 
     kws prep RECORDINGS [MORE ...] --output DATA
     kws prep --corpus librispeech CORPUS --output DATA
-    kws prep --synthesize "hey computer" --output DATA
+    kws prep --synthesize --keyword "hey computer" --output DATA
 
 RECORDINGS are folders, manifests (JSON Lines or CSV with a `path` column), Lhotse cuts or single files.
 """
@@ -10,10 +10,10 @@ RECORDINGS are folders, manifests (JSON Lines or CSV with a `path` column), Lhot
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from kws.cli.known import CORPORA
-from kws.cli.parser import RECORDINGS
+from kws.cli.options import add_option
+from kws.cli.parser import RECORDINGS, CommandParser, renamed_option
 
 HELP = "recordings to a checked manifest, or synthetic speech from text"
 
@@ -28,13 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RECORDINGS",
         help="recordings, or with --corpus the unpacked corpus",
     )
-    add("--output", type=Path, required=True, help="folder for manifest and report")
+    add_option(parser, "--output", "the folder gets manifest and report", required=True)
     add("--label", help="label of recordings that have none, such as the keyword")
     add("--speaker", help="speaker of recordings that name none")
-    add(
+    add_option(
+        parser,
         "--split",
+        "of recordings that name none; without it they are shared out",
         choices=("train", "dev", "test"),
-        help="split of recordings that have none; without it they are shared out",
     )
     add("--min-s", type=float, default=0.2, help="shortest recording to keep, in seconds")
     add("--dev", type=float, default=0.1, help="share of speakers for choosing thresholds")
@@ -42,31 +43,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--corpus", choices=CORPORA, metavar="NAME", help="recipe of a public corpus: %(choices)s")
     add(
         "--synthesize",
-        metavar="PHRASE",
-        help="make synthetic recordings of a phrase and of what it may be confused with",
+        action="store_true",
+        help="make synthetic recordings of a --keyword and of what it may be confused with",
     )
-    add("--language", default="en", help="eSpeak language of that phrase; `en` is every accent of English")
-    add("--positives", dest="num_positives", type=int, default=500, help="synthetic recordings of the phrase")
-    add("--negatives", dest="num_negatives", type=int, default=2000, help="synthetic recordings without it")
-    add("--seed", type=int, default=0, help="seed of splits and synthetic voices")
-    add(
-        "--workers",
-        dest="num_workers",
-        type=int,
-        default=2,
-        help="threads that read audio, processes that speak",
-    )
-    add("--overwrite", action="store_true", help="replace a manifest made from other settings or recordings")
+    add_option(parser, "--keyword", "for --synthesize")
+    add_option(parser, "--language", "for --synthesize")
+    add("--num-positives", type=int, default=500, metavar="N", help="synthetic recordings of the keyword")
+    add("--num-negatives", type=int, default=2000, metavar="N", help="synthetic recordings without it")
+    add_option(parser, "--seed")
+    add_option(parser, "--workers", "or speak")
+    add_option(parser, "--overwrite")
+    renamed_option(parser, "--positives", "--num-positives")
+    renamed_option(parser, "--negatives", "--num-negatives")
+    if isinstance(parser, CommandParser):
+        parser.moved_values["--synthesize"] = "--keyword"
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the wished preparation and say where its result lies."""
     from kws.errors import ConfigError
-    from kws.workflows.prepare import prepare, prepare_corpus, speak_phrase
+    from kws.workflows.prepare import prepare, prepare_corpus, synthesize
 
-    if arguments.synthesize is not None:
-        spoken = speak_phrase(
-            arguments.synthesize,
+    if arguments.synthesize:
+        if arguments.keyword is None:
+            raise ConfigError("--synthesize: which keyword? Give it as --keyword")
+        spoken = synthesize(
+            arguments.keyword,
             arguments.output,
             language=arguments.language,
             num_positives=arguments.num_positives,
@@ -78,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if not arguments.sources:
         raise ConfigError(
-            "no recordings were named; give a folder, a manifest or a file, or --synthesize PHRASE"
+            "no recordings were named; give a folder, a manifest or a file, or --synthesize and a --keyword"
         )
     if arguments.corpus is not None:
         print(prepare_corpus(arguments.corpus, arguments.sources[0], arguments.output))

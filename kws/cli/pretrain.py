@@ -6,38 +6,22 @@ A run that was stopped goes on from its last checkpoint when the same command is
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from kws.cli.parser import RECIPE, Input
+from kws.cli.options import add_option
+from kws.cli.parser import RECIPE
 
 HELP = "transcribed speech to the embedded encoder"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``kws pretrain``."""
-    parser.add_argument("recipe", type=RECIPE, help="YAML recipe, such as kws/recipes/embedded.yaml")
     parser.add_argument(
-        "--output", type=Path, required=True, help="folder for checkpoints, log, weights and metrics"
+        "recipe", type=RECIPE, metavar="RECIPE", help="YAML recipe, such as kws/recipes/embedded.yaml"
     )
-    parser.add_argument(
-        "--root",
-        type=Input("a folder"),
-        help="folder that the recipe's manifests are relative to (default: the recipe's)",
-    )
-    parser.add_argument(
-        "--cache",
-        type=Path,
-        help="folder for decoded speech, 115 MB an hour, shared by runs over the same files (default: "
-        "OUTPUT/cache)",
-    )
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override one key of the recipe",
-    )
+    add_option(parser, "--output", "the folder gets checkpoints, log, weights and metrics", required=True)
+    add_option(parser, "--root")
+    add_option(parser, "--cache", "115 MB an hour (default: OUTPUT/cache)")
+    add_option(parser, "--set", "such as steps=200")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -7,10 +7,9 @@ is shown to miss fewer of the same held-out recordings than every other one.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from kws.cli.known import ENCODERS
-from kws.cli.parser import PRETRAINED, RECORDINGS, one_each
+from kws.cli.options import add_option
+from kws.cli.parser import one_each
 
 HELP = "what each depth of the encoder knows of your keyword and costs, with a table and a plot"
 
@@ -18,25 +17,19 @@ HELP = "what each depth of the encoder knows of your keyword and costs, with a t
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``kws probe``."""
     add = parser.add_argument
-    add("--keyword", dest="keywords", action="append", required=True, help="the phrase; repeat for several")
-    add(
-        "--positives",
-        action="append",
-        type=RECORDINGS,
-        required=True,
-        help="recordings; one for each --keyword",
-    )
-    add("--negatives", action="append", type=RECORDINGS, required=True, help="speech without the keyword")
-    add("--noise", action="append", type=RECORDINGS, default=[], help="noise to mix in and to ignore")
-    add("--output", type=Path, required=True, help="folder for probe.json, probe.md and probe.png")
-    add("--encoder", choices=ENCODERS, metavar="NAME", default="embedded", help="name of the encoder")
-    add("--weights", type=PRETRAINED, help="local weights of the encoder")
-    add("--depths", type=int, nargs="*", default=[], help="which to probe; without it, all")
+    add_option(parser, "--keyword", "repeat for several", dest="keywords", action="append", required=True)
+    add_option(parser, "--positives", "give one for each --keyword", required=True)
+    add_option(parser, "--negatives", required=True)
+    add_option(parser, "--noise", "it is mixed in and ignored")
+    add_option(parser, "--output", "the folder gets probe.json, probe.md and probe.png", required=True)
+    add_option(parser, "--encoder", default="embedded")
+    add_option(parser, "--weights", "(default: what ships, or a download)")
+    add("--depths", type=int, nargs="*", default=[], metavar="N", help="which to probe; without it, all")
     add("--dev-hours", type=float, default=1.0, help="hours of held-out negatives that are read")
-    add("--false-accepts-per-hour", type=float, default=1.0, help="rate at which misses are counted")
-    add("--seed", type=int, default=0, help="seed of windows and augmentation")
-    add("--cache", type=Path, help="folder for decoded audio (default: OUTPUT/cache)")
-    add("--workers", dest="num_workers", type=int, default=2, help="processes that read audio")
+    add_option(parser, "--false-accepts-per-hour", "misses are counted at it", default=1.0)
+    add_option(parser, "--seed")
+    add_option(parser, "--cache", "(default: OUTPUT/cache)")
+    add_option(parser, "--workers")
 
 
 def run(arguments: argparse.Namespace) -> int:

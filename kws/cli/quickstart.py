@@ -12,17 +12,20 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from kws.cli.options import add_option
+from kws.cli.parser import renamed_option
+
 HELP = "a wake word from its text, found in a stream: where to begin"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``kws quickstart``."""
-    add = parser.add_argument
-    add("--phrase", default="hey computer", help="what the device shall wake on")
-    add("--language", default="en", help="eSpeak language of the phrase; `en` is every accent of English")
-    add("--output", type=Path, default=Path("runs/quickstart"), help="folder for the detector and the stream")
-    add("--seed", type=int, default=0, help="seed of the voices in the stream")
-    add("--overwrite", action="store_true", help="start anew in a folder that holds another phrase")
+    add_option(parser, "--keyword", default="hey computer")
+    add_option(parser, "--language")
+    add_option(parser, "--output", "the folder gets detector and stream", default=Path("runs/quickstart"))
+    add_option(parser, "--seed")
+    add_option(parser, "--overwrite")
+    renamed_option(parser, "--phrase", "--keyword")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -30,27 +33,27 @@ def run(arguments: argparse.Namespace) -> int:
     from kws.workflows.quickstart import quickstart
 
     result = quickstart(
-        arguments.phrase,
+        arguments.keyword,
         arguments.output,
         language=arguments.language,
         seed=arguments.seed,
         overwrite=arguments.overwrite,
         say=lambda line: print(arguments.parser.in_flags(line)),
     )
-    print("\n".join(next_steps(arguments.phrase, result.model)))
+    print("\n".join(next_steps(arguments.keyword, result.model)))
     return 0 if result.heard else 1
 
 
-def next_steps(phrase: str, model: Path) -> Sequence[str]:
+def next_steps(keyword: str, model: Path) -> Sequence[str]:
     """Return how to use a detector, and how to make a better one."""
-    run = Path("runs") / "_".join(phrase.split())
+    run = Path("runs") / "_".join(keyword.split())
     train = (
-        f"kws train --keyword {shlex.quote(phrase)} --positives recordings --negatives speech --output {run}"
+        f"kws train --keyword {shlex.quote(keyword)} --positives recordings --negatives speech --output {run}"
     )
     return (
-        f"detector: {model}, one file for any device; it wakes on {phrase!r}",
+        f"detector: {model}, one file for any device; it wakes on {keyword!r}",
         f"listen with the microphone: kws listen {model}",
-        "next, to miss less: record the phrase ten times or more into a folder `recordings`, put an hour or "
+        "next, to miss less: record the keyword ten times or more into a folder `recordings`, put an hour or "
         "more of other speech into a folder `speech`, then",
         f"    {train}",
         f"    kws export {run}",

@@ -12,9 +12,9 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from pathlib import Path
 
-from kws.cli.parser import RECIPE, Input
+from kws.cli.options import add_option
+from kws.cli.parser import RECIPE
 
 HELP = "compare ways to train, with a table, a plot and, where they tell, a recommendation"
 
@@ -23,13 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``kws study``."""
     add = parser.add_argument
     add("recipe", type=RECIPE, metavar="RECIPE", help="YAML recipe, such as kws/recipes/study.yaml")
-    add("--output", type=Path, required=True, help="folder for finished cells, tables, plot and page")
+    add_option(parser, "--output", "the folder gets finished cells, tables, plot and page", required=True)
+    add_option(parser, "--root")
     add(
-        "--root",
-        type=Input("a folder"),
-        help="folder that the recipe's paths are relative to (default: the recipe's)",
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="cells at once, a process and a thread each (default: one for each core)",
     )
-    add("--jobs", type=int, help="cells at once, a process and a thread each (default: one for each core)")
     add(
         "--dask",
         metavar="ADDRESS",
@@ -41,15 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WORD",
         help="run only cells whose name holds one of these; * is anything",
     )
-    add("--cache", type=Path, help="folder for decoded audio and synthetic voices (default: OUTPUT/cache)")
-    add(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override one key, such as seeds=[0]",
-    )
+    add_option(parser, "--cache", "synthetic voices too (default: OUTPUT/cache)")
+    add_option(parser, "--set", "such as seeds=[0]")
     add("--keep-runs", action="store_true", help="keep the folder of each training run, some megabytes each")
     add(
         "--against",

@@ -14,10 +14,10 @@ Another keyword later, with the first left as it is to the last bit:
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from kws.cli.known import ENCODERS, HEADS, POLICIES
-from kws.cli.parser import PRETRAINED, RECORDINGS, RUN, Input, one_each
+from kws.cli.known import HEADS, POLICIES
+from kws.cli.options import add_option
+from kws.cli.parser import RECORDINGS, RUN, Input, one_each, renamed_option
 from kws.workflows.train.request import OPTION_KEYS
 
 HELP = "recordings to a keyword model"
@@ -26,38 +26,24 @@ HELP = "recordings to a keyword model"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``kws train``."""
     add = parser.add_argument
-    add("--keyword", dest="keywords", action="append", required=True, help="the phrase; repeat for several")
-    add(
+    add_option(parser, "--keyword", "repeat for several", dest="keywords", action="append", required=True)
+    add_option(
+        parser,
         "--positives",
-        action="append",
-        type=RECORDINGS,
-        default=[],
-        help="recordings of the keyword; one for each --keyword, or none at all: then synthetic voices alone "
-        "say it",
+        "give one for each --keyword, or none at all: then synthetic voices alone say it",
     )
-    add(
-        "--negatives",
-        action="append",
-        type=RECORDINGS,
-        required=True,
-        help="speech without the keyword; may be repeated",
-    )
-    add(
-        "--noise",
-        action="append",
-        type=RECORDINGS,
-        default=[],
-        help="noise to mix in and to ignore; may be repeated; without it, noise is made to mix in",
-    )
+    add_option(parser, "--negatives", required=True)
+    add_option(parser, "--noise", "it is mixed in and ignored; without it, noise is made to mix in")
     add(
         "--target-audio",
+        metavar="PATH",
         action="append",
         type=RECORDINGS,
         default=[],
         help="recordings without labels of where the detector will be used, which the regularisers dann and "
         "mmd bring near; may be repeated (default: real speech beside synthetic voices)",
     )
-    add("--output", type=Path, required=True, help="folder of the run")
+    add_option(parser, "--output", required=True)
     add(
         "--add-to",
         type=RUN,
@@ -70,59 +56,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="which layers move: %(choices)s (default: auto, by the number of recordings)",
     )
-    add("--depth", type=int, help="encoder layers to keep (default: 6)")
+    add("--depth", type=int, metavar="N", help="encoder layers to keep (default: 6)")
     add(
         "--head",
         choices=HEADS,
         metavar="NAME",
         help="what is stacked on the encoder: %(choices)s (default: conv)",
     )
-    add("--encoder", choices=ENCODERS, metavar="NAME", help="name of the encoder (default: embedded)")
+    add_option(parser, "--encoder", "(default: embedded)")
+    add_option(parser, "--weights", "(default: what ships, or a download)")
+    add_option(parser, "--false-accepts-per-hour", "the threshold is chosen for it (default: 0.5)")
+    add_option(parser, "--seed", "(default: 0)", default=None)
+    add("--config", type=Input("a YAML file"), metavar="FILE", help="YAML with `model` and `train` keys")
+    add_option(parser, "--set", "such as train.epochs=12")
+    add_option(parser, "--cache", "(default: OUTPUT/cache, until the run is finished)")
+    add_option(parser, "--workers")
     add(
-        "--weights", type=PRETRAINED, help="local weights of the encoder (default: what ships, or a download)"
-    )
-    add(
-        "--false-accepts-per-hour",
-        type=float,
-        help="rate that the threshold is chosen for, per hour of audio (default: 0.5)",
-    )
-    add("--seed", type=int, help="seed of head, draws and augmentation (default: 0)")
-    add("--config", type=Input("a YAML file"), help="YAML with `model` and `train` keys")
-    add(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override one key, such as train.epochs=12",
-    )
-    add(
-        "--cache",
-        type=Path,
-        help="folder for decoded audio, shared by runs over the same files (default: RUN/cache, until the "
-        "run is finished)",
-    )
-    add("--workers", dest="num_workers", type=int, default=2, help="processes that read audio")
-    add(
-        "--synthetic",
+        "--num-synthetic",
         type=int,
         metavar="N",
         help="synthetic recordings of each keyword as further positives, with other speech by like voices "
         "(default: 600 without recordings, else 200, as less was missed with them)",
     )
     add(
-        "--confusables",
+        "--num-confusables",
         type=int,
         default=0,
         metavar="N",
         help="synthetic recordings, for each keyword, of words that sound like it, as further negatives; "
         "more was missed with them (RESULTS.md)",
     )
-    add("--language", default="en", help="eSpeak language of the keywords, for --synthetic and --confusables")
+    add_option(parser, "--language", "synthetic voices speak it")
     add("--control", action="store_true", help="also train from scratch and state what transfer gained")
-    add(
-        "--overwrite", action="store_true", help="start anew in a folder that holds another or a finished run"
-    )
+    add_option(parser, "--overwrite", "a finished run, or one of other settings")
+    renamed_option(parser, "--synthetic", "--num-synthetic")
+    renamed_option(parser, "--confusables", "--num-confusables")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -143,8 +111,8 @@ def run(arguments: argparse.Namespace) -> int:
         overrides=[*arguments.overrides, *chosen],
         cache=arguments.cache,
         num_workers=arguments.num_workers,
-        synthetic=arguments.synthetic,
-        confusables=arguments.confusables,
+        num_synthetic=arguments.num_synthetic,
+        num_confusables=arguments.num_confusables,
         language=arguments.language,
         add_to=arguments.add_to,
         control=arguments.control,

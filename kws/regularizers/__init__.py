@@ -166,6 +166,6 @@ def need_domains(names: Iterable[str], has_two: bool | None = None) -> bool:
     if needing and has_two is False:
         raise ConfigError(
             f"train.regularizers.{needing[0]}: compares synthetic voices with real ones, and there are no "
-            "synthetic ones; add `synthetic=200`, or give recordings of another place as `target_audio`"
+            "synthetic ones; add `num_synthetic=200`, or give recordings of another place as `target_audio`"
         )
     return bool(needing)

@@ -18,11 +18,11 @@ MANIFEST = "manifest.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class SpokenPhrase:
+class SyntheticSpeech:
     """What synthetic voices said.
 
     Attributes:
-        positives: manifest of recordings of the phrase.
+        positives: manifest of recordings of the keyword.
         negatives: manifest of recordings without it.
         note: what the voices say, and where samples lie.
     """
@@ -105,8 +105,8 @@ def prepare_corpus(name: str, folder: Path, output: Path) -> Path:
 
 
 @folders.leaves_nothing(SPOKEN)
-def speak_phrase(
-    phrase: str,
+def synthesize(
+    keyword: str,
     output: Path,
     *,
     language: str = "en",
@@ -114,25 +114,25 @@ def speak_phrase(
     num_negatives: int = 2000,
     seed: int = 0,
     num_workers: int = 2,
-) -> SpokenPhrase:
-    """Let synthetic voices say a phrase, and what it may be confused with.
+) -> SyntheticSpeech:
+    """Let synthetic voices say a keyword, and what it may be confused with.
 
     Args:
-        phrase: what is said.
+        keyword: what is said.
         output: folder for both manifests, the recordings and samples.
         language: eSpeak language code; ``en`` is every accent of English.
-        num_positives: recordings of the phrase.
+        num_positives: recordings of the keyword.
         num_negatives: recordings without it.
         seed: of words and voices.
         num_workers: processes that speak.
     Raises:
-        KwsError: the phrase cannot be said, or the folder holds something else.
+        KwsError: the keyword cannot be said, or the folder holds something else.
     """
     from data_prep.synthesis.keyword import synthesize_keyword
     from data_prep.synthesis.readings import note
 
     folders.claim(output, SPOKEN)
     positives, negatives = synthesize_keyword(
-        phrase, output, num_positives, num_negatives, seed, language=language, num_workers=num_workers
+        keyword, output, num_positives, num_negatives, seed, language=language, num_workers=num_workers
     )
-    return SpokenPhrase(positives, negatives, note(phrase, language, None, (), output))
+    return SyntheticSpeech(positives, negatives, note(keyword, language, None, (), output))

@@ -102,7 +102,7 @@ class QuickstartResult:
 @folders.leaves_nothing(QUICKSTART)
 @quiet_libraries()
 def quickstart(
-    phrase: str,
+    keyword: str,
     output: Path,
     *,
     language: str = "en",
@@ -110,29 +110,29 @@ def quickstart(
     overwrite: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> QuickstartResult:
-    """Enroll a phrase, find it in a stream of synthetic voices, and say what comes next.
+    """Enroll a keyword, find it in a stream of synthetic voices, and say what comes next.
 
     Args:
-        phrase: what the device shall wake on.
+        keyword: what the device shall wake on.
         output: folder for ``detector/`` (with ``model.onnx``), ``speech/`` and ``stream.wav``.
-        language: eSpeak language code of the phrase.
+        language: eSpeak language code of the keyword.
         seed: of the voices in the stream.
-        overwrite: replace what another phrase left in ``output/detector``.
+        overwrite: replace what another keyword left in ``output/detector``.
         say: called with each line for the person.
     Raises:
-        KwsError: the phrase cannot be spoken, or the folder holds something else.
+        KwsError: the keyword cannot be spoken, or the folder holds something else.
     """
     from kws.listening import listen
     from kws.workflows.enroll import enroll
 
     started = time.monotonic()
     folders.claim(output, QUICKSTART)
-    say(f"1/3 making a detector of {phrase!r} from its text")
-    enrolled = enroll([phrase], output / "detector", language=language, overwrite=overwrite)
+    say(f"1/3 making a detector of {keyword!r} from its text")
+    enrolled = enroll([keyword], output / "detector", language=language, overwrite=overwrite)
     for line in enrolled.lines()[:-1]:
         say(f"    {line}")
     say("2/3 speaking it, among other speech, in synthetic voices that the detector never learnt from")
-    stream, spoken_s = write_stream(phrase, output, language, seed)
+    stream, spoken_s = write_stream(keyword, output, language, seed)
     say(f"3/3 listening to {stream}")
     detections: list[Detection] = []
     listen(enrolled.model, file=stream, on_detection=detections.append)
@@ -144,13 +144,13 @@ def quickstart(
     return result
 
 
-def write_stream(phrase: str, output: Path, language: str, seed: int) -> tuple[Path, tuple[float, ...]]:
-    """Have the phrase said among other speech by voices for tests; also return when it ends, in seconds."""
+def write_stream(keyword: str, output: Path, language: str, seed: int) -> tuple[Path, tuple[float, ...]]:
+    """Have the keyword said among other speech by voices for tests; also return when it ends, in seconds."""
     from data_prep.synthesis.keyword import SPEECH, synthesize_keyword
     from kws.manifest import read_manifest
 
     positives, negatives = synthesize_keyword(
-        phrase,
+        keyword,
         output / "speech",
         STREAM_REPEATS,
         AROUND * STREAM_REPEATS,

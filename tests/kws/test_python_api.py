@@ -27,8 +27,8 @@ FUNCTIONS = [
     "pretrain",
     "probe",
     "quickstart",
-    "speak_phrase",
     "study",
+    "synthesize",
     "train",
 ]
 
@@ -96,9 +96,10 @@ def test_a_program_goes_from_recordings_to_detections_and_prints_nothing_else(tm
     write_wavs(tmp_path / "test", [spoken(seed=20 + seed) for seed in range(2)])
     words = ["tone", *(str(tmp_path / name) for name in ("recordings", "speech", "test", "run"))]
     shorter = PROGRAM.read_text("utf-8").replace(
-        "[speech], output)", '[speech], output, synthetic=0, overrides=["model.depth=2", "train.epochs=1"])'
+        "[speech], output)",
+        '[speech], output, num_synthetic=0, overrides=["model.depth=2", "train.epochs=1"])',
     )
-    assert "synthetic=0" in shorter
+    assert "num_synthetic=0" in shorter
     done = subprocess.run(
         [sys.executable, "-c", shorter, *words], capture_output=True, text=True, timeout=200
     )

@@ -171,7 +171,7 @@ def train_words(
         negatives: None takes ``speech``.
     """
     words = ["train", "--output", str(output), "--negatives", str(negatives or recordings / "speech")]
-    words += ["--synthetic", "0"]
+    words += ["--num-synthetic", "0"]
     for index, keyword in enumerate(keywords):
         words += ["--keyword", keyword]
         if positives is not None:

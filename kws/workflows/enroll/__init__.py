@@ -56,7 +56,7 @@ class Enrolled:
 @folders.leaves_nothing(own_names.RUN)
 @quiet_libraries()
 def enroll(
-    phrases: Sequence[str],
+    keywords: Sequence[str],
     output: Path,
     *,
     recordings: Sequence[Path] = (),
@@ -74,7 +74,7 @@ def enroll(
     """Make and export a detector of typed phrases.
 
     Args:
-        phrases: what to listen for, one output each.
+        keywords: what to listen for, one output each.
         output: folder for the model; like a run of ``kws train`` it can be exported and evaluated.
         recordings: of each phrase, in the same order; none is needed.
         method: ``phones``; ``examples``, which needs recordings or Flite's voices; ``attributes`` or
@@ -112,7 +112,7 @@ def enroll(
     from kws.workflows.roles import OwnRecordings
     from kws.workflows.train.request import claim_folder
 
-    phrases = tuple(map(normalize, phrases))
+    phrases = tuple(map(normalize, keywords))
     if isinstance(lexicon, Path):
         folders.keep_apart(output, {"lexicon": (lexicon,)})
         lexicon = read_lexicon(lexicon)

@@ -192,8 +192,8 @@ def _trained(request: CellRequest, runs: Path) -> Made:
             overrides=[*run_request.overrides, *policy, *always],
             cache=Path(request.cache),
             num_workers=1,
-            synthetic=request.synthetic,
-            confusables=request.confusables,
+            num_synthetic=request.synthetic,
+            num_confusables=request.confusables,
             language=request.language,
             add_to=earlier,
         )

@@ -76,8 +76,8 @@ def train(
     overrides: Sequence[str] = (),
     cache: Path | None = None,
     num_workers: int = 2,
-    synthetic: int | None = None,
-    confusables: int = 0,
+    num_synthetic: int | None = None,
+    num_confusables: int = 0,
     language: str = "en",
     add_to: Path | None = None,
     control: bool = False,
@@ -99,9 +99,9 @@ def train(
         cache: folder for decoded audio; None is ``output/cache``, of which synthetic voices alone stay when
             the run is finished.
         num_workers: processes that read audio.
-        synthetic: synthetic recordings of each keyword, as further positives; None decides by the number of
-            recordings.
-        confusables: synthetic recordings, for each keyword, of words that sound like it.
+        num_synthetic: synthetic recordings of each keyword, as further positives; None decides by the
+            number of recordings.
+        num_confusables: synthetic recordings, for each keyword, of words that sound like it.
         language: eSpeak language code of the keywords.
         add_to: finished run whose model gets the keywords as well, in a new column beside what it has; its
             own scores and thresholds stay the same.
@@ -113,10 +113,10 @@ def train(
     from kws.workflows.recordings import Synthesis
 
     keywords = tuple(map(normalize, keywords))
-    if not positives and synthetic is not None and synthetic < 1:
+    if not positives and num_synthetic is not None and num_synthetic < 1:
         raise ConfigError(
-            f"got `synthetic` {synthetic} and no `positives`: nothing would say the keyword; give recordings "
-            "of it, or leave `synthetic` out"
+            f"got `num_synthetic` {num_synthetic} and no `positives`: nothing would say the keyword; "
+            "give recordings of it, or leave `num_synthetic` out"
         )
     if add_to is not None and (control or add_to.absolute() == output.absolute()):
         raise ConfigError(
@@ -128,7 +128,7 @@ def train(
         keywords, tuple(positives), tuple(negatives), output,
         noise=tuple(noise), target_audio=tuple(target_audio), config=config, overrides=tuple(overrides),
         cache=cache or output / "cache", num_workers=num_workers,
-        synthesis=Synthesis(synthetic, confusables, language), add_to=add_to, overwrite=overwrite,
+        synthesis=Synthesis(num_synthetic, num_confusables, language), add_to=add_to, overwrite=overwrite,
     )  # fmt: skip
     summary = _train_once(request)
     if not control or summary.metrics["policy"] == "scratch":

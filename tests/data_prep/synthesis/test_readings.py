@@ -112,10 +112,13 @@ def test_who_lacks_flite_is_told_to_install_it_only_where_it_would_speak(monkeyp
 def test_prep_speaks_a_phrase_of_another_language_and_says_how(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    order = ["--language", "es", "--positives", "2", "--negatives", "2", "--workers", "1"]
-    assert main(["prep", "--synthesize", "oye casa", "--output", str(tmp_path / "said"), *order]) == 0
+    order = ["--language", "es", "--num-positives", "2", "--num-negatives", "2", "--workers", "1"]
+    assert (
+        main(["prep", "--synthesize", "--keyword", "oye casa", "--output", str(tmp_path / "said"), *order])
+        == 0
+    )
     shown = capsys.readouterr().out
     assert "note: oye casa: voices say OW Y EH K AA S AA by eSpeak NG; hear it in" in shown
     assert {row.language for row in manifests.read(tmp_path / "said" / "positives.jsonl")} == {"es"}
-    assert main(["prep", "--synthesize", "привет", "--output", str(tmp_path / "no")]) == 2
+    assert main(["prep", "--synthesize", "--keyword", "привет", "--output", str(tmp_path / "no")]) == 2
     assert "try `--language ru`" in capsys.readouterr().err

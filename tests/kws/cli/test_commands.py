@@ -34,15 +34,15 @@ def test_help_states_defaults_that_hold(capsys: pytest.CaptureFixture[str]):
         main(["train", "--help"])
     shown = " ".join(capsys.readouterr().out.split())
     assert "None" not in shown and "False" not in shown and "[]" not in shown
-    assert "processes that read audio (default: 2)" in shown
+    assert "threads that read audio (default: 2)" in shown
     model, config = ModelConfig(("computer",)), TrainConfig()
     for start, value in (
         ("encoder layers to keep", model.depth),
         ("stacked on the encoder: attention, conv, cross_stitch, gru, linear, window", model.head),
-        ("name of the encoder", model.encoder),
+        ("name of the pretrained encoder", model.encoder),
         ("adapters, scratch, auto", f"{config.transfer.policy}, by the number of recordings"),
-        ("per hour of audio", config.decision.false_accepts_per_hour),
-        ("draws and augmentation", config.seed),
+        ("the threshold is chosen for it", config.decision.false_accepts_per_hour),
+        ("seed of all that is drawn", config.seed),
     ):
         assert f"{start} (default: {value})" in shown
 
@@ -182,7 +182,7 @@ def test_the_quickstart_hands_over_the_typed_phrase_and_says_how_to_go_on(
 ):
     monkeypatch.setattr("data_prep.synthesis.flite.flite_voices", list)  # the phones alone: in seconds
     monkeypatch.setattr("kws.workflows.quickstart.STREAM_REPEATS", 3)
-    words = ["quickstart", "--phrase", "hey robot", "--output", str(tmp_path)]
+    words = ["quickstart", "--keyword", "hey robot", "--output", str(tmp_path)]
     assert main(words) == 0
     printed = capsys.readouterr().out
     model = tmp_path / "detector" / "model.onnx"

@@ -70,10 +70,11 @@ def test_every_function_that_a_message_advises_is_a_command_with_that_option():
         ("`false_accepts_per_hour`: got 0", "--false-accepts-per-hour: got 0"),
         ("add `overwrite=True`, or another `output`", "add --overwrite, or another --output"),
         ("`num_workers`, `overrides` a: no pair", "--workers, --set a: no pair"),
-        ("add `synthetic=200`", "add `--synthetic 200`"),
+        ("add `num_synthetic=200`", "add `--num-synthetic 200`"),
         ("such as `train.transfer.policy=late`", "such as `--set train.transfer.policy=late`"),
         ("put beside it with `enroll(noise=FOLDER)`", "put beside it with `kws enroll --noise FOLDER`"),
         ("after `evaluate(split=all)`", "after `kws eval --split all`"),
+        ("unknown key `dept`; did you mean `depth`?", "unknown key `dept`; did you mean `depth`?"),
         ("`phones` or `text`, in a run of `kws train`", "`phones` or `text`, in a run of `kws train`"),
     ],
 )

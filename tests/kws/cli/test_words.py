@@ -66,7 +66,7 @@ def test_an_earlier_name_of_an_option_still_works(
         given = parser.parse_args([command, "a", "--output", "o", *words])
         assert str(getattr(given, new.removeprefix("--"))) == "phones"
         assert capsys.readouterr().err == f"note: {old} is now {new}\n"
-    assert parser.parse_args([command, "--output", "o", "--", old]).phrases == [old]
+    assert parser.parse_args([command, "--output", "o", "--", old]).keywords == [old]
     assert f" {old} " not in parser.commands[command].format_help()
 
 
@@ -82,8 +82,8 @@ def test_surplus_words_are_named_and_what_looks_like_an_option_may_be_a_value(
 ):
     line = said(["export", str(tmp_path), "hey", "robot"], capsys)
     assert line == "kws export: got 'hey robot' too many; put what has spaces in quotes"
-    parsed = build_parser("prep").parse_args(["prep", "--output", "x", "--seed", "-1", "--pos", "3"])
-    assert (parsed.seed, parsed.num_positives) == (-1, 3)  # a negative number, and the start of --positives
+    parsed = build_parser("prep").parse_args(["prep", "--output", "x", "--seed", "-1", "--num-pos", "3"])
+    assert (parsed.seed, parsed.num_positives) == (-1, 3)  # a negative number, and the start of an option
     parsed = build_parser("train").parse_args(
         ["train", "--k", "-x y", "--neg", str(tmp_path), "--output", "o"]
     )

@@ -86,6 +86,8 @@ def test_needs_layers_that_move_and_audio_of_two_domains(name: str):
     apply_policy(model, TransferConfig("head"))
     with pytest.raises(ConfigError, match=f"train.regularizers.{name}: no borrowed layer moves"):
         build_regularizer(name, model)
-    with pytest.raises(ConfigError, match=f"regularizers.{name}: compares .* no synthetic ones; add `synth"):
+    with pytest.raises(
+        ConfigError, match=f"regularizers.{name}: compares .* no synthetic ones; add `num_synth"
+    ):
         need_domains(["l2_sp", name], has_two=False)
     assert need_domains([name]) and need_domains([name], has_two=True) and not need_domains(["l2_sp"], False)

@@ -359,7 +359,7 @@ def test_all_that_a_finished_run_leaves_is_its_own_and_small(recordings: Path, t
         run,
         noise=[recordings / "noise"],
         overrides=[*SHORT, f"model.weights={recordings / 'encoder'}", "model.depth=2"],
-        synthetic=0,
+        num_synthetic=0,
         num_workers=1,
         control=True,
     )
@@ -399,7 +399,7 @@ def test_a_refused_command_leaves_no_folder(
         "enroll": ["enroll", "hey robot", "--method", "phones", "--negatives", str(bad)],
         "probe": ["probe", "--keyword", "a", "--positives", speech, "--negatives", str(bad)],
         "prep": ["prep", str(bad)],
-        "quickstart": ["quickstart", "--phrase", "?!"],
+        "quickstart": ["quickstart", "--keyword", "?!"],
         "eval": ["eval", str(bad / "0.wav"), "--positives", str(bad), "--negatives", speech],
     }[command]
     if command == "probe":

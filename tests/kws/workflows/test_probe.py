@@ -82,7 +82,7 @@ def test_the_depth_that_every_other_one_is_shown_to_miss_more_than_is_recommende
     advice = recommend(results)
     assert (advice.depth, advice.alike) == (6, (6,))
     assert module_cli._told(advice, results, [1.0, 2.0, 3.0]) == [
-        "recommended: --depth 6: every other depth is shown to miss more of the same recordings"
+        "recommended: depth 6: every other depth is shown to miss more of the same recordings"
     ]
 
 

@@ -579,7 +579,7 @@ def test_target_audio_without_labels_is_brought_near(
     write_wavs(tmp_path / "place", (noise(1.5, seed=seed) for seed in range(3)))
     wish = ("--policy", "late", "--set", "train.regularizers.dann=0.1")
     heard = ("--target-audio", str(tmp_path / "place"))
-    assert main(train_words(recordings, tmp_path / "refused", *wish, "--synthetic", "0")) == 2
+    assert main(train_words(recordings, tmp_path / "refused", *wish, "--num-synthetic", "0")) == 2
     assert "regularizers.dann: compares synthetic voices with real ones, and there are no synthetic ones" in (
         capsys.readouterr().err
     )
@@ -590,7 +590,7 @@ def test_target_audio_without_labels_is_brought_near(
     fitted = []
     monkeypatch.setattr(loop, "fit", lambda *given: fitted.append(given[2]) or fit(*given))
     run = tmp_path / "run"
-    assert main(train_words(recordings, run, *wish, *heard, "--synthetic", "0")) == 0
+    assert main(train_words(recordings, run, *wish, *heard, "--num-synthetic", "0")) == 0
     assert len(fitted[0].target) == 3 and fitted[0].target.hours == pytest.approx(4.5 / 3600)
     assert "--target-audio" not in capsys.readouterr().err
     assert not any("classifier" in name for name in read_weights(run / "weights.safetensors"))
@@ -609,7 +609,7 @@ def test_synthetic_voices_say_the_keyword_other_speech_and_words_that_sound_like
     monkeypatch.setattr(flite, "flite_voices", lambda: speakers)
     cache = ["--cache", str(tmp_path / "cache")]
     words = train_words(recordings, tmp_path / "run", keywords=("tone", "other"))
-    assert main([*words, "--confusables", "8", "--synthetic", "3", *cache]) == 0
+    assert main([*words, "--num-confusables", "8", "--num-synthetic", "3", *cache]) == 0
     made = seen[0]
     assert len(made.confusables) == 16 and all(entry.label == "confusable" for entry in made.confusables)
     assert not any(same_words(entry.text, word) for entry in made.confusables for word in ("tone", "other"))
@@ -624,12 +624,12 @@ def test_synthetic_voices_say_the_keyword_other_speech_and_words_that_sound_like
     files = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "synthetic").rglob("*.flac")}
     assert len(files) == 16 + 6 + 18
     words = train_words(recordings, tmp_path / "again", keywords=("tone", "other"))
-    assert main([*words, "--confusables", "8", "--synthetic", "3", *cache]) == 0
+    assert main([*words, "--num-confusables", "8", "--num-synthetic", "3", *cache]) == 0
     assert all(path.stat().st_mtime_ns == time for path, time in files.items())  # not made again
     capsys.readouterr()
     words = train_words(recordings, tmp_path / "other", keywords=("tone",))
     monkeypatch.setattr(flite, "flite_voices", list)
-    assert main([*words, "--confusables", "8", "--synthetic", "3", "--language", "xx"]) == 0
+    assert main([*words, "--num-confusables", "8", "--num-synthetic", "3", "--language", "xx"]) == 0
     shown = capsys.readouterr().out
     assert "note: tone: trained without words that sound like it: " in shown
     assert "note: tone: trained without synthetic voices: they are Flite's and speak English only" in shown
@@ -649,7 +649,14 @@ def test_without_recordings_synthetic_voices_alone_are_trained_on_and_others_hel
     monkeypatch.setattr(flite, "flite_voices", lambda: espeak.voices(3, seed=5, split="train"))
     run = tmp_path / "run"
     words = train_words(
-        recordings, run, "--policy", "auto", "--synthetic", "4", keywords=("tone", "other"), positives=None
+        recordings,
+        run,
+        "--policy",
+        "auto",
+        "--num-synthetic",
+        "4",
+        keywords=("tone", "other"),
+        positives=None,
     )
     assert main(words) == 0
     shown = capsys.readouterr().out
@@ -698,7 +705,7 @@ def test_a_stopped_run_without_recordings_goes_on(
         raise OSError("no space left")
 
     run = tmp_path / "run"
-    words = train_words(recordings, run, "--synthetic", "3", positives=None)
+    words = train_words(recordings, run, "--num-synthetic", "3", positives=None)
     with monkeypatch.context() as patched:
         patched.setattr(checkpoint, "save_model", full)
         assert main(words) == 2
@@ -717,7 +724,7 @@ def test_a_stopped_run_without_recordings_goes_on(
 @pytest.mark.usefixtures("few_voices")
 def test_a_run_without_recordings_is_exported_and_evaluated(recordings: Path, tmp_path: Path):
     run = tmp_path / "run"
-    assert main(train_words(recordings, run, "--synthetic", "3", positives=None)) == 0
+    assert main(train_words(recordings, run, "--num-synthetic", "3", positives=None)) == 0
     assert main(["export", str(run)]) == 0
     assert Detector(run / "model.onnx").thresholds == pytest.approx(load_operating_point(run).thresholds)
     positives, negatives = (str(recordings / name) for name in ("tone", "speech"))
@@ -766,11 +773,12 @@ def test_without_recordings_something_must_say_the_keyword(
 ):
     run = tmp_path / "run"
     assert main(train_words(recordings, run, positives=None)) == 2
-    assert "got --synthetic 0 and no --positives: nothing would say the keyword; give recordings of it" in (
-        capsys.readouterr().err
+    assert (
+        "got --num-synthetic 0 and no --positives: nothing would say the keyword; give recordings of it"
+        in (capsys.readouterr().err)
     )
     assert not run.exists()
-    words = train_words(recordings, run, "--synthetic", "2", "--language", "xx", positives=None)
+    words = train_words(recordings, run, "--num-synthetic", "2", "--language", "xx", positives=None)
     assert main(words) == 2 and "language 'xx' is unknown to eSpeak NG" in capsys.readouterr().err
 
 

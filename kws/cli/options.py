@@ -1,0 +1,64 @@
+"""Options that several commands have: each has one name, one metavar and one meaning.
+
+What a command adds to the meaning of an option stands after it, in the help of that command.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from kws.cli.known import ENCODERS
+from kws.cli.parser import PRETRAINED, RECORDINGS, Input
+
+SOURCES: dict[str, Any] = {"action": "append", "type": RECORDINGS, "default": [], "metavar": "PATH"}
+
+SHARED: dict[str, tuple[str, dict[str, Any]]] = {
+    "--keyword": ("what the device shall wake on, in quotes where it has spaces", {"metavar": "KEYWORD"}),
+    "--positives": ("recordings of the keyword", SOURCES),
+    "--negatives": ("speech and other sound without the keyword; may be repeated", SOURCES),
+    "--noise": ("recordings of noise; may be repeated", SOURCES),
+    "--output": ("where the result goes", {"type": Path, "metavar": "FOLDER"}),
+    "--overwrite": ("replace what an earlier call has left in the folder", {"action": "store_true"}),
+    "--seed": ("seed of all that is drawn", {"type": int, "default": 0, "metavar": "N"}),
+    "--workers": (
+        "processes or threads that read audio",
+        {"dest": "num_workers", "type": int, "default": 2, "metavar": "N"},
+    ),
+    "--cache": (
+        "folder for decoded audio, shared by runs over the same files",
+        {"type": Path, "metavar": "FOLDER"},
+    ),
+    "--set": (
+        "override one key; may be repeated",
+        {"dest": "overrides", "action": "append", "default": [], "metavar": "KEY=VALUE"},
+    ),
+    "--root": (
+        "folder that relative paths of the recipe start from (default: that of the recipe)",
+        {"type": Input("a folder"), "metavar": "FOLDER"},
+    ),
+    "--split": ("train, dev or test", {}),
+    "--language": ("eSpeak language of the keyword; `en` is every accent of English", {"default": "en"}),
+    "--encoder": ("name of the pretrained encoder", {"choices": ENCODERS, "metavar": "NAME"}),
+    "--weights": ("local weights of the encoder", {"type": PRETRAINED, "metavar": "PATH"}),
+    "--false-accepts-per-hour": (
+        "how often a keyword may be heard where nobody said it, per hour of audio",
+        {"type": float, "metavar": "RATE"},
+    ),
+}
+"""Option -> what it means in every command, and how it is read."""
+
+
+def add_option(parser: argparse.ArgumentParser, name: str, more: str = "", **changes: Any) -> None:
+    """Declare an option of :data:`SHARED`.
+
+    Args:
+        parser: of a command.
+        name: of the option.
+        more: what the command adds to its meaning.
+        changes: of how it is read, such as ``required``.
+    """
+    meaning, settings = SHARED[name]
+    joint = "" if not more else " " if more.startswith("(") else "; "
+    parser.add_argument(name, **{"help": f"{meaning}{joint}{more}", **settings, **changes})
