@@ -6,12 +6,11 @@ and is imported from ``data_prep.augmentation.spec_augment``.
 
 from data_prep.augmentation.band import LimitBand
 from data_prep.augmentation.banks import NoiseBank
-from data_prep.augmentation.base import Transform, available_transforms, from_dict, register
+from data_prep.augmentation.base import Transform
 from data_prep.augmentation.chain import Chain, default_chain
 from data_prep.augmentation.codec import ApplyCodec
 from data_prep.augmentation.gain import ChangeGain
 from data_prep.augmentation.noise import AddNoise
-from data_prep.augmentation.offset import PlaceInWindow
 from data_prep.augmentation.room import RoomBank, SimulatedRoom
 from data_prep.augmentation.seeding import stable_rng
 from data_prep.augmentation.speed import ChangeSpeed
@@ -24,13 +23,9 @@ __all__ = [
     "ChangeSpeed",
     "LimitBand",
     "NoiseBank",
-    "PlaceInWindow",
     "RoomBank",
     "SimulatedRoom",
     "Transform",
-    "available_transforms",
     "default_chain",
-    "from_dict",
-    "register",
     "stable_rng",
 ]

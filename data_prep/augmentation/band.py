@@ -15,7 +15,6 @@ from data_prep.augmentation.base import (
     check_probability,
     check_range,
     chosen,
-    register,
     uniform,
 )
 from kws.audio import SAMPLE_RATE
@@ -40,7 +39,6 @@ def _band_filter(low_hz: float, high_hz: float) -> np.ndarray:
     return taps
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class LimitBand(Transform):
     """Low-pass, or pass the telephone band only; the length stays."""

@@ -24,7 +24,7 @@ class NoiseBank:
     """
 
     paths: tuple[Path, ...]
-    """Audio files that ``kws.audio.load`` reads; their order is part of a replay."""
+    """Audio files that ``kws.audio.load`` reads; draws are of their order."""
 
     max_length_s: float | None = None
     """Seconds kept of each file, from its start; None keeps all."""

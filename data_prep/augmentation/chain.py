@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from data_prep.augmentation.band import LimitBand
 from data_prep.augmentation.banks import NoiseBank
-from data_prep.augmentation.base import Params, Transform, from_dict
+from data_prep.augmentation.base import Params, Transform
 from data_prep.augmentation.codec import ApplyCodec
 from data_prep.augmentation.gain import ChangeGain
 from data_prep.augmentation.noise import AddNoise
@@ -33,12 +31,8 @@ class Chain:
         object.__setattr__(self, "transforms", tuple(self.transforms))
 
     def draw(self, rng: np.random.Generator) -> list[Params]:
-        """Draw the parameters of every transform, in order; JSON values."""
+        """Draw the parameters of every transform, in order."""
         return [transform.draw(rng) for transform in self.transforms]
-
-    def draw_item(self, item_id: str, seed: int, epoch: int) -> list[Params]:
-        """Draw what :meth:`augment` would, for the manifest."""
-        return self.draw(stable_rng(seed, "augment", item_id, epoch))
 
     def apply(self, waveform: np.ndarray, params: list[Params]) -> np.ndarray:
         """Apply drawn parameters.
@@ -58,7 +52,7 @@ class Chain:
         if len(params) != len(self.transforms):
             raise ConfigError(
                 f"augmentation: got parameters of {len(params)} transforms for a chain of "
-                f"{len(self.transforms)}; replay with the chain that they were drawn with"
+                f"{len(self.transforms)}; draw them from this chain"
             )
         for transform, drawn in zip(self.transforms, params, strict=True):
             waveform = transform.apply(waveform, drawn)
@@ -80,24 +74,7 @@ class Chain:
         Returns:
             (samples,) float32 in [-1, 1].
         """
-        return self.apply(waveform, self.draw_item(item_id, seed, epoch))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the configuration as plain values."""
-        return {"transforms": [transform.to_dict() for transform in self.transforms]}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Chain:
-        """Build a chain from what :meth:`to_dict` gave.
-
-        Raises:
-            ConfigError: a key or transform is unknown, or a value out of range.
-        """
-        if set(values) != {"transforms"}:
-            raise ConfigError(
-                f"augmentation: got keys {', '.join(values) or 'none'}, expected only `transforms`, a list"
-            )
-        return cls(tuple(from_dict(entry) for entry in values["transforms"]))
+        return self(waveform, stable_rng(seed, "augment", item_id, epoch))
 
 
 def default_chain(

@@ -16,7 +16,6 @@ from data_prep.augmentation.base import (
     check_probability,
     check_range,
     chosen,
-    register,
     uniform,
 )
 from kws import audio
@@ -46,7 +45,6 @@ def mu_law_table() -> np.ndarray:
     return table
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class ApplyCodec(Transform):
     """Encode and decode; the length and the timing stay."""

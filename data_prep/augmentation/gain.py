@@ -13,13 +13,11 @@ from data_prep.augmentation.base import (
     check_probability,
     check_range,
     chosen,
-    register,
     uniform,
 )
 from data_prep.augmentation.levels import active_rms, db_to_gain
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class ChangeGain(Transform):
     """Make a clip louder or softer, and clip it at ±1; the length stays."""

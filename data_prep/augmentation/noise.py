@@ -16,7 +16,6 @@ from data_prep.augmentation.base import (
     check_probability,
     check_range,
     chosen,
-    register,
     uniform,
 )
 from data_prep.augmentation.levels import active_rms, db_to_gain, rms
@@ -54,7 +53,6 @@ def colored_noise(color: str, seed: int) -> np.ndarray:
     return noise
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class AddNoise(Transform):
     """Add noise at an SNR against the active speech level; the length stays, the result may exceed ±1."""

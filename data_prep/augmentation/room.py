@@ -24,7 +24,6 @@ from data_prep.augmentation.base import (
     check_probability,
     check_range,
     chosen,
-    register,
     uniform,
 )
 from data_prep.augmentation.levels import active_rms
@@ -218,7 +217,6 @@ def _image_sources(
     return np.bincount(taps[inside], weights=pulses[inside], minlength=length)
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class SimulatedRoom(Transform):
     """Put a clip into a room; its length and the direct sound's arrival stay, echo past the end is cut."""

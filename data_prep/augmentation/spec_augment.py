@@ -5,15 +5,12 @@ torchaudio's masking functions draw from torch's global generator, so that they 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from data_prep.augmentation.base import check_probability
-from kws.config import load_config, to_dict
 from kws.errors import ConfigError
 
 
@@ -73,15 +70,6 @@ class SpecAugment:
         count = valid.sum(dim=(1, 2), keepdim=True).clamp(min=1) * num_bins
         mean = torch.where(valid, features, 0.0).sum(dim=(1, 2), keepdim=True) / count  # (batch, 1, 1)
         return torch.where(hidden.to(features.device), mean, features)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the configuration as plain values."""
-        return to_dict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> SpecAugment:
-        """Build from what :meth:`to_dict` gave; an unknown key raises ConfigError."""
-        return load_config(cls, values, where="augmentation.spec_augment")
 
 
 def _masks(count: int, largest: Tensor, limits: Tensor, size: int, generator: torch.Generator) -> Tensor:

@@ -13,7 +13,6 @@ from data_prep.augmentation.base import (
     check_probability,
     check_range,
     chosen,
-    register,
     uniform,
 )
 from kws import audio
@@ -23,7 +22,6 @@ RATE_STEP_HZ = SAMPLE_RATE // 100
 """Speeds are multiples of 1 %, so that the resampler gets a ratio of small numbers."""
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class ChangeSpeed(Transform):
     """Play at another speed; the length becomes the input's divided by the drawn ``factor``."""

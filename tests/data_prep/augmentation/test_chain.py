@@ -1,8 +1,7 @@
-"""The chain, the registry, and what every transform must keep: replay, length, type, finiteness."""
+"""The chain, and what every transform must keep: the draw, length, type, finiteness."""
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
@@ -16,14 +15,10 @@ from data_prep.augmentation import (
     ChangeGain,
     ChangeSpeed,
     LimitBand,
-    NoiseBank,
-    PlaceInWindow,
     RoomBank,
     SimulatedRoom,
     Transform,
-    available_transforms,
     default_chain,
-    from_dict,
     stable_rng,
 )
 from kws.errors import AudioError, ConfigError
@@ -37,21 +32,15 @@ ALWAYS: list[Transform] = [
     ChangeGain(),
     LimitBand(probability=1.0),
     ApplyCodec(probability=1.0),
-    PlaceInWindow(window_s=2.5),
 ]
 each_transform = pytest.mark.parametrize("transform", ALWAYS, ids=lambda transform: transform.name)
 
 
-def test_every_registered_transform_is_tested_here() -> None:
-    assert available_transforms() == sorted(transform.name for transform in ALWAYS)
-
-
 @each_transform
-def test_replay_is_bit_identical_from_json(transform: Transform, clip: np.ndarray) -> None:
+def test_what_is_drawn_decides_every_sample(transform: Transform, clip: np.ndarray) -> None:
     for item in range(8):
         params = transform.draw(stable_rng(item))
-        replayed = transform.apply(clip, json.loads(json.dumps(params)))
-        assert np.array_equal(transform(clip, stable_rng(item)), replayed)
+        assert np.array_equal(transform(clip, stable_rng(item)), transform.apply(clip, params))
 
 
 @each_transform
@@ -62,7 +51,7 @@ def test_input_is_left_alone_and_output_is_finite_float32(transform: Transform, 
             changed = transform(waveform, stable_rng(item))
             assert changed.dtype == np.float32 and changed.ndim == 1
             assert np.isfinite(changed).all()
-            if transform.name not in ("change_speed", "place_in_window"):
+            if transform.name != "change_speed":
                 assert changed.size == waveform.size
 
 
@@ -72,19 +61,6 @@ def test_it_does_something(transform: Transform, clip: np.ndarray) -> None:
     assert not np.array_equal(changed, clip)
 
 
-@each_transform
-def test_configuration_round_trip(transform: Transform) -> None:
-    assert from_dict(json.loads(json.dumps(transform.to_dict()))) == transform
-
-
-def test_banks_survive_the_round_trip(clip: np.ndarray, bank: NoiseBank) -> None:
-    chain = default_chain(bank, ROOMS, speech=NoiseBank(bank.paths[:1], max_length_s=1.0), strength=1.2)
-    rebuilt = Chain.from_dict(json.loads(json.dumps(chain.to_dict())))
-    assert rebuilt == chain
-    for item in ("a", "b", "c", "d"):
-        assert np.array_equal(rebuilt.augment(clip, item, 0, 0), chain.augment(clip, item, 0, 0))
-
-
 def test_augment_depends_on_item_seed_and_epoch_only(clip: np.ndarray) -> None:
     chain = default_chain(rooms=ROOMS)
     keys = [(f"item{number}", seed, epoch) for number in range(6) for seed in (0, 1) for epoch in (0, 1)]
@@ -92,13 +68,6 @@ def test_augment_depends_on_item_seed_and_epoch_only(clip: np.ndarray) -> None:
     backwards = {key: default_chain(rooms=ROOMS).augment(clip, *key) for key in reversed(keys)}
     assert all(np.array_equal(forwards[key], backwards[key]) for key in keys)
     assert len({waveform.tobytes() for waveform in forwards.values()}) == len(keys)
-
-
-def test_drawn_parameters_replay_the_item(clip: np.ndarray) -> None:
-    chain = default_chain(rooms=ROOMS)
-    for number in range(10):
-        params = json.loads(json.dumps(chain.draw_item(f"item{number}", 3, 1)))
-        assert np.array_equal(chain.apply(clip, params), chain.augment(clip, f"item{number}", 3, 1))
 
 
 def test_output_stays_in_range_and_int16_is_accepted(clip: np.ndarray) -> None:
@@ -113,7 +82,7 @@ def test_strength_zero_changes_nothing(clip: np.ndarray) -> None:
 
 
 def test_default_shares(clip: np.ndarray) -> None:
-    draws = [default_chain(rooms=ROOMS).draw_item(f"item{number}", 0, 0) for number in range(1500)]
+    draws = [default_chain(rooms=ROOMS).draw(stable_rng("shares", number)) for number in range(1500)]
     shares = np.mean([[bool(params) for params in item] for item in draws], axis=0)
     np.testing.assert_allclose(shares, [0.5, 0.5, 0.7, 1.0, 0.1, 0.1], atol=0.04)
 
@@ -143,23 +112,6 @@ def test_parameters_of_another_chain_are_refused(clip: np.ndarray) -> None:
         default_chain(rooms=ROOMS).apply(clip, [{}, {}])
 
 
-def test_unknown_transform_lists_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="unknown transform 'add_nois'; did you mean `add_noise`") as error:
-        from_dict({"name": "add_nois"})
-    assert all(name in str(error.value) for name in available_transforms())
-    with pytest.raises(ConfigError, match="unknown transform None"):
-        from_dict({"probability": 0.5})
-    with pytest.raises(ConfigError, match="expected only `transforms`"):
-        Chain.from_dict({"transform": []})
-
-
-def test_unknown_field_names_the_nearest() -> None:
-    with pytest.raises(
-        ConfigError, match=r"augmentation\.add_noise: unknown key `snr`; did you mean `snr_db`\?"
-    ):
-        from_dict({"name": "add_noise", "snr": [0, 5]})
-
-
 @pytest.mark.parametrize(
     ("transform", "field", "value"),
     [
@@ -181,9 +133,6 @@ def test_unknown_field_names_the_nearest() -> None:
         (LimitBand, "cutoff_hz", (3000.0, 8000.0)),
         (LimitBand, "telephone_share", 1.1),
         (ApplyCodec, "compression", (0.5, 1.5)),
-        (PlaceInWindow, "window_s", 0.0),
-        (PlaceInWindow, "crossfade_s", 1.0),
-        (PlaceInWindow, "level_db", (5.0, -5.0)),
     ],
 )
 def test_values_out_of_range_are_refused(transform: Any, field: str, value: Any) -> None:

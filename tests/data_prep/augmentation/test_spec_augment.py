@@ -58,11 +58,7 @@ def test_seed_decides_and_global_state_is_left_alone() -> None:
     assert not torch.equal(masked(SpecAugment(), seed=2)[1], first)
 
 
-def test_config_round_trip_and_ranges() -> None:
-    transform = SpecAugment(num_time_masks=3, max_time_share=0.1)
-    assert SpecAugment.from_dict(transform.to_dict()) == transform
-    with pytest.raises(ConfigError, match="did you mean `num_mel_masks`"):
-        SpecAugment.from_dict({"num_mel_mask": 1})
+def test_values_out_of_range_are_refused() -> None:
     with pytest.raises(ConfigError, match="spec_augment.max_mel_bins: got -1"):
         SpecAugment(max_mel_bins=-1)
     with pytest.raises(ConfigError, match="spec_augment.max_time_share: got 1.5"):
