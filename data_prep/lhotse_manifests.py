@@ -1,22 +1,15 @@
-"""Manifests from and to Lhotse, whose recipes prepare corpora and whose loaders can read ours."""
+"""Manifests from Lhotse, whose recipes prepare corpora."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kws.errors import DependencyError, ManifestError
 from kws.manifest import Recording, from_row
 
-if TYPE_CHECKING:
-    from lhotse import CutSet
-
 SAVE_FIRST = "save the audio first (`CutSet.save_audios`)"
 """What to do about audio that exists only while Lhotse reads it."""
-
-CUSTOM_FIELDS = ("label", "split", "phones", "source")
-"""Fields of ours that Lhotse keeps in the supervision's ``custom``."""
 
 
 def is_lhotse(row: dict[str, Any]) -> bool:
@@ -62,48 +55,6 @@ def from_lhotse(row: dict[str, Any], folder: Path, where: str) -> Recording:
     return from_row(
         {**_labels(item if is_cut else None, where), **_place(item, audio, is_cut)}, folder, where
     )
-
-
-def to_lhotse(recordings: Iterable[Recording]) -> CutSet:
-    """Return the recordings as Lhotse cuts; fields that Lhotse does not name go into ``custom``.
-
-    Raises:
-        DependencyError: lhotse is not installed.
-        ManifestError: an audio file cannot be opened.
-    """
-    lhotse = _lhotse()
-    cuts = []
-    opened: dict[Path, Any] = {}
-    for index, recording in enumerate(recordings):
-        if recording.path not in opened:
-            try:
-                opened[recording.path] = lhotse.Recording.from_file(recording.path)
-            except Exception as error:  # lhotse tries several back ends, whose errors share no base
-                raise ManifestError(
-                    f"{recording.path}: lhotse cannot open it ({error}); run `kws prep` to find such files"
-                ) from error
-        audio = opened[recording.path]
-        left_s = audio.duration - recording.offset_s
-        length_s = left_s if recording.duration_s is None else min(recording.duration_s, left_s)
-        custom = {
-            name: getattr(recording, name) for name in CUSTOM_FIELDS if getattr(recording, name) is not None
-        }
-        identity = f"{index:08d}-{recording.path.stem}"
-        supervision = lhotse.SupervisionSegment(
-            id=identity,
-            recording_id=audio.id,
-            start=0.0,
-            duration=length_s,
-            channel=audio.channel_ids if audio.num_channels > 1 else audio.channel_ids[0],
-            text=recording.text,
-            speaker=recording.speaker,
-            language=recording.language,
-            custom={**recording.extra, **custom} or None,
-        )
-        cut = audio.to_cut().truncate(offset=recording.offset_s, duration=length_s)
-        cut.id, cut.supervisions = identity, [supervision]
-        cuts.append(cut)
-    return lhotse.CutSet.from_cuts(cuts)
 
 
 def _lhotse() -> Any:

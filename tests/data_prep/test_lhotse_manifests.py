@@ -1,4 +1,4 @@
-"""Lhotse cuts and recordings become ours and back; what would be read wrongly is refused."""
+"""Lhotse cuts and recordings become ours; what would be read wrongly is refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from data_prep import manifests
-from data_prep.lhotse_manifests import to_lhotse
 from kws.errors import ManifestError
 from kws.manifest import Recording
 from tests.support.recordings import tone, write_audio
@@ -68,17 +67,6 @@ def test_relative_audio_paths_start_at_the_manifest(wav: Path, tmp_path: Path) -
     assert manifests.read(tmp_path / "r.jsonl")[0].path == wav
 
 
-def test_ours_to_lhotse_and_back(wav: Path, tmp_path: Path) -> None:
-    ours = [
-        Recording(wav, "hey", "wake", "anna", "dev", "HH EY", 0.5, 16_000, "en", "mine", 0.25, {"age": 6}),
-        Recording(wav, text="all of it", duration_s=2.0, sample_rate=16_000),
-    ]
-    cuts = to_lhotse(ours)
-    assert [cut.load_audio().shape for cut in cuts] == [(1, 8_000), (1, 32_000)]
-    cuts.to_file(tmp_path / "cuts.jsonl")
-    assert manifests.read(tmp_path / "cuts.jsonl") == ours
-
-
 def refused(cut: lhotse.cut.Cut, tmp_path: Path, message: str) -> None:
     """Assert that a manifest of one cut is refused with a message."""
     lhotse.CutSet.from_cuts([cut]).to_file(tmp_path / "cuts.jsonl")
@@ -104,9 +92,3 @@ def test_lines_that_name_no_audio_are_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text('{"type": "MonoCut", "id": "x"}')
     with pytest.raises(ManifestError, match=r"bad\.jsonl, line 1: not a Lhotse cut or recording"):
         manifests.read(tmp_path / "bad.jsonl")
-
-
-def test_to_lhotse_names_the_file_it_cannot_open(tmp_path: Path) -> None:
-    (tmp_path / "bad.wav").write_bytes(b"no audio")
-    with pytest.raises(ManifestError, match=r"bad\.wav: lhotse cannot open it"):
-        to_lhotse([Recording(tmp_path / "bad.wav")])
