@@ -18,6 +18,7 @@ from tqdm import tqdm
 from data_prep.config import CheckConfig
 from data_prep.measurements import MeasurementCache, Stats, measure
 from kws.audio import SAMPLE_RATE
+from kws.decoded_audio import DecodedAudio
 from kws.errors import AudioError, ManifestError
 from kws.manifest import Recording
 
@@ -70,7 +71,10 @@ class CheckResult:
 
 
 def check_file(
-    recording: Recording | str | Path, config: CheckConfig | None = None, known: Stats | None = None
+    recording: Recording | str | Path,
+    config: CheckConfig | None = None,
+    known: Stats | None = None,
+    decoded: DecodedAudio | None = None,
 ) -> FileCheck:
     """Read one recording through and judge it.
 
@@ -78,6 +82,7 @@ def check_file(
         recording: a recording or the path of an audio file.
         config: limits.
         known: measurements of the same file from an earlier run; it is then not read again.
+        decoded: keeps the samples of what is read.
     Returns:
         Measurements and findings; nothing is raised for audio that is bad in any way.
     """
@@ -90,7 +95,7 @@ def check_file(
     if recording.path.stat().st_size == 0:
         return _unreadable(recording, "empty", f"{name}: empty file (0 bytes); record it again or remove it")
     try:
-        stats = known or measure(recording)
+        stats = known or measure(recording, decoded)
     except AudioError as error:
         return _unreadable(recording, error.kind, str(error))
     findings = (*_rejections(name, stats, config), *_remarks(name, recording, stats, config))
@@ -104,6 +109,7 @@ def check_all(
     num_workers: int = 0,
     progress: bool | None = None,
     cache: str | Path | None = None,
+    decoded: DecodedAudio | None = None,
 ) -> CheckResult:
     """Check recordings side by side, find copies, and leave out what cannot be used.
 
@@ -114,6 +120,7 @@ def check_all(
             Inside ``joblib.parallel_config(backend=…)`` that backend is used: Dask spreads it over machines.
         progress: show a bar; None shows it on a terminal only.
         cache: file that keeps measurements, so that an interrupted or repeated check reads no file twice.
+        decoded: keeps the samples of what is read; for threads alone.
     Raises:
         ManifestError: nothing is left, or more than ``config.max_left_out`` of the recordings is left out.
     """
@@ -121,7 +128,9 @@ def check_all(
     if not recordings:
         raise ManifestError("no recordings to check; give a folder or manifest that holds some")
     with MeasurementCache(cache) as known:
-        tasks = (delayed(check_file)(recording, config, known.get(recording)) for recording in recordings)
+        tasks = (
+            delayed(check_file)(recording, config, known.get(recording), decoded) for recording in recordings
+        )
         workers = min(num_workers or cpu_count(), len(recordings))
         results = Parallel(n_jobs=workers, prefer="threads", return_as="generator", batch_size=8)(tasks)
         checks = []

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from kws import audio
+from kws.decoded_audio import DecodedAudio
 from kws.manifest import Recording
 
 BLOCK_S = 10.0
@@ -46,14 +47,19 @@ class Stats:
     """What is wrong with the file's header and was mended on reading."""
 
 
-def measure(recording: Recording) -> Stats:
+def measure(recording: Recording, decoded: DecodedAudio | None = None) -> Stats:
     """Decode a recording once, block by block, and measure it.
+
+    Args:
+        recording: what to read.
+        decoded: keeps its samples, for who hears it next.
 
     Raises:
         AudioError: it cannot be decoded, holds no samples or holds NaN or infinite values.
     """
     facts = audio.info(recording.path)
     samples = clipped = 0
+    places = []
     lowest, highest, total, energy = math.inf, -math.inf, 0.0, 0.0
     digest = hashlib.blake2b(digest_size=16)
     for waveform in recording.pieces(BLOCK_S):
@@ -64,7 +70,12 @@ def measure(recording: Recording) -> Stats:
         total += float(waveform.sum(dtype=np.float64))
         energy += float(np.dot(waveform, waveform))
         samples += waveform.size
-        digest.update(audio.to_int16(waveform).data)
+        pcm = audio.to_int16(waveform)
+        digest.update(pcm.data)
+        if decoded is not None:
+            places.append(decoded.append(pcm))
+    if decoded is not None:
+        decoded.keep(replace(recording, sample_rate=facts.sample_rate), places, samples)
     mean = total / samples
     return Stats(
         duration_s=audio.samples_to_seconds(samples),

@@ -21,11 +21,10 @@ from tqdm import tqdm
 
 from kws import audio
 from kws.audio import SAMPLE_RATE
+from kws.decoded_audio import DecodedAudio, decode
 from kws.errors import AudioError
 from kws.manifest import Recording
 
-LONG_S = 120.0
-"""A recording from this length on is decoded in pieces: ten hours as float32 would not fit."""
 FEW = 500
 """So many files are read sooner than processes have started."""
 
@@ -38,16 +37,6 @@ LEFT_S = 3600.0
 
 Decode = Callable[[Recording], np.ndarray]
 """``decode(utterance) -> (samples,) int16``; raises AudioError."""
-
-
-def decode(utterance: Recording) -> np.ndarray:
-    """Read a recording as it is, (samples,) int16."""
-    if utterance.length_s < LONG_S:
-        return audio.to_int16(utterance.load())
-    held = bytearray()  # grows in place: pieces that are joined at the end would be held twice
-    for piece in utterance.pieces():
-        held += audio.to_int16(piece).data
-    return np.frombuffer(held, np.int16)
 
 
 class AudioStore:
@@ -71,6 +60,7 @@ class AudioStore:
         decode: what reads a recording; it is part of what a cache is known by.
         keep_faults: recordings that cannot be read go to ``faults``.
         progress: show the bar.
+        decoded: what was decoded before, of which nothing is read again.
     Raises:
         AudioError: a file cannot be read.
     """
@@ -85,11 +75,16 @@ class AudioStore:
         decode: Decode = decode,
         keep_faults: bool = False,
         progress: bool = True,
+        decoded: DecodedAudio | None = None,
     ) -> None:
         self.utterances = list(utterances)
         self._stored: Path | None = None
         read = functools.partial(_tried, decode) if keep_faults else decode
-        pieces = _decode_all(self.utterances, read, num_workers, description, progress)
+        known = [decoded is not None and entry in decoded for entry in self.utterances]
+        others = [entry for entry, is_known in zip(self.utterances, known, strict=True) if not is_known]
+        pieces = _decode_all(others, read, num_workers, description, progress)
+        if decoded is not None:
+            pieces = _with_decoded(self.utterances, known, decoded, pieces)
         if cache is None:
             faults: dict[int, str] = {}
             kept = list(_without_faults(pieces, faults))
@@ -208,6 +203,17 @@ def _decode_all(
         return
     with ProcessPoolExecutor(num_workers) as pool:
         yield from tqdm(pool.map(read, utterances, chunksize=32), **bar)
+
+
+def _with_decoded(
+    recordings: Sequence[Recording],
+    known: Sequence[bool],
+    decoded: DecodedAudio,
+    others: Iterator[np.ndarray | AudioError],
+) -> Iterator[np.ndarray | AudioError]:
+    """Yield in order what was decoded before and, of the others, what is decoded now."""
+    for recording, is_known in zip(recordings, known, strict=True):
+        yield decoded.clip(recording) if is_known else next(others)
 
 
 def _without_faults(

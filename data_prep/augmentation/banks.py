@@ -17,9 +17,9 @@ from kws.errors import AudioError, ConfigError
 
 @dataclass(frozen=True)
 class NoiseBank:
-    """Noise (or speech) recordings, read at first use and kept as float32 (230 MB an hour).
+    """Noise (or speech) recordings, read at first use and kept as int16 (115 MB an hour).
 
-    Give the same object to every transform that uses it; touch ``recordings`` before loader workers fork, so
+    Give the same object to every transform that uses it; touch ``clips`` before loader workers fork, so
     that they share the memory. Train, dev and test take banks of disjoint files.
     """
 
@@ -54,28 +54,43 @@ class NoiseBank:
         left_out = []
         for path in paths:
             try:
-                read.append((path, audio.load(path)))
+                read.append((path, audio.to_int16(audio.load(path))))
             except AudioError as error:
                 left_out.append(str(error))
         if not read:
             raise ConfigError(
                 f"noise: none of {len(left_out)} recordings can be read; the first: {left_out[0]}"
             )
-        bank = cls(tuple(path for path, _ in read))
-        bank.__dict__["recordings"] = tuple(waveform for _, waveform in read)  # the cached property below
-        return bank, left_out
+        return cls.of_clips(read), left_out
+
+    @classmethod
+    def of_clips(cls, clips: Iterable[tuple[Path, np.ndarray]]) -> NoiseBank:
+        """Return a bank of recordings that were read before: path and (samples,) int16 of each."""
+        given = tuple(clips)
+        bank = cls(tuple(path for path, _ in given))
+        bank.__dict__["clips"] = tuple(clip for _, clip in given)  # the cached property below
+        return bank
 
     def digest(self) -> str:
         """Return a hash of the samples, in order."""
         content = hashlib.sha256()
-        for waveform in self.recordings:
-            content.update(zlib.crc32(waveform.data).to_bytes(4, "big"))
+        for clip in self.clips:
+            content.update(zlib.crc32(clip.data).to_bytes(4, "big"))
         return content.hexdigest()
 
     @cached_property
+    def clips(self) -> tuple[np.ndarray, ...]:
+        """The recordings, each (samples,) int16, in the order of ``paths``."""
+        return tuple(audio.to_int16(audio.load(path, length_s=self.max_length_s)) for path in self.paths)
+
+    @property
     def recordings(self) -> tuple[np.ndarray, ...]:
-        """The waveforms, each (samples,) float32, in the order of ``paths``."""
-        return tuple(audio.load(path, length_s=self.max_length_s) for path in self.paths)
+        """The recordings, each (samples,) float32, made at each call."""
+        return tuple(map(audio.to_float32, self.clips))
+
+    def segment(self, index: int, position: float, num_samples: int) -> np.ndarray:
+        """Return (num_samples,) float32 of a recording, as :func:`looped_segment` cuts it out."""
+        return audio.to_float32(looped_segment(self.clips[index], position, num_samples))
 
     def __len__(self) -> int:
         """Return the number of recordings."""
@@ -86,11 +101,11 @@ def looped_segment(recording: np.ndarray, position: float, num_samples: int) -> 
     """Cut a segment out of a recording that is repeated without end.
 
     Args:
-        recording: (samples,) float32, not empty.
+        recording: (samples,) of any type, not empty.
         position: start as a share of the recording's length, in [0, 1).
         num_samples: length of the segment.
     Returns:
-        (num_samples,) float32; a view where no repeat is needed, so it must not be written to.
+        (num_samples,) of its type; a view where no repeat is needed, so it must not be written to.
     """
     start = int(position * recording.size)
     stop = start + num_samples

@@ -162,10 +162,10 @@ class AddNoise(Transform):
                 f"add_noise: kind {params['kind']!r} needs the bank it was drawn with; got none, give it"
             )
         if params["kind"] == "recording":
-            return looped_segment(bank.recordings[params["recording"]], params["position"], num_samples)
+            return bank.segment(params["recording"], params["position"], num_samples)
         babble = np.zeros(num_samples, dtype=np.float32)
         for index, position in zip(params["recordings"], params["positions"], strict=True):
-            voice = looped_segment(bank.recordings[index], position, num_samples)
+            voice = bank.segment(index, position, num_samples)
             level = active_rms(voice)
             if level > 0.0:
                 babble += voice * np.float32(0.1 / level)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from kws.encoders.ctc import PhoneRecognizer
+    from kws.manifest import Recording
 
 LISTENED_TO = 12
 """Recordings of each keyword that are listened to, taken evenly from all."""
@@ -18,7 +19,12 @@ NAMED = 3
 
 
 def other_words(
-    keywords: Sequence[str], positives: Path, language: str, spoken: Sequence[Sequence[str]] = ()
+    keywords: Sequence[str],
+    positives: Path,
+    language: str,
+    spoken: Sequence[Sequence[str]] = (),
+    *,
+    clip: Callable[[Recording], np.ndarray] | None = None,
 ) -> list[str]:
     """Say which keywords most recordings of a run do not sound like.
 
@@ -27,7 +33,10 @@ def other_words(
         positives: manifest of their recordings, ``label`` says of which.
         language: eSpeak language code of the keywords.
         spoken: pronunciations of each, phones between spaces; empty asks eSpeak.
+        clip: gives (samples,) int16 of a recording; None decodes it.
     """
+    from kws.audio import to_float32
+    from kws.decoded_audio import decode
     from kws.encoders.sources.embedded_weights import load_recognizer
     from kws.errors import AudioError
     from kws.manifest import read_manifest
@@ -40,7 +49,7 @@ def other_words(
         heard = []
         for entry in own[:: -(-len(own) // LISTENED_TO) or 1]:
             try:
-                heard.append((entry.path, entry.load()))
+                heard.append((entry.path, to_float32((clip or decode)(entry))))
             except AudioError:
                 continue  # said where it is learnt from
         notes += other_word(keyword, heard, language, recognizer, said)

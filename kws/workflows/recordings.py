@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from data_prep import checks, manifests, report, splits
 from data_prep.config import CheckConfig, SplitConfig
 from data_prep.copies import without_hash
+from kws.decoded_audio import DecodedAudio, decode
 from kws.errors import DependencyError, KwsError, ManifestError
 from kws.manifest import Recording, read_manifest
 from kws.text import is_said, same_words
@@ -43,6 +46,12 @@ class PreparedData:
     """Sentences for the person: what was left out, how it was split."""
     target: Path | None = None
     """Recordings without labels of where the detector will be used, or None."""
+    decoded: DecodedAudio | None = None
+    """Their samples, as the check decoded them; None where all is decoded again."""
+
+    def clip(self, recording: Recording) -> np.ndarray:
+        """Return (samples,) int16 of a recording, which is read where the check did not read it."""
+        return decode(recording) if self.decoded is None else self.decoded.clip(recording)
 
 
 def select_keyword(recordings: list[Recording], keyword: str) -> tuple[list[Recording], list[str]]:
@@ -133,13 +142,13 @@ def prepare_training(
     background = [entry for entry in own.read_others("noise", noise, notes) if entry.split != "test"]
     place = [entry for entry in manifests.read_all(target, notes) if entry.split != "test"]
 
-    checked = {}
+    checked, decoded = {}, DecodedAudio(cache)
     given = {"positives": recordings, "negatives": other, "noise": background, "target": place}
     for name, entries in given.items():
         if not entries:
             continue
         limits = CheckConfig(*KEYWORD_LENGTH_S) if name == "positives" else CheckConfig()
-        result = checks.check_all(entries, limits, num_workers, None, cache / "measurements.jsonl")
+        result = checks.check_all(entries, limits, num_workers, None, cache / "measurements.jsonl", decoded)
         found = own.kept(name, result)
         if result.left_out:
             notes += [f"{name}: {note}" for note in checks.left_out_notes(result)]
@@ -167,6 +176,7 @@ def prepare_training(
         min(labels.count(keyword) for keyword in keywords),
         tuple(notes),
         output / "target.jsonl" if place else None,
+        decoded,
     )
 
 

@@ -50,7 +50,9 @@ def gather(request: TrainRequest, settings: TrainConfig) -> RunAudio:
         target=request.target_audio, cache=cache, num_workers=num_workers,
     )  # fmt: skip
     if prepared.positives is not None:
-        told = other_words(request.keywords, prepared.positives, request.synthesis.language)
+        told = other_words(
+            request.keywords, prepared.positives, request.synthesis.language, clip=prepared.clip
+        )
         prepared = replace(prepared, notes=(*prepared.notes, *told))
     transcribed = []
     if need_transcripts(settings.regularizers):
@@ -64,8 +66,10 @@ def gather(request: TrainRequest, settings: TrainConfig) -> RunAudio:
     augment = augmentation(prepared, settings.seed, settings.augmentation)
     data = load_audio(prepared, request.keywords, cache, num_workers, settings.seed, augment, spoken)
     if transcribed:
-        data = replace(data, transcribed=AudioStore(transcribed, cache, num_workers, "transcribed speech"))
-    return RunAudio(prepared, spoken, augment, data, tuple(path for path in manifests if path is not None))
+        store = AudioStore(transcribed, cache, num_workers, "transcribed speech", decoded=prepared.decoded)
+        data = replace(data, transcribed=store)
+    listed = tuple(path for path in manifests if path is not None)
+    return RunAudio(replace(prepared, decoded=None), spoken, augment, data, listed)
 
 
 def write_synthetic(spoken: SyntheticRecordings, folder: Path) -> Path | None:
@@ -78,18 +82,19 @@ def write_synthetic(spoken: SyntheticRecordings, folder: Path) -> Path | None:
 
 def augmentation(prepared: PreparedData, seed: int, strength: float = 1.0) -> Augment:
     """Return the default augmentation with the run's own noise, at a strength of 0 (none) to 1.4."""
-    from data_prep import manifests
     from data_prep.augmentation.banks import NoiseBank
     from data_prep.augmentation.chain import default_chain
     from data_prep.augmentation.made_noise import made_noises
+    from kws.manifest import read_manifest
 
     noise = None
     # read or made once, before worker processes share it
     if prepared.noise is None:
         made_noises(seed)
     else:
-        noise = NoiseBank(tuple(recording.path for recording in manifests.read(prepared.noise)))
-        assert noise.recordings
+        noise = NoiseBank.of_clips(
+            (entry.path, prepared.clip(entry)) for entry in read_manifest(prepared.noise)
+        )
     return default_chain(noise, strength=strength, seed=seed).augment
 
 
@@ -103,13 +108,14 @@ def load_audio(
     spoken: SyntheticRecordings,
 ) -> TrainingData:
     """Read the audio of a run; without recordings, synthetic voices take their place."""
+    from kws.audio import to_float32
     from kws.audio_store import AudioStore
     from kws.data import Synthetic
     from kws.manifest import read_manifest
     from kws.training.data import TrainingData
 
     def read(entries: Sequence[Recording], description: str) -> AudioStore:
-        return AudioStore(entries, cache, num_workers, description)
+        return AudioStore(entries, cache, num_workers, description, decoded=prepared.decoded)
 
     def labels_of(entries: Sequence[Recording]) -> list[int]:
         return [keywords.index(entry.label or "") for entry in entries]
@@ -121,8 +127,8 @@ def load_audio(
     voices: Sequence[Recording] = spoken.keywords
     if not recordings:
         train, held, voices = list(voices), list(spoken.held_out), ()
-    positives, labels = AudioStore(train, None, 1, "positives"), labels_of(train)
-    clips, dev_labels = [entry.load() for entry in held], labels_of(held)
+    positives, labels = AudioStore(train, None, 1, "positives", decoded=prepared.decoded), labels_of(train)
+    clips, dev_labels = [to_float32(prepared.clip(entry)) for entry in held], labels_of(held)
     lacking = set(labels) - set(dev_labels)
     for label in sorted(lacking):
         own = [index for index, other in enumerate(labels) if other == label][:DEV_COPIED]
@@ -132,16 +138,12 @@ def load_audio(
     return TrainingData(
         positives=positives,
         labels=labels,
-        negatives=AudioStore(
-            [entry for entry in other if entry.split == "train"], cache, num_workers, "negatives"
-        ),
+        negatives=read([entry for entry in other if entry.split == "train"], "negatives"),
         dev_positives=clips,
         dev_labels=dev_labels,
         held_out=not lacking,
         target=None if prepared.target is None else read(read_manifest(prepared.target), "target audio"),
-        dev_negatives=AudioStore(
-            [entry for entry in other if entry.split == "dev"], cache, num_workers, "dev negatives"
-        ),
+        dev_negatives=read([entry for entry in other if entry.split == "dev"], "dev negatives"),
         confusables=read(spoken.confusables, "words alike"),
         synthetic=Synthetic(
             read(voices, "synthetic keywords"),

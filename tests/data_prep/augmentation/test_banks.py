@@ -29,7 +29,7 @@ def test_looped_segment_repeats_the_recording(position: float, num_samples: int,
 def test_recordings_are_read_in_order_and_once(bank: NoiseBank) -> None:
     assert [path.stem for path in bank.paths] == ["long", "short"]
     assert [recording.size for recording in bank.recordings] == [48_000, 11_200]
-    assert bank.recordings[0] is bank.recordings[0]
+    assert bank.clips[0] is bank.clips[0] and bank.clips[0].dtype == np.int16
     assert bank.recordings[0].dtype == np.float32
 
 

@@ -78,7 +78,7 @@ def test_silent_clip_gets_noise_at_a_drawn_level() -> None:
 
 
 def test_silent_noise_changes_nothing(clip: np.ndarray, bank: NoiseBank) -> None:
-    for recording in bank.recordings:
+    for recording in bank.clips:
         recording[:] = 0.0
     for speech in (None, bank):
         transform = AddNoise(probability=1.0, bank=bank, speech=speech, colored_share=0.0, babble_share=1.0)

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ import yaml
 from data_prep import manifests
 from data_prep.synthesis import espeak, flite
 from data_prep.synthesis import keyword as keyword_synthesis
-from kws import Detector, checkpoint
+from kws import Detector, audio, checkpoint
 from kws.checkpoint import load_model, load_operating_point
 from kws.cli import main
 from kws.data import BatchConfig, KeywordBatches, active_span
@@ -365,6 +367,26 @@ def test_recordings_stand_in_for_a_keyword_of_which_none_is_held_out(
     metrics = read_json(run / "metrics.json")
     assert metrics["held_out"] is False
     assert all(0 <= metrics["dev_miss"][keyword] <= 1 for keyword in ("tone", "other"))
+
+
+def test_each_recording_is_decoded_once(recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    decoded: Counter[str] = Counter()
+    blocks = audio.blocks
+
+    def counted(path: str | Path, *given: Any, **more: Any) -> Iterator[np.ndarray]:
+        decoded[str(path)] += 1
+        return blocks(path, *given, **more)
+
+    monkeypatch.setattr(audio, "blocks", counted)
+    words = train_words(recordings, tmp_path / "run", "--noise", str(recordings / "noise"))
+    assert main(words) == 0
+    given = {str(path) for name in ("tone", "speech", "noise") for path in (recordings / name).iterdir()}
+    assert decoded.keys() == given and set(decoded.values()) == {1}
+    one = tmp_path / "one"
+    write_wavs(one / "speech", [noise(30.0)])
+    decoded.clear()
+    assert main(train_words(recordings, one / "run", negatives=one / "speech")) == 0
+    assert set(decoded.values()) == {1}  # a single file is cut in two, and read once
 
 
 def test_a_single_long_file_of_negatives_is_cut_in_two(
