@@ -20,7 +20,7 @@ help:
 	@echo "make docs                 site/: guides, results and API reference; warnings are errors"
 	@echo "make constraints          constraints.txt anew: the newest versions that pyproject.toml allows"
 	@echo "make newest [TESTS=PATH]  which newest versions differ from those, and what breaks with them (hours)"
-	@echo "make benchmark DATA=DIR   miss rates of RESULTS.md, from a folder of corpora (hours); goes on where it stopped"
+	@echo "make benchmark DATA=DIR   miss rates of docs/results, from a folder of corpora (hours); goes on where it stopped"
 	@echo "make clean                remove what the other targets wrote, but $(VENV)"
 
 quickstart: $(READY)

@@ -1,1 +1,1 @@
-"""Commands that measure what RESULTS.md states."""
+"""Commands that measure what docs/results states."""

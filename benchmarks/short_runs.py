@@ -1,4 +1,4 @@
-"""Short pretrainings that differ in one thing, for tables of RESULTS.md; used by the benchmarks beside it.
+"""Short pretrainings that differ in one thing, for tables of docs/log; used by the benchmarks beside it.
 
 Each starts from ``kws/recipes/embedded.yaml`` with fewer steps and fewer kept versions, so that a table costs
 hours and not days. They say which choice is ahead after so many steps, not how good the shipped encoder is.
@@ -42,7 +42,7 @@ SPEECH: dict[str, dict[str, Any]] = {
 }
 """Sources of the recipe, with as many versions as a short run needs."""
 STEM = (24, 32)
-"""`encoder.stem_channels` of the runs: it costs no more and learns faster (RESULTS.md)."""
+"""`encoder.stem_channels` of the runs: it costs no more and learns faster (docs/log)."""
 
 
 def parser(description: str | None, steps: int) -> argparse.ArgumentParser:

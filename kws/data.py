@@ -43,7 +43,7 @@ SYNTHETIC_SHARE = 0.4
 FEW_WINDOWS, MANY_WINDOWS = (12, 28), (24, 56)
 """Windows per batch that hold a keyword and that hold none, with few recordings and with many. Twice as many
 miss much less with 25 recordings and more; with ten, or synthetic voices alone, they miss more, as these are
-heard twice as often and learnt by heart (RESULTS.md, windows per batch)."""
+heard twice as often and learnt by heart (docs/log, windows per batch)."""
 MANY_RECORDINGS = 25
 
 
@@ -92,7 +92,7 @@ class BatchConfig:
     """Share of negatives that are words which sound like a keyword, where there are any."""
     synthetic_share: float | None = None
     """Share of positives that synthetic voices say, where there are any, and half that of negatives; None is
-    0.4 beside recordings, and 1 where all positives are synthetic (RESULTS.md)."""
+    0.4 beside recordings, and 1 where all positives are synthetic (docs/log)."""
     transcribed_s: float = 40.0
     """Seconds of transcribed speech that come with each batch, where a regulariser learns from it."""
     num_target: int = 12

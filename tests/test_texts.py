@@ -13,9 +13,11 @@ import pytest
 
 from tests.support.texts import (
     GUIDES,
+    LOG,
     README,
     REPOSITORY,
     RESULTS,
+    SUMMARY,
     TEXTS,
     links,
     name_of,
@@ -33,7 +35,7 @@ def test_the_readme_has_at_most_120_lines():
     assert len(README.read_text("utf-8").splitlines()) <= 120
 
 
-@pytest.mark.parametrize("path", [README, *GUIDES, *RESULTS], ids=name_of)
+@pytest.mark.parametrize("path", [README, SUMMARY, *GUIDES, *RESULTS], ids=name_of)
 def test_no_sentence_has_more_words_than_one_can_keep_in_mind(path: Path):
     long = [said for said in sentences(path.read_text("utf-8")) if len(said.split()) > MOST_WORDS]
     assert long == []
@@ -62,7 +64,7 @@ def test_each_page_of_results_first_says_encoder_date_and_command(path: Path):
     assert re.search(r"^Command: `(python benchmarks/|kws )", first, re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", TEXTS, ids=name_of)
+@pytest.mark.parametrize("path", [*TEXTS, *LOG], ids=name_of)
 def test_each_relative_link_leads_to_a_file(path: Path):
     targets = [target for target in links(path.read_text("utf-8")) if "://" not in target]
     files = [target.partition("#")[0] for target in targets]
@@ -90,6 +92,19 @@ def test_the_reference_names_modules_that_there_are():
 def test_the_pages_of_results_are_listed():
     listed = links((REPOSITORY / "docs" / "results" / "README.md").read_text("utf-8"))
     assert {path.name for path in PAGES_OF_RESULTS} <= set(listed)
+
+
+def test_the_summary_of_results_is_one_page_that_leads_to_each():
+    text = SUMMARY.read_text("utf-8")
+    assert len(text.splitlines()) <= 60
+    assert {f"docs/results/{path.name}" for path in PAGES_OF_RESULTS} <= set(links(text))
+
+
+@pytest.mark.parametrize("path", LOG, ids=name_of)
+def test_a_page_of_the_log_has_a_date_and_is_listed(path: Path):
+    title = path.read_text("utf-8").splitlines()[0]
+    assert title.startswith("# ") and title.endswith(path.name[:10])
+    assert path.name in links((path.parent / "README.md").read_text("utf-8"))
 
 
 def test_every_page_has_its_place_in_the_site():

@@ -6,7 +6,7 @@ three to ten, are learnt beside the voices. The detector listens for the sounds 
 well. In other languages, or without Flite, it listens for the phones alone: that takes seconds and misses
 more. The threshold is chosen on speech without the phrase: yours (--negatives), or what comes with the
 package. With ten recordings or more, `kws train` takes minutes and misses less. --method names two further
-methods from the literature, which miss more (RESULTS.md).
+methods from the literature, which miss more (docs/results/typed.md).
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0,
         metavar="N",
         help="synthetic recordings, for each keyword, of words that sound like it, as further negatives; "
-        "more was missed with them (RESULTS.md)",
+        "more was missed with them",
     )
     add_option(parser, "--language", "synthetic voices speak it")
     add("--control", action="store_true", help="also train from scratch and state what transfer gained")

@@ -34,10 +34,10 @@ PEAK_S = 1.0
 LEAST_SPREAD = 0.5
 """Between both rates, where there is so little background that they are all but one."""
 PER_HOUR = (1 / 2, 1.0)
-"""False accepts of the sum and of the phones alone at a logit of 0 (RESULTS.md, typed text)."""
+"""False accepts of the sum and of the phones alone at a logit of 0 (docs/log, typed text)."""
 SHIPPED_MARGIN = 2.0
 """Thresholds on what ships are raised to so many times fewer false accepts: on part of that speech the
-recogniser was trained, and part are orders of drinks; other speech sets phrases off more often (RESULTS.md,
+recogniser was trained, and part are orders of drinks; other speech sets phrases off more often (docs/log,
 what a threshold promises)."""
 SHIPPED_RATE = 0.5
 """False accepts per hour down to which thresholds on what ships were measured."""

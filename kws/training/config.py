@@ -115,7 +115,7 @@ class TrainConfig:
         return replace(settings, batch=batch, epochs=settings.num_epochs(num_recordings)), reason
 
     def num_epochs(self, num_recordings: int = 0) -> int:
-        """Return the epochs: what was asked for, or what has missed least (RESULTS.md).
+        """Return the epochs: what was asked for, or what has missed least (docs/log).
 
         Args:
             num_recordings: distinct recordings of the keyword with the fewest.

@@ -36,7 +36,7 @@ def read_dev_copies(
     """Score all dev recordings, and the dev negatives in noise and rooms, too.
 
     Recordings as they are say little about noise and rooms, and an hour of them little about a rate of one in
-    two hours: thresholds chosen on them alone gave two to sixty times the wished false accepts (RESULTS.md).
+    two hours: thresholds chosen on them alone gave two to sixty times the wished false accepts (docs/log).
 
     Args:
         model: in eval mode.

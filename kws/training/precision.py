@@ -14,7 +14,7 @@ OF_CPUS = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")
 def usable_precision(wished: Precision) -> Precision:
     """Return what is wished, or ``32-true`` where the machine would only emulate bfloat16.
 
-    Processors with AVX2 alone would, where a training step then takes 13 times as long (RESULTS.md).
+    Processors with AVX2 alone would, where a training step then takes 13 times as long (docs/log).
     """
     import torch
 

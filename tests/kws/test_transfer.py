@@ -153,11 +153,11 @@ def test_auto_goes_by_the_number_of_recordings_and_says_why():
     few, some, none = (TrainConfig().resolved(count) for count in (4, 5, 0))
     batch = BatchConfig(num_positives=12, num_negatives=28)
     assert few[0] == TrainConfig(transfer=TransferConfig("head"), batch=batch, epochs=4)
-    assert few[1].startswith("4 recordings are fewer than 5 (RESULTS.md")
+    assert few[1].startswith("4 recordings are fewer than 5 (docs/results/policies.md")
     assert some[0] == TrainConfig(
         transfer=TransferConfig("all"), batch=batch, regularizers={"feature_matching": 1.0}, epochs=4
     )
-    assert some[1].startswith("5 recordings are at least 5 (RESULTS.md")
+    assert some[1].startswith("5 recordings are at least 5 (docs/results/policies.md")
     assert none == (few[0], few[1].replace("4", "no", 1))
     asked = TrainConfig(transfer=TransferConfig("all"))
     batch = BatchConfig(num_positives=24, num_negatives=56)

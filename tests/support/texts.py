@@ -10,8 +10,16 @@ REPOSITORY = Path(__file__).parents[2]
 README = REPOSITORY / "README.md"
 GUIDES = sorted((REPOSITORY / "docs" / "guide").glob("*.md"))
 RESULTS = sorted((REPOSITORY / "docs" / "results").glob("*.md"))
-TEXTS = [README, REPOSITORY / "README.zh.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
-"""Every text that a reader of the project is led to, apart from RESULTS.md and what is for contributors."""
+LOG = sorted((REPOSITORY / "docs" / "log").glob("20*.md"))
+"""Dated history, never edited: its commands and files are those of its time."""
+SUMMARY = REPOSITORY / "RESULTS.md"
+TEXTS = [
+    README,
+    REPOSITORY / "README.zh.md",
+    SUMMARY,
+    *sorted(set((REPOSITORY / "docs").rglob("*.md")) - set(LOG)),
+]
+"""Every text that a reader of the project is led to, apart from the log and what is for contributors."""
 
 FENCE = re.compile(r"^ *```[^\n]*\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 PROGRAM = re.compile(r"^(?:\$ )?(?:\S*/)?(?:kws|python3? -m kws)\s+(.*)$")

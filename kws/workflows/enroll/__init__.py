@@ -315,7 +315,7 @@ def _operating_point(
         model: of the phrases.
         scores: of own speech and its copies, or of what ships.
         settings: the rate, and how scores become detections.
-        speech: own speech; None where it is what ships, whose thresholds were measured (RESULTS.md).
+        speech: own speech; None where it is what ships, whose thresholds were measured (docs/log).
     """
     from kws.audio import SAMPLE_RATE
     from kws.enrollment.examples import SHIPPED_RATE

@@ -41,7 +41,7 @@ class ExampleShare(NamedTuple):
 
 
 RECORDED, SYNTHETIC = ExampleShare(range(24), 0.2), ExampleShare(range(1, 5), 0.8)
-"""A few people tell less of how others speak than many voices (RESULTS.md, typed text)."""
+"""A few people tell less of how others speak than many voices (docs/log, typed text)."""
 
 
 class Fitted(NamedTuple):

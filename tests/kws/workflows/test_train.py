@@ -427,7 +427,10 @@ def test_auto_says_which_policy_it_took_and_why(
     run = tmp_path / "run"
     assert main(train_words(recordings, run, "--policy", "auto")) == 0
     said = capsys.readouterr().out
-    assert "note: policy all with feature_matching 1: 6 recordings are at least 5 (RESULTS.md" in said
+    assert (
+        "note: policy all with feature_matching 1: 6 recordings are at least 5 (docs/results/policies.md"
+        in said
+    )
     metrics = read_json(run / "metrics.json")
     assert (metrics["policy"], metrics["regularizers"]) == ("all", {"feature_matching": 1.0})
 
