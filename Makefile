@@ -20,7 +20,7 @@ help:
 	@echo "make docs                 site/: guides, results and API reference; warnings are errors"
 	@echo "make constraints          constraints.txt anew: the newest versions that pyproject.toml allows"
 	@echo "make newest [TESTS=PATH]  which newest versions differ from those, and what breaks with them (hours)"
-	@echo "make benchmark DATA=DIR   miss rates of docs/results, from a folder of corpora (hours); goes on where it stopped"
+	@echo "make benchmark DATA=DIR   the table of README anew, from a folder of corpora (hours); goes on where it stopped"
 	@echo "make clean                remove what the other targets wrote, but $(VENV)"
 
 quickstart: $(READY)
@@ -61,7 +61,9 @@ newest: | $(BIN)/python
 
 benchmark: $(READY)
 	@test -n "$(DATA)" || { echo "Which data? make benchmark DATA=DIR" >&2; exit 2; }
-	$(BIN)/python benchmarks/keywords.py --data "$(DATA)" $(if $(PEERS),--peers "$(PEERS)")
+	$(BIN)/python -m benchmarks.study_data --data "$(DATA)" --output work/manifests $(if $(PEERS),--peers "$(PEERS)")
+	$(BIN)/kws study benchmarks/keywords.yaml --root work/manifests --output work/keywords \
+	    $(if $(PEERS),,--only '*-auto-*' '*-early-*' '*-scratch-*' '*-enroll-*')
 
 clean:
 	rm -rf build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,8 +1,8 @@
 """Compare shapes of the embedded encoder at equal cost: phone error after a short pretraining.
 
-    python benchmarks/embedded_data.py --data DATA --output WORK
-    python benchmarks/architectures.py WORK --output RUNS --cost [--openwakeword PEERS/openwakeword]
-    python benchmarks/architectures.py WORK --output RUNS [--steps 3000] [--only gated squeeze]
+    python -m benchmarks.embedded_data --data DATA --output WORK
+    python -m benchmarks.architectures WORK --output RUNS --cost [--openwakeword PEERS/openwakeword]
+    python -m benchmarks.architectures WORK --output RUNS [--steps 3000] [--only gated squeeze]
 
 ``--cost`` times the shapes untrained, side by side on one thread, and trains none; its rows lie in
 ``benchmarks/results/architecture_costs.jsonl``. Without it every shape has the same number of steps; a run
@@ -14,25 +14,22 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that the file can be called by its path
-
-from benchmarks.short_runs import keep, parser, percent, read, run, short_recipe, table  # noqa: E402
-from export.benchmark import Contender, cpu_ms_per_push  # noqa: E402
-from export.to_onnx import export_model  # noqa: E402
-from kws.checkpoint import OperatingPoint  # noqa: E402
-from kws.config import load_config  # noqa: E402
-from kws.decisions import DecisionSettings  # noqa: E402
-from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder  # noqa: E402
-from kws.encoders.truncate import num_parameters, truncate  # noqa: E402
-from kws.heads import build_head  # noqa: E402
-from kws.model import ModelConfig, WakeWordModel  # noqa: E402
+from benchmarks.short_runs import keep, parser, percent, read, run, short_recipe, table
+from export.benchmark import Contender, cpu_ms_per_push
+from export.to_onnx import export_model
+from kws.checkpoint import OperatingPoint
+from kws.config import load_config
+from kws.decisions import DecisionSettings
+from kws.encoders.sources.embedded import EmbeddedConfig, EmbeddedEncoder
+from kws.encoders.truncate import num_parameters, truncate
+from kws.heads import build_head
+from kws.model import ModelConfig, WakeWordModel
 
 PLAIN = "separable"
 """The shape that the others are held against."""

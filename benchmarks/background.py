@@ -1,6 +1,6 @@
 """Makes what ``kws enroll`` knows of other speech, in three files of ``kws/assets/embedded``.
 
-    python benchmarks/background.py --data DATA --work WORK
+    python -m benchmarks.background --data DATA --work WORK
 
 Into ``background.safetensors`` go the phones of speech, as the recogniser hears them, on which thresholds of
 typed phrases are chosen; into ``frames.safetensors`` every second frame of it and of synthetic voices, as the
@@ -15,24 +15,20 @@ as it is, one is augmented as in training with noise recordings, and one as in t
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
+import torch
+from tqdm import tqdm
 
-import torch  # noqa: E402
-from tqdm import tqdm  # noqa: E402
-
-from benchmarks.corpora import rows_of  # noqa: E402
-from data_prep import manifests  # noqa: E402
-from data_prep.augmentation.banks import NoiseBank  # noqa: E402
-from data_prep.augmentation.chain import Chain, default_chain  # noqa: E402
-from kws import audio  # noqa: E402
-from kws.encoders.sources.embedded_weights import load_recognizer  # noqa: E402
-from kws.enrollment.heard import FRAME_PHONES, FRAMES, FirstLayers, pack_frames  # noqa: E402
-from kws.enrollment.typed import BACKGROUND, pack_background  # noqa: E402
-from kws.weights import write_weights  # noqa: E402
+from benchmarks.corpora import rows_of
+from data_prep import manifests
+from data_prep.augmentation.banks import NoiseBank
+from data_prep.augmentation.chain import Chain, default_chain
+from kws import audio
+from kws.encoders.sources.embedded_weights import load_recognizer
+from kws.enrollment.heard import FRAME_PHONES, FRAMES, FirstLayers, pack_frames
+from kws.enrollment.typed import BACKGROUND, pack_background
+from kws.weights import write_weights
 
 TAIL_S = 0.4
 SEED = 3

@@ -1,4 +1,4 @@
-"""What the keyword benchmark trains on and is read on, made once and kept in its working folder.
+"""What the benchmarks train on and are tested on, made once and kept in their working folder.
 
 Training: recordings of the keyword by training speakers, other speech by training speakers, training noise.
 Test: other speakers, other noise, other rooms.
@@ -10,28 +10,21 @@ import argparse
 import json
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
-from data_prep.augmentation import Chain, NoiseBank, RoomBank
-from data_prep.conditions import ConditionConfig, condition_chain, draw, negative_stream, render
-from kws import audio
+from data_prep.conditions import draw
 from kws.audio import atomic_write
+from kws.evaluation.heard import HeardAudio, HeardClip
+from kws.manifest import Recording
+from kws.studies import held_out
 from kws.studies.held_out import UnseenAudio
+from kws.studies.recipe import load_study
 from kws.text import mentions
+from kws.workflows.protocol_audio import open_audio
 
 KEYWORDS = ("computer", "jarvis")
-CONDITIONS = ("clean", "noise 10 dB", "room and noise 5 dB")
-NEGATIVE_COPIES = ("noise 10 dB", "room and noise 5 dB", "speed")
-CHANGES = {
-    "clean": ConditionConfig(),
-    "noise 10 dB": ConditionConfig(snr_db=10.0),
-    "room and noise 5 dB": ConditionConfig(snr_db=5.0, room=True),
-    "speed": ConditionConfig(speed=0.15),
-}
-SEED = 20
-KEY = ("benchmark test", SEED)
-"""What the draws of noise and room follow from."""
+PROTOCOL = load_study(Path(__file__).with_name("keywords.yaml")).protocol
+"""How every benchmark tests a detector."""
 
 
 def argument_parser(description: str | None) -> argparse.ArgumentParser:
@@ -88,55 +81,45 @@ def positives_manifest(data: Path, work: Path, keyword: str, count: int | None, 
     return write_rows(work / "positives" / f"{keyword}-{count or 'all'}-{seed}.jsonl", chosen)
 
 
-def chains(data: Path) -> dict[str, Chain]:
-    """Transforms of the test conditions and copies, with test noise and test rooms."""
-    bank = NoiseBank(
-        tuple(Path(str(row["path"])) for row in rows_of(data, "noise") if row["split"] == "test")
-    )
-    rooms = RoomBank(num_rooms=100, split="test", seed=SEED)
-    return {name: condition_chain(config, bank, rooms) for name, config in CHANGES.items()}
+def utterances(rows: list[dict[str, object]]) -> list[Recording]:
+    """Return rows of a manifest as recordings."""
+    keys = ("text", "label", "speaker", "split")
+    return [
+        Recording(
+            Path(str(row["path"])),
+            float(str(row["duration_s"])),
+            **{key: None if row.get(key) is None else str(row[key]) for key in keys},
+        )
+        for row in rows
+    ]
+
+
+def heard_audio(data: Path) -> HeardAudio:
+    """Return what makes test audio: by the protocol of the benchmarks, with test noise."""
+    noise = [row for row in rows_of(data, "noise") if row["split"] == "test"]
+    return open_audio(PROTOCOL, utterances(noise))
+
+
+def heard_clips(data: Path, clips: list[dict[str, object]], name: str) -> dict[str, list[HeardClip]]:
+    """Return clips in each condition of the protocol."""
+    made = heard_audio(data)
+    return {
+        condition: [made.clip(clip, condition) for clip in tqdm(utterances(clips), name, disable=None)]
+        for condition in PROTOCOL.conditions
+    }
 
 
 def test_audio(data: Path, work: Path, keyword: str) -> UnseenAudio:
     """Return the test audio of a keyword, rendered once."""
-    stored = work / "test" / f"{keyword}.npz"
-    if not stored.exists():
-        _render_all(data, stored, keyword)
-    with np.load(stored) as arrays:
-        lengths = arrays["lengths"]
-        positives = {
-            condition: np.split(arrays[f"positives {index}"], np.cumsum(lengths)[:-1])
-            for index, condition in enumerate(CONDITIONS)
-        }
-        negatives, originals = arrays["negatives"], int(arrays["original_samples"])
-    hour = 3600 * audio.SAMPLE_RATE
-    return UnseenAudio(positives, negatives, len(negatives) / hour, originals / hour)
-
-
-def _render_all(data: Path, stored: Path, keyword: str) -> None:
-    changes = chains(data)
-    clips = [r for r in rows_of(data, "picovoice_keywords") if r["label"] == keyword and r["split"] == "test"]
-    waveforms = [audio.load(str(row["path"])) for row in tqdm(clips, f"{keyword} test clips", disable=None)]
-    arrays: dict[str, np.ndarray] = {"lengths": np.array([len(waveform) for waveform in waveforms])}
-    for index, condition in enumerate(CONDITIONS):
-        rendered = [
-            render(w, changes[condition], *KEY, condition, str(row["path"]))
-            for w, row in zip(waveforms, clips, strict=True)
-        ]
-        arrays[f"positives {index}"] = np.concatenate(rendered)
-    speech = [r for r in english_other_speech(data) if r["split"] == "test"]
-    # one stream serves all keywords
-    speech = [row for row in speech if not any(mentions(word, str(row["text"])) for word in KEYWORDS)]
-    noise = [row for row in rows_of(data, "noise") if row["split"] == "test"]
-    arrays["negatives"], originals = negative_stream(
-        (
-            (str(row["path"]), audio.load(str(row["path"])))
-            for row in tqdm(speech, f"{keyword} negatives", disable=None)
-        ),
-        (audio.load(str(row["path"])) for row in noise),
-        {name: changes[name] for name in NEGATIVE_COPIES},
-        *KEY,
-    )
-    arrays["original_samples"] = np.array(originals)
-    with atomic_write(stored) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)
+    folder = work / "test" / PROTOCOL.hash
+    if not held_out.is_saved(folder, keyword):
+        rows = rows_of(data, "picovoice_keywords")
+        clips = [r for r in rows if r["label"] == keyword and r["split"] == "test"]
+        held_out.save_clips(folder, keyword, heard_clips(data, clips, f"{keyword} test clips"), PROTOCOL)
+    if not held_out.is_saved(folder, held_out.NEGATIVES):
+        speech = [r for r in english_other_speech(data) if r["split"] == "test"]
+        # one stream serves all keywords
+        speech = [r for r in speech if not any(mentions(word, str(r["text"])) for word in KEYWORDS)]
+        stream = heard_audio(data).stream(utterances(speech))
+        held_out.save_negatives(folder, tqdm(stream, "test negatives", disable=None))
+    return held_out.load_test_audio(folder, keyword)

@@ -1,6 +1,6 @@
 """Makes the manifests that the recipes of the shipped encoder train on; needs ``apt install flite``.
 
-    python benchmarks/embedded_data.py --data DATA --output WORK
+    python -m benchmarks.embedded_data --data DATA --output WORK
     kws pretrain kws/recipes/embedded.yaml --root WORK --output RUN1
     kws pretrain kws/recipes/embedded_finish.yaml --root WORK --set init=RUN1 --output RUN2
     kws pretrain kws/recipes/embedded_taught.yaml --root WORK --set init=RUN2 --output RUN3 \

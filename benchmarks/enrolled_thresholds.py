@@ -1,10 +1,10 @@
 """What the threshold of a typed phrase promises and what happens: false accepts on other people's speech.
 
-    python benchmarks/enrolled_thresholds.py --data DATA --work WORK
+    python -m benchmarks.enrolled_thresholds --data DATA --work WORK
 
 ``kws enroll PHRASE`` chooses its threshold on background speech that ships, or on ``--negatives``: here the
-dev speech of ``benchmarks/keywords.py``, 0.7 h. Each detector is read at that threshold on the test audio of
-that benchmark; its words are missed or not, of other phrases there are no clips. Rows lie in
+dev speech of ``benchmarks/keywords.yaml``, 0.7 h. Each detector is read at that threshold on the test audio
+of that benchmark; its words are missed or not, of other phrases there are no clips. Rows lie in
 ``benchmarks/results/enrolled_thresholds.jsonl``; finished ones are not run again. Prints a Markdown table.
 """
 
@@ -12,25 +12,20 @@ from __future__ import annotations
 
 import itertools
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
+import numpy as np
 
-import numpy as np  # noqa: E402
-
-from benchmarks import corpora  # noqa: E402
-from benchmarks.keywords import append_row  # noqa: E402
-from benchmarks.short_runs import RESULTS, percent, table  # noqa: E402
-from benchmarks.thresholds import LEAST, fired  # noqa: E402
-from kws import Detector  # noqa: E402
-from kws.enrollment.methods import EXAMPLES, PHONES  # noqa: E402
-from kws.studies.scoring import detector_scores  # noqa: E402
-from kws.workflows.enroll import enroll  # noqa: E402
+from benchmarks import corpora
+from benchmarks.short_runs import RESULTS, append_row, percent, table
+from benchmarks.thresholds import LEAST
+from kws import Detector
+from kws.enrollment.methods import EXAMPLES, PHONES
+from kws.studies.scoring import detector_scores
+from kws.workflows.enroll import enroll
 
 KIND = "enrolled_thresholds"
 PHRASES = (*corpora.KEYWORDS, "hey robot", "alexa", "silver moon", "okay lamp")
@@ -72,11 +67,11 @@ def row(phrase: str, method: str, background: str, data: Path, work: Path) -> di
         overwrite=True,
     )
     spoken = phrase in corpora.KEYWORDS
-    test = corpora.test_audio(data, work, phrase if spoken else corpora.KEYWORDS[0]).after_silence()
+    test = corpora.test_audio(data, work, phrase if spoken else corpora.KEYWORDS[0])
     if not spoken:
         test = replace(test, positives={})
-    clips, stream, hop_s = detector_scores(made.model, test)
     decision = Detector(made.model).decision_config
+    missed, accepts = detector_scores(made.model, test).at(test, decision)
     return {
         "phrase": phrase,
         "method": method,
@@ -85,12 +80,9 @@ def row(phrase: str, method: str, background: str, data: Path, work: Path) -> di
         "background_hours": made.metrics["dev_hours"],
         "threshold": decision.thresholds[0],
         "wished_per_hour": RATE,
-        "false_accepts": len(fired([stream], decision, hop_s)),
+        "false_accepts": accepts,
         "test_hours": round(test.hours, 3),
-        "missed": {
-            name: [len(heard) - len(set(fired(heard, decision, hop_s))), len(heard)]
-            for name, heard in clips.items()
-        },
+        "missed": missed,
     }
 
 

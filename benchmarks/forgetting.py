@@ -1,6 +1,6 @@
 """What the recogniser forgets when its first layers learn a keyword.
 
-    python benchmarks/forgetting.py RUN... --manifest FILE [--split test] [--language en] [--limit 500]
+    python -m benchmarks.forgetting RUN... --manifest FILE [--split test] [--language en] [--limit 500]
 
 Puts the layers of each finished run of ``kws train`` back under the upper layers and the phone output of the
 recogniser that they were cut from, and reads transcribed speech (`phones`, or `text` and a --language) with

@@ -1,7 +1,7 @@
 """What each kind of speech brings to the encoder: phone error rate on real, unseen speakers.
 
-    python benchmarks/embedded_data.py --data DATA --output WORK
-    python benchmarks/ingredients.py WORK --output RUNS [--teacher PEERS/openwakeword]
+    python -m benchmarks.embedded_data --data DATA --output WORK
+    python -m benchmarks.ingredients WORK --output RUNS [--teacher PEERS/openwakeword]
 
 Every run has the same number of steps of the same cost; it goes on where it was stopped, and a finished one
 is not repeated. Rows lie in ``benchmarks/results/ingredients.jsonl``. Prints a Markdown table.
@@ -10,13 +10,10 @@ is not repeated. Rows lie in ``benchmarks/results/ingredients.jsonl``. Prints a 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that the file can be called by its path
-
-from benchmarks.short_runs import SPEECH, keep, parser, percent, read, run, table  # noqa: E402
+from benchmarks.short_runs import SPEECH, keep, parser, percent, read, run, table
 
 REAL = [SPEECH["real"], SPEECH["ljspeech"]]
 SYNTHETIC = [SPEECH["espeak"], SPEECH["flite"]]

@@ -1,7 +1,7 @@
 """Does a second language help the first? Three short pretrainings, by phone errors of unseen speakers.
 
-    python benchmarks/embedded_data.py --data CORPORA --output DATA
-    python benchmarks/languages.py --data DATA --work WORK [--steps 3000] [--utterances 6000]
+    python -m benchmarks.embedded_data --data CORPORA --output DATA
+    python -m benchmarks.languages --data DATA --work WORK [--steps 3000] [--utterances 6000]
 
 English alone; English and Mandarin with one phone inventory; English and Mandarin with an output for each
 (``kws/recipes/multilingual.yaml``). All take the same number of steps and hear as much English in each: with
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,26 +21,23 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
+import numpy as np
+from torchaudio.functional import edit_distance
 
-import numpy as np  # noqa: E402
-from torchaudio.functional import edit_distance  # noqa: E402
-
-from benchmarks.short_runs import keep, read  # noqa: E402
-from data_prep.synthesis import corpus, espeak  # noqa: E402
-from data_prep.synthesis.mandarin import WORDS  # noqa: E402
-from data_prep.synthesis.phones import symbols_to_phones  # noqa: E402
-from kws.config import load_config, read_yaml  # noqa: E402
-from kws.encoders.ctc import PhoneRecognizer  # noqa: E402
-from kws.encoders.sources.embedded_weights import load_recognizer  # noqa: E402
-from kws.manifest import read_manifest  # noqa: E402
-from kws.pretraining.batches import evaluation_batches  # noqa: E402
-from kws.pretraining.config import PretrainConfig  # noqa: E402
-from kws.pretraining.corpus import SpeechCorpus  # noqa: E402
-from kws.pretraining.sources import SpeechSourceConfig, load_sources  # noqa: E402
-from kws.pretraining.task import count_edits, recognize  # noqa: E402
-from kws.workflows.pretrain import pretrain, texts_as_phones  # noqa: E402
+from benchmarks.short_runs import keep, read
+from data_prep.synthesis import corpus, espeak
+from data_prep.synthesis.mandarin import WORDS
+from data_prep.synthesis.phones import symbols_to_phones
+from kws.config import load_config, read_yaml
+from kws.encoders.ctc import PhoneRecognizer
+from kws.encoders.sources.embedded_weights import load_recognizer
+from kws.manifest import read_manifest
+from kws.pretraining.batches import evaluation_batches
+from kws.pretraining.config import PretrainConfig
+from kws.pretraining.corpus import SpeechCorpus
+from kws.pretraining.sources import SpeechSourceConfig, load_sources
+from kws.pretraining.task import count_edits, recognize
+from kws.workflows.pretrain import pretrain, texts_as_phones
 
 KIND = "languages"
 """Name of the file of results."""

@@ -1,6 +1,6 @@
 """Counts how many phrases of how many are read in every language of eSpeak NG: numbers, and everyday phrases.
 
-    python benchmarks/languages_read.py [--step 1] [--all]
+    python -m benchmarks.languages_read [--step 1] [--all]
 
 A phrase is read when it gets phones. A crash counts for everything in its language. Languages in which all is
 read are summed up.
@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1]))
-from benchmarks.everyday_phrases import PHRASES, numbers  # noqa: E402
-from data_prep.synthesis import espeak  # noqa: E402
-from data_prep.synthesis.phones import texts_to_phones  # noqa: E402
-from kws.errors import KwsError  # noqa: E402
+from benchmarks.everyday_phrases import PHRASES, numbers
+from data_prep.synthesis import espeak
+from data_prep.synthesis.phones import texts_to_phones
+from kws.errors import KwsError
 
 
 def count(texts: list[str], language: str) -> int:

@@ -1,6 +1,6 @@
 """How often recordings of another word are noticed, and how often right ones are told of.
 
-    python benchmarks/other_word.py --data DATA [--clips 16]
+    python -m benchmarks.other_word --data DATA [--clips 16]
 
 Clips of each word are listened to for every word, as recorded and in noise at 5 dB, in folders of six drawn
 at random. A word that is part of another (``computer``, ``hey computer``) is no other word. Prints a Markdown
@@ -11,21 +11,17 @@ from __future__ import annotations
 
 import argparse
 import random
-import sys
 from collections import defaultdict
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
+import numpy as np
 
-import numpy as np  # noqa: E402
-
-from benchmarks.corpora import rows_of  # noqa: E402
-from data_prep.synthesis.phones import pronunciations  # noqa: E402
-from kws import audio  # noqa: E402
-from kws.data import active_span  # noqa: E402
-from kws.encoders.sources.embedded_weights import load_recognizer  # noqa: E402
-from kws.enrollment.likeness import Likeness  # noqa: E402
+from benchmarks.corpora import rows_of
+from data_prep.synthesis.phones import pronunciations
+from kws import audio
+from kws.data import active_span
+from kws.encoders.sources.embedded_weights import load_recognizer
+from kws.enrollment.likeness import Likeness
 
 WORDS = {
     "computer": ("picovoice_keywords", "en"),

@@ -1,6 +1,6 @@
 """Phone error rate of an encoder on parts of the manifests that ``embedded_data.py`` made.
 
-    python benchmarks/phone_errors.py WORK [--encoder RUN] [--limit 200] [--splits dev test] [--by gender age]
+    python -m benchmarks.phone_errors WORK [--encoder RUN] [--limit 200] [--splits dev test] [--by gender age]
 
 Reads up to ``--limit`` utterances of each manifest and split, drawn by seed 0, as they are and with the
 full augmentation of training (rooms, noise, speed, codecs), and prints a Markdown table. What it recognises

@@ -1,6 +1,6 @@
 """Typed phrases within sentences, and what each part of a detector makes of them.
 
-    python benchmarks/phrases.py --data DATA --work WORK
+    python -m benchmarks.phrases --data DATA --work WORK
 
 The drink orders of 50 speakers hold phrases such as "dark roast". ``kws enroll`` makes a detector from the
 texts alone; its score is read as it is, and from its parts: the layer, the sum of layer and phones, the
@@ -13,34 +13,32 @@ four hours of other corpora. Writes ``benchmarks/results/phrases.jsonl`` and pri
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
+import numpy as np
+import torch
+from scipy.special import expit
+from torch import Tensor
+from tqdm import tqdm
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from scipy.special import expit  # noqa: E402
-from torch import Tensor  # noqa: E402
-from tqdm import tqdm  # noqa: E402
-
-from benchmarks import corpora  # noqa: E402
-from benchmarks.short_runs import RESULTS, percent, table  # noqa: E402
-from kws import audio  # noqa: E402
-from kws.audio import SAMPLE_RATE, atomic_write, seconds_to_samples  # noqa: E402
-from kws.checkpoint import load_model  # noqa: E402
-from kws.decisions import DecisionConfig  # noqa: E402
-from kws.encoders.sources.embedded_weights import ASSETS  # noqa: E402
-from kws.evaluation.scoring import LEAD_S, TAIL_S  # noqa: E402
-from kws.heads.phrase_window import PhraseWindowHead, ways  # noqa: E402
-from kws.model import WakeWordModel  # noqa: E402
-from kws.studies.scoring import count_misses  # noqa: E402
-from kws.text import mentions  # noqa: E402
-from kws.workflows.enroll import enroll  # noqa: E402
-from kws.workflows.evaluate import make_conditions, read_utterances  # noqa: E402
+from benchmarks import corpora
+from benchmarks.short_runs import RESULTS, percent, table
+from kws import audio
+from kws.audio import SAMPLE_RATE, atomic_write
+from kws.checkpoint import load_model
+from kws.decisions import DecisionConfig
+from kws.encoders.sources.embedded_weights import ASSETS
+from kws.evaluation.heard import HeardClip
+from kws.evaluation.misses import Heard, count_misses
+from kws.evaluation.protocol import CLEAN
+from kws.heads.phrase_window import PhraseWindowHead, ways
+from kws.model import WakeWordModel
+from kws.studies.held_out import hit_from_s
+from kws.text import mentions
+from kws.workflows.enroll import enroll
 
 PHRASES = (
     "dark roast",
@@ -58,7 +56,6 @@ PHRASES = (
 )
 RATES = (0.5, 1.0, 2.0)
 DECISION = DecisionConfig((1.0,), 1, 1.0)
-SEED = 20
 
 Row = dict[str, Any]
 
@@ -79,21 +76,20 @@ WAYS: dict[str, Callable[[PhraseWindowHead, Logits], Tensor]] = {
 
 
 @torch.no_grad()
-def logits_of(model: WakeWordModel, waveform: np.ndarray) -> Logits:
-    """Return the logits of a recording, heard after silence, and of the silence after it.
+def logits_of(model: WakeWordModel, clip: HeardClip) -> Logits:
+    """Return the logits of a clip and of all that is heard around it.
 
     Args:
         model: as ``kws enroll`` saves it.
-        waveform: (samples,) float32.
+        clip: what it hears.
     """
     head, encoder = model.head, model.encoder
     assert isinstance(head, PhraseWindowHead)
-    lead = seconds_to_samples(LEAD_S) // model.hop_samples
-    waveform = np.pad(waveform, (lead * model.hop_samples, seconds_to_samples(TAIL_S)))
+    waveform = audio.to_float32(clip.samples)
     whole = torch.from_numpy(waveform[None, : len(waveform) // model.hop_samples * model.hop_samples])
     features, _ = encoder.run(whole, encoder.initial_state(1))
     seen, phones, _ = head.hear(features, head.initial_state(1))
-    return Logits(seen[0, lead:], phones[0, lead:])
+    return Logits(seen[0], phones[0])
 
 
 def scores(way: str, head: PhraseWindowHead, found: Logits, phrase: int) -> np.ndarray:
@@ -110,8 +106,8 @@ def spoken_in(recording: Row, phrase: str) -> bool | None:
     return None if shared else False
 
 
-def make(data: Path, work: Path) -> tuple[WakeWordModel, Path]:
-    """Enroll the phrases against sentences without them; return the detector and the noise recordings."""
+def make(data: Path, work: Path) -> WakeWordModel:
+    """Enroll the phrases against sentences without them."""
     sentences = [*corpora.rows_of(data, "speechocean762"), *corpora.rows_of(data, "ljspeech")]
     kept = [
         row
@@ -122,44 +118,40 @@ def make(data: Path, work: Path) -> tuple[WakeWordModel, Path]:
     noise = corpora.write_rows(work / "noise.jsonl", corpora.rows_of(data, "noise"))
     given: dict[str, Any] = {"negatives": [negatives], "noise": [noise], "weights": ASSETS}
     enroll(PHRASES, work / "run", method="examples", overwrite=True, **given)
-    return load_model(work / "run").eval(), noise
+    return load_model(work / "run").eval()
 
 
 def measure(data: Path, work: Path) -> Iterator[Row]:
     """Enroll the phrases and yield a row for each phrase and way to score."""
-    model, noise = make(data, work)
+    model, made = make(data, work), corpora.heard_audio(data)
     head = model.head
     assert isinstance(head, PhraseWindowHead)
     orders = corpora.rows_of(data, "speech_to_intent")
     sentences = [row for row in corpora.rows_of(data, "speechocean762") if row["split"] != "train"]
 
-    def paths(rows: Sequence[Row], name: str) -> Iterable[Path]:
-        return tqdm([Path(str(row["path"])) for row in rows], name, unit="file", disable=None)
+    def heard_in(condition: str, rows: list[Row]) -> list[tuple[HeardClip, Logits]]:
+        bar = tqdm(corpora.utterances(rows), condition, unit="file", disable=None)
+        clips = (made.clip(utterance, condition) for utterance in bar)
+        return [(clip, logits_of(model, clip)) for clip in clips]
 
-    heard = {"clean": [logits_of(model, audio.load(path)) for path in paths(orders, "clean")]}
-    for condition in make_conditions(read_utterances([noise], "test"), SEED):
-        heard[condition.name] = [
-            logits_of(model, condition.change(audio.load(path), path.stem))
-            for path in paths(orders, condition.name)
-        ]
-    quiet = [logits_of(model, audio.load(path)) for path in paths(sentences, "sentences")]
-    recordings = [*zip(orders, heard["clean"], strict=True), *zip(sentences, quiet, strict=True)]
+    heard = {condition: heard_in(condition, orders) for condition in corpora.PROTOCOL.conditions}
+    quiet = heard_in(CLEAN, sentences)
+    recordings = [*zip(orders, heard[CLEAN], strict=True), *zip(sentences, quiet, strict=True)]
+    hop_s = model.hop_samples / SAMPLE_RATE
+    lead = math.ceil(corpora.PROTOCOL.lead_s / hop_s)
     for number, phrase in enumerate(PHRASES):
-        silent = [(row, found) for row, found in recordings if spoken_in(row, phrase) is False]
+        silent = [(row, found) for row, (_, found) in recordings if spoken_in(row, phrase) is False]
         hours = sum(float(str(row["duration_s"])) for row, _ in silent) / 3600
         for way in WAYS:
-            positives = {
-                name: [
-                    scores(way, head, each, number)
-                    for row, each in zip(orders, found, strict=True)
-                    if spoken_in(row, phrase)
-                ]
-                for name, found in heard.items()
-            }
-            negatives = np.concatenate([scores(way, head, found, number) for _, found in silent])
-            counted = count_misses(
-                positives, negatives, hours, RATES, DECISION, model.hop_samples / SAMPLE_RATE
-            )
+            positives = {}
+            for name, found in heard.items():
+                said = [each for row, each in zip(orders, found, strict=True) if spoken_in(row, phrase)]
+                positives[name] = Heard(
+                    [scores(way, head, logits, number) for _, logits in said],
+                    [hit_from_s(clip, corpora.PROTOCOL) for clip, _ in said],
+                )
+            negatives = np.concatenate([scores(way, head, found, number)[lead:] for _, found in silent])
+            counted = count_misses(positives, negatives, hours, RATES, DECISION, hop_s)
             missed = {
                 name: {f"{rate:g}": [len(each.missed), each.clips] for rate, each in rates.items()}
                 for name, rates in counted.items()

@@ -1,6 +1,6 @@
 """What the detector of ``kws quickstart`` does on speech that it never heard, with Flite and without.
 
-    python benchmarks/quickstart.py --data DATA --work WORK
+    python -m benchmarks.quickstart --data DATA --work WORK
 
 ``kws quickstart`` makes the detector of ``kws enroll PHRASE``: by examples where Flite is installed, else by
 phones alone. Each is read at the threshold that it stored, on speech of which neither the recogniser nor what
@@ -13,32 +13,29 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
+import numpy as np
+from scipy.special import expit, logit
+from tqdm import tqdm
 
-import numpy as np  # noqa: E402
-from scipy.special import expit, logit  # noqa: E402
-from tqdm import tqdm  # noqa: E402
-
-from benchmarks import corpora  # noqa: E402
-from benchmarks.keywords import append_row  # noqa: E402
-from benchmarks.short_runs import RESULTS, percent, table  # noqa: E402
-from benchmarks.thresholds import fired  # noqa: E402
-from data_prep.conditions import negative_stream, render  # noqa: E402
-from kws import Detector, audio  # noqa: E402
-from kws.decisions import DecisionConfig  # noqa: E402
-from kws.enrollment.examples import SHIPPED_MARGIN  # noqa: E402
-from kws.enrollment.methods import EXAMPLES, PHONES  # noqa: E402
-from kws.evaluation.intervals import hourly_rate  # noqa: E402
-from kws.studies.held_out import UnseenAudio  # noqa: E402
-from kws.studies.scoring import BLOCK_S, detector_scores  # noqa: E402
-from kws.text import mentions  # noqa: E402
-from kws.workflows.enroll import enroll  # noqa: E402
+from benchmarks import corpora
+from benchmarks.short_runs import RESULTS, append_row, percent, table
+from kws import Detector, audio
+from kws.decisions import DecisionConfig
+from kws.enrollment.examples import SHIPPED_MARGIN
+from kws.enrollment.methods import EXAMPLES, PHONES
+from kws.evaluation.heard import HeardAudio
+from kws.evaluation.intervals import hourly_rate
+from kws.evaluation.protocol import TestProtocol
+from kws.evaluation.scoring import stream_scores
+from kws.studies import held_out
+from kws.studies.held_out import UnseenAudio
+from kws.studies.scoring import TestScores, detector_scores
+from kws.text import mentions
+from kws.workflows.enroll import enroll
 
 KIND = "quickstart"
 PHRASES = ("hey computer", "computer", "jarvis", "hey robot", "alexa")
@@ -56,49 +53,41 @@ SPEECH = {
 """Splits of each corpus in which nobody was heard in any training of the recogniser or of what ships."""
 CLIPS = ("picovoice_keywords", WAKE_WORDS)
 """Corpora with clips of phrases; the test split of the first that has any is heard."""
+PLAIN = TestProtocol(conditions={"clean": {}})
 NOT_SPEECH = "noise"
 """Label of recordings that count as no hours of speech."""
 
 
-def speech(data: Path, work: Path, corpus: str) -> np.ndarray:
-    """Return (samples,) int16 of a corpus without what says a phrase, joined with silence between, kept."""
-    stored = work / KIND / f"{corpus}.npy"
-    if not stored.exists():
+def speech(data: Path, work: Path, corpus: str) -> tuple[np.ndarray, float]:
+    """Return (samples,) int16 of a corpus without what says a phrase, and hours of its recordings; kept."""
+    folder = work / KIND / corpus
+    if not held_out.is_saved(folder, held_out.NEGATIVES):
         rows = [row for row in corpora.rows_of(data, corpus) if row["split"] in SPEECH[corpus]]
         own = [row for row in rows if not _says_any(row) and row["label"] != NOT_SPEECH]
-        loaded = ((str(row["path"]), audio.load(str(row["path"]))) for row in tqdm(own, corpus, disable=None))
-        stream, _ = negative_stream(loaded, (), {}, *corpora.KEY)
-        stored.parent.mkdir(parents=True, exist_ok=True)
-        with audio.atomic_write(stored) as temporary, temporary.open("wb") as file:
-            np.save(file, stream)
-    return np.load(stored, mmap_mode="r")
+        stream = HeardAudio(PLAIN).stream(corpora.utterances(own))
+        held_out.save_negatives(folder, tqdm(stream, corpus, len(own), disable=None))
+    return held_out.load_negatives(folder)
 
 
 def _says_any(row: dict[str, Any]) -> bool:
     return any(mentions(phrase, str(row[name] or "")) for phrase in PHRASES for name in ("text", "label"))
 
 
-def clips(data: Path, phrase: str) -> dict[str, list[np.ndarray]]:
-    """Return test clips of a phrase in each condition; no conditions where there are none."""
+def clips(data: Path, phrase: str) -> UnseenAudio:
+    """Return test clips of a phrase in each condition, and no negatives; no conditions without clips."""
     for corpus in CLIPS:
         rows = [r for r in corpora.rows_of(data, corpus) if (r["label"], r["split"]) == (phrase, "test")]
         if rows:
-            chains = corpora.chains(data)
-            loaded = [(str(row["path"]), audio.load(str(row["path"]))) for row in rows]
-            return {
-                condition: [render(x, chains[condition], *corpora.KEY, condition, path) for path, x in loaded]
-                for condition in corpora.CONDITIONS
-            }
-    return {}
-
-
-def stream_scores(detector: Detector, samples: np.ndarray) -> np.ndarray:
-    """Return (frames, keyword) scores of a long stream."""
-    detector.reset()
-    block = audio.seconds_to_samples(BLOCK_S)
-    return np.concatenate(
-        [detector.scores(samples[start : start + block]) for start in range(0, len(samples), block)]
-    )
+            heard = corpora.heard_clips(data, rows, phrase)
+            return UnseenAudio(
+                {name: [clip.samples for clip in group] for name, group in heard.items()},
+                np.zeros(audio.SAMPLE_RATE, np.int16),
+                0,
+                0,
+                {n: [held_out.hit_from_s(c, corpora.PROTOCOL) for c in group] for n, group in heard.items()},
+                corpora.PROTOCOL,
+            )
+    return UnseenAudio({}, np.zeros(audio.SAMPLE_RATE, np.int16), 0, 0, protocol=corpora.PROTOCOL)
 
 
 def rows(method: str, data: Path, work: Path) -> Iterator[dict[str, Any]]:
@@ -115,32 +104,31 @@ def rows(method: str, data: Path, work: Path) -> Iterator[dict[str, Any]]:
     decision = detector.decision_config
     streams, hours = {}, {}
     for corpus in SPEECH:
-        samples = speech(data, work, corpus)
-        hours[corpus] = round(len(samples) / audio.SAMPLE_RATE / 3600, 3)
-        streams[corpus] = stream_scores(detector, samples)
+        samples, recorded = speech(data, work, corpus)
+        hours[corpus] = round(recorded, 3)
+        detector.reset()
+        streams[corpus] = np.concatenate(stream_scores(detector, samples))
     for column, phrase in enumerate(PHRASES):
-        spoken = UnseenAudio(clips(data, phrase), np.zeros(audio.SAMPLE_RATE, np.int16), 0, 0)
-        heard, _, hop_s = detector_scores(model, spoken.after_silence(), phrase)
-        readings = {}
+        test = clips(data, phrase)
+        heard = detector_scores(model, test, phrase)
+        margins = {}
         for margin in MARGINS if method == EXAMPLES else (1,):
             threshold = float(expit(logit(decision.thresholds[column]) + math.log(margin / stored)))
             at = DecisionConfig((threshold,), decision.smoothing_frames, decision.refractory_s)
-            readings[str(margin)] = {
+            margins[str(margin)] = {
                 "threshold": threshold,
                 "false_accepts": {
-                    corpus: len(fired([scores[:, column]], at, hop_s)) for corpus, scores in streams.items()
+                    corpus: TestScores({}, scores[:, column], heard.hop_s).at(test, at)[1]
+                    for corpus, scores in streams.items()
                 },
-                "missed": {
-                    condition: [len(scores) - len(set(fired(scores, at, hop_s))), len(scores)]
-                    for condition, scores in heard.items()
-                },
+                "missed": heard.at(test, at)[0],
             }
         yield {
             "phrase": phrase,
             "method": method,
             "margin": stored,
             "hours": hours,
-            "margins": readings,
+            "margins": margins,
         }
 
 
@@ -150,12 +138,12 @@ def lines(found: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
         own = [entry for entry in found if entry["method"] == method]
         total = np.zeros(len(SPEECH), int), 0.0
         for entry in own:
-            reading = entry["margins"][margin]
-            accepts = np.array([reading["false_accepts"][corpus] for corpus in SPEECH])
+            counts = entry["margins"][margin]
+            accepts = np.array([counts["false_accepts"][corpus] for corpus in SPEECH])
             heard = sum(hours for corpus, hours in entry["hours"].items() if corpus != WAKE_WORDS)
             total = total[0] + accepts, total[1] + heard
-            missed = [percent(np.divide(*counts)) for counts in reading["missed"].values()]
-            shown = (entry["phrase"], f"{reading['threshold']:.3f}")
+            missed = [percent(np.divide(*pair)) for pair in counts["missed"].values()]
+            shown = (entry["phrase"], f"{counts['threshold']:.3f}")
             yield [method, margin, *shown, *_counted(accepts, heard), " / ".join(missed) or "–"]
         if own:
             yield [method, margin, "all", "", *_counted(*total), ""]

@@ -96,6 +96,12 @@ def keep(kind: str, row: dict[str, Any]) -> None:
     (RESULTS / f"{kind}.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
+def append_row(row: dict[str, Any], kind: str) -> None:
+    """Add a finished row to ``results/KIND.jsonl``, in one write so that processes do not mix."""
+    with (RESULTS / f"{kind}.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
 def read(kind: str) -> list[dict[str, Any]]:
     """Return the rows of a kind."""
     path = RESULTS / f"{kind}.jsonl"

@@ -1,36 +1,27 @@
-"""Write the manifests of the study in ``benchmarks/study.yaml``.
+"""Write the manifests of the studies in ``benchmarks``: ``keywords``, ``typed`` and ``study``.
 
-    python benchmarks/study_data.py --data DATA --output MANIFESTS
+    python -m benchmarks.study_data --data DATA --output MANIFESTS
     kws pretrain benchmarks/small_source.yaml --root MANIFESTS --output MANIFESTS/small_source
     kws pretrain benchmarks/self_taught.yaml --root MANIFESTS --output MANIFESTS/self_taught
-    kws study benchmarks/study.yaml --root MANIFESTS --output STUDY --jobs 2
+    kws study benchmarks/keywords.yaml --root MANIFESTS --output STUDY --jobs 2
 
 Recordings of the keywords, English speech and noise, each with its split: the study trains on what is not
 ``test`` and is read on what is. The small source hears a few sentences of the speech alone; the self-taught
-one the rest of it as well, without what is said. ``rooms`` is speech of the training in noisy rooms. Beside
-them lie copies of the encoder that the study is measured on, ``second``, and of the one that ships.
+one the rest of it as well, without what is said. ``rooms`` is speech of the training in noisy rooms.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # so that the file can be called by its path
+from tqdm import tqdm
 
-from tqdm import tqdm  # noqa: E402
-
-from benchmarks import corpora  # noqa: E402
-from data_prep.augmentation import NoiseBank, RoomBank, stable_rng  # noqa: E402
-from data_prep.conditions import ConditionConfig, condition_chain  # noqa: E402
-from kws import audio  # noqa: E402
-from kws.encoders.sources.embedded_weights import ASSETS  # noqa: E402
-
-SECOND = ROOT / "benchmarks" / "encoders" / "second"
-"""The encoder that shipped before; the study was measured on it."""
+from benchmarks import corpora
+from data_prep.augmentation import NoiseBank, RoomBank, stable_rng
+from data_prep.conditions import ConditionConfig, condition_chain
+from kws import audio
 
 SMALL_SOURCE = {"train": 40, "dev": 20}
 """Sentences of each split for the small source; speechocean762 has 20 by each speaker."""
@@ -51,7 +42,10 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of the corpora")
     parser.add_argument("--output", type=Path, required=True, help="folder for the manifests")
+    parser.add_argument("--peers", type=Path, help="folder that holds openwakeword/*.onnx, for the peers")
     arguments = parser.parse_args()
+    if arguments.peers is not None:
+        shutil.copytree(arguments.peers, arguments.output / "peers", dirs_exist_ok=True)
     sentences = corpora.rows_of(arguments.data, "speechocean762")
     small = [
         row
@@ -66,8 +60,6 @@ def main() -> None:
     ]
     speech = corpora.english_other_speech(arguments.data)
     noise = corpora.rows_of(arguments.data, "noise")
-    for name, encoder in (("second", SECOND), ("ships", ASSETS)):
-        shutil.copytree(encoder, arguments.output / name, dirs_exist_ok=True)
     for name, rows in (
         ("keywords", corpora.rows_of(arguments.data, "picovoice_keywords")),
         ("speech", speech),

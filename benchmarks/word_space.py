@@ -1,6 +1,6 @@
 """Makes ``kws/assets/embedded/words.safetensors``: the maps of ``kws enroll --method`` for what ships.
 
-    python benchmarks/word_space.py WORK
+    python -m benchmarks.word_space WORK
 
 WORK holds the manifests of ``embedded_data.py``. A recogniser of ``kws pretrain`` gets its maps by the key
 ``words`` of its recipe.

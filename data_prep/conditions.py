@@ -1,12 +1,11 @@
 """Test audio in the conditions that models are compared in: as it is, in noise, in a room, at another speed.
 
-Every draw follows from names alone, so that all models hear the same. Called by `kws study`, `kws eval` and
-the benchmarks.
+Every draw follows from names alone, so that all models hear the same. ``kws.workflows.protocol_audio`` calls
+it for `kws study`, `kws eval` and the benchmarks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,9 +22,6 @@ from data_prep.augmentation import (
 from data_prep.augmentation.base import Transform
 from kws import audio
 from kws.errors import ConfigError
-
-GAP_S = 0.5
-"""Silence after each recording of speech in a stream of negatives (seconds)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,39 +68,25 @@ def condition_chain(config: ConditionConfig, noise: NoiseBank | None, rooms: Roo
     return Chain(tuple(transforms))
 
 
-def render(waveform: np.ndarray, chain: Chain, *key: str | int) -> np.ndarray:
-    """Return a recording in a condition, int16; the same key always draws the same noise and room."""
-    return audio.to_int16(chain(waveform, stable_rng(*key)))
-
-
-def negative_stream(
-    speech: Iterable[tuple[str, np.ndarray]],
-    noise: Iterable[np.ndarray],
-    copies: Mapping[str, Chain],
-    *key: str | int,
-) -> tuple[np.ndarray, int]:
-    """Join audio without the keyword: speech as it is, noise, then a changed copy of each of the speech.
+def render(
+    waveform: np.ndarray, chain: Chain, *key: str | int, lead_samples: int = 0, tail_samples: int = 0
+) -> np.ndarray:
+    """Return a recording in a condition, int16; the same key always draws the same noise and room.
 
     Args:
-        speech: name and (samples,) float32 of each recording; silence follows each.
-        noise: (samples,) float32 of each recording.
-        copies: conditions by name, taken in turn; empty makes no copies.
-        key: what the draws follow from, beside the name of condition and recording.
-    Returns:
-        The stream, (samples,) int16, and how many samples at its start are originals.
+        waveform: (samples,) float32.
+        chain: from :func:`condition_chain`.
+        key: what the draws follow from.
+        lead_samples: heard before the recording, in the same room and noise.
+        tail_samples: heard after it.
     """
-    gap = np.zeros(audio.seconds_to_samples(GAP_S), np.int16)
-    originals: list[np.ndarray] = []
-    changed: list[np.ndarray] = []
-    in_turn = list(copies.items())
-    for number, (item, waveform) in enumerate(speech):
-        originals += [audio.to_int16(waveform), gap]
-        if in_turn:
-            name, chain = in_turn[number % len(in_turn)]
-            changed += [render(waveform, chain, *key, name, item), gap]
-    originals += [audio.to_int16(waveform) for waveform in noise]
-    stream = np.concatenate([np.zeros(0, np.int16), *originals, *changed])
-    return stream, sum(map(len, originals))
+    params = chain.draw(stable_rng(*key))
+    around = (lead_samples, tail_samples)
+    for transform, drawn in zip(chain.transforms, params, strict=True):
+        if not isinstance(transform, ChangeSpeed):  # the recording alone changes its length
+            waveform, around = np.pad(waveform, around), (0, 0)
+        waveform = transform.apply(waveform, drawn)
+    return audio.to_int16(np.pad(waveform, around))
 
 
 def draw(num_recordings: int, count: int | None, keyword: str, seed: int) -> list[int]:

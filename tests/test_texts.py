@@ -61,7 +61,7 @@ def test_each_page_of_results_first_says_encoder_date_and_command(path: Path):
     first = "\n".join(path.read_text("utf-8").splitlines()[:FIRST_LINES])
     assert re.search(r"^Encoder: \S", first, re.MULTILINE)
     assert re.search(r"^Date: 20\d\d-\d\d-\d\d", first, re.MULTILINE)
-    assert re.search(r"^Command: `(python benchmarks/|kws )", first, re.MULTILINE)
+    assert re.search(r"^Command: `(python -m benchmarks\.|kws )", first, re.MULTILINE)
 
 
 @pytest.mark.parametrize("path", [*TEXTS, *LOG], ids=name_of)

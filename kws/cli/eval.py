@@ -13,13 +13,14 @@ import sys
 from typing import TYPE_CHECKING
 
 from kws.cli.options import add_option
-from kws.cli.parser import MODEL
+from kws.cli.parser import MODEL, Input
 from kws.counts import counted
 
 if TYPE_CHECKING:
     from kws.evaluation.result import EvaluationResult, OperatingResult
 
 
+PROTOCOL = Input("a YAML file of a test protocol, such as `kws study` writes")
 HELP = "misses, false accepts per hour and latency of a model, with a report"
 
 
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_option(parser, "--positives", "may be repeated", required=True)
     add_option(parser, "--negatives", required=True)
-    add_option(parser, "--noise", "adds the conditions noise at 10 dB, room and noise at 5 dB")
+    add_option(parser, "--noise", "for the conditions of the protocol, and among the negatives")
     add_option(parser, "--keyword", "judge this one only; without it, all of the model")
     add_option(
         parser,
@@ -49,7 +50,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[0.1, 0.5, 1.0],
     )
-    add_option(parser, "--seed", "noise and rooms")
+    parser.add_argument(
+        "--protocol",
+        type=PROTOCOL,
+        metavar="FILE",
+        help="YAML: how it is tested, such as protocol.yaml of a study (default: each key's own)",
+    )
+    add_option(parser, "--set", "of the protocol, such as lead_s=1")
+    add_option(parser, "--seed", "noise and rooms (default: the protocol's)", default=None)
     add_option(parser, "--overwrite", "an earlier report")
 
 
@@ -58,6 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
     from kws.workflows.evaluate import default_output, evaluate
 
     output = arguments.output or default_output(arguments.model)
+    pairs = [*arguments.overrides]
+    if arguments.seed is not None:
+        pairs.append(f"seed={arguments.seed}")
     result = evaluate(
         arguments.model,
         arguments.positives,
@@ -67,7 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
         keyword=arguments.keyword,
         split=arguments.split,
         false_accepts_per_hour=arguments.false_accepts_per_hour,
-        seed=arguments.seed,
+        protocol=arguments.protocol,
+        overrides=pairs,
         overwrite=arguments.overwrite,
         progress=sys.stderr.isatty(),
         command=shlex.join(["kws", *sys.argv[1:]]),
@@ -87,6 +99,7 @@ def table(result: EvaluationResult) -> list[str]:
     if result.num_left_out:
         lines.append(f"{counted(result.num_left_out, 'recording')} left out: label or text holds the keyword")
     lines += [f"note: {note}" for note in result.notes()]
+    lines.append(f"protocol {result.protocol.told()}")
     for keyword in result.keywords:
         lines += [
             "",
@@ -112,6 +125,12 @@ def table(result: EvaluationResult) -> list[str]:
                 name = group.value if group.field == "condition" else f"{group.field} {group.value}"
                 rates = [str(entry.groups[index].misses) for entry in keyword.operating]
                 rows.append([f"{name} ({group.misses.trials})", *rates])
+            lines += ["", *_columns(rows)]
+        if any(entry.speakers for entry in keyword.operating):
+            rows = [["by speaker, at", *(entry.name for entry in keyword.operating)]]
+            for name, field in (("mean speaker", "mean"), ("worst tenth", "worst")):
+                rates = [f"{100 * getattr(entry.speakers, field):.1f} %" for entry in keyword.operating]
+                rows.append([name, *rates])
             lines += ["", *_columns(rows)]
         lines += [f"note, {entry.name}: {entry.note}" for entry in keyword.operating if entry.note]
     return lines

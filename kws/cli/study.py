@@ -52,7 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="also tell what each choice gains over these, clip by clip (against.md, and in the page)",
     )
-    add("--report", action="store_true", help="run nothing; write tables, plot and page of what is finished")
+    add(
+        "--report",
+        action="store_true",
+        help="run nothing; tell what is finished, or in results.jsonl",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
 """Evaluates a keyword model on recordings: misses, false accepts and latency, by condition and group.
 
-``kws eval`` calls :func:`evaluate`; so does anything that compares models. Thresholds are one per device:
-each is chosen on the negatives as they are, and conditions and groups are judged at it.
+``kws eval`` calls :func:`evaluate`; so does anything that compares models. What is counted how says
+:class:`kws.evaluation.protocol.TestProtocol`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +17,24 @@ import numpy as np
 
 from kws.audio import SAMPLE_RATE
 from kws.config import config_hash, read_yaml
-from kws.decisions import DecisionConfig
 from kws.detector import Detector
 from kws.errors import ConfigError, ManifestError
 from kws.evaluation import examples
-from kws.evaluation.intervals import hourly_rate, number, proportion
-from kws.evaluation.metrics import (
-    DetPoint,
-    Events,
-    Sweep,
-    Track,
-    choose_threshold,
-    hits,
-    latency,
-    pack,
-    sweep,
-)
-from kws.evaluation.result import EvaluationResult, GroupResult, KeywordResult, OperatingResult
+from kws.evaluation.heard import HeardAudio
+from kws.evaluation.intervals import hourly_rate, number
+from kws.evaluation.metrics import ThresholdChoice, choose_threshold, pack, sweep
+from kws.evaluation.misses import keeps_to_rate
+from kws.evaluation.parts import CONDITION, by_speaker, divide, heard_clips
+from kws.evaluation.protocol import CLEAN, TestProtocol
+from kws.evaluation.result import EvaluationResult, KeywordResult, OperatingResult
 from kws.evaluation.scoring import (
-    Change,
     ScoredClip,
     Scorer,
     exported_file,
     hours,
     open_scorer,
-    score_manifest,
+    score_clips,
+    score_stream,
 )
 from kws.manifest import Recording
 from kws.text import is_said, normalize
@@ -52,26 +45,6 @@ FALSE_ACCEPTS_PER_HOUR = (0.1, 0.5, 1.0)
 
 STORED = "stored threshold"
 
-CONDITION = "condition"
-GROUP_FIELDS = (CONDITION, "gender", "age")
-"""Manifest fields that divide the positive clips."""
-
-EARLY_S = 0.2
-"""A phrase may begin so much before its first loud frame: weak consonants lie below the energy limit (s)."""
-
-ADULT_AGE = 13
-"""Years from which a speaker counts as adult, where a manifest holds numbers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """A change made to each positive clip, such as noise at an SNR."""
-
-    name: str
-    """What it is called in the report."""
-    change: Change
-    """Takes a waveform and the name of the item."""
-
 
 def evaluate(
     model: Path,
@@ -79,9 +52,9 @@ def evaluate(
     negatives: Sequence[Recording],
     output: Path | None = None,
     *,
+    heard: HeardAudio | None = None,
     copies_of: Callable[[Sequence[Recording]], Callable[[Recording], bool]] | None = None,
     trained_on: Callable[[Recording], bool] | None = None,
-    conditions: Sequence[Condition] = (),
     keyword: str | None = None,
     false_accepts_per_hour: Sequence[float] = FALSE_ACCEPTS_PER_HOUR,
     provenance: dict[str, Any] | None = None,
@@ -96,9 +69,9 @@ def evaluate(
         negatives: recordings without it, scored as one stream; those that hold it by label or text are left
             out.
         output: folder for ``evaluation.json`` and ``report.html``; None writes nothing.
+        heard: makes the audio of the test by its protocol; None hears clips as they are by the default one.
         copies_of: makes of recordings what tells copies of them, which are left out of the negatives.
         trained_on: tells recordings that the model was trained on; None where that is unknown.
-        conditions: further versions of the positive clips.
         keyword: judge this one only; None judges all that the model knows.
         false_accepts_per_hour: rates of false accepts to report misses at.
         provenance: what the result shall carry, such as command and seed.
@@ -131,29 +104,39 @@ def evaluate(
             f"no negatives are left: {len(negatives) - len(other)} recordings hold a keyword by label or "
             f"text, {len(other)} are given as positives as well; give other audio"
         )
-    stream = score_manifest(scorer, kept, stream=True, progress=progress, description="negatives")
+    heard = heard or HeardAudio(TestProtocol(conditions={CLEAN: {}}))
+    recordings = [*kept, *heard.noise]
+    stream = score_stream(scorer, heard.stream(kept), len(recordings), progress=progress)
     results = []
     for name in keywords:
         versions = [
             (
                 condition,
-                score_manifest(scorer, wanted[name], change=change, progress=progress, description=condition),
+                score_clips(
+                    scorer,
+                    (heard.clip(utterance, condition) for utterance in wanted[name]),
+                    len(wanted[name]),
+                    progress=progress,
+                    description=f"{name}, {condition}",
+                ),
             )
-            for condition, change in [(name, None), *((each.name, each.change) for each in conditions)]
+            for condition in heard.protocol.conditions
         ]
-        found = _evaluate_keyword(scorer, name, versions[0][1], versions[1:], stream, false_accepts_per_hour)
+        found = _evaluate_keyword(scorer, name, versions, stream, false_accepts_per_hour, heard.protocol)
         results.append(replace(found, num_trained_on=_count(wanted[name], trained_on)))
     result = EvaluationResult(
         model=str(model),
         keywords=tuple(results),
         negative_hours=hours(stream),
-        num_negatives=len(kept),
-        num_negative_originals=num_originals(kept),
+        original_hours=hours([clip for clip in stream if not clip.is_copy]),
+        num_negatives=len(recordings),
+        num_negative_originals=num_originals(recordings),
         num_negative_speakers=len({entry.speaker for entry in kept if entry.speaker}),
         num_left_out=len(negatives) - len(other),
         num_copies_left_out=len(other) - len(kept),
         num_negatives_trained_on=_count(kept, trained_on),
-        provenance={**_describe(model, scorer), **(provenance or {})},
+        protocol=heard.protocol,
+        provenance={**_describe(model, scorer), **(provenance or {}), "protocol": heard.protocol.told()},
     )
     if output is not None:
         from kws.evaluation.report import write_report  # matplotlib is needed for the report alone
@@ -196,125 +179,56 @@ def num_originals(utterances: Sequence[Recording]) -> int:
     return len({str(entry.extra.get("original") or entry.path) for entry in utterances})
 
 
-def group_value(utterance: Recording, name: str) -> str | None:
-    """Return which part of a division a clip belongs to, None where its manifest does not say."""
-    value = utterance.column(name)
-    if value is None or value == "":
-        return None
-    if name == "age" and isinstance(value, (int, float)):
-        return f"under {ADULT_AGE}" if value < ADULT_AGE else f"{ADULT_AGE} or older"
-    return str(value)
-
-
-def first_frames(clips: Sequence[ScoredClip], hop_s: float) -> np.ndarray:
-    """Return (clips,) the frames before which a detection cannot be of the phrase."""
-    starts_s = np.array([clip.speech_start_s for clip in clips]) - EARLY_S
-    return np.maximum(0, np.ceil(starts_s / hop_s - 1)).astype(np.int64)  # frame t ends at (t + 1) * hop_s
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Positive clips to be judged together."""
-
-    field: str
-    value: str
-    track: Track
-    members: np.ndarray
-    """(clips,) their indices in the track."""
-    first: np.ndarray
-    """(all clips of the track,) frame before which a detection is no hit."""
-    ends_s: np.ndarray
-    """(all clips of the track,) ends of the phrase."""
-
-    def judge(self, threshold: float) -> GroupResult:
-        """Count misses at a threshold."""
-        events = hits(self.track.fire(threshold), self.first)
-        mine = np.isin(events.owners, self.members)
-        events = Events(events.owners[mine], events.frames[mine], events.scores[mine])
-        missed = len(self.members) - np.unique(events.owners).size
-        return GroupResult(
-            self.field,
-            self.value,
-            proportion(missed, len(self.members)),
-            latency(events, self.ends_s, self.track.hop_s),
-        )
-
-    def curve(self, everyone: Sweep) -> tuple[DetPoint, ...]:
-        """Return the DET curve of these clips, at the thresholds and false accepts of another sweep."""
-        missed = np.array([self.judge(float(threshold)).misses.events for threshold in everyone.thresholds])
-        return tuple(replace(everyone, num_missed=missed, num_positives=len(self.members)).points())
-
-
-def _parts(
-    clips: Sequence[ScoredClip],
-    changed: Sequence[tuple[str, list[ScoredClip]]],
-    column: int,
-    config: DecisionConfig,
-    hop_s: float,
-) -> list[_Part]:
-    """Divide the clips: all, by each field that a manifest fills, and each condition that was made."""
-    first, ends_s = first_frames(clips, hop_s), np.array([clip.speech_end_s for clip in clips])
-    own = pack([clip.scores[:, column] for clip in clips], config, hop_s)
-    everyone = np.arange(len(clips))
-    parts = [_Part("all", "as recorded", own, everyone, first, ends_s)]
-    for name in GROUP_FIELDS:
-        values = [group_value(clip.utterance, name) for clip in clips]
-        for value in sorted({value for value in values if value is not None}):
-            members = np.array([index for index, each in enumerate(values) if each == value])
-            parts.append(_Part(name, value, own, members, first, ends_s))
-    for name, version in changed:
-        other = pack([clip.scores[:, column] for clip in version], config, hop_s)
-        parts.append(_Part(CONDITION, name, other, everyone, first, ends_s))
-    return parts
-
-
 def _evaluate_keyword(
     scorer: Scorer,
     keyword: str,
-    clips: Sequence[ScoredClip],
-    changed: Sequence[tuple[str, list[ScoredClip]]],
+    versions: Sequence[tuple[str, list[ScoredClip]]],
     stream: Sequence[ScoredClip],
     false_accepts_per_hour: Sequence[float],
+    protocol: TestProtocol,
 ) -> KeywordResult:
-    column, config, hop_s = scorer.keywords.index(keyword), scorer.decision_config, scorer.hop_s
+    column, hop_s = scorer.keywords.index(keyword), scorer.hop_s
+    config = protocol.decided(scorer.decision_config)
     negatives = [np.concatenate([clip.scores[:, column] for clip in stream])]
     negative_hours = hours(stream)
     stored = config.thresholds[column]
-    parts = _parts(clips, changed, column, config, hop_s)
+    clips = versions[0][1]
+    parts = divide(versions, column, config, hop_s, protocol)
 
-    def judge(name: str, target: float | None, threshold: float, note: str | None) -> OperatingResult:
-        everyone, *groups = (part.judge(threshold) for part in parts)
-        accepts = hourly_rate(
-            pack(negatives, config, hop_s, threshold).fire(threshold).frames.size, negative_hours
-        )
+    def judge(name: str, threshold: float, choice: ThresholdChoice | None = None) -> OperatingResult:
+        kept = choice is None or keeps_to_rate(choice)
+        everyone, *groups = (part.judge(threshold if kept else None) for part in parts)
+        events = pack(negatives, config, hop_s, threshold).fire(threshold).frames.size
         return OperatingResult(
-            name, target, threshold, everyone.misses, accepts, everyone.latency, tuple(groups), note
+            name,
+            None if choice is None else choice.target_per_hour,
+            threshold,
+            everyone.misses,
+            hourly_rate(events, negative_hours),
+            everyone.latency,
+            tuple(groups),
+            None if kept or choice is None else f"{choice.reason}; all clips count as missed",
+            by_speaker(parts[0], clips, threshold if kept else None),
         )
 
     choices = [
         choose_threshold(negatives, negative_hours, rate, config, hop_s) for rate in false_accepts_per_hour
     ]
-    operating = [judge(STORED, None, stored, None)]
-    operating += [
-        judge(
-            f"{number(choice.target_per_hour)} per hour",
-            choice.target_per_hour,
-            choice.threshold,
-            choice.reason,
-        )
-        for choice in choices
-    ]
+    operating = [judge(STORED, stored)]
+    operating += [judge(f"{number(c.target_per_hour)} per hour", c.threshold, c) for c in choices]
+    heard = heard_clips(clips, column, protocol)
     curve = sweep(
-        [clip.scores[:, column] for clip in clips],
+        heard.scores,
         negatives,
         negative_hours,
         config,
         hop_s,
-        first_frames=first_frames(clips, hop_s),
+        first_frames=heard.first_frames(hop_s),
         include=[choice.threshold for choice in choices],
     )
     utterances = [clip.utterance for clip in clips]
-    hard, shown = examples.hardest(stream, column, config, scorer.hop_samples, stored)
+    originals = [clip for clip in stream if not clip.is_copy]
+    hard, shown = examples.hardest(originals, column, config, scorer.hop_samples, stored)
     return KeywordResult(
         keyword=keyword,
         stored_threshold=stored,
@@ -325,12 +239,13 @@ def _evaluate_keyword(
         det=tuple(curve.points()),
         hardest_negatives=tuple(hard),
         examples=(
-            *examples.from_positives(clips, column, config, hop_s, stored, first_frames(clips, hop_s)),
+            *examples.from_positives(clips, column, config, hop_s, stored, heard.first_frames(hop_s)),
             *shown,
         ),
         det_by_condition={
             part.value: part.curve(curve) for part in parts if part.field == CONDITION and len(part.members)
         },
+        condition=versions[0][0],
     )
 
 
@@ -344,11 +259,14 @@ def _describe(model: Path, scorer: Scorer) -> dict[str, Any]:
         values["config_hash"] = scorer.metadata.get("config_hash", "unknown")
         values["thresholds_chosen_for_per_hour"] = scorer.metadata.get("false_accepts_per_hour", "unknown")
     else:
+        from kws.checkpoint import load_operating_point
+
         stored = read_yaml(model / "config.yaml")
         values["model_file"] = str(model / "weights.safetensors")
         values["model_sha256"] = hashlib.sha256((model / "weights.safetensors").read_bytes()).hexdigest()
         values["config_hash"] = config_hash(stored)
-        values["thresholds_chosen_for_per_hour"] = str(stored["operating_point"]["false_accepts_per_hour"])
+        decision = load_operating_point(model).decision
+        values["thresholds_chosen_for_per_hour"] = str(decision.false_accepts_per_hour)
     values["smoothing_frames"] = scorer.decision_config.smoothing_frames
     values["refractory_s"] = scorer.decision_config.refractory_s
     values["sample_rate"] = SAMPLE_RATE

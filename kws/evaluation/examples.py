@@ -12,7 +12,7 @@ from kws.audio import SAMPLE_RATE, samples_to_seconds
 from kws.decisions import DecisionConfig, smooth
 from kws.evaluation.metrics import hits, pack
 from kws.evaluation.result import Example, HardNegative
-from kws.evaluation.scoring import TAIL_S, ScoredClip
+from kws.evaluation.scoring import ScoredClip
 
 NUM_EXAMPLES = 4
 """Of each kind: hits, misses, negatives."""
@@ -35,7 +35,7 @@ def from_positives(
     """Pick hits and misses, from the lowest to the highest score of each.
 
     Args:
-        clips: each scored from a cold start.
+        clips: each scored from a cold start, with what is heard around it.
         column: of the keyword.
         config: smoothing and refractory time.
         hop_s: time between two frames, in seconds.
@@ -59,10 +59,10 @@ def from_positives(
         places = {round(place) for place in np.linspace(0, len(ordered) - 1, NUM_EXAMPLES) if ordered}
         for index in (ordered[place] for place in sorted(places)):
             clip = clips[index]
-            fired_s = (fired[index] + 1) * hop_s if index in fired else None
+            fired_s = (fired[index] + 1) * hop_s - clip.lead_s if index in fired else None
             middle_s = clip.speech_end_s if fired_s is None else max(fired_s, clip.speech_end_s)
-            end_s = samples_to_seconds(clip.num_samples) + TAIL_S
-            times_s = (np.arange(len(smoothed[index])) + 1) * hop_s
+            times_s = (np.arange(len(smoothed[index])) + 1) * hop_s - clip.lead_s
+            end_s = float(times_s[-1])
             chosen.append(
                 _cut(
                     kind,

@@ -58,8 +58,8 @@ def det_figure(result: KeywordResult) -> Figure:
 
 
 def _draw_lines(axes: Axes, result: KeywordResult, zero_x: float, zero_y: float, right: float) -> float:
-    """Draw misses as recorded, with their interval, and in each condition; return the highest."""
-    own = "as recorded" if result.det_by_condition else "misses at each number of false accepts"
+    """Draw misses in the first condition, with their interval, and in each condition; return the highest."""
+    own = result.condition if result.det_by_condition else "misses at each number of false accepts"
     lines = {own: result.det, **result.det_by_condition}
     shades = (BLUE, *colors(len(lines) + 2)[3:])  # the second and third are those of the points
     highest = 0.0

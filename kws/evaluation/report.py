@@ -20,7 +20,6 @@ from kws.errors import DependencyError
 from kws.evaluation import page
 from kws.evaluation.metrics import Latency
 from kws.evaluation.result import EvaluationResult, Example, KeywordResult, OperatingResult
-from kws.evaluation.scoring import read_pieces
 from kws.text import normalize, shown
 
 JSON_NAME, HTML_NAME = "evaluation.json", "report.html"
@@ -115,11 +114,12 @@ def _keyword(result: KeywordResult, *, several: bool) -> list[str]:
         "<h3>Misses against false accepts</h3><figure class=det>",
         page.image(_pictures().det_curve(result), f"DET curve of {result.keyword}"),
         "<figcaption>Down and to the left is better. Each step is a threshold; the band is the 95 % interval "
-        "of the miss rate as recorded, the other lines are clips in noise and rooms. A count of zero is "
+        f"of the miss rate, {escape(result.condition)}, the other lines other conditions. A count of zero is "
         "drawn at “none”: hours or clips are too few to see how far below it lies.</figcaption></figure>",
         "<h3>Operating points</h3>",
         _operating_table(result.operating),
-        *_group_table(result.operating),
+        *_group_table(result),
+        *_speaker_table(result.operating),
     ]
     for kind, (title, text) in SECTIONS.items():
         chosen = [example for example in result.examples if example.kind == kind]
@@ -179,8 +179,9 @@ def _operating_table(operating: Iterable[OperatingResult]) -> str:
     return page.table(header, rows)
 
 
-def _group_table(operating: tuple[OperatingResult, ...]) -> list[str]:
+def _group_table(result: KeywordResult) -> list[str]:
     """Return misses by condition and group, when there are any."""
+    operating = result.operating
     if not operating[0].groups:
         return []
     header = (
@@ -189,7 +190,11 @@ def _group_table(operating: tuple[OperatingResult, ...]) -> list[str]:
         *(entry.name if entry.target_per_hour is None else f"at {entry.name}" for entry in operating),
     )
     rows = [
-        ("all, as recorded", str(operating[0].misses.trials), *(str(entry.misses) for entry in operating)),
+        (
+            f"all, {result.condition}",
+            str(operating[0].misses.trials),
+            *(str(entry.misses) for entry in operating),
+        ),
     ]
     for index, group in enumerate(operating[0].groups):
         name = group.value if group.field == "condition" else f"{group.field}: {group.value}"
@@ -198,6 +203,17 @@ def _group_table(operating: tuple[OperatingResult, ...]) -> list[str]:
         )
     text = "<p class=dim>Miss rates with 95 % intervals; each column at one threshold, given above.</p>"
     return ["<h3>Misses by condition and group</h3>", text, page.table(header, rows)]
+
+
+def _speaker_table(operating: Sequence[OperatingResult]) -> list[str]:
+    """Return misses of the mean speaker and of those who are missed most, when enough are known."""
+    found = [(entry.name, entry.speakers) for entry in operating if entry.speakers]
+    if not found:
+        return []
+    rows = [(name, f"{100 * each.mean:.1f} %", f"{100 * each.worst:.1f} %") for name, each in found]
+    text = f"<p class=dim>Miss rates of {found[0][1].num_speakers} speakers, each of whom counts as much.</p>"
+    header = ("operating point", "mean speaker", "the tenth missed most")
+    return ["<h3>Misses by speaker</h3>", text, page.table(header, rows)]
 
 
 def _legend(kind: str) -> str:
@@ -233,7 +249,7 @@ def _stretch(example: Example) -> np.ndarray:
     """Read the samples of an example, silence where it reaches past the end."""
     start, length = seconds_to_samples(example.start_s), seconds_to_samples(example.length_s)
     heard, position = np.zeros(length, np.float32), 0
-    for piece in read_pieces(example.utterance):
+    for piece in example.utterance.pieces():
         first, last = max(start, position), min(start + length, position + len(piece))
         if first < last:
             heard[first - start : last - start] = piece[first - position : last - position]

@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kws.evaluation.intervals import HourlyRate, Proportion
+from kws.evaluation.intervals import ZERO_EVENTS, HourlyRate, Proportion, number
 from kws.evaluation.metrics import DetPoint, Latency
+from kws.evaluation.protocol import CLEAN, TestProtocol
 from kws.manifest import Recording
 
 
@@ -27,6 +28,17 @@ class GroupResult:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeakerResult:
+    """Misses by speaker, each of whom counts as much as another, at one threshold."""
+
+    num_speakers: int
+    mean: float
+    """Miss rate of the mean speaker."""
+    worst: float
+    """Mean miss rate of the tenth of the speakers who are missed most."""
+
+
+@dataclass(frozen=True, slots=True)
 class OperatingResult:
     """What one threshold gives."""
 
@@ -40,7 +52,9 @@ class OperatingResult:
     latency: Latency | None
     groups: tuple[GroupResult, ...]
     note: str | None
-    """Why the rate is not shown to be kept; None when it is."""
+    """Why no threshold keeps to the rate; None when one does."""
+    speakers: SpeakerResult | None = None
+    """None where fewer than ten are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +111,8 @@ class KeywordResult:
     """For the report; not in the JSON."""
     det_by_condition: dict[str, tuple[DetPoint, ...]] = field(default_factory=dict)
     """The same curve for the clips of each condition, such as noise and rooms, where there are any."""
+    condition: str = CLEAN
+    """In which the clips were heard, unless a group says otherwise."""
     num_trained_on: int | None = None
     """Clips that the model was trained on or its threshold chosen by; None where that is unknown."""
 
@@ -117,6 +133,9 @@ class EvaluationResult:
     model: str
     keywords: tuple[KeywordResult, ...]
     negative_hours: float
+    """Of the recordings, changed copies included."""
+    original_hours: float
+    """Of them, without copies."""
     num_negatives: int
     num_negative_originals: int
     """Different recordings among them."""
@@ -124,6 +143,8 @@ class EvaluationResult:
     """Known speakers among them."""
     num_left_out: int
     """Recordings of the negatives that hold a keyword by their label or text, and were left out."""
+    protocol: TestProtocol
+    """By which it was counted."""
     provenance: dict[str, Any]
     """Command, seed, hashes of model and configuration, versions, and what the caller adds."""
     num_copies_left_out: int = 0
@@ -143,7 +164,22 @@ class EvaluationResult:
                 f"{self.num_negatives_trained_on} of the {self.num_negatives} negatives were trained on, or "
                 "the threshold chosen by them: fewer false accepts are in them than in new ones"
             )
+        found += self._unshown()
         return found
+
+    def _unshown(self) -> list[str]:
+        """Say which rates the hours are too few to show."""
+        rates = [entry.target_per_hour for entry in self.keywords[0].operating] if self.keywords else []
+        unshown = [rate for rate in rates if rate is not None and self.negative_hours * rate < ZERO_EVENTS]
+        if not unshown:
+            return []
+        *others, last = map(number, sorted(unshown))
+        told = f"{', '.join(others)} or {last}" if others else last
+        enough = number(ZERO_EVENTS / min(unshown))
+        return [
+            f"{self.negative_hours:.2g} h of negatives are too few to show {told} per hour; "
+            f"give {enough} h or more"
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold, without examples."""

@@ -1,50 +1,35 @@
 """Recordings to frame scores, through the exported file as a device runs it, or a folder of ``kws train``.
 
-Positive clips are scored one by one after silence, so that none is heard from a cold start, which a device
-never is; negatives as one long stream, as a device would hear them.
+Clips are scored one by one, each from a cold start; negatives as one long stream, as a device hears them.
+What they are and what is heard around them says :class:`kws.evaluation.heard.HeardAudio`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from scipy import signal
 from tqdm import tqdm
 
 from kws import audio
 from kws.audio import SAMPLE_RATE, samples_to_seconds, seconds_to_samples
 from kws.decisions import DecisionConfig
 from kws.detector import Detector
-from kws.errors import CheckpointError, ManifestError
+from kws.errors import CheckpointError
+from kws.evaluation.heard import HeardClip, HeardPiece
 from kws.manifest import Recording
 
 if TYPE_CHECKING:
     from kws.model import WakeWordModel
 
-LEAD_S = 3.0
-"""Silence before a positive clip: longer than an embedded encoder hears back (seconds)."""
-TAIL_S = 1.0
-"""Silence after a positive clip, so that a detection that comes late is counted (seconds)."""
-
 RUN_SAMPLES = 30 * SAMPLE_RATE
 """Most audio that a torch model is given at once; it bounds memory."""
 
-FRAME_SAMPLES = SAMPLE_RATE // 50
-"""20 ms, about one or two pitch periods of a low voice."""
-
-LOWEST_SPEECH_HZ = 150.0
-"""Hum and rumble below it would pass for speech; the overtones of a low voice lie above it."""
-
-BELOW_PEAK_DB, ABOVE_FLOOR_DB = 30.0, 10.0
-"""Speech is no further below its loudest frame, and further than this above the noise where there is some."""
-
-Change = Callable[[np.ndarray, str], np.ndarray]
-"""``change(waveform, item_id) -> waveform`` of the same length, such as added noise; the same item, the same
-result."""
+BLOCK_S = 10.0
+"""Audio of a stream given at once: 30 s took a quarter longer, as it leaves the processor's cache."""
 
 
 class Scorer(Protocol):
@@ -166,123 +151,106 @@ class ScoredClip:
     scores: np.ndarray
     """(frames, keywords) float32; in a stream, the frames that were completed during this recording."""
     num_samples: int
-    """Samples of the recording, without the tail."""
-    first_frame: int = 0
-    """Index of the first frame in the stream; 0 for a clip by itself."""
+    """Samples of the recording, without what was heard around it."""
+    lead_s: float = 0.0
+    """Heard before the recording, in seconds; the scores begin there."""
     start_sample: int = 0
     """Where the recording starts in the stream; 0 for a clip by itself."""
     speech_start_s: float = 0.0
-    """Start of the phrase, from the manifest or by energy, in seconds; 0 in a stream."""
+    """Start of the keyword in the recording, in seconds; 0 in a stream."""
     speech_end_s: float = 0.0
-    """End of the phrase, from the manifest or by energy, in seconds; 0 in a stream."""
+    """End of the keyword in the recording, in seconds; 0 in a stream."""
+    is_copy: bool = False
+    """It was heard before in the stream, and is changed here."""
 
 
-def score_manifest(
-    model: Scorer | str | Path,
-    utterances: Sequence[Recording],
-    *,
-    stream: bool = False,
-    tail_s: float = TAIL_S,
-    change: Change | None = None,
-    progress: bool = True,
-    description: str = "scoring",
+def score_clips(
+    scorer: Scorer, clips: Iterable[HeardClip], total: int, *, progress: bool = True, description: str = ""
 ) -> list[ScoredClip]:
-    """Score recordings.
+    """Score clips, each from a cold start, with what is heard around it.
 
     Args:
-        model: from :func:`open_scorer`, or what it takes.
-        utterances: what to score, in this order.
-        stream: False scores each by itself, with silence before and after it; True scores all as one stream,
-            so that what the model remembers carries over.
-        tail_s: length of the silence after each, in seconds; 0 in a stream.
-        change: applied to each waveform with its silence; clips only.
+        scorer: from :func:`open_scorer`.
+        clips: what it hears.
+        total: how many they are.
         progress: show a bar.
         description: what the bar is called.
-    Returns:
-        One entry per recording.
     Raises:
         AudioError: a recording cannot be read.
-        ManifestError: there are none, or ``change`` is given for a stream.
     """
-    scorer = open_scorer(model) if isinstance(model, (str, Path)) else model
-    if not utterances:
-        raise ManifestError(f"{description}: there are no recordings; check the manifest and its split")
-    if stream and change is not None:
-        raise ManifestError("a stream is scored as it is; give `change` for clips only")
-    bar = tqdm(utterances, description, unit="file", disable=None if progress else True)
-    if not stream:
-        return [_score_clip(scorer, utterance, tail_s, change) for utterance in bar]
+    bar = tqdm(clips, description, total, unit="file", disable=None if progress else True)
+    return [
+        ScoredClip(
+            clip.utterance,
+            clip_scores(scorer, clip.samples),
+            clip.num_samples,
+            lead_s=clip.lead_s,
+            speech_start_s=clip.start_s,
+            speech_end_s=clip.end_s,
+        )
+        for clip in bar
+    ]
+
+
+def score_stream(
+    scorer: Scorer, recordings: Iterable[HeardPiece], total: int, *, progress: bool = True
+) -> list[ScoredClip]:
+    """Score negatives as one stream, as a device hears them.
+
+    Args:
+        scorer: from :func:`open_scorer`.
+        recordings: of the stream, in order.
+        total: how many are no copies.
+        progress: show a bar.
+    Returns:
+        One entry per recording; the silence after it belongs to its frames and not to its samples.
+    Raises:
+        AudioError: a recording cannot be read.
+    """
     scorer.reset()
-    clips, frames, samples = [], 0, 0
-    for utterance in bar:
-        pieces, length = [np.zeros((0, len(scorer.keywords)), np.float32)], 0
-        for piece in read_pieces(utterance):
-            pieces.append(scorer.scores(piece))
+    clips, position = [], 0
+    bar = tqdm(recordings, "negatives", total, unit="file", disable=None if progress else True)
+    for recording in bar:
+        found, length = [np.zeros((0, len(scorer.keywords)), np.float32)], 0
+        for piece in recording.pieces:
+            found += stream_scores(scorer, piece)
             length += len(piece)
-        scores = np.concatenate(pieces)
-        clips.append(ScoredClip(utterance, scores, length, frames, samples))
-        frames, samples = frames + len(scores), samples + length
+        found += stream_scores(scorer, np.zeros(recording.gap_samples, np.int16))
+        clips.append(
+            ScoredClip(
+                recording.utterance,
+                np.concatenate(found),
+                length,
+                start_sample=position,
+                is_copy=recording.is_copy,
+            )
+        )
+        position += length + recording.gap_samples
     return clips
 
 
-def hours(clips: Sequence[ScoredClip]) -> float:
-    """Return the hours of audio that were scored, without tails."""
-    return samples_to_seconds(sum(clip.num_samples for clip in clips)) / 3600
-
-
-def _score_clip(scorer: Scorer, utterance: Recording, tail_s: float, change: Change | None) -> ScoredClip:
-    """Score one clip after silence of whole chunks; the tail also fills the last chunk."""
-    waveform = read_waveform(utterance)
-    lead = seconds_to_samples(LEAD_S) // scorer.chunk_samples * scorer.chunk_samples
-    total = lead + len(waveform) + seconds_to_samples(tail_s)
-    padded = np.zeros(total + -total % scorer.chunk_samples, np.float32)
-    padded[lead : lead + len(waveform)] = waveform
-    if change is not None:
-        padded = change(padded, utterance.item_id)
-    scorer.reset()
-    start_s, end_s = speech_span_s(waveform)
-    return ScoredClip(
-        utterance,
-        scorer.scores(padded)[lead // scorer.hop_samples :],
-        len(waveform),
-        speech_start_s=float(utterance.extra.get("keyword_start_s", start_s)),
-        speech_end_s=float(utterance.extra.get("keyword_end_s", end_s)),
-    )
-
-
-def read_waveform(utterance: Recording) -> np.ndarray:
-    """Return (samples,) float32 of one recording; raises as :func:`read_pieces`."""
-    return np.concatenate(list(read_pieces(utterance)))
-
-
-def read_pieces(utterance: Recording) -> Iterator[np.ndarray]:
-    """Yield a recording in pieces of a minute, so that a long one takes little memory.
-
-    A stretch at the start of a longer file ends where the manifest says.
-
-    Raises:
-        AudioError: the file is missing, corrupt or empty.
-    """
-    yield from utterance.pieces()
-
-
-def speech_span_s(waveform: np.ndarray) -> tuple[float, float]:
-    """Return where active speech starts and ends, in seconds, by the energy of 20 ms frames.
-
-    A frame is active within 30 dB of the loudest one and 10 dB above the quietest tenth; where all is about
-    as loud, within 10 dB of the loudest.
+def clip_scores(scorer: Scorer, samples: np.ndarray) -> np.ndarray:
+    """Return the (frames, keywords) scores of a clip from a cold start; silence fills the last chunk.
 
     Args:
-        waveform: (samples,) float32.
+        scorer: what hears it.
+        samples: (samples,) int16.
     """
-    steep = signal.butter(4, LOWEST_SPEECH_HZ, "highpass", fs=SAMPLE_RATE, output="sos")
-    speech = signal.sosfilt(steep, waveform) if len(waveform) else waveform
-    frames = speech[: len(waveform) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
-    if not len(frames):
-        return 0.0, samples_to_seconds(len(waveform))
-    level_db = 10 * np.log10(np.square(frames).mean(axis=1) + 1e-12)
-    peak_db, floor_db = level_db.max(), np.percentile(level_db, 10)
-    above_floor_db = min(floor_db + ABOVE_FLOOR_DB, peak_db - ABOVE_FLOOR_DB)
-    active = np.flatnonzero(level_db >= max(peak_db - BELOW_PEAK_DB, above_floor_db))
-    first, last = int(active[0]), int(active[-1])
-    return samples_to_seconds(first * FRAME_SAMPLES), samples_to_seconds((last + 1) * FRAME_SAMPLES)
+    scorer.reset()
+    return scorer.scores(np.pad(samples, (0, -len(samples) % scorer.chunk_samples)))
+
+
+def stream_scores(scorer: Scorer, samples: np.ndarray) -> list[np.ndarray]:
+    """Return the (frames, keywords) scores that the next samples of a stream complete, block by block.
+
+    Args:
+        scorer: what hears them.
+        samples: (samples,) int16.
+    """
+    block = seconds_to_samples(BLOCK_S)
+    return [scorer.scores(samples[start : start + block]) for start in range(0, len(samples), block)]
+
+
+def hours(clips: Sequence[ScoredClip]) -> float:
+    """Return the hours of the recordings of a stream, without the silence between them."""
+    return samples_to_seconds(sum(clip.num_samples for clip in clips)) / 3600

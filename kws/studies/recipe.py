@@ -11,6 +11,10 @@ from typing import Any
 from kws.config import load_config, merge, read_yaml
 from kws.enrollment.methods import METHODS, TEXT_ALONE
 from kws.errors import ConfigError
+from kws.evaluation.protocol import TestProtocol
+
+OF_THE_PROTOCOL = {"conditions": "conditions", "copies": "copies", "test_seed": "seed"}
+"""Keys of older recipes -> what they are called in ``protocol``."""
 
 ALL = "all"
 """In place of a number of recordings: as many as there are."""
@@ -70,8 +74,10 @@ class ChoiceConfig(SettingsConfig):
     """Recordings without labels of where the detector will be used, for the regularisers dann and mmd."""
     enroll: str | None = None
     """A method of ``kws enroll`` in place of training: one of :data:`kws.enrollment.methods.METHODS`."""
-    after_silence: bool | None = None
-    """Of this choice, in place of the study's."""
+    peer: str | None = None
+    """In place of training: a detector of others, ``module:function``; see :mod:`kws.studies.peers`."""
+    peer_files: Path | None = None
+    """Folder of its own files."""
 
     def __post_init__(self) -> None:
         check_recordings(self.recordings, "recordings")
@@ -81,13 +87,16 @@ class ChoiceConfig(SettingsConfig):
         ):
             if value is not None and value not in allowed:
                 raise ConfigError(f"{key}: got {value!r}, allowed: {', '.join(allowed)}")
-        if self.enroll is None:
+        if self.peer_files is not None and self.peer is None:
+            raise ConfigError("peer_files: there is no `peer`; give it, or leave the files out")
+        if self.enroll is None and self.peer is None:
             return
-        more = ("set", "others", "target_audio")
+        kind = "peer" if self.peer else "enroll"
+        more = ("set", "others", "target_audio", *(["enroll"] if self.peer else []))
         given = [*self.given(), *(key for key in more if getattr(self, key))]
-        surplus = [key for key in given if key != "language"]
+        surplus = [key for key in given if key != "language" or self.peer]
         if surplus:
-            raise ConfigError(f"{surplus[0]}: nothing is trained with `enroll`; leave it out")
+            raise ConfigError(f"{surplus[0]}: nothing is trained with `{kind}`; leave it out")
         if self.enroll in TEXT_ALONE and self.recordings != (0,):
             raise ConfigError(f"recordings: enroll {self.enroll} takes none; give `recordings: [0]`")
 
@@ -136,20 +145,8 @@ class StudyConfig:
     """Noise to train on."""
     test_noise: tuple[Path, ...] = ()
     """Other noise: mixed in for the conditions, and part of the negatives of the test."""
-    conditions: dict[str, Any] = field(
-        default_factory=lambda: {
-            "clean": {},
-            "noise 10 dB": {"snr_db": 10.0},
-            "room and noise 5 dB": {"snr_db": 5.0, "room": True},
-        }
-    )
-    """Conditions of the test clips: name -> keys of :class:`data_prep.conditions.ConditionConfig`."""
-    copies: dict[str, Any] = field(default_factory=dict)
-    """The same for the test negatives: each is heard once more, changed in one of these ways, in turn."""
-    test_seed: int = 20
-    """Of the noise and rooms of conditions and copies."""
-    after_silence: bool = True
-    """Silence is heard before each test clip, as a device has long been on; else each is a cold start."""
+    protocol: TestProtocol = field(default_factory=TestProtocol)
+    """How every detector is tested, as `kws eval` does with the same protocol."""
     rates: tuple[float, ...] = (0.5, 1.0, 2.0)
     """False accepts per hour at which misses are counted."""
     compared_at: float = 1.0
@@ -160,6 +157,8 @@ class StudyConfig:
     """Of the draw of recordings and of training."""
     settings: SettingsConfig = field(default_factory=SettingsConfig)
     """Common to all choices."""
+    labels: dict[str, Any] = field(default_factory=dict)
+    """What the table calls a choice; without one, its name."""
     control: bool = True
     """Also train from scratch, to see what transfer gains."""
     control_recordings: tuple[Any, ...] = ()
@@ -195,12 +194,10 @@ class StudyConfig:
             raise ConfigError(
                 "keywords: give every keyword the same `test_conditions` in the same order, or none any"
             )
-        if not given and not self.conditions:
-            raise ConfigError("conditions: is empty; give one or more, such as `clean: {}`")
 
     def condition_names(self) -> tuple[str, ...]:
         """Return the conditions in which misses are counted."""
-        return tuple(self.keywords[0].test_conditions or self.conditions)
+        return tuple(self.keywords[0].test_conditions or self.protocol.conditions)
 
     def all_choices(self) -> dict[str, ChoiceConfig]:
         """Return every choice by name, the control last; raises ConfigError naming the key."""
@@ -247,6 +244,13 @@ def load_study(path: Path, overrides: dict[str, Any] | None = None) -> StudyConf
     Raises:
         ConfigError: the file cannot be read, or a key or value is unknown; the message names it.
     """
-    config = load_config(StudyConfig, merge(read_yaml(path), overrides or {}), str(path))
+    config = load_config(StudyConfig, _as_now(merge(read_yaml(path), overrides or {})), str(path))
     config.all_choices()
     return config
+
+
+def _as_now(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the keys of an older recipe as they are called now; silence is heard before every clip."""
+    moved = {now: values[key] for key, now in OF_THE_PROTOCOL.items() if key in values}
+    kept = {key: value for key, value in values.items() if key not in (*OF_THE_PROTOCOL, "after_silence")}
+    return {**kept, "protocol": {**moved, **(kept.get("protocol") or {})}} if moved else kept

@@ -276,6 +276,8 @@ def why_not(name: str, choice: ChoiceConfig) -> str | None:
     """Return why ``auto`` cannot stand for a choice; None where it can."""
     if name == CONTROL or choice.policy == SCRATCH:
         return "trains from random weights"
+    if choice.peer is not None:
+        return "is a detector of others"
     if choice.enroll is not None:
         return "is `kws enroll`, not training"
     if choice.others is not None:

@@ -14,6 +14,7 @@ from kws.config import config_hash, to_dict
 from kws.counts import counted
 from kws.studies import page, plots, tables
 from kws.studies.compare import all_gains, gain_lines, gain_warnings, savings
+from kws.studies.kept import write_kept
 from kws.studies.recipe import BEFORE, TOGETHER, ChoiceConfig, SettingsConfig, StudyConfig
 from kws.studies.recommend import Recommendation, recommend, steps_of, what_counts
 from kws.studies.results import NOT_TRAINED, StudyResults
@@ -21,8 +22,8 @@ from kws.version import __version__
 
 RESULTS, SUMMARY, TABLE, AGAINST = "results.csv", "summary.csv", "summary.md", "against.md"
 MISSES, GAINS, BEHIND = "misses.png", "gains.png", "behind.png"
+PROTOCOL = "protocol.yaml"
 PAGE, RECOMMENDATION = "study.html", "recommendation.yaml"
-HEARD = {True: "after silence", False: "from a cold start"}
 
 
 def write_report(
@@ -49,8 +50,10 @@ def write_report(
         Sentences for the person.
     """
     _write(output / "recipe.yaml", yaml.safe_dump(to_dict(config), sort_keys=False))
+    _write(output / PROTOCOL, yaml.safe_dump(to_dict(config.protocol), sort_keys=False))
     if not results.cells:
         return [f"{output}: no cell is finished yet, of {num_cells}"]
+    write_kept(output, results)
     tables.write_csv(output / RESULTS, list(tables.result_rows(results)))
     tables.write_csv(output / SUMMARY, list(tables.summary_rows(results)))
     _write(output / TABLE, "\n".join(tables.markdown(*tables.summary_table(results))) + "\n")
@@ -90,7 +93,7 @@ def write_report(
             "seeds": ", ".join(map(str, config.seeds)),
             "kws": __version__,
             "machine": f"{platform.machine()}, one thread a cell",
-            "test clips": HEARD[config.after_silence],
+            "protocol": config.protocol.told(),
             "settings": _told(config.settings),
             **{f"choice “{name}”": _told_of(choice) for name, choice in config.all_choices().items()},
         },
@@ -98,7 +101,21 @@ def write_report(
     _write(output / PAGE, html)
     done = f"{output / PAGE}: {len(results.cells)} of {num_cells} cells"
     saved = map(str, savings(results))
-    return [*warnings, *gain_lines(results), *saved, *held, *compared, *_recommended(found, output), done]
+    shown = [*short_lines(config, results), ""]
+    verdicts = [*compared, *_recommended(found, output)]
+    return [*shown, *warnings, *gain_lines(results), *saved, *held, *verdicts, done]
+
+
+def short_lines(config: StudyConfig, results: StudyResults) -> list[str]:
+    """Return the misses at the compared rate as a Markdown table, under what was heard and how."""
+    hours = next(iter(results.cells.values())).negative_hours
+    return [
+        f"Misses in % at {results.compared_at:g} false accepts per hour; "
+        f"{counted(len(config.keywords), 'keyword')}, {hours:.3g} h of negatives.",
+        f"Protocol {config.protocol.told()}.",
+        "",
+        *tables.markdown(*tables.short_table(results)),
+    ]
 
 
 def _held_against(results: StudyResults, other: str) -> list[str]:
@@ -143,12 +160,13 @@ def _told(settings: SettingsConfig) -> str:
 
 def _told_of(choice: ChoiceConfig) -> str:
     """Return what a choice does differently from `kws train` as it is, and from the study."""
-    heard = "" if choice.after_silence is None else f"; test clips {HEARD[choice.after_silence]}"
+    if choice.peer is not None:
+        return f"{choice.peer}, a detector of others"
     if choice.enroll is not None:
-        return f"kws enroll, method {choice.enroll}{heard}"
+        return f"kws enroll, method {choice.enroll}"
     others = {"": "", TOGETHER: "; all keywords in one detector", BEFORE: "; added to the other keywords"}
     place = f"; brought near {', '.join(map(str, choice.target_audio))}" if choice.target_audio else ""
-    return f"{_told(choice)}{others[choice.others or '']}{place}{heard}"
+    return f"{_told(choice)}{others[choice.others or '']}{place}"
 
 
 def _write(path: Path, content: str | bytes) -> None:

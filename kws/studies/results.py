@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +14,9 @@ from kws.audio import atomic_write
 from kws.config import load_config
 from kws.errors import ConfigError
 from kws.evaluation.intervals import Proportion, proportion
+from kws.evaluation.misses import MissCount
 from kws.studies.grid import Cell, cell_path
 from kws.studies.recipe import CONTROL, sorted_recordings
-from kws.studies.scoring import MissCount
 
 NOT_TRAINED = "none"
 """Precision of what was enrolled."""
@@ -54,7 +55,9 @@ class CellResult:
     config_hash: str
     """Of the training run."""
     precision: str = "bf16-mixed"
-    """In which it was trained, which depends on the machine; :data:`NOT_TRAINED` of what was enrolled."""
+    """In which it was trained, which depends on the machine; :data:`NOT_TRAINED` where nothing was."""
+    protocol: str = ""
+    """Hash of the protocol by which it was tested; empty in older files."""
 
     def miss_count(self, condition: str, rate: float) -> MissCount:
         """Return the misses in a condition at a rate."""
@@ -80,17 +83,32 @@ def read_cell(folder: Path, identity: str) -> CellResult | None:
         return None
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        counts = values.pop("readings", None) or values["miss_counts"]  # their name in older files
-        values["miss_counts"] = {
-            condition: {rate: load_config(MissCount, count, str(path)) for rate, count in rates.items()}
-            for condition, rates in counts.items()
-        }
-    except (json.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
+    except json.JSONDecodeError as error:
         raise ConfigError(f"{path}: is no finished cell of a study ({error}); remove the file") from error
-    result = load_config(CellResult, values, str(path))
+    result = cell_result(values, str(path))
     if result.identity != identity:
         raise ConfigError(f"{path}: holds cell {result.identity}; remove the file")
     return result
+
+
+def cell_result(values: Any, where: str) -> CellResult:
+    """Return a finished cell from plain values.
+
+    Args:
+        values: as :func:`write_cell` writes them.
+        where: what they are called in messages.
+    Raises:
+        ConfigError: they are of something else.
+    """
+    try:
+        counts = values.pop("readings", None) or values["miss_counts"]  # their name in older files
+        values["miss_counts"] = {
+            condition: {rate: load_config(MissCount, count, where) for rate, count in rates.items()}
+            for condition, rates in counts.items()
+        }
+    except (KeyError, AttributeError, TypeError) as error:
+        raise ConfigError(f"{where}: is no finished cell of a study ({error}); remove the file") from error
+    return load_config(CellResult, values, where)
 
 
 @dataclass(frozen=True)
@@ -111,6 +129,8 @@ class StudyResults:
     """Cells that each choice has at a number of recordings: keywords times seeds."""
     units: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Keyword -> speaker of each test clip, or a name of the clip's own where none is known."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What a table calls a choice, where it is not its name."""
 
     def recordings(self, choice: str | None = None) -> list[int | str]:
         """Return the numbers of recordings that are finished, of one choice or of any."""

@@ -97,6 +97,25 @@ def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
     return path
 
 
+def short_table(study: StudyResults) -> tuple[list[str], list[list[str]]]:
+    """Return header and cells of misses in % at the compared rate, one condition a column."""
+    rows = []
+    for recordings in study.recordings():
+        for choice in study.choices:
+            members = study.members(choice, recordings)
+            if members:
+                found = [study.misses(choice, recordings, n, study.compared_at) for n in study.conditions]
+                rows.append(
+                    [
+                        "none" if recordings == 0 else str(recordings),
+                        study.labels.get(choice, choice),
+                        str(len({seed for _, seed in members})),
+                        *(f"{100 * misses.rate:.1f}" for misses in found),
+                    ]
+                )
+    return ["recordings", "detector", "draws", *study.conditions], rows
+
+
 def summary_table(study: StudyResults) -> tuple[list[str], list[list[str]]]:
     """Return header and cells of the summary: misses in % with exact intervals, and the gain in points."""
     header = ["recordings", "choice", "cells"]

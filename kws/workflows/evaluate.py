@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from kws.workflows.notices import quiet_libraries
 from kws.workflows.own_names import REPORT
 
 if TYPE_CHECKING:
-    from kws.evaluation.evaluate import Condition
+    from kws.evaluation.protocol import TestProtocol
     from kws.evaluation.result import EvaluationResult
     from kws.manifest import Recording
 
@@ -22,14 +21,6 @@ logger = logging.getLogger(__name__)
 
 
 Split = Literal["train", "dev", "test", "all"]
-
-
-NOISE_SECONDS = 120.0
-"""Kept of each noise recording, in seconds: bounds memory."""
-
-
-NUM_ROOMS = 20
-"""Simulated rooms; another part of the seed than in training, so other rooms."""
 
 
 def default_output(model: Path) -> Path:
@@ -49,7 +40,8 @@ def evaluate(
     keyword: str | None = None,
     split: Split = "test",
     false_accepts_per_hour: Sequence[float] = (0.1, 0.5, 1.0),
-    seed: int = 0,
+    protocol: TestProtocol | Path | None = None,
+    overrides: Sequence[str] = (),
     overwrite: bool = False,
     progress: bool = False,
     command: str = "kws.evaluate",
@@ -61,18 +53,23 @@ def evaluate(
         positives: sources of clips of the keyword.
         negatives: sources of audio without it.
         output: folder of the report; None writes none.
-        noise: sources of noise, for two further conditions.
+        noise: sources of noise, for the conditions and among the negatives.
         keyword: judge this one only.
         split: of recordings that have a split, those of this one count.
         false_accepts_per_hour: rates of false accepts to report misses at.
-        seed: of noise and rooms.
+        protocol: how it is tested, or the YAML file that says so; None is the default one, without noise
+            where none is given.
+        overrides: ``key=value`` changes of it.
         overwrite: replace an earlier report.
         progress: show bars.
         command: what was called, for the report.
     Raises:
         KwsError: as :func:`kws.evaluation.evaluate.evaluate` and :func:`data_prep.manifests.read`.
     """
+    from kws.config import parse_overrides
     from kws.evaluation import evaluate as evaluation
+    from kws.evaluation.protocol import changed_protocol
+    from kws.workflows.protocol_audio import open_audio
     from kws.workflows.trained_on import copies_of, trained_on
 
     if output is not None:
@@ -81,21 +78,24 @@ def evaluate(
         folders.claim(output, REPORT)
     provenance = {
         "command": command,
-        "seed": seed,
         "split": split,
         "positives": ", ".join(map(str, positives)),
         "negatives": ", ".join(map(str, negatives)),
     }
     if noise:
         provenance["noise"] = ", ".join(map(str, noise))
+    given = parse_overrides(list(overrides))
+    used = changed_protocol(protocol, given)
+    if protocol is None and not noise and "conditions" not in given:
+        used = used.without_noise()
     return evaluation.evaluate(
         model,
         read_utterances(positives, split),
         read_utterances(negatives, split),
         output,
+        heard=open_audio(used, read_utterances(noise, split) if noise else ()),
         copies_of=copies_of,
         trained_on=trained_on(model),
-        conditions=make_conditions(read_utterances(noise, split), seed) if noise else (),
         keyword=keyword,
         false_accepts_per_hour=false_accepts_per_hour,
         provenance=provenance,
@@ -124,22 +124,3 @@ def read_utterances(sources: Sequence[Path], split: Split) -> list[Recording]:
             f"{', '.join(map(str, sources))}: no recordings of split {split}; there are {found}; give `split`"
         )
     return [entry.with_length() for entry in chosen]
-
-
-def make_conditions(noise: Sequence[Recording], seed: int) -> list[Condition]:
-    """Return noise at 10 dB, and a room with noise at 5 dB; drawn from the seed and the clip alone."""
-    from data_prep.augmentation import NoiseBank, RoomBank
-    from data_prep.conditions import ConditionConfig, condition_chain
-    from kws.evaluation.evaluate import Condition
-
-    bank = NoiseBank(tuple(recording.path for recording in noise), NOISE_SECONDS)
-    rooms = RoomBank(num_rooms=NUM_ROOMS, seed=seed, split="test")
-    wanted = {
-        "noise at 10 dB": ConditionConfig(snr_db=10.0),
-        "room and noise at 5 dB": ConditionConfig(snr_db=5.0, room=True),
-    }
-    chains = {name: condition_chain(config, bank, rooms) for name, config in wanted.items()}
-    return [
-        Condition(name, functools.partial(chain.augment, seed=seed, epoch=0))
-        for name, chain in chains.items()
-    ]

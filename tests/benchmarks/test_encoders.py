@@ -1,11 +1,9 @@
-"""The encoder that ships and those kept beside the benchmarks: each is what its recipe makes."""
+"""The encoder that ships is what its recipe makes."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-
-import pytest
 
 from kws.config import load_config, read_yaml
 from kws.encoders.registry import load_encoder
@@ -14,19 +12,12 @@ from kws.encoders.truncate import num_parameters
 from kws.pretraining.config import PretrainConfig
 
 REPOSITORY = Path(__file__).parents[2]
-KEPT = REPOSITORY / "benchmarks" / "encoders"
-RECIPES = {ASSETS: "embedded_taught.yaml", KEPT / "second": "embedded_finish.yaml"}
-"""Of each encoder."""
+RECIPE = "embedded_taught.yaml"
 
 
-def test_every_encoder_has_a_recipe():
-    assert {ASSETS, *KEPT.iterdir()} == RECIPES.keys()
-
-
-@pytest.mark.parametrize("folder", RECIPES, ids=lambda folder: folder.name)
-def test_an_encoder_is_what_its_recipe_makes_and_small_enough_to_ship(folder: Path):
-    made = load_config(PretrainConfig, read_yaml(folder / "config.yaml"))
-    recipe = load_config(PretrainConfig, read_yaml(REPOSITORY / "kws" / "recipes" / RECIPES[folder]))
+def test_what_ships_is_what_its_recipe_makes_and_small_enough():
+    made = load_config(PretrainConfig, read_yaml(ASSETS / "config.yaml"))
+    recipe = load_config(PretrainConfig, read_yaml(REPOSITORY / "kws" / "recipes" / RECIPE))
     for key in (
         "encoder",
         "steps",
@@ -42,13 +33,8 @@ def test_an_encoder_is_what_its_recipe_makes_and_small_enough_to_ship(folder: Pa
         (source.manifest, source.weight) for source in recipe.train
     ]
     assert made.init is not None and not made.init.is_absolute()
-    encoder = load_recognizer(folder).encoder
-    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+    encoder = load_recognizer(ASSETS).encoder
+    metrics = json.loads((ASSETS / "metrics.json").read_text("utf-8"))
     assert num_parameters(encoder) == metrics["parameters"] <= 2_000_000
-    assert (folder / "weights.safetensors").stat().st_size <= 8 * 2**20
-    assert load_encoder("embedded", folder).info.lookahead_samples <= 0.16 * 16_000
-
-
-def test_what_ships_began_with_the_encoder_that_shipped_before():
-    made = load_config(PretrainConfig, read_yaml(ASSETS / "config.yaml"))
-    assert made.init is not None and REPOSITORY / made.init == KEPT / "second"
+    assert (ASSETS / "weights.safetensors").stat().st_size <= 8 * 2**20
+    assert load_encoder("embedded", ASSETS).info.lookahead_samples <= 0.16 * 16_000

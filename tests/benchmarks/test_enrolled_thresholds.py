@@ -67,7 +67,7 @@ def test_a_phrase_is_read_at_its_threshold_with_dev_speech_or_what_ships(
     monkeypatch.setattr(enrolled_thresholds, "enroll", enroll)
     found = row(phrase, "examples", background, tmp_path, tmp_path)
     assert (found["false_accepts"], found["background_hours"], found["copies"]) == (3, 2.8, 3)
-    assert found["missed"] == ({"clean": [1, 2]} if phrase == "jarvis" else {})
+    assert found["missed"] == ({"clean": (1, 2)} if phrase == "jarvis" else {})
     assert (asked[0]["phrases"], asked[0]["method"], asked[0]["false_accepts_per_hour"]) == (
         [phrase],
         "examples",

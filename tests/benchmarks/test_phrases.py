@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -9,8 +11,9 @@ from benchmarks import phrases
 from kws import audio
 from kws.enrollment.examples import FittedLayer, head_of
 from kws.enrollment.heard import FirstLayers, FrameSpace
-from kws.evaluation.scoring import LEAD_S, TAIL_S
+from kws.evaluation.heard import HeardClip
 from kws.heads.window import NUM_FRAMES
+from kws.manifest import Recording
 from kws.model import WakeWordModel
 from tests.support.training import noise, tiny_recognizer
 
@@ -34,10 +37,11 @@ def test_the_parts_of_a_detector_fused_are_what_it_scores():
     head.scale, head.offset = torch.tensor([[0.5], [2.0]]), torch.tensor([[1.0], [-1.0]])
     model = WakeWordModel(kept.encoder, head, ("cup",)).eval()
     waveform = noise(1.9)
-    found = phrases.logits_of(model, waveform)
-    lead = audio.seconds_to_samples(LEAD_S) // model.hop_samples
-    padded = np.pad(waveform, (lead * model.hop_samples, audio.seconds_to_samples(TAIL_S)))
-    expected = model.scores(torch.from_numpy(padded)[None])[0, lead:, 0].numpy()
+    samples = audio.to_int16(waveform[: len(waveform) // model.hop_samples * model.hop_samples])
+    found = phrases.logits_of(
+        model, HeardClip(Recording(Path("a.wav")), samples, len(samples), 0.0, 0.0, 1.9)
+    )
+    expected = model.scores(torch.from_numpy(audio.to_float32(samples))[None])[0, :, 0].numpy()
     scores = [phrases.scores(way, head, found, 0) for way in phrases.WAYS]
     np.testing.assert_allclose(scores[-1], expected, atol=1e-5)
     assert all(np.abs(scores[-1] - other).max() > 0.01 for other in scores[:-1])

@@ -1,13 +1,13 @@
-"""Test conditions: what is done to a clip, from what it is drawn, and how negatives are joined."""
+"""Test conditions: what is done to a clip, and from what it is drawn."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from data_prep.augmentation import Chain, NoiseBank, RoomBank
+from data_prep.augmentation import NoiseBank, RoomBank
 from data_prep.augmentation.levels import active_rms
-from data_prep.conditions import ConditionConfig, condition_chain, draw, negative_stream, render
+from data_prep.conditions import ConditionConfig, condition_chain, draw, render
 from kws import audio
 from kws.errors import ConfigError
 from tests.support.recordings import tone
@@ -49,27 +49,21 @@ def test_the_same_key_gives_the_same_noise_and_another_key_another(bank: NoiseBa
     assert first.tolist() == again.tolist() != other.tolist()
 
 
-def test_a_stream_is_speech_with_gaps_then_noise_then_copies_in_turn():
-    speech = [(name, np.full(100, level, np.float32)) for name, level in (("a", 0.1), ("b", 0.2), ("c", 0.3))]
-
-    class Marked(Chain):
-        """Replaces a clip by its mark."""
-
-        def __init__(self, mark: float) -> None:
-            super().__init__(())
-            object.__setattr__(self, "mark", mark)
-
-        def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-            return np.full(10, self.mark, np.float32)
-
-    noise = [np.full(50, 0.4, np.float32)]
-    stream, originals = negative_stream(speech, noise, {"x": Marked(0.5), "y": Marked(0.6)}, "key")
-    gap = [0.0] * 8_000
-    expected = [*[0.1] * 100, *gap, *[0.2] * 100, *gap, *[0.3] * 100, *gap, *[0.4] * 50]
-    assert originals == len(expected)
-    expected += [*[0.5] * 10, *gap, *[0.6] * 10, *gap, *[0.5] * 10, *gap]
-    assert audio.to_float32(stream) == pytest.approx(np.array(expected), abs=1e-4)
-    assert negative_stream(speech, noise, {}, "key")[0].tolist() == stream[:originals].tolist()
+def test_noise_and_room_are_heard_around_a_clip_and_speed_changes_it_alone(bank: NoiseBank):
+    clip = tone(0.5)
+    noisy = condition_chain(ConditionConfig(snr_db=0.0, room=True), bank, ROOMS)
+    heard = render(clip, noisy, "a", lead_samples=16_000, tail_samples=8_000)
+    assert len(heard) == 16_000 + len(clip) + 8_000
+    assert np.abs(heard[:16_000]).mean() > 100 and np.abs(heard[-4_000:]).mean() > 100
+    quick = render(
+        clip,
+        condition_chain(ConditionConfig(speed=0.15), None, ROOMS),
+        "a",
+        lead_samples=16_000,
+        tail_samples=8_000,
+    )
+    bare = render(clip, condition_chain(ConditionConfig(speed=0.15), None, ROOMS), "a")
+    assert len(bare) != len(clip) and quick.tolist() == [*[0] * 16_000, *bare.tolist(), *[0] * 8_000]
 
 
 def test_more_recordings_hold_all_fewer_and_seeds_and_words_differ():

@@ -69,7 +69,7 @@ def study(
         cache: folder for decoded audio and synthetic voices; None is ``output/cache``.
         overrides: ``key=value`` changes of the recipe.
         keep_runs: keep the folders of the training runs.
-        report: run nothing.
+        report: run nothing; a folder that holds ``results.jsonl`` alone is told without any audio.
         against: choices that every other one is held against, with intervals.
         progress: show bars.
         command: what was called, for the report.
@@ -81,9 +81,10 @@ def study(
     from kws.config import parse_overrides
     from kws.errors import ConfigError
     from kws.studies.grid import cell_path, cells
+    from kws.studies.kept import only_kept, read_kept, restore
     from kws.studies.pool import run_jobs
     from kws.studies.recipe import load_study
-    from kws.studies.report import write_report
+    from kws.studies.report import short_lines, write_report
     from kws.workflows.study.cell import PROGRAM
     from kws.workflows.study.data import read_data
     from kws.workflows.study.plan import plan, share_work
@@ -97,7 +98,13 @@ def study(
     check_choices(config, base)
     check_against(config, against)
     folders.keep_apart(output, sources_of(config, base))
+    if report and only_kept(output):
+        kept = read_kept(output, config)
+        num_cells = len(cells(config))
+        return StudySummary(output, tuple(short_lines(config, kept)), (), len(kept.cells), num_cells)
     claim(output, config)
+    if not report:
+        restore(output)
     cache = (cache or output / "cache").absolute()
     grid = cells(config)
     wanted = [cell for cell in grid if not only or any(fnmatchcase(cell.name, f"*{word}*") for word in only)]
@@ -194,10 +201,12 @@ def claim(output: Path, config: StudyConfig) -> None:
     """
     from kws.config import config_hash
     from kws.errors import ConfigError
+    from kws.studies.kept import only_kept
     from kws.studies.pool import MARKER
     from kws.weights import write_json
 
-    if output.is_dir() and any(output.iterdir()) and not (output / MARKER).is_file():
+    known = (output / MARKER).is_file() or only_kept(output)
+    if output.is_dir() and any(output.iterdir()) and not known:
         raise ConfigError(f"{output}: holds something else than a study; choose another `output`")
     write_json(output / MARKER, {"study": config_hash(config)})
 
@@ -215,4 +224,5 @@ def collect(config: StudyConfig, planned: dict[Cell, Job], data: StudyData, outp
         cells={cell: result for cell, result in found.items() if result is not None},
         num_runs=len(config.keywords) * len(config.seeds),
         units=data.units,
+        labels=config.labels,
     )

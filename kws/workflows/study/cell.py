@@ -76,9 +76,11 @@ class CellRequest:
     """Folder of the test audio."""
     clips: str
     """Name of the keyword's clips there."""
-    after_silence: bool
-    """Silence is heard before each."""
     rates: tuple[float, ...]
+    peer: str | None
+    """``module:function`` of a detector of others; None trains or enrolls."""
+    peer_files: str | None
+    """Folder of its own files."""
     keep_run: bool
     """Leave the folder of the run."""
 
@@ -114,8 +116,11 @@ def run_cell(request: CellRequest) -> CellResult:
     from kws.checkpoint import load_operating_point
     from kws.studies.held_out import load_test_audio
     from kws.studies.results import CellResult, write_cell
-    from kws.studies.scoring import count_misses, detector_scores
+    from kws.studies.scoring import detector_scores
+    from kws.workflows.study.peer import run_peer
 
+    if request.peer is not None:
+        return run_peer(request)
     started = time.monotonic()
     runs = Path(request.folder) / RUNS
     runs.mkdir(parents=True, exist_ok=True)
@@ -125,12 +130,9 @@ def run_cell(request: CellRequest) -> CellResult:
         _remove_runs(request, runs)
         raise
     test = load_test_audio(Path(request.test), request.clips)
-    if request.after_silence:
-        test = test.after_silence()
-    scores, negatives, hop_s = detector_scores(made.model, test, request.keyword)
     point = load_operating_point(made.run)
-    config = point.decision.at([1.0])
-    found = count_misses(scores, negatives, test.hours, request.rates, config, hop_s)
+    scores = detector_scores(made.model, test, request.keyword)
+    found = scores.misses(test, request.rates, point.decision.at([1.0]))
     result = CellResult(
         identity=request.identity,
         keyword=request.keyword,
@@ -148,6 +150,7 @@ def run_cell(request: CellRequest) -> CellResult:
         train_s=round(made.wall_s, 1),
         wall_s=round(time.monotonic() - started, 1),
         precision=made.precision,
+        protocol=test.protocol.hash,
         config_hash=json.loads((made.run / "provenance.json").read_text(encoding="utf-8"))["config_hash"],
     )
     write_cell(Path(request.folder), result)

@@ -5,25 +5,26 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from data_prep import manifests
-from data_prep.augmentation import Chain, NoiseBank, RoomBank
-from data_prep.conditions import ConditionConfig, condition_chain, draw, negative_stream, render
+from data_prep.conditions import draw
 from data_prep.copies import KnownRecordings
-from kws.config import config_hash, load_config
+from kws.config import config_hash
 from kws.errors import ConfigError, KwsError, ManifestError
 from kws.evaluation.evaluate import select_positives
+from kws.evaluation.heard import HeardAudio, HeardClip
+from kws.evaluation.protocol import CLEAN
 from kws.manifest import Recording
 from kws.studies import held_out
 from kws.studies.grid import Cell
 from kws.studies.recipe import KeywordConfig, StudyConfig
 from kws.text import is_said
 from kws.workflows.evaluate import read_utterances
+from kws.workflows.protocol_audio import open_audio
 from kws.workflows.recordings import (
     HELD_OUT_FROM,
     Synthesis,
@@ -33,9 +34,6 @@ from kws.workflows.recordings import (
     synthesize,
 )
 from kws.workflows.trained_on import copies_of
-
-NUM_ROOMS = 100
-"""Simulated rooms of the test; another part of the seed than in training, so other rooms."""
 
 
 @dataclass(frozen=True)
@@ -136,69 +134,65 @@ def _test_hash(config: StudyConfig, base: Path) -> str:
         "keywords": [entry.keyword for entry in config.keywords],
         "test": [[str(path) for path in entry.test] or entry.test_conditions for entry in config.keywords],
         "recordings": sources_fingerprint(sources),
-        "conditions": config.conditions,
-        "copies": config.copies,
-        "seed": config.test_seed,
-        "rooms": NUM_ROOMS,
+        "protocol": config.protocol.hash,
     }
     return config_hash(facts)
 
 
 def _make_test_audio(config: StudyConfig, base: Path, test: Path, progress: bool) -> None:
     """Make what is not there of clips and negatives."""
-    key = ("study test", config.test_seed)
-    noise = [utterance.path for utterance in _read(config.test_noise, base)]
-    bank = NoiseBank(tuple(noise)) if noise else None
-    rooms = RoomBank(num_rooms=NUM_ROOMS, split="test", seed=config.test_seed)
-
-    def chains(conditions: Mapping[str, Any], where: str) -> dict[str, Chain]:
-        return {
-            name: condition_chain(load_config(ConditionConfig, values or {}, f"{where}.{name}"), bank, rooms)
-            for name, values in conditions.items()
-        }
-
-    wanted, copies = chains(config.conditions, "conditions"), chains(config.copies, "copies")
-    for entry in config.keywords:
-        name = clips_name(entry.keyword)
-        if held_out.is_saved(test, name):
-            continue
-        sources = _test_sources(entry, base)
-        groups = [
-            select_positives(read_utterances(paths, "test"), entry.keyword, alone=True) for paths in sources
-        ]
-        if len({len(group) for group in groups}) > 1:
-            sizes = ", ".join(f"{c} {len(g)}" for c, g in zip(entry.test_conditions, groups, strict=True))
-            raise ManifestError(
-                f"{entry.keyword}: the conditions hold different numbers of clips ({sizes}); give the same "
-                "clips in each, in the same order"
-            )
-        if entry.test_conditions:
-            as_recorded = Chain(())
-            clips = {
-                condition: [render(u.load(), as_recorded, *key) for u in group]
-                for condition, group in zip(entry.test_conditions, groups, strict=True)
-            }
-        else:
-            bar = tqdm(
-                groups[0], f"{entry.keyword} test clips", unit="file", disable=None if progress else True
-            )
-            loaded = [(utterance.item_id, utterance.load()) for utterance in bar]
-            clips = {
-                condition: [render(waveform, chain, *key, condition, item) for item, waveform in loaded]
-                for condition, chain in wanted.items()
-            }
-        speakers = [utterance.speaker or utterance.item_id for utterance in groups[0]]
-        held_out.save_clips(test, name, clips, speakers)
+    lacking = [entry for entry in config.keywords if not held_out.is_saved(test, clips_name(entry.keyword))]
+    if not lacking and held_out.is_saved(test, held_out.NEGATIVES):
+        return
+    made = open_audio(config.protocol, _read(config.test_noise, base))
+    for entry in lacking:
+        clips = _heard_clips(entry, base, made, progress)
+        held_out.save_clips(test, clips_name(entry.keyword), clips, config.protocol)
     if not held_out.is_saved(test, held_out.NEGATIVES):
         speech, _ = _test_negatives(config, base)
-        bar = tqdm(speech, "test negatives", unit="file", disable=None if progress else True)
-        stream, originals = negative_stream(
-            ((utterance.item_id, utterance.load()) for utterance in bar),
-            bank.recordings if bank else (),
-            copies,
-            *key,
+        stream = made.stream(speech)
+        bar = tqdm(stream, "test negatives", unit="file", disable=None if progress else True)
+        held_out.save_negatives(test, bar)
+
+
+def _heard_clips(
+    entry: KeywordConfig, base: Path, made: HeardAudio, progress: bool
+) -> dict[str, list[HeardClip]]:
+    """Return the clips of a keyword in each condition; those that are already in one stay as they are."""
+    groups = _test_clips(entry, base)
+    if entry.test_conditions:
+        plain = HeardAudio(replace(made.protocol, conditions={CLEAN: {}}, copies={}))
+        versions = [
+            (name, plain, CLEAN, group) for name, group in zip(entry.test_conditions, groups, strict=True)
+        ]
+    else:
+        versions = [(name, made, name, groups[0]) for name in made.protocol.conditions]
+
+    def heard(source: HeardAudio, name: str, condition: str, group: list[Recording]) -> list[HeardClip]:
+        what = f"{entry.keyword}, {name}"
+        bar = tqdm(group, what, unit="file", disable=None if progress else True)
+        return [source.clip(utterance, condition) for utterance in bar]
+
+    return {name: heard(source, name, condition, group) for name, source, condition, group in versions}
+
+
+def _test_clips(entry: KeywordConfig, base: Path) -> list[list[Recording]]:
+    """Return the clips of a keyword: one list, or one of each condition.
+
+    Raises:
+        ManifestError: the conditions hold different numbers of clips.
+    """
+    groups = [
+        select_positives(read_utterances(paths, "test"), entry.keyword, alone=True)
+        for paths in _test_sources(entry, base)
+    ]
+    if len({len(group) for group in groups}) > 1:
+        sizes = ", ".join(f"{c} {len(g)}" for c, g in zip(entry.test_conditions, groups, strict=True))
+        raise ManifestError(
+            f"{entry.keyword}: the conditions hold different numbers of clips ({sizes}); give the same "
+            "clips in each, in the same order"
         )
-        held_out.save_negatives(test, stream, originals)
+    return groups
 
 
 def _test_negatives(config: StudyConfig, base: Path) -> tuple[list[Recording], list[str]]:
@@ -210,12 +204,7 @@ def _test_negatives(config: StudyConfig, base: Path) -> tuple[list[Recording], l
     given = _read(config.test_negatives, base)
     words = [entry.keyword for entry in config.keywords]
     other = [each for each in given if not any(is_said(word, each.text, each.label) for word in words)]
-    clips = [
-        clip
-        for entry in config.keywords
-        for paths in _test_sources(entry, base)
-        for clip in select_positives(read_utterances(paths, "test"), entry.keyword, alone=True)
-    ]
+    clips = [clip for entry in config.keywords for group in _test_clips(entry, base) for clip in group]
     is_copy = copies_of(clips)
     kept = [each for each in other if not is_copy(each)]
     if not kept:

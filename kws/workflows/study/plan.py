@@ -49,7 +49,6 @@ def plan(
     ``auto`` is resolved here, by the number of recordings drawn.
     """
     from kws.config import config_hash
-    from kws.evaluation.scoring import LEAD_S
     from kws.studies.pool import Job
     from kws.workflows.study.cell import CellRequest
     from kws.workflows.study.data import clips_name, draw_recordings
@@ -73,11 +72,8 @@ def plan(
             for keyword in (cell.keyword, *(others if choice.others else ()))
         }
         spec = _CellSpec(cell, choice, choice.over(config.settings), heard, sources, data.base)
-        made = _enrolled(spec) if choice.enroll else _trained(spec)
+        made = _peer(spec) if choice.peer else _enrolled(spec) if choice.enroll else _trained(spec)
         facts = made.facts | {"test": data.test_hash, "rates": config.rates}
-        after_silence = config.after_silence if choice.after_silence is None else choice.after_silence
-        if after_silence:
-            facts["silence_before_clips_s"] = LEAD_S
         request = CellRequest(
             folder=str(output),
             identity=config_hash(facts),
@@ -97,8 +93,9 @@ def plan(
             cache=str(cache),
             test=str(data.test),
             clips=clips_name(cell.keyword),
-            after_silence=after_silence,
             rates=config.rates,
+            peer=choice.peer,
+            peer_files=None if choice.peer_files is None else str(data.base / choice.peer_files),
             keep_run=keep_runs,
         )
         planned[cell] = Job(cell.name, request.identity, asdict(request))
@@ -232,6 +229,28 @@ def _enrolled(spec: _CellSpec) -> _Task:
     return _Task(facts, f"enroll {method}", (RunRequest((keyword,), manifests, ()),), spoken)
 
 
+def _peer(spec: _CellSpec) -> _Task:
+    """Return what a detector of others is given."""
+    from kws.studies.peers import peer_fingerprint
+    from kws.version import __version__
+    from kws.workflows.recordings import Synthesis
+    from kws.workflows.study.cell import RunRequest
+
+    assert spec.choice.peer is not None
+    positives = spec.heard[spec.cell.keyword]
+    facts = {
+        "kws": __version__,
+        "peer": {spec.choice.peer: peer_fingerprint(spec.choice.peer)},
+        "keyword": spec.cell.keyword,
+        "seed": spec.cell.seed,
+        "positives": positives.fingerprint,
+        **spec.sources.fingerprints,
+    }
+    manifests = () if positives.manifest is None else (str(positives.manifest),)
+    policy = f"peer {spec.choice.peer.partition(':')[2]}"
+    return _Task(facts, policy, (RunRequest((spec.cell.keyword,), manifests, ()),), Synthesis())
+
+
 def cell_settings(
     model: ModelConfig, training: TrainConfig, num_recordings: int, synthesis: Synthesis
 ) -> dict[str, Any]:
@@ -260,7 +279,7 @@ def share_work(jobs: Sequence[Job], cache: Path, num_workers: int) -> None:
     from kws.workflows.study.data import decode, speak
 
     requests = [load_config(CellRequest, job.values, job.name) for job in jobs]
-    requests = [request for request in requests if request.method is None]
+    requests = [request for request in requests if request.method is None and request.peer is None]
     largest: dict[tuple[str, ...], tuple[CellRequest, RunRequest]] = {}
     for request in requests:
         for run in request.runs:

@@ -76,7 +76,7 @@ def test_each_condition_has_a_line_of_its_own_and_all_words_stand_in_the_picture
     figure.draw_without_rendering()
     (axes,) = figure.axes
     steps = [line for line in axes.get_lines() if line.get_drawstyle() == "steps-post"]
-    names = ["as recorded", *conditions] if conditions else ["misses at each number of false accepts"]
+    names = ["clean", *conditions] if conditions else ["misses at each number of false accepts"]
     assert [line.get_label() for line in steps] == names
     marks = [line for line in axes.get_lines() if line not in steps]
     assert len({to_rgb(line.get_color()) for line in [*steps, *marks]}) == len(steps) + len(marks)

@@ -11,6 +11,7 @@ import yaml
 
 from kws.config import load_config
 from kws.errors import ConfigError
+from kws.evaluation.protocol import TestProtocol
 from kws.studies.grid import Cell, cells
 from kws.studies.recipe import CONTROL, ChoiceConfig, SettingsConfig, StudyConfig, load_study
 
@@ -94,7 +95,7 @@ def test_names_of_cells_can_be_names_of_files():
             },
             "give every keyword the same `test_conditions`",
         ),
-        ({"conditions": {}}, "conditions: is empty"),
+        ({"protocol": {"conditions": {}}}, "protocol.conditions: is empty"),
         ({"choices": {"a": {"others": "beside"}}}, "others: got 'beside', allowed: together, before"),
         ({"choices": {"a": {"others": "before"}}}, "choices.a.others: the study has one keyword"),
         ({"choices": {"a": {"enroll": "sounds"}}}, "enroll: got 'sounds', allowed: phones, examples"),
@@ -130,3 +131,12 @@ def test_a_recipe_is_a_file_and_can_be_overridden(tmp_path: Path):
     )
     with pytest.raises(ConfigError, match=r"study\.yaml\.seeds\[0\]: expected int, got 'x'"):
         load_study(path, {"seeds": ["x"]})
+
+
+def test_keys_of_an_older_recipe_are_those_of_its_protocol(tmp_path: Path):
+    path = tmp_path / "study.yaml"
+    older = {"conditions": {"clean": {}}, "copies": {"fast": {"speed": 0.1}}, "test_seed": 7}
+    path.write_text(yaml.safe_dump({**RECIPE, **older, "after_silence": False}))
+    protocol = TestProtocol(conditions={"clean": {}}, copies={"fast": {"speed": 0.1}}, seed=7)
+    assert load_study(path).protocol == protocol and protocol.lead_s > 0
+    assert load_study(path, {"protocol": {"seed": 8}}).protocol.seed == 8

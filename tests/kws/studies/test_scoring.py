@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,13 @@ import pytest
 
 from kws import audio
 from kws.decisions import DecisionConfig
+from kws.evaluation.heard import HeardClip, HeardPiece
+from kws.evaluation.protocol import TestProtocol
+from kws.manifest import Recording
 from kws.studies import held_out, scoring
 from tests.support.onnx_models import silence, tone, write_tone_model
+
+PROTOCOL = TestProtocol(early_s=0.1, smoothing_frames=1)
 
 
 def pcm(*pieces: np.ndarray) -> np.ndarray:
@@ -21,9 +27,21 @@ def pcm(*pieces: np.ndarray) -> np.ndarray:
 def unseen(tmp_path: Path) -> held_out.UnseenAudio:
     """Three clips, the second silent, in noise the third too; one tone in 36 s without the keyword."""
     heard, empty = pcm(silence(0.4), tone(1000, 0.5)), pcm(silence(0.5))
-    clips = {"clean": [heard, empty, heard], "noise": [heard, empty, empty]}
-    held_out.save_clips(tmp_path, "tone", clips, ["anna", "bert", "anna"])
-    held_out.save_negatives(tmp_path, pcm(silence(20), tone(1000, 1.0), silence(15)), 16_000 * 9)
+
+    def clip(number: int, samples: np.ndarray) -> HeardClip:
+        speaker = ("anna", "bert", None)[number]
+        recording = Recording(Path(f"tone/{number}.wav"), speaker=speaker)
+        return HeardClip(recording, samples, len(samples), 0.0, 0.4, 0.9)
+
+    versions = {"clean": [heard, empty, heard], "noise": [heard, empty, empty]}
+    clips = {name: [clip(n, samples) for n, samples in enumerate(each)] for name, each in versions.items()}
+    held_out.save_clips(tmp_path, "tone", clips, PROTOCOL)
+    stream = pcm(silence(20), tone(1000, 1.0), silence(15))
+    pieces = [(stream[: 16_000 * 9], 0, False), (stream[16_000 * 9 :], 8_000, True)]
+    held_out.save_negatives(
+        tmp_path,
+        (HeardPiece(Recording(Path("a.wav")), iter([part]), gap, copy) for part, gap, copy in pieces),
+    )
     return held_out.load_test_audio(tmp_path, "tone")
 
 
@@ -31,62 +49,41 @@ def test_audio_is_kept_as_it_is(unseen: held_out.UnseenAudio, tmp_path: Path):
     assert [len(clip) for clip in unseen.positives["noise"]] == [14_400, 8_000, 8_000]
     assert unseen.positives["clean"][2].max() > 16_000 and not unseen.positives["clean"][1].any()
     assert (unseen.hours, unseen.original_hours) == pytest.approx((36 / 3600, 9 / 3600))
-    assert isinstance(unseen.negatives, np.memmap)
-    assert held_out.load_speakers(tmp_path, "tone") == ["anna", "bert", "anna"]
+    assert isinstance(unseen.negatives, np.memmap) and len(unseen.negatives) == 36.5 * 16_000
+    assert unseen.hit_from_s == {name: [pytest.approx(0.3)] * 3 for name in ("clean", "noise")}
+    assert unseen.protocol == PROTOCOL
+    assert held_out.load_speakers(tmp_path, "tone") == ["anna", "bert", "tone/2.wav@0"]
     assert held_out.is_saved(tmp_path, "tone") and not held_out.is_saved(tmp_path, "word")
 
 
 def test_a_late_tone_is_heard_and_each_clip_starts_anew(unseen: held_out.UnseenAudio, tmp_path: Path):
     model = write_tone_model(tmp_path / "tone.onnx")
-    positives, negatives, hop_s = scoring.detector_scores(model, unseen)
-    assert hop_s == 0.04 and len(negatives) == 900
+    scores = scoring.detector_scores(model, unseen)
+    positives, negatives, hop_s = scores.positives, scores.negatives, scores.hop_s
+    assert hop_s == 0.04 and len(negatives) == 912
     assert [bool(scores.max() > 0.9) for scores in positives["clean"]] == [True, False, True]
     assert 20 < np.flatnonzero(negatives > 0.9)[0] * hop_s + hop_s < 20.2
     assert positives["clean"][0].tolist() == positives["clean"][2].tolist()
-
-
-def test_silence_comes_before_each_clip():
-    clip = np.arange(1, 5, dtype=np.int16)
-    test = held_out.UnseenAudio({"clean": [clip]}, np.ones(3, np.int16), 1.0, 1.0)
-    after = test.after_silence()
-    assert len(after.positives["clean"][0]) == 3 * 16_000 + 4
-    assert not after.positives["clean"][0][:-4].any()
-    np.testing.assert_array_equal(after.positives["clean"][0][-4:], clip)
-    assert after.negatives is test.negatives
 
 
 def test_of_several_keywords_the_one_that_is_named_is_read(unseen: held_out.UnseenAudio, tmp_path: Path):
     model = write_tone_model(tmp_path / "tones.onnx", {"low": 500.0, "tone": 1000.0})
     alone = scoring.detector_scores(write_tone_model(tmp_path / "tone.onnx"), unseen)
     named = scoring.detector_scores(model, unseen, "tone")
-    np.testing.assert_allclose(named[1], alone[1], atol=1e-6)
-    for one, other in zip(named[0]["clean"], alone[0]["clean"], strict=True):
+    np.testing.assert_allclose(named.negatives, alone.negatives, atol=1e-6)
+    for one, other in zip(named.positives["clean"], alone.positives["clean"], strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
-    positives, negatives, _ = scoring.detector_scores(model, unseen)  # the first
-    assert negatives.max() < 0.5 and all(scores.max() < 0.5 for scores in positives["clean"])
+    first = scoring.detector_scores(model, unseen)
+    assert first.negatives.max() < 0.5 and all(clip.max() < 0.5 for clip in first.positives["clean"])
 
 
-def test_misses_are_those_at_the_lowest_threshold_that_keeps_to_the_rate():
-    # frames of 1 s; one hour of negatives with peaks 0.9, 0.6 and 0.3, apart
-    negatives = np.zeros(3600)
-    negatives[[100, 200, 300]] = 0.9, 0.6, 0.3
-    clips = {
-        "clean": [np.array([0.2, top, 0.1]) for top in (0.95, 0.7, 0.5, 0.25)],
-        "noise": [np.array([0.7])],
-    }
-    config = DecisionConfig((1.0,), 1, 1.0)
-    found = scoring.count_misses(clips, negatives, 1.0, (0.5, 1.0, 2.0), config, 1.0)
-    clean = found["clean"]
-    assert [clean[rate].missed for rate in (0.5, 1.0, 2.0)] == [(1, 2, 3), (2, 3), (3,)]
-    assert [clean[rate].false_accepts for rate in (0.5, 1.0, 2.0)] == [0, 1, 2]
-    assert all(0.3 < (clean[2.0].threshold or 0) < 0.5 for _ in clean) and clean[0.5].clips == 4
-    assert found["noise"][0.5].missed == (0,) and found["noise"][1.0].missed == ()
-
-
-def test_where_no_threshold_keeps_to_the_rate_all_is_missed():
-    negatives = np.ones(3600)
-    negatives[::2] = 0.0
-    count = scoring.count_misses(
-        {"clean": [np.ones(3)]}, negatives, 1.0, (1.0,), DecisionConfig((1.0,), 1, 1.0), 1.0
-    )["clean"][1.0]
-    assert (count.threshold, count.missed, count.clips) == (None, (0,), 1)
+def test_a_protocol_goes_with_its_audio(unseen: held_out.UnseenAudio, tmp_path: Path):
+    scores = scoring.detector_scores(write_tone_model(tmp_path / "tone.onnx"), unseen)
+    decision = DecisionConfig((1.0,), smoothing_frames=200)  # longer than any tone
+    found = scores.misses(unseen, [150.0], decision)
+    assert {name: rates[150.0].missed for name, rates in found.items()} == {"clean": (1,), "noise": (1, 2)}
+    late = replace(unseen, hit_from_s={"clean": [5.0, 5.0, 0.2]})  # the first tone is over by then
+    assert scores.misses(late, [150.0], decision)["clean"][150.0].missed == (0, 1)
+    smoothed = scores.misses(replace(unseen, protocol=TestProtocol()), [150.0], decision)
+    thresholds = [counts["clean"][150.0].threshold or 0.0 for counts in (found, smoothed)]
+    assert thresholds[0] > 3 * thresholds[1]

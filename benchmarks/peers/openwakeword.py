@@ -1,14 +1,16 @@
-"""The peer of the keyword benchmark: a small head on openWakeWord's frozen speech embedding.
+"""openWakeWord: a small head on its frozen speech embedding, trained here, and its own model of a phrase.
 
 The chain is openWakeWord's: 16 kHz samples in int16 range, mel / 10 + 2, windows of 76 mel frames every 8
 frames, a 96-value embedding each, and a head on the last 16 embeddings. The head is openWakeWord's default
 shape (one hidden block of 128 with layer norm), trained on the same recordings, negatives, noise and
-augmentation as ours, with the hardest negatives drawn more often. The ONNX files are read from where they lie
-and are not part of this project.
+augmentation as ours, with the hardest negatives drawn more often. The ONNX files are read from the folder
+that the recipe names (``peer_files``) and are not part of this project.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
 from kws.audio import atomic_write
+from kws.errors import ConfigError
 from kws.studies.held_out import UnseenAudio
+from kws.studies.peers import PeerRequest
+from kws.studies.scoring import TestScores
 
 MEL_HOP, MEL_OVERLAP = 160, 352
 """Samples per mel frame, and samples that a piece shares with the next so that no frame is lost."""
@@ -27,8 +32,8 @@ WINDOW_FRAMES, WINDOW_HOP = 76, 8
 EMBEDDINGS = 16
 """Embeddings that the head reads: 1.96 s of audio."""
 HOP_S = WINDOW_HOP * MEL_HOP / 16_000
-LEAD = np.zeros(2 * 16_000, np.int16)
-TAIL = np.zeros(16_000, np.int16)
+FIRST_SAMPLES = (WINDOW_FRAMES + (EMBEDDINGS - 1) * WINDOW_HOP) * MEL_HOP
+"""Samples that the first score has heard, but for the overlap; so much silence lies ahead of a recording."""
 PIECE_FRAMES = 3000
 STEPS, BATCH_POSITIVES, BATCH_NEGATIVES = 1500, 64, 256
 AUGMENTED_BATCHES = 60
@@ -37,12 +42,11 @@ AUGMENTED_BATCHES = 60
 class Embedding:
     """openWakeWord's mel and embedding files on one thread."""
 
-    def __init__(self, peers: Path) -> None:
+    def __init__(self, files: Path) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        folder = peers / "openwakeword"
         self.mel, self.embedding = (
-            onnxruntime.InferenceSession(str(folder / name), options, providers=["CPUExecutionProvider"])
+            onnxruntime.InferenceSession(str(files / name), options, providers=["CPUExecutionProvider"])
             for name in ("melspectrogram.onnx", "embedding_model.onnx")
         )
 
@@ -71,60 +75,88 @@ def inputs_of(embeddings: np.ndarray) -> np.ndarray:
     return windows.transpose(0, 2, 1).reshape(-1, EMBEDDINGS * 96)
 
 
-def stored(path: Path, make) -> np.ndarray:  # type: ignore[no-untyped-def]
+def stored(path: Path, make: Callable[[], np.ndarray]) -> np.ndarray:
     """Return an array from ``path``, made and kept at first use."""
     if not path.exists():
         values = make()
         with atomic_write(path) as temporary, temporary.open("wb") as file:
             np.save(file, values)
-    return np.load(path)
+    array: np.ndarray = np.load(path)
+    return array
 
 
-def scores(
-    keyword: str,
-    seed: int,
-    positives: Path,
-    negatives: Path,
-    noise: Path,
-    test: UnseenAudio,
-    work: Path,
-    peers: Path,
-) -> tuple[dict[str, list[np.ndarray]], np.ndarray, float]:
-    """Train the peer's head and score the test audio.
+def embedding_head(request: PeerRequest) -> TestScores:
+    """Train a head on the recordings and score the test audio; a peer of a study."""
+    embed, work = Embedding(_files(request)), request.cache / "openwakeword"
+    if request.positives is None:
+        raise ConfigError("peer: a head on openWakeWord's embedding needs recordings; give 1 or more")
+    head = train_head(request, request.positives, work, embed)
 
-    Returns:
-        Scores per condition and clip, scores of the negatives, and seconds between two of them.
-    """
-    embed = Embedding(peers)
-    folder = work / "peer"
-    head = train_head(keyword, seed, positives, negatives, noise, work, embed)
-
-    def stream_scores(embeddings: np.ndarray) -> np.ndarray:
+    def scores_of(inputs: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            return torch.sigmoid(head(torch.from_numpy(inputs_of(embeddings)))).numpy()[:, 0]
+            return torch.sigmoid(head(torch.from_numpy(inputs))).numpy()[:, 0]
 
-    found = {}
-    for condition, clips in test.positives.items():
-        name = condition.replace(" ", "_")
-        padded = [np.concatenate([LEAD, clip, TAIL]) for clip in clips]
-        lengths = stored(
-            folder / f"{keyword}-{name}-lengths.npy",
-            lambda p=padded: np.array([len(embed(c)) for c in p]),
-        )
-        joined = stored(
-            folder / f"{keyword}-{name}.npy",
-            lambda p=padded: np.concatenate(
-                [embed(clip) for clip in tqdm(p, "embedding test clips", disable=None)]
-            ),
-        )
-        found[condition] = [stream_scores(part) for part in np.split(joined, np.cumsum(lengths)[:-1])]
-    test_negatives = stored(folder / "test-negatives.npy", lambda: embed(test.negatives))
-    return found, stream_scores(test_negatives), HOP_S
+    return _scored(request.test, scores_of, embed, work)
 
 
-def train_head(
-    keyword: str, seed: int, positives: Path, negatives: Path, noise: Path, work: Path, embed: Embedding
-) -> nn.Module:
+def own_model(request: PeerRequest) -> TestScores:
+    """Score the test audio with openWakeWord's own model of the keyword; a peer of a study.
+
+    It is the file whose name begins with the keyword, such as ``hey_mycroft_v0.1.onnx``.
+    """
+    files = _files(request)
+    name = request.keyword.replace(" ", "_")
+    found = sorted(files.glob(f"{name}*.onnx"))
+    if not found:
+        raise ConfigError(f"{files}: openWakeWord has no model of {request.keyword!r} there ({name}*.onnx)")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    model = onnxruntime.InferenceSession(str(found[0]), options, providers=["CPUExecutionProvider"])
+    given = model.get_inputs()[0].name
+
+    def scores_of(inputs: np.ndarray) -> np.ndarray:
+        windows = inputs.reshape(-1, 1, EMBEDDINGS, 96)
+        return np.concatenate([model.run(None, {given: window})[0].reshape(-1) for window in windows])
+
+    return _scored(request.test, scores_of, Embedding(files), request.cache / "openwakeword")
+
+
+def _files(request: PeerRequest) -> Path:
+    if request.files is None:
+        raise ConfigError("peer_files: openWakeWord's ONNX files are needed; name their folder")
+    return request.files
+
+
+def _scored(
+    test: UnseenAudio, scores_of: Callable[[np.ndarray], np.ndarray], embed: Embedding, work: Path
+) -> TestScores:
+    """Embed the test audio, once for all cells, and score it."""
+    positives = {
+        name: [scores_of(each) for each in _embedded(clips, embed, work)]
+        for name, clips in test.positives.items()
+    }
+    (negatives,) = _embedded([test.negatives], embed, work)
+    return TestScores(positives, scores_of(negatives), HOP_S)
+
+
+def _embedded(clips: Sequence[np.ndarray], embed: Embedding, work: Path) -> list[np.ndarray]:
+    """Return head inputs of each recording; frame t ends at ``(t + 1) * HOP_S``."""
+    digest = hashlib.sha256()
+    for clip in clips:
+        digest.update(np.int64(len(clip)).tobytes() + np.ascontiguousarray(clip).tobytes())
+    path = work / f"test-{digest.hexdigest()[:16]}.npz"
+    if not path.exists():
+        ahead = np.zeros(FIRST_SAMPLES + MEL_OVERLAP - WINDOW_HOP * MEL_HOP, np.int16)
+        bar = tqdm(clips, "embedding", disable=None)
+        made = [embed(np.concatenate([ahead, clip])) for clip in bar]
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, joined=np.concatenate(made), lengths=np.array([len(part) for part in made]))
+    with np.load(path) as kept:
+        parts = np.split(kept["joined"], np.cumsum(kept["lengths"])[:-1])
+    return [inputs_of(part) for part in parts]
+
+
+def train_head(request: PeerRequest, positives: Path, work: Path, embed: Embedding) -> nn.Module:
     """Train the head on augmented windows of the recordings and on all training negatives."""
     from kws.audio_store import AudioStore
     from kws.data import BatchConfig, KeywordBatches
@@ -132,18 +164,18 @@ def train_head(
     from kws.workflows.recordings import PreparedData, prepare_training
     from kws.workflows.train.audio import augmentation
 
-    folder = work / "peer"
+    keyword, seed, folder = request.keyword, request.seed, work
     prepared: PreparedData = prepare_training(
         [keyword],
         [positives],
-        [negatives],
-        [noise],
+        list(request.negatives),
+        list(request.noise),
         folder / positives.stem,
-        cache=work / "cache",
+        cache=request.cache,
         num_workers=1,
     )
     clips = read_manifest(prepared.positives)  # the peer holds none out
-    other = AudioStore(read_manifest(prepared.negatives), work / "cache", 1, "negatives")
+    other = AudioStore(read_manifest(prepared.negatives), request.cache, 1, "negatives")
     batches = KeywordBatches(
         AudioStore(clips, None, 1, "positives"),
         [0] * len(clips),

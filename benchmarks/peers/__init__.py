@@ -1,0 +1,1 @@
+"""Detectors of others, for ``peer: benchmarks.peers.MODULE:FUNCTION`` in a study."""
