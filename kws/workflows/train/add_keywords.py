@@ -120,7 +120,8 @@ class EarlierRun:
     def named(self) -> dict[str, Any]:
         """Return what names it in the provenance of a model that is made of it."""
         kept = ("config_hash", "manifests", "added_to")
-        return {name: self.provenance[name] for name in kept if name in self.provenance}
+        named = {name: self.provenance[name] for name in kept if name in self.provenance}
+        return {**named, "run": str(self.folder.absolute())}
 
     def identity(self) -> str:
         """Return a hash of its weights."""

@@ -78,6 +78,7 @@ def test_thresholds_settings_and_origin_are_kept(first: Path, second: Path):
     origin, earlier = (json.loads((run / "provenance.json").read_text("utf-8")) for run in (second, first))
     assert origin["encoder"] == earlier["encoder"]
     assert origin["added_to"]["config_hash"] == earlier["config_hash"] != origin["config_hash"]
+    assert origin["added_to"]["run"] == str(first)
     metrics = json.loads((second / "metrics.json").read_text("utf-8"))
     assert set(metrics["dev_miss"]) == set(metrics["thresholds"]) == {"other"}
 
