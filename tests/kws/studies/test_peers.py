@@ -78,7 +78,12 @@ def test_a_peer_that_is_not_there_is_named():
         load_peer("loud")
     with pytest.raises(ConfigError, match="peer: benchmarks.nobody:f: No module named 'benchmarks.nobody'"):
         load_peer("benchmarks.nobody:f")
-    for name in ("openwakeword:embedding_head", "openwakeword:own_model", "pocketsphinx:keyphrase_search"):
+    for name in (
+        "openwakeword:embedding_head",
+        "openwakeword:own_model",
+        "pocketsphinx:keyphrase_search",
+        "microwakeword:own_model",
+    ):
         assert callable(load_peer(f"benchmarks.peers.{name}"))
 
 
