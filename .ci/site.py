@@ -1,16 +1,18 @@
 """Hooks of mkdocs.yml, for what a site shows otherwise than the repository.
 
-Links to files that are no part of the site become their words, and docstrings lose the roles of Sphinx, which
-the pages would print.
+Links to files that are no part of the site become their words, a page that names a notebook shows its cells,
+and docstrings lose the roles of Sphinx, which the pages would print.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 ROLE = re.compile(r":(?:attr|class|data|exc|func|meth|mod|obj):(?=<code)")
+NOTEBOOK = re.compile(r"<!-- notebook: (\S+) -->")
 LINK = re.compile(r"\[([^\]]+)\]\((\.\./[^)\s]*)\)")
 
 
@@ -29,7 +31,17 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, **_: Any) -> str:
         target = (folder / match[2].partition("#")[0]).resolve()
         return match[0] if target.is_relative_to(docs) else match[1]
 
+    markdown = NOTEBOOK.sub(lambda found: _cells(docs.parent / found[1]), markdown)
     return LINK.sub(inside, markdown)
+
+
+def _cells(notebook: Path) -> str:
+    """Return the cells of a notebook as the text of a page."""
+    shown = []
+    for cell in json.loads(notebook.read_text("utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        shown.append(f"```python\n{source}\n```" if cell["cell_type"] == "code" else source)
+    return "\n\n".join(shown)
 
 
 def on_page_content(html: str, **_: Any) -> str:
