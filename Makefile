@@ -26,9 +26,10 @@ help:
 quickstart: $(READY)
 	$(BIN)/kws quickstart
 
-# Two processes of one thread each: models this small gain nothing from more threads. Tests of a file share what they made.
+# Two processes of one thread each: models this small gain nothing from more threads. Tests of a file share what
+# they made; files with slow tests come first.
 test: $(READY)
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -m "not gpu and not network" -n 2 --dist loadfile
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -m "not gpu and not network" -n 2 --dist loadfile --no-loadscope-reorder
 
 # Those that have a name of their own on the path, and those of pyenv; one of each version.
 device: $(READY)

@@ -1,9 +1,10 @@
-"""For every test: seeded random numbers, restored afterwards, and few threads."""
+"""For every test: its place in the order, seeded random numbers, restored afterwards, and few threads."""
 
 from __future__ import annotations
 
 import random
 import sys
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,6 +13,12 @@ import pytest
 SEED = 20
 MAX_THREADS = 2
 """More do not help models this small, and the tests' own processes need cores too."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files with slow tests first, so that no process is left with one when the others are done."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session", autouse=True)
