@@ -30,7 +30,7 @@ from kws.heads import available_heads
 from kws.loss_weighting import available_loss_weightings
 from kws.losses import available_losses
 from kws.regularizers import available_regularizers
-from kws.studies import pool, recommend
+from kws.studies import plots, pool, recommend
 from kws.studies.held_out import load_test_audio
 from kws.studies.pool import Failure, Job
 from kws.studies.recipe import BEFORE, TOGETHER, SettingsConfig, load_study
@@ -140,9 +140,17 @@ class Cells:
 
 
 @pytest.fixture
-def cells(monkeypatch: pytest.MonkeyPatch) -> Cells:
-    """Replace the processes, and leave out what they would share."""
+def pictures() -> None:
+    """Is asked for by a test that looks at pictures; drawing them takes most of the time of a study here."""
+
+
+@pytest.fixture
+def cells(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Cells:
+    """Replace the processes, and leave out what they would share; nothing is drawn without ``pictures``."""
     stand_in = Cells()
+    if "pictures" not in request.fixturenames:
+        for name in ("misses_by_recordings", "gains", "behind"):
+            monkeypatch.setattr(plots, name, lambda results: b"")
     monkeypatch.setattr(pool, "run_jobs", stand_in)
     monkeypatch.setattr(study_plan, "share_work", lambda *_: None)
     return stand_in
@@ -154,7 +162,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 def test_a_study_leaves_tables_a_picture_a_page_and_a_recommendation(
-    recipe: Path, tmp_path: Path, cells: Cells, capsys: pytest.CaptureFixture[str]
+    pictures: None, recipe: Path, tmp_path: Path, cells: Cells, capsys: pytest.CaptureFixture[str]
 ):
     output = tmp_path / "out"
     assert main(["study", str(recipe), "--output", str(output), "--jobs", "3"]) == 0
