@@ -5,7 +5,7 @@
 ``kws quickstart`` makes the detector of ``kws enroll PHRASE``: by examples where Flite is installed, else by
 phones alone. Each is read at the threshold that it stored, on speech of which neither the recogniser nor what
 ships has heard anything, and on test clips of the phrase where there are any, each after silence. Examples
-are read with other values of ``SHIPPED_MARGIN`` too, which moves the threshold alone. Rows lie in
+are read with other values of ``shipped_speech.margin`` too, which moves the threshold alone. Rows lie in
 ``benchmarks/results/quickstart.jsonl``; finished ones are not run again. Prints a Markdown table.
 """
 
@@ -25,7 +25,7 @@ from benchmarks import corpora
 from benchmarks.short_runs import RESULTS, append_row, percent, table
 from kws import Detector, audio
 from kws.decisions import DecisionConfig
-from kws.enrollment.examples import SHIPPED_MARGIN
+from kws.enrollment.examples import SHIPPED_SPEECH
 from kws.enrollment.methods import EXAMPLES, PHONES
 from kws.evaluation.heard import HeardAudio
 from kws.evaluation.intervals import hourly_rate
@@ -40,7 +40,7 @@ from kws.workflows.enroll import enroll
 KIND = "quickstart"
 PHRASES = ("hey computer", "computer", "jarvis", "hey robot", "alexa")
 MARGINS = (1, 2, 3, 4, 8)
-"""Values of ``SHIPPED_MARGIN`` that examples are read with."""
+"""Values of ``shipped_speech.margin`` that examples are read with."""
 WAKE_WORDS = "precise_community"
 """Other wake words, some of them much like these, in minutes: counted apart, as no hour of speech is so."""
 SPEECH = {
@@ -96,7 +96,7 @@ def rows(method: str, data: Path, work: Path) -> Iterator[dict[str, Any]]:
     They share a model, which spares hearing the hours again for each; what is fitted to a phrase and its
     threshold are the same in a model of its own, and each is judged as if it were alone.
     """
-    stored = SHIPPED_MARGIN if method == EXAMPLES else 1
+    stored = SHIPPED_SPEECH.margin if method == EXAMPLES else 1
     model = work / KIND / f"{method}-{stored:g}" / "model.onnx"  # in it are the thresholds of this margin
     if not model.exists():
         enroll(PHRASES, model.parent, method=method)

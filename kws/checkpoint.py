@@ -15,7 +15,7 @@ from kws.config import load_config, read_yaml, to_dict
 from kws.decisions import DecisionSettings
 from kws.encoders.registry import build_encoder
 from kws.errors import CheckpointError, ConfigError
-from kws.model import ModelConfig, WakeWordModel, assemble
+from kws.model import ModelConfig, WakeWordModel, assemble, with_head_options
 from kws.weights import (
     CONFIG,
     METRICS,
@@ -95,7 +95,10 @@ def _model_values(folder: Path) -> dict[str, Any]:
 def load_model_config(folder: str | Path) -> ModelConfig:
     """Load what a trained keyword model is made of; raises as :func:`load_model`."""
     folder = Path(folder)
-    return load_config(ModelConfig, _model_values(folder)["model"], f"{folder / CONFIG}: model")
+    values = _model_values(folder)["model"]
+    if isinstance(values, dict):
+        values = with_head_options(values)
+    return load_config(ModelConfig, values, f"{folder / CONFIG}: model")
 
 
 def load_model(folder: str | Path) -> WakeWordModel:

@@ -190,3 +190,25 @@ def config_hash(config: Any) -> str:
     """Return 12 hexadecimal digits that change with any value of the dataclass or mapping."""
     values = to_dict(config) if dataclasses.is_dataclass(config) else config
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def above_zero(where: str, config: Any, *names: str) -> None:
+    """Refuse fields of a dataclass that are not above 0.
+
+    Args:
+        where: key of the dataclass, for the message.
+        config: has the fields.
+        names: of those that are looked at.
+    Raises:
+        ConfigError: naming the first.
+    """
+    for name in names:
+        if not getattr(config, name) > 0:
+            raise ConfigError(f"{where}.{name}: got {getattr(config, name)}, allowed: above 0")
+
+
+def at_least(least: float, where: str, config: Any, *names: str) -> None:
+    """Refuse fields of a dataclass that are below a number; see :func:`above_zero`."""
+    for name in names:
+        if not getattr(config, name) >= least:
+            raise ConfigError(f"{where}.{name}: got {getattr(config, name)}, allowed: {least:g} or more")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,16 @@ from kws.encoders.base import Encoder
 from kws.encoders.registry import load_encoder
 from kws.encoders.truncate import truncate
 from kws.errors import AudioError, ConfigError
-from kws.heads import COLUMNS, TYPED, Head, available_heads, build_head
+from kws.heads import (
+    COLUMNS,
+    ENSEMBLE,
+    OPTIONS,
+    Head,
+    HeadOptions,
+    available_heads,
+    build_head,
+    head_options,
+)
 from kws.structs import StreamState
 
 
@@ -31,39 +41,46 @@ class ModelConfig:
     """Encoder layers to keep."""
     head: str = "conv"
     """Name of the head."""
-    pronunciations: tuple[tuple[str, ...], ...] = ()
-    """Of each keyword, as ARPAbet phones between spaces; for heads made from typed text, or a head with the
-    typed phrases beside it."""
-    readings: tuple[tuple[int, ...], ...] = ()
-    """Phones in each recorded way of each keyword; for head ``phrase`` alone."""
-    columns: tuple[int, ...] = ()
-    """Keywords of each column, in the order of training; for head ``columns`` alone."""
-    head_layers: int = 0
-    """Encoder layers above ``depth`` that belong to the head; for ``phrase_window``, and a head beside it."""
+    head_options: dict[str, Any] = field(default_factory=dict)
+    """Its options, read by the head's own class; see :data:`kws.heads.OPTIONS`."""
 
     def __post_init__(self) -> None:
         if not self.keywords or any(not keyword.strip() for keyword in self.keywords):
             raise ConfigError("keywords: got none or an empty one; give at least one, such as `computer`")
         if len(set(self.keywords)) < len(self.keywords):
             raise ConfigError(f"keywords: {', '.join(self.keywords)} holds one twice; name each once")
-        made = (self.head in TYPED and self.pronunciations) or (self.head == COLUMNS and self.columns)
-        if self.head not in available_heads() and not made:
+        if self.head not in available_heads() and not (self.head in OPTIONS and self.head_options):
             raise ConfigError(f"head: got {self.head!r}, allowed: {', '.join(available_heads())}")
-        if self.columns and (sum(self.columns) != len(self.keywords) or min(self.columns) < 1):
-            raise ConfigError(
-                f"columns: got {list(self.columns)}, allowed: numbers above 0 that sum to the "
-                f"{len(self.keywords)} keywords"
-            )
-        if self.pronunciations and self.head not in TYPED and not self.head_layers:
-            raise ConfigError(
-                f"pronunciations: head {self.head!r} is trained; leave them out, and put typed phrases "
-                "beside the finished run with `enroll(ensemble=RUN)`"
-            )
-        if self.pronunciations and len(self.pronunciations) != len(self.keywords):
-            raise ConfigError(
-                f"pronunciations: got {len(self.pronunciations)}, allowed: one list for each of the "
-                f"{len(self.keywords)} keywords"
-            )
+        self.options.check(len(self.keywords))
+
+    @property
+    def options(self) -> HeadOptions:
+        """What the head is made of."""
+        return head_options(self.head, self.head_options)
+
+
+OF_HEADS = {
+    "pronunciations": "pronunciations",
+    "readings": "readings",
+    "columns": "sizes",
+    "head_layers": "layers",
+}
+"""Keys that earlier versions had in the model for the options of its head, and what the heads call them."""
+
+
+def with_head_options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values of a :class:`ModelConfig` with the options of the head where they lie now.
+
+    Earlier versions wrote them into the model itself, and gave an ensemble the name of its trained head.
+    """
+    rest = {key: value for key, value in values.items() if key not in OF_HEADS}
+    given = {name: values[key] for key, name in OF_HEADS.items() if values.get(key)}
+    head = rest.get("head", "conv")
+    if "pronunciations" in given and head not in OPTIONS.keys() - {COLUMNS}:
+        of_trained = {"sizes": given.pop("sizes")} if "sizes" in given else {}
+        given |= {"trained": head, "trained_options": of_trained}
+        rest["head"] = ENSEMBLE
+    return {**rest, "head_options": given} if given else rest
 
 
 class WakeWordModel(nn.Module):
@@ -181,13 +198,6 @@ def assemble(encoder: Encoder, config: ModelConfig) -> WakeWordModel:
         ConfigError: it has fewer layers, or a phone of the head is unknown.
     """
     cut = truncate(encoder, config.depth)
-    head = build_head(
-        config.head,
-        cut.info.dimension,
-        len(config.keywords),
-        config.pronunciations,
-        config.readings,
-        config.columns,
-        encoder.layers[config.depth : config.depth + config.head_layers],
-    )
+    layers = encoder.layers[config.depth : config.depth + config.options.num_layers]
+    head = build_head(config.head, cut.info.dimension, len(config.keywords), config.options, layers)
     return WakeWordModel(cut, head, config.keywords)

@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "with the package)",
     )
     add_option(parser, "--noise", "it is mixed into the examples and --negatives (default: noise is made)")
-    add_option(parser, "--false-accepts-per-hour", "the threshold is chosen for it", default=0.5)
+    add_option(parser, "--false-accepts-per-hour", "the threshold is chosen for it (default: 0.5)")
     add_option(parser, "--weights", "output folder of `kws pretrain` (default: what ships)")
     add(
         "--ensemble",
@@ -67,6 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="finished run of `kws train` for the same keywords, to be joined with the typed ones in one "
         "model, which misses less than either. The threshold is chosen on the speech that the run held out",
     )
+    add("--config", type=Input("a YAML file"), metavar="FILE", help="YAML of what is tuned; see the guide")
+    add_option(parser, "--set", "such as examples.num_voices=200")
     add_option(parser, "--workers")
     add_option(parser, "--overwrite")
     renamed_option(parser, "--way", "--method")
@@ -89,6 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
         false_accepts_per_hour=arguments.false_accepts_per_hour,
         weights=arguments.weights,
         ensemble=arguments.ensemble,
+        config=arguments.config,
+        overrides=arguments.overrides,
         num_workers=arguments.num_workers,
         overwrite=arguments.overwrite,
     )

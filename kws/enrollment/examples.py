@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -16,31 +17,81 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 from torch import Tensor
 
-from kws.enrollment.heard import BLOCK_FRAMES, FIRES_AFTER, Examples, FirstLayers, FrameSpace
+from kws.config import above_zero, at_least
+from kws.enrollment.heard import (
+    BLOCK_FRAMES,
+    HEARING,
+    Examples,
+    FirstLayers,
+    FrameSpace,
+    HearingConfig,
+)
 from kws.heads.phrase_window import PhraseWindowHead, held, ways
 from kws.heads.window import NUM_FRAMES
 
-POSITIVE_SHARE = 0.1
-"""Weight of all examples together, of all background 1."""
-PENALTY = 3e-3
-"""Of the squared weights."""
-FIRST_BIAS = -5.0
-"""The search starts from a layer that fires on nothing."""
-ITERATIONS = 40
-NEAR_PER_HOUR, FAR = 3.0, 10
-"""The scale of a way to fire comes of its peaks at 3 per hour, and of ten times as many."""
-PEAK_S = 1.0
-"""Background has one peak in so much time."""
-LEAST_SPREAD = 0.5
-"""Between both rates, where there is so little background that they are all but one."""
-PER_HOUR = (1 / 2, 1.0)
-"""False accepts of the sum and of the phones alone at a logit of 0 (docs/log, typed text)."""
-SHIPPED_MARGIN = 2.0
-"""Thresholds on what ships are raised to so many times fewer false accepts: on part of that speech the
-recogniser was trained, and part are orders of drinks; other speech sets phrases off more often (docs/log,
-what a threshold promises)."""
-SHIPPED_RATE = 0.5
-"""False accepts per hour down to which thresholds on what ships were measured."""
+
+@dataclass(frozen=True, slots=True)
+class FitConfig:
+    """How a layer is fitted."""
+
+    positive_share: float = 0.1
+    """Weight of all examples together, where that of all background is 1."""
+    penalty: float = 3e-3
+    """Weight of the squared weights of the layer."""
+    first_bias: float = -5.0
+    """The search starts from a layer of this bias, in logits, that fires on nothing."""
+    iterations: int = 40
+    """Steps of L-BFGS at most."""
+
+    def __post_init__(self) -> None:
+        above_zero("fit", self, "positive_share", "iterations")
+        at_least(0, "fit", self, "penalty")
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationConfig:
+    """How the two kinds of evidence that a head may fire by come to one scale."""
+
+    near_per_hour: float = 3.0
+    """Peaks per hour of background at the first point of the line."""
+    far: int = 10
+    """At the second point there are so many times as many."""
+    peak_s: float = 1.0
+    """Background has one peak in so many seconds."""
+    least_spread: float = 0.5
+    """Logits between both points, where there is so little background that they are all but one."""
+    sum_per_hour: float = 0.5
+    """False accepts per hour of layer and phones together at a logit of 0 (docs/log, typed text)."""
+    phones_per_hour: float = 1.0
+    """The same of the phones alone."""
+
+    def __post_init__(self) -> None:
+        names = ("near_per_hour", "peak_s", "least_spread", "sum_per_hour", "phones_per_hour")
+        above_zero("calibration", self, *names)
+        at_least(2, "calibration", self, "far")
+
+    @property
+    def per_hour(self) -> tuple[float, float]:
+        """False accepts per hour at a logit of 0: of layer and phones together, and of the phones alone."""
+        return self.sum_per_hour, self.phones_per_hour
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedSpeechConfig:
+    """What thresholds on the background speech of the package are worth."""
+
+    margin: float = 2.0
+    """Thresholds on it are raised to so many times fewer false accepts. The recogniser was trained on part of
+    that speech, and part is orders of drinks; other speech sets phrases off more often (docs/log, what a
+    threshold promises)."""
+    proven_per_hour: float = 0.5
+    """False accepts per hour down to which such thresholds were measured."""
+
+    def __post_init__(self) -> None:
+        above_zero("shipped_speech", self, "margin", "proven_per_hour")
+
+
+FIT, CALIBRATION, SHIPPED_SPEECH = FitConfig(), CalibrationConfig(), ShippedSpeechConfig()
 
 
 class FittedLayer(NamedTuple):
@@ -69,7 +120,12 @@ class FittedLayer(NamedTuple):
         return _logits(frames, self.without[block % 2])
 
 
-def fit(groups: Sequence[np.ndarray], weights: Sequence[float], background: np.ndarray) -> FittedLayer:
+def fit(
+    groups: Sequence[np.ndarray],
+    weights: Sequence[float],
+    background: np.ndarray,
+    config: FitConfig = FIT,
+) -> FittedLayer:
     """Fit a layer on the whole background, and for its logits one on each half.
 
     Args:
@@ -77,6 +133,7 @@ def fit(groups: Sequence[np.ndarray], weights: Sequence[float], background: np.n
             voices.
         weights: of each group beside the others.
         background: (frames, component) of speech without the keyword, every ``STRIDE``-th frame.
+        config: of the search.
     """
     places = np.arange(len(background)) // BLOCK_FRAMES % 2
     halves = [background[places == half] for half in (0, 1)]
@@ -88,7 +145,7 @@ def fit(groups: Sequence[np.ndarray], weights: Sequence[float], background: np.n
     )
     positives = np.concatenate(groups).astype(np.float32)
     first, second, whole = (
-        _logistic_regression(positives, shares, frames) for frames in (*halves, background)
+        _logistic_regression(positives, shares, frames, config) for frames in (*halves, background)
     )
     logits = np.zeros(len(background), np.float32)
     without = np.stack([second, first])
@@ -100,7 +157,12 @@ def fit(groups: Sequence[np.ndarray], weights: Sequence[float], background: np.n
 
 @torch.no_grad()
 def share_above(
-    layer: FittedLayer, head: PhraseWindowHead, keyword: int, examples: Examples, threshold: float
+    layer: FittedLayer,
+    head: PhraseWindowHead,
+    keyword: int,
+    examples: Examples,
+    threshold: float,
+    config: HearingConfig = HEARING,
 ) -> float:
     """Return the share of examples in which a fitted phrase scores above a threshold.
 
@@ -110,11 +172,13 @@ def share_above(
         keyword: number of the phrase there.
         examples: of any phrase.
         threshold: a score.
+        config: how the examples were heard.
     """
-    seen = ((examples.windows * layer.weight).sum(axis=(1, 2)) + layer.bias).reshape(-1, len(FIRES_AFTER), 1)
+    later = config.fires_after
+    seen = ((examples.windows * layer.weight).sum(axis=(1, 2)) + layer.bias).reshape(-1, len(later), 1)
     logits, _ = head.phrase.search(examples.phones, head.phrase.initial_state(len(examples.phones))[0])
     best, _ = held(logits)
-    spoken = best[:, [after - FIRES_AFTER[-1] - 1 for after in FIRES_AFTER]]
+    spoken = best[:, [after - later[-1] - 1 for after in later]]
     scores = head.fuse(torch.from_numpy(seen), spoken)[:, :, keyword].sigmoid()
     return float((scores.amax(dim=1) >= threshold).float().mean())
 
@@ -139,7 +203,9 @@ def _logits(frames: np.ndarray, layer: np.ndarray) -> np.ndarray:
     return np.concatenate([np.full(NUM_FRAMES - 1, layer[-1]), logits])[: len(frames)].astype(np.float32)
 
 
-def _logistic_regression(positives: np.ndarray, shares: np.ndarray, frames: np.ndarray) -> np.ndarray:
+def _logistic_regression(
+    positives: np.ndarray, shares: np.ndarray, frames: np.ndarray, config: FitConfig = FIT
+) -> np.ndarray:
     """Return weights and bias of the layer that tells positives from every window of the frames."""
     flat, ends = positives.reshape(len(positives), -1), len(frames) - NUM_FRAMES + 1
 
@@ -147,17 +213,17 @@ def _logistic_regression(positives: np.ndarray, shares: np.ndarray, frames: np.n
         weight = layer[:-1]
         below = _logits(frames, layer)[NUM_FRAMES - 1 :]
         above = flat @ weight.astype(np.float32) + layer[-1]
-        loss = np.logaddexp(0, below).mean() + POSITIVE_SHARE * shares @ np.logaddexp(0, -above)
+        loss = np.logaddexp(0, below).mean() + config.positive_share * shares @ np.logaddexp(0, -above)
         pushed = (expit(below) / ends).astype(np.float32)
-        pulled = (-POSITIVE_SHARE * shares * expit(-above)).astype(np.float32)
+        pulled = (-config.positive_share * shares * expit(-above)).astype(np.float32)
         placed = np.zeros((len(frames), NUM_FRAMES), np.float32)
         for place in range(NUM_FRAMES):
             placed[place : place + ends, place] = pushed
-        slope = (placed.T @ frames).reshape(-1) + pulled @ flat + 2 * PENALTY * weight
-        return float(loss + PENALTY * weight @ weight), np.append(slope, pushed.sum() + pulled.sum())
+        slope = (placed.T @ frames).reshape(-1) + pulled @ flat + 2 * config.penalty * weight
+        return float(loss + config.penalty * weight @ weight), np.append(slope, pushed.sum() + pulled.sum())
 
-    start = np.append(np.zeros(flat.shape[1]), FIRST_BIAS)
-    options = {"maxiter": ITERATIONS, "maxcor": 20}
+    start = np.append(np.zeros(flat.shape[1]), config.first_bias)
+    options = {"maxiter": config.iterations, "maxcor": 20}
     weights: np.ndarray = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", options=options).x
     return weights
 
@@ -186,11 +252,17 @@ def head_of(
 
 
 @torch.no_grad()
-def calibrate(head: PhraseWindowHead, seen: Tensor, phones: Tensor, frames_per_hour: float) -> None:
-    """Bring both ways in which a head may fire to one scale, on which 0 is about one false accept per hour.
+def calibrate(
+    head: PhraseWindowHead,
+    seen: Tensor,
+    phones: Tensor,
+    frames_per_hour: float,
+    config: CalibrationConfig = CALIBRATION,
+) -> None:
+    """Bring both kinds of evidence to one scale, on which 0 is about one false accept per hour.
 
-    A way's scale and offset make of a logit minus the logarithm of the false accepts per hour at it, as a
-    share of ``PER_HOUR``: a line through two rates of peaks in speech without the keyword, as false accepts
+    A kind's scale and offset make of a logit minus the logarithm of the false accepts per hour at it, as a
+    share of ``per_hour``: a line through two rates of peaks in speech without the keyword, as false accepts
     decay exponentially.
 
     Args:
@@ -198,14 +270,17 @@ def calibrate(head: PhraseWindowHead, seen: Tensor, phones: Tensor, frames_per_h
         seen: (frames, keyword) logits of the window, of speech without the keyword.
         phones: (frames, keyword) of the held phones.
         frames_per_hour: of both.
+        config: rates of the line, and what 0 means.
     """
-    for way, logits in enumerate(ways(seen, phones)):
-        block = max(1, min(round(PEAK_S / 3600 * frames_per_hour), len(logits) // FAR))
+    for kind, logits in enumerate(ways(seen, phones)):
+        block = max(1, min(round(config.peak_s / 3600 * frames_per_hour), len(logits) // config.far))
         blocks = torch.unflatten(logits[: len(logits) // block * block], 0, (-1, block))
         peaks = blocks.amax(dim=1).sort(dim=0, descending=True).values
         hours = len(logits) / frames_per_hour
-        near = max(1, round(NEAR_PER_HOUR * hours))
-        far = min(FAR * near, len(peaks))
-        spread = (peaks[near - 1] - peaks[far - 1]).clamp(min=LEAST_SPREAD)
-        head.scale[way] = math.log(far / near) / spread
-        head.offset[way] = -head.scale[way] * peaks[near - 1] - math.log(near / hours / PER_HOUR[way])
+        near = max(1, round(config.near_per_hour * hours))
+        far = min(config.far * near, len(peaks))
+        spread = (peaks[near - 1] - peaks[far - 1]).clamp(min=config.least_spread)
+        head.scale[kind] = math.log(far / near) / spread
+        head.offset[kind] = -head.scale[kind] * peaks[near - 1] - math.log(
+            near / hours / config.per_hour[kind]
+        )

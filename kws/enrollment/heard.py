@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from joblib import Parallel, delayed
 from torch import Tensor, nn
 
 from kws.audio import SAMPLE_RATE, seconds_to_samples, to_float32
+from kws.config import above_zero
 from kws.encoders.base import EncoderInfo
 from kws.encoders.blocks.base import initial_states, run_blocks
 from kws.encoders.ctc import PhoneRecognizer
@@ -36,21 +38,40 @@ FRAME_PHONES = ASSETS / "frame_phones.safetensors"
 """Phones of the same speech as the recogniser's middle output hears them, twice as many frames."""
 DEPTH = 6
 """Layers below the fitted one, more where phones are heard higher."""
-COMPONENTS = 56
-"""Of a frame, the directions that speech varies in most."""
 WIDEST, STEPS = 5.0, 7
 """A component is kept in whole steps of 5/7 of its deviation, up to 5 of them: half a byte."""
-BEFORE_S, AFTER_S = 2.5, 0.6
-"""Near silence around an example: before it as far as the encoder hears back from a window that ends with it.
-The background is no cold start, so a layer that saw one in every example would wait for one."""
-FIRES_AFTER = (-1, 1, 3)
-"""Frames after the end of an example, and the encoder's look-ahead, at which the layer shall fire."""
-PIECE_S = 60.0
-"""Own background is heard in pieces of this length."""
 BLOCK_FRAMES = 375
 """The background is cut into two halves in turn, so many frames (30 s) at a time."""
-LEAST_VARIANCE = 1e-6
-"""Directions that vary less, as a share of the widest, are left out: nothing but rounding is in them."""
+
+
+@dataclass(frozen=True, slots=True)
+class HearingConfig:
+    """How examples and own background are heard."""
+
+    components: int = 56
+    """Directions kept of a frame of own background, those that it varies in most; what ships has its own."""
+    least_variance: float = 1e-6
+    """Directions that vary less, as a share of the widest, are left out: nothing but rounding is in them."""
+    before_s: float = 2.5
+    """Near silence before an example, in seconds: as far as the encoder hears back from a window that ends
+    with it. The background is no cold start, so a layer that saw one in every example would wait for one."""
+    after_s: float = 0.6
+    """Near silence after an example, in seconds."""
+    fires_after: tuple[int, ...] = (-1, 1, 3)
+    """Frames after the end of an example, and the encoder's look-ahead, at which the layer shall fire."""
+    piece_s: float = 60.0
+    """Own background is heard in pieces of this length, in seconds."""
+
+    def __post_init__(self) -> None:
+        above_zero("hearing", self, "components", "least_variance", "before_s", "after_s", "piece_s")
+        if not self.fires_after or sorted(self.fires_after) != list(self.fires_after):
+            raise ConfigError(
+                f"hearing.fires_after: got {list(self.fires_after)}, allowed: one or more frames, in rising "
+                "order"
+            )
+
+
+HEARING = HearingConfig()
 
 
 class FrameSpace(NamedTuple):
@@ -65,12 +86,12 @@ class FrameSpace(NamedTuple):
     basis: Tensor
 
     @classmethod
-    def of(cls, features: Tensor) -> FrameSpace:
+    def of(cls, features: Tensor, config: HearingConfig = HEARING) -> FrameSpace:
         """Return the principal components of (frames, dimension) features, the widest first."""
         normed = _normed(features)
         values, vectors = torch.linalg.eigh(torch.cov(normed.double().T))
-        filled = int((values > LEAST_VARIANCE * values.max()).sum())
-        widest = values.argsort(descending=True)[: min(COMPONENTS, filled)]
+        filled = int((values > config.least_variance * values.max()).sum())
+        widest = values.argsort(descending=True)[: min(config.components, filled)]
         return cls(normed.mean(dim=0), (vectors[:, widest] / values[widest].sqrt()).float())
 
     def project(self, features: Tensor) -> Tensor:
@@ -186,7 +207,7 @@ class Examples(NamedTuple):
     """Recordings of a phrase as a detector sees them when it shall fire.
 
     Attributes:
-        windows: (examples * FIRES_AFTER, NUM_FRAMES, component) float32, those of one example in a row.
+        windows: (examples * fires_after, NUM_FRAMES, component) float32, those of one example in a row.
         phones: (examples, time, 40) log-probabilities that end with the last window; before an example
             that is shorter than others nothing is said.
     """
@@ -195,22 +216,28 @@ class Examples(NamedTuple):
     phones: Tensor
 
 
-def examples_of(layers: FirstLayers, space: FrameSpace, examples: Iterable[np.ndarray]) -> Examples:
+def examples_of(
+    layers: FirstLayers,
+    space: FrameSpace,
+    examples: Iterable[np.ndarray],
+    config: HearingConfig = HEARING,
+) -> Examples:
     """Return what is seen of examples.
 
     Args:
         layers: that hear them.
         space: of the background.
-        examples: (samples,) float32 each, ``BEFORE_S`` of near silence before the keyword and ``AFTER_S``
+        examples: (samples,) float32 each, ``before_s`` of near silence before the keyword and ``after_s``
             after.
+        config: how they are heard.
     """
-    tail, hop = seconds_to_samples(AFTER_S), layers.info.hop_samples
+    tail, hop = seconds_to_samples(config.after_s), layers.info.hop_samples
     lookahead = layers.info.lookahead_samples // hop
     windows, phones = [], []
     for heard in hear_each(layers, (np.pad(example, (0, tail)) for example in examples)):
         frames = space.project(heard.frames)
         end = len(frames) - 2 * tail // hop
-        ends = [end + lookahead + later for later in FIRES_AFTER]
+        ends = [end + lookahead + later for later in config.fires_after]
         windows += [frames[last - STRIDE * (NUM_FRAMES - 1) - 1 : last : STRIDE] for last in ends]
         phones.append(heard.phones[: ends[-1]])
     silence = torch.full((max(map(len, phones)), NUM_OUTPUTS), -WORST_FRAME)
@@ -248,17 +275,24 @@ class Background(NamedTuple):
         return cls(space, frames, phones)
 
     @classmethod
-    def of(cls, layers: FirstLayers, space: FrameSpace | None, samples: np.ndarray) -> Background:
+    def of(
+        cls,
+        layers: FirstLayers,
+        space: FrameSpace | None,
+        samples: np.ndarray,
+        config: HearingConfig = HEARING,
+    ) -> Background:
         """Return that of own speech.
 
         Args:
             layers: that hear it.
             space: of other background; None makes one from these frames.
             samples: (samples,) int16.
+            config: how it is heard.
         Raises:
             ConfigError: there are too few to make a space from.
         """
-        hop, piece = layers.info.hop_samples, seconds_to_samples(PIECE_S)
+        hop, piece = layers.info.hop_samples, seconds_to_samples(config.piece_s)
         starts = range(0, len(samples) - STRIDE * hop + 1, piece)
         waveforms = (to_float32(np.asarray(samples[start : start + piece])) for start in starts)
         pieces = [heard.as_background() for heard in hear_each(layers, waveforms)]
@@ -270,7 +304,7 @@ class Background(NamedTuple):
                 f"fitted to at least {least_s:g} s, and with hours it misses less; give more"
             )
         frames = torch.cat([heard.frames for heard in pieces])
-        space = space or FrameSpace.of(frames)
+        space = space or FrameSpace.of(frames, config)
         return cls(space, space.project(frames).numpy(), torch.cat([heard.phones for heard in pieces]))
 
     def followed_by(self, other: Background) -> Background:

@@ -6,8 +6,8 @@ recogniser heard them, are in the package.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from kws.audio import samples_to_seconds
+from kws.config import above_zero, to_dict
 from kws.encoders.ctc import PhoneRecognizer
 from kws.encoders.sources.embedded_weights import ASSETS, load_recognizer
 from kws.encoders.truncate import truncate
+from kws.enrollment.notes import in_quotes
 from kws.errors import CheckpointError, ConfigError
-from kws.heads import PHRASE, PhraseHead, WordSpaceHead
+from kws.heads import PHRASE, PhraseHead, PhraseOptions, TypedOptions, WordSpaceHead
 from kws.heads.phrase import WORST_FRAME
 from kws.heads.words import DEPTH, WORDS
 from kws.model import ModelConfig, WakeWordModel
@@ -32,13 +34,26 @@ STEPS = 15
 """How far a phone is behind the likeliest is kept in so many steps: half a byte."""
 ROWS = 32
 """Background is searched in so many pieces at once."""
-FEWEST_HEARD, MOST_HEARD = 0.5, 2.5
-"""A recording in which fewer phones are heard than this share of the typed ones, or more, is not used."""
 TAIL_S = 0.4
-HIGH_THRESHOLD = 0.9
-"""Above it, other speech comes so near to a phrase that only a nearly perfect reading fires."""
-FEW_PHONES = 6
-"""A phrase with fewer phones is part of many other words."""
+"""Silence in which a recogniser hears a recording out, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingsConfig:
+    """Which recordings of a phrase are used, and how their phones are listened for."""
+
+    fewest_heard: float = 0.5
+    """A recording in which fewer phones are heard than this share of the typed ones is not used."""
+    most_heard: float = 2.5
+    """One in which more are heard than this share is not used either."""
+    num_versions: int = 3
+    """Versions of each whose phones are listened for: the first as it is, the others augmented."""
+
+    def __post_init__(self) -> None:
+        above_zero("recordings", self, "fewest_heard", "most_heard", "num_versions")
+
+
+RECORDINGS = RecordingsConfig()
 
 
 def phrase_model(
@@ -46,6 +61,7 @@ def phrase_model(
     pronunciations: Sequence[Sequence[str]],
     recordings: Sequence[Sequence[np.ndarray]] = (),
     weights: Path | None = None,
+    config: RecordingsConfig = RECORDINGS,
 ) -> tuple[WakeWordModel, ModelConfig]:
     """Build a detector of typed phrases, in eval mode.
 
@@ -55,6 +71,7 @@ def phrase_model(
         recordings: of each phrase any number, (samples,) float32; one in which too few phones are heard is
             not used.
         weights: output of ``kws pretrain``; None takes the shipped recogniser.
+        config: which recordings are used.
     Raises:
         ConfigError: a phrase has no pronunciation, or one of a single phone.
         ManifestError: a phone is unknown.
@@ -64,20 +81,22 @@ def phrase_model(
     recognizer = load_recognizer(weights)
     heard: list[list[Tensor]] = [[] for _ in phrases]
     for found, clips, spoken in zip(heard, recordings, pronunciations, strict=False):
-        found += [way for way in (reading(recognizer, clip) for clip in clips) if is_like(way, spoken)]
-    config = ModelConfig(
+        phones = (reading(recognizer, clip) for clip in clips)
+        found += [one for one in phones if is_like(one, spoken, config)]
+    readings = tuple(tuple(map(len, found)) for found in heard)
+    options = PhraseOptions(tuple(map(tuple, pronunciations)), readings)
+    made_of = ModelConfig(
         keywords=tuple(phrases),
         weights=weights,
         depth=len(recognizer.encoder.layers),
         head=PHRASE,
-        pronunciations=tuple(map(tuple, pronunciations)),
-        readings=tuple(tuple(map(len, found)) for found in heard),
+        head_options=to_dict(options),
     )
-    head = PhraseHead(recognizer.encoder.info.dimension, pronunciations, config.readings)
+    head = PhraseHead(recognizer.encoder.info.dimension, pronunciations, options.readings)
     head.output.load_state_dict(recognizer.output.state_dict())
     if len(head.heard):
-        head.heard.copy_(torch.cat([way for found in heard for way in found]))
-    return WakeWordModel(recognizer.encoder, head, phrases).eval(), config
+        head.heard.copy_(torch.cat([one for found in heard for one in found]))
+    return WakeWordModel(recognizer.encoder, head, phrases).eval(), made_of
 
 
 def word_space_model(
@@ -116,7 +135,7 @@ def word_space_model(
         weights=weights,
         depth=encoder.info.num_layers,
         head=space,
-        pronunciations=tuple(map(tuple, pronunciations)),
+        head_options=to_dict(TypedOptions(tuple(map(tuple, pronunciations)))),
     )
     return WakeWordModel(encoder, head, phrases).eval(), config
 
@@ -140,44 +159,10 @@ def check_phrases(phrases: Sequence[str], pronunciations: Sequence[Sequence[str]
         )
 
 
-def in_quotes(phrases: Sequence[str]) -> str:
-    """Return the advice for single words that may be meant as one phrase; empty for any other phrases."""
-    if len(phrases) == 1 or any(" " in phrase for phrase in phrases):
-        return ""
-    return f'. If you mean one phrase, put the phrase in quotes: kws enroll "{" ".join(phrases)}"'
-
-
-def said_alike(phrases: Sequence[str], pronunciations: Sequence[Sequence[str]]) -> list[str]:
-    """Say which phrases are easily taken for each other.
-
-    Args:
-        phrases: what is listened for.
-        pronunciations: of each phrase, the usual one first.
-    Raises:
-        ConfigError: two phrases are said in the same way, so that nothing tells them apart.
-    """
-    notes = []
-    for (one, said_one), (other, said_other) in itertools.permutations(
-        zip(phrases, pronunciations, strict=True), 2
-    ):
-        if said_one[0] == said_other[0]:
-            raise ConfigError(
-                f"{one!r} and {other!r} are both said {said_one[0]}; give one of them, as nothing tells which"
-            )
-        shared = [phones for phones in said_one if phones in said_other]
-        if shared and phrases.index(one) < phrases.index(other):
-            notes.append(
-                f"{one} and {other}: are said alike in some accents ({shared[0]}); one of them fires then"
-            )
-        elif not shared and f" {said_one[0]} " in f" {said_other[0]} ":
-            notes.append(f"{one}: is a part of {other!r} and may fire in its place")
-    return notes
-
-
-def is_like(way: Tensor, pronunciations: Sequence[str]) -> bool:
+def is_like(heard: Tensor, pronunciations: Sequence[str], config: RecordingsConfig = RECORDINGS) -> bool:
     """Return whether about as many phones were heard in a recording as a phrase has."""
     lengths = [len(phones.split()) for phones in pronunciations]
-    return FEWEST_HEARD * min(lengths) <= len(way) <= MOST_HEARD * max(lengths)
+    return config.fewest_heard * min(lengths) <= len(heard) <= config.most_heard * max(lengths)
 
 
 def reading(recognizer: PhoneRecognizer, waveform: np.ndarray) -> Tensor:
@@ -237,32 +222,3 @@ def background_logits(head: PhraseHead, background: Tensor) -> Tensor:
     padded = nn.functional.pad(background, (0, 0, 0, ROWS * width - len(background)))
     logits, _ = head.search(padded.reshape(ROWS, width, -1), head.initial_state(ROWS)[0])
     return logits.flatten(0, 1)[: len(background)]
-
-
-def doubts(
-    phrase: str,
-    pronunciations: Sequence[str],
-    threshold: float | None = None,
-    phrases: Sequence[str] = ("",),
-) -> list[str]:
-    """Say why a phrase makes a poor wake word, if it does.
-
-    Args:
-        phrase: what is listened for.
-        pronunciations: of it.
-        threshold: score at which its phones fire; None where it is not its phones that are searched for.
-        phrases: all that the model listens for.
-    """
-    found = []
-    num_phones = min(len(phones.split()) for phones in pronunciations)
-    if num_phones < FEW_PHONES:
-        found.append(
-            f"{phrase}: {num_phones} phones are few and part of many other words; with {FEW_PHONES} or more "
-            f"it misses less at the same false accepts{in_quotes(phrases) if num_phones < 4 else ''}"
-        )
-    if threshold is not None and threshold > HIGH_THRESHOLD:
-        found.append(
-            f"{phrase}: its phones are common: other speech comes so near to it that only a nearly perfect "
-            f"reading fires (threshold {threshold:.3f}); rarer sounds, a longer phrase or `recordings` help"
-        )
-    return found

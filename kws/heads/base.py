@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from kws.structs import StreamState
+
+
+@dataclass(frozen=True, slots=True)
+class HeadOptions:
+    """What a head is made of beside its input and its number of keywords: nothing, for most.
+
+    A head with options derives a class from this one and lists it in :data:`kws.heads.OPTIONS`.
+    """
+
+    @property
+    def num_layers(self) -> int:
+        """Encoder layers above the depth of the model that belong to the head."""
+        return 0
+
+    def check(self, num_keywords: int) -> None:
+        """Refuse options that do not fit the number of keywords.
+
+        Raises:
+            ConfigError: naming the key.
+        """
 
 
 class Head(nn.Module, ABC):

@@ -6,12 +6,13 @@ Made by :func:`add_column` for ``kws train --add-to``; nothing to choose with ``
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from kws.errors import ConfigError
-from kws.heads.base import Head
+from kws.heads.base import Head, HeadOptions
 from kws.heads.conv import CHANNELS, ConvHead
 from kws.structs import StreamState
 
@@ -19,6 +20,22 @@ REDUCED = 32
 """Features that an adapter reduces those of the earlier columns to."""
 SMALL = 0.1
 """Scale of the earlier columns' features at first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnsOptions(HeadOptions):
+    """Options of head ``columns``."""
+
+    sizes: tuple[int, ...]
+    """Keywords of each column, in the order of training."""
+
+    def check(self, num_keywords: int) -> None:
+        """See :meth:`HeadOptions.check`."""
+        if sum(self.sizes) != num_keywords or min(self.sizes) < 1:
+            raise ConfigError(
+                f"head_options.sizes: got {list(self.sizes)}, allowed: numbers above 0 that sum to the "
+                f"{num_keywords} keywords"
+            )
 
 
 class Adapter(nn.Module):

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor, nn
 
 from kws.heads.base import Head
-from kws.heads.phrase_window import PhraseWindowHead
+from kws.heads.phrase_window import PhraseWindowHead, PhraseWindowOptions
 from kws.structs import StreamState
+
+
+@dataclass(frozen=True, slots=True)
+class EnsembleOptions(PhraseWindowOptions):
+    """Options of head ``ensemble``."""
+
+    trained: str = "conv"
+    """Name of the trained head."""
+    trained_options: dict[str, Any] = field(default_factory=dict)
+    """Its options."""
 
 
 class EnsembleHead(PhraseWindowHead):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch._higher_order_ops.scan import scan
 
-from kws.heads.base import Head
+from kws.errors import ConfigError
+from kws.heads.base import Head, HeadOptions
 from kws.phones import BLANK, NUM_OUTPUTS, encode
 from kws.structs import StreamState
 
@@ -27,6 +29,30 @@ LOWEST = 200.0
 SMALLEST = 1e-9
 SLOPE, OFFSET = 2.0, 4.0
 """Logit = offset + slope * nats per phone: 0.98 for a perfect reading, 0.5 at two nats per phone."""
+
+
+@dataclass(frozen=True, slots=True)
+class TypedOptions(HeadOptions):
+    """Options of a head that is made from typed phrases."""
+
+    pronunciations: tuple[tuple[str, ...], ...]
+    """Of each keyword one or more, as ARPAbet phones between spaces."""
+
+    def check(self, num_keywords: int) -> None:
+        """See :meth:`HeadOptions.check`."""
+        if len(self.pronunciations) != num_keywords:
+            raise ConfigError(
+                f"head_options.pronunciations: got {len(self.pronunciations)}, allowed: one list for each of "
+                f"the {num_keywords} keywords"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class PhraseOptions(TypedOptions):
+    """Options of head ``phrase``."""
+
+    readings: tuple[tuple[int, ...], ...] = ()
+    """Phones in each recorded version of each keyword."""
 
 
 class PhraseHead(Head):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from kws.encoders.blocks.base import initial_states, run_blocks
 from kws.heads.base import Head
-from kws.heads.phrase import PhraseHead
+from kws.heads.phrase import PhraseHead, TypedOptions
 from kws.heads.window import WindowHead
 from kws.structs import StreamState
 
@@ -38,6 +39,19 @@ def held(logits: Tensor, before: Tensor | None = None) -> tuple[Tensor, Tensor]:
 def ways(seen: Tensor, phones: Tensor) -> tuple[Tensor, Tensor]:
     """Return both logits that may fire: the sum of the window and the held phones, and the phones alone."""
     return seen + phones, phones
+
+
+@dataclass(frozen=True, slots=True)
+class PhraseWindowOptions(TypedOptions):
+    """Options of head ``phrase_window``."""
+
+    layers: int = 0
+    """Encoder layers between the phones and the window."""
+
+    @property
+    def num_layers(self) -> int:
+        """See :attr:`HeadOptions.num_layers`."""
+        return self.layers
 
 
 class PhraseWindowHead(Head):

@@ -11,12 +11,20 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from kws.checkpoint import FLAT, OperatingPoint, load_model, load_operating_point, save_model
+from kws.checkpoint import (
+    FLAT,
+    OperatingPoint,
+    load_model,
+    load_model_config,
+    load_operating_point,
+    save_model,
+)
 from kws.decisions import DecisionSettings
+from kws.encoders.sources.embedded import EmbeddedEncoder
 from kws.errors import CheckpointError, ConfigError, KwsError
-from kws.model import ModelConfig
+from kws.model import ModelConfig, assemble
 from tests.support.runs import write_run
-from tests.support.training import noise, tiny_model
+from tests.support.training import TINY, noise, tiny_model
 
 
 @pytest.fixture
@@ -66,6 +74,56 @@ def test_thresholds_of_an_earlier_version_load(tmp_path: Path):
     values["operating_point"] |= {name: flat[name] for name in FLAT}  # beside the thresholds
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(values), "utf-8")
     assert load_operating_point(tmp_path) == point
+
+
+SAID = [["K AE T"], ["D AO G", "D AA G"]]
+
+
+@pytest.mark.parametrize(
+    ("head", "options", "earlier"),
+    [
+        ("phrase", {"pronunciations": SAID, "readings": [[3], []]}, {"readings": [[3], []]}),
+        ("phrase_window", {"pronunciations": SAID, "layers": 1}, {"head_layers": 1}),
+        ("attributes", {"pronunciations": SAID}, {}),
+        ("columns", {"sizes": [1, 1]}, {"columns": [1, 1]}),
+        (
+            "ensemble",
+            {
+                "pronunciations": SAID,
+                "layers": 1,
+                "trained": "columns",
+                "trained_options": {"sizes": [1, 1]},
+            },
+            {"columns": [1, 1], "head_layers": 1, "head": "columns"},
+        ),
+        (
+            "ensemble",
+            {"pronunciations": SAID, "layers": 1, "trained": "gru"},
+            {"head_layers": 1, "head": "gru"},
+        ),
+        ("conv", {}, {}),
+    ],
+)
+def test_a_model_folder_of_an_earlier_version_loads(
+    head: str, options: dict[str, Any], earlier: dict[str, Any], tmp_path: Path
+):
+    """Earlier versions had the fields of every head in the model, and no head called ensemble."""
+    config = ModelConfig(("cat", "dog"), depth=2, head=head, head_options=options)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        model = assemble(EmbeddedEncoder(TINY), config).eval()
+    point = OperatingPoint({"cat": 0.5, "dog": 0.5}, DecisionSettings(), 1.0)
+    save_model(tmp_path, model, config, point, training={}, metrics={}, provenance={})
+    path = tmp_path / "config.yaml"
+    values = yaml.safe_load(path.read_text("utf-8"))
+    assert values["model"].pop("head_options") == options
+    said = SAID if "pronunciations" in options else []
+    defaults = {"pronunciations": said, "readings": [], "columns": [], "head_layers": 0}
+    values["model"] |= {**defaults, **earlier}
+    path.write_text(yaml.safe_dump(values), "utf-8")
+    loaded, waveform = load_model(tmp_path), torch.from_numpy(noise(1.0))[None]
+    assert torch.equal(loaded.scores(waveform), model.scores(waveform))
+    assert load_model_config(tmp_path).options == config.options
 
 
 NAME = "head.output.bias"

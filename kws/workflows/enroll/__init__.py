@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kws.enrollment.methods import EXAMPLES, PHONES, TEXT_ALONE
+from kws.enrollment.methods import EXAMPLES
 from kws.workflows import folders, own_names
 from kws.workflows.notices import quiet_libraries
 
@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     import numpy as np
 
     from kws.checkpoint import OperatingPoint
+    from kws.data import Augment
     from kws.decisions import DecisionSettings
     from kws.model import ModelConfig, WakeWordModel
     from kws.workflows.enroll.audio import OtherSpeech
+    from kws.workflows.enroll.config import EnrollConfig
+    from kws.workflows.enroll.examples import Fitted
+    from kws.workflows.enroll.request import EnrollRequest, ResolvedEnrollment
 
 
 @dataclass(frozen=True)
@@ -65,9 +69,11 @@ def enroll(
     lexicon: Mapping[str, Sequence[str]] | Path | None = None,
     negatives: Sequence[Path] = (),
     noise: Sequence[Path] = (),
-    false_accepts_per_hour: float = 0.5,
+    false_accepts_per_hour: float | None = None,
     weights: Path | None = None,
     ensemble: Path | None = None,
+    config: Path | None = None,
+    overrides: Sequence[str] = (),
     num_workers: int = 2,
     overwrite: bool = False,
 ) -> Enrolled:
@@ -85,250 +91,234 @@ def enroll(
             eSpeak.
         negatives: speech to choose the thresholds on; none takes what ships.
         noise: recordings to mix in, into examples and ``negatives``; none makes noise.
-        false_accepts_per_hour: rate that the thresholds are chosen for, per phrase.
+        false_accepts_per_hour: rate that the thresholds are chosen for, per phrase; None takes that of
+            ``config``, 0.5.
         weights: output of ``kws pretrain``; None takes the shipped recogniser.
         ensemble: finished run of ``kws train`` for the same phrases, beside which they are put; its held-out
             speech takes the place of ``negatives``, and its noise that of ``noise``, where none are given.
+        config: YAML of :class:`kws.workflows.enroll.config.EnrollConfig`.
+        overrides: ``key=value`` changes, such as ``examples.num_voices=100``.
         num_workers: processes that read audio.
         overwrite: replace what other phrases left in ``output``.
     Raises:
         ConfigError: a phrase is too short, or the folder holds something else.
         KwsError: a phrase cannot be said, or a file cannot be read.
     """
-    from data_prep.synthesis.phones import pronunciations, read_lexicon
+    from kws.text import normalize
+    from kws.workflows.enroll.request import EnrollRequest, lexicon_lines, read_config
+
+    folders.keep_apart(output, {"lexicon": (lexicon if isinstance(lexicon, Path) else None,)})
+    return enroll_request(
+        EnrollRequest(
+            tuple(map(normalize, keywords)),
+            output,
+            recordings=tuple(recordings),
+            method=method,
+            language=language,
+            lexicon=lexicon_lines(lexicon),
+            negatives=tuple(negatives),
+            noise=tuple(noise),
+            weights=weights,
+            ensemble=ensemble,
+            config=read_config(config, overrides, false_accepts_per_hour),
+            num_workers=num_workers,
+            overwrite=overwrite,
+        )
+    )
+
+
+@folders.leaves_nothing(own_names.RUN)
+@quiet_libraries()
+def enroll_request(request: EnrollRequest) -> Enrolled:
+    """Make and export the detector that a request asks for; see :func:`enroll`."""
     from export.to_onnx import export
     from kws.checkpoint import save_model
-    from kws.config import config_hash, to_dict
-    from kws.decisions import DecisionSettings
-    from kws.enrollment.examples import SHIPPED_MARGIN, stricter
+    from kws.enrollment import notes as sentences
     from kws.enrollment.heard import FRAME_PHONES, FRAMES
-    from kws.enrollment.typed import BACKGROUND, doubts, phrase_model, said_alike
-    from kws.text import normalize
+    from kws.enrollment.typed import BACKGROUND
+    from kws.heads import PhraseOptions
     from kws.training.provenance import provenance
-    from kws.workflows.enroll.audio import augmentation, read_clips, read_negatives, versions
-    from kws.workflows.enroll.ensemble import build_ensemble, noise_of, open_trained, recordings_of, speech_of
-    from kws.workflows.enroll.examples import fit_examples
-    from kws.workflows.other_word import other_words
-    from kws.workflows.roles import OwnRecordings
+    from kws.workflows.enroll.ensemble import recordings_of
+    from kws.workflows.enroll.request import resolve
     from kws.workflows.train.request import claim_folder
 
-    phrases = tuple(map(normalize, keywords))
-    if isinstance(lexicon, Path):
-        folders.keep_apart(output, {"lexicon": (lexicon,)})
-        lexicon = read_lexicon(lexicon)
-    trained = None if ensemble is None else open_trained(ensemble, phrases)
-    split = None
-    if trained is not None:
-        check_ensemble(method, recordings, weights)
-        method, noise = EXAMPLES, noise or noise_of(trained)
-        if not negatives:
-            negatives, split = [speech_of(trained)], "dev"
-    method, notes = choose_method(method, bool(recordings), language, shipped=weights is None)
-    check_sources(method, phrases, recordings, negatives, noise, weights)
-    spoken = [tuple(map(" ".join, pronunciations(phrase, language, lexicon))) for phrase in phrases]
-    model, config = _typed_model(method, phrases, spoken, weights)  # refuses before anything is written
-    notes += said_alike(phrases, spoken)
-    if language.split("-")[0] != "en" and not negatives:
-        notes.append(
-            f"`language` {language}: the background speech that ships is English, and the threshold with it; "
-            "give `negatives` in your language"
-        )
-    sources = [str(path.absolute()) for path in (*recordings, *negatives, *noise)]
-    facts = {"model": to_dict(config), "rate": false_accepts_per_hour, "sources": sources}
-    if ensemble is not None:
-        facts["ensemble"] = str(ensemble.absolute())
-    identity = config_hash(facts)
-    heard = {"recordings": recordings, "negatives": negatives, "noise": noise}
-    claim_folder(output, identity, overwrite, {**heard, "weights": (weights,), "ensemble": (ensemble,)})
-    clips, own = [], OwnRecordings("recordings")
-    for number, (phrase, said, source) in enumerate(zip(phrases, spoken, recordings, strict=False)):
-        listed = output / "data" / f"recordings-{number}.jsonl"
-        found, said_of_them = read_clips(phrase, said, source, listed, weights, own)
-        clips.append(found)
-        notes += said_of_them
-        if weights is None:
-            notes += other_words([phrase], listed, language, [said])
-    augment, unreadable = augmentation(noise, own)
-    notes += unreadable
-    speech = (
-        read_negatives(negatives, phrases, output, augment, false_accepts_per_hour, num_workers, split, own)
-        if negatives
-        else None
-    )
-    notes += [*(speech.notes if speech else ()), *own.notes()]
-    if model is None:
-        fitted = fit_examples(
-            config,
-            clips or [[] for _ in phrases],
-            None if trained else speech,
-            output / "data" / "voices",
-            augment=augment,
-            language=language,
-            lexicon=lexicon,
-            num_workers=num_workers,
-        )
-        model, scores = fitted.model, fitted.scores
-        notes += fitted.notes
-        if trained is not None:
-            model, config = build_ensemble(trained, fitted.head, config)
-            scores = _background(model, speech)
-    else:
-        fitted = None
-        if clips:
-            model, config = phrase_model(phrases, spoken, [versions(entry) for entry in clips], weights)
-        scores = _background(model, speech)
-    if fitted is not None and speech is None:
-        scores = stricter(scores, SHIPPED_MARGIN)
-    decision = DecisionSettings(false_accepts_per_hour)
-    if fitted is None:
-        decision = replace(decision, threshold_floor=0.0)
-    point, unsure = _operating_point(model, scores, decision, speech)
-    if fitted is not None and trained is None:
-        notes += fitted.taken_for_each_other(point.thresholds)
+    resolved = resolve(request)
+    request, trained, output = resolved.request, resolved.trained, resolved.request.output
+    identity, examples = resolved.identity(), resolved.method == EXAMPLES
+    claim_folder(output, identity, request.overwrite, request.sources())
+    heard = _hear(resolved)
+    made = _from_examples(resolved, heard) if examples else _from_text(resolved, heard)
+    point, unsure = _operating_point(made, heard.speech, request.config)
+    num_recordings = recordings_of(trained) if trained else min(map(len, heard.clips), default=0)
     metrics = {
         "thresholds": point.thresholds,
         "floored": point.floored,
         "false_accepts_per_hour": point.decision.false_accepts_per_hour,
         "dev_hours": round(point.dev_hours, 3),
-        "dev_copies": round(speech.copies, 3) if speech else 0,
-        "recordings": recordings_of(trained) if trained else min(map(len, clips), default=0),
+        "dev_copies": round(heard.speech.copies, 3) if heard.speech else 0,
+        "recordings": num_recordings,
     }
-    shipped = [FRAMES, FRAME_PHONES] if method == EXAMPLES else [BACKGROUND]
-    origin = provenance(model, [] if negatives else shipped, identity)
+    notes = [*resolved.notes, *heard.notes, *made.notes]
+    if made.fitted is not None:
+        shares = made.fitted.confusions(point.thresholds, request.config.hearing)
+        notes += sentences.confused(request.keywords, shares, request.config.doubts)
+    shipped = [FRAMES, FRAME_PHONES] if examples else [BACKGROUND]
+    origin = provenance(made.model, [] if request.negatives else shipped, identity)
     if trained is not None:
         origin |= {"encoder": trained.provenance["encoder"], "ensemble": trained.named()}
-        notes.append(
-            f"ensemble with {ensemble}, which learnt from {metrics['recordings']} recordings of each phrase"
+        notes.append(sentences.in_ensemble(request.ensemble, num_recordings))
+    save_model(output, made.model, made.config, point, training={}, metrics=metrics, provenance=origin)
+    for phrase, said in zip(request.keywords, resolved.spoken, strict=True):
+        threshold = None if examples else point.thresholds[phrase]
+        notes += sentences.doubts(phrase, said, threshold, request.keywords, request.config.doubts)
+    readings = options.readings if isinstance(options := made.config.options, PhraseOptions) else ()
+    for phrase, clips, versions in zip(request.keywords, heard.clips, readings, strict=False):
+        notes.append(sentences.versions_heard(phrase, len(versions), len(clips)))
+    said_of_each = dict(zip(request.keywords, resolved.spoken, strict=True))
+    return Enrolled(export(output), said_of_each, metrics, (*notes, *unsure))
+
+
+class EnrollAudio(NamedTuple):
+    """The audio of a request.
+
+    Attributes:
+        clips: spoken parts of the recordings of each phrase; none where there are no recordings.
+        speech: without the phrases; None takes what ships.
+        augment: what makes noise and rooms.
+        notes: what was left out, and why.
+    """
+
+    clips: list[list[np.ndarray]]
+    speech: OtherSpeech | None
+    augment: Augment
+    notes: list[str]
+
+
+class FittedDetector(NamedTuple):
+    """A detector without thresholds.
+
+    Attributes:
+        model: in eval mode.
+        config: what it is made of.
+        scores: (frames, keyword) of background speech.
+        decision: how scores become detections.
+        fitted: its layers, where phrases may be taken for each other.
+        notes: what the person should know.
+    """
+
+    model: WakeWordModel
+    config: ModelConfig
+    scores: np.ndarray
+    decision: DecisionSettings
+    fitted: Fitted | None
+    notes: list[str]
+
+
+def _hear(resolved: ResolvedEnrollment) -> EnrollAudio:
+    """Read the recordings of the phrases, noise, and speech without them."""
+    from kws.workflows.enroll.audio import augmentation, read_clips, read_negatives
+    from kws.workflows.other_word import other_words
+    from kws.workflows.roles import OwnRecordings
+
+    request, config = resolved.request, resolved.request.config
+    clips, own, notes = [], OwnRecordings("recordings"), []
+    for number, (phrase, said, source) in enumerate(
+        zip(request.keywords, resolved.spoken, request.recordings, strict=False)
+    ):
+        listed = request.output / "data" / f"recordings-{number}.jsonl"
+        found, said_of_them = read_clips(
+            phrase, said, source, listed, request.weights, own, config.recordings
         )
-    save_model(output, model, config, point, training={}, metrics=metrics, provenance=origin)
-    for phrase, said in zip(phrases, spoken, strict=True):
-        notes += doubts(phrase, said, None if method == EXAMPLES else point.thresholds[phrase], phrases)
-    for phrase, entry, methods in zip(phrases, clips, config.readings, strict=False):
-        notes.append(f"{phrase}: listens for {len(methods)} versions of {len(entry)} recordings as well")
-    said_of_each = dict(zip(phrases, spoken, strict=True))
-    return Enrolled(export(output), said_of_each, metrics, tuple([*notes, *unsure]))
-
-
-def choose_method(
-    method: str | None, recorded: bool, language: str, *, shipped: bool
-) -> tuple[str, list[str]]:
-    """Return how phrases are found, and what would miss less.
-
-    Args:
-        method: as asked for; None takes the one that misses least of those that are possible.
-        recorded: there are recordings.
-        language: eSpeak language code.
-        shipped: the shipped recogniser is used, of which the frames of other speech are known.
-    Raises:
-        ConfigError: a layer is asked for, and there is nothing to fit it to.
-    """
-    from data_prep.synthesis import flite
-    from kws.errors import ConfigError
-
-    voices_speak = bool(flite.voices_for(language))
-    if method == EXAMPLES and not (recorded or voices_speak):
-        raise ConfigError(
-            f"`method` {EXAMPLES}: needs `recordings` (three to ten), or synthetic voices, but "
-            f"{flite.lacking(language)}; or leave `method` out"
+        clips.append(found)
+        notes += said_of_them
+        if request.weights is None:
+            notes += other_words([phrase], listed, request.language, [said])
+    augment, unreadable = augmentation(request.noise, own)
+    speech = None
+    if request.negatives:
+        speech = read_negatives(
+            request.negatives,
+            request.keywords,
+            request.output,
+            augment,
+            config.decision.false_accepts_per_hour,
+            request.num_workers,
+            resolved.split,
+            own,
+            config.dev_copies,
         )
-    if method is not None:
-        return method, []
-    if recorded or (voices_speak and shipped):
-        return EXAMPLES, []
-    if flite.speaks(language) and shipped:
-        return PHONES, ["with Flite's voices (`apt install flite`) less than half as much is missed in noise"]
-    return PHONES, []
+    notes += [*unreadable, *(speech.notes if speech else ()), *own.notes()]
+    return EnrollAudio(clips, speech, augment, notes)
 
 
-def check_ensemble(method: str | None, recordings: Sequence[Path], weights: Path | None) -> None:
-    """Refuse what does not go into an ensemble with a trained run.
+def _from_examples(resolved: ResolvedEnrollment, heard: EnrollAudio) -> FittedDetector:
+    """Fit layers to examples; with a trained run, put them beside its head."""
+    from kws.enrollment.examples import stricter
+    from kws.workflows.enroll.ensemble import build_ensemble
+    from kws.workflows.enroll.examples import fit_examples
 
-    Raises:
-        ConfigError: the message names the option.
+    request, trained, config = resolved.request, resolved.trained, resolved.request.config
+    fitted = fit_examples(
+        resolved.model_config,
+        heard.clips or [[] for _ in request.keywords],
+        None if trained else heard.speech,
+        request.output / "data" / "voices",
+        settings=config,
+        augment=heard.augment,
+        language=request.language,
+        lexicon=request.pronunciations(),
+        num_workers=request.num_workers,
+    )
+    if trained is not None:
+        model, model_config = build_ensemble(trained, fitted.head, resolved.model_config)
+        scores = _background(model, heard.speech)
+        return FittedDetector(model, model_config, scores, config.decision, None, fitted.notes)
+    scores = fitted.scores if heard.speech else stricter(fitted.scores, config.shipped_speech.margin)
+    return FittedDetector(fitted.model, resolved.model_config, scores, config.decision, fitted, fitted.notes)
+
+
+def _from_text(resolved: ResolvedEnrollment, heard: EnrollAudio) -> FittedDetector:
+    """Return the model of typed phrases, which listens for what is heard in recordings as well.
+
+    Scores of phones say how well a phrase is heard and not how likely it was said: no floor holds for them.
     """
-    from kws.errors import ConfigError
+    from kws.enrollment.typed import phrase_model
+    from kws.workflows.enroll.audio import versions
 
-    if method not in (None, EXAMPLES):
-        raise ConfigError(f"`method` {method}: with `ensemble` only {EXAMPLES} is possible; leave it out")
-    if recordings:
-        raise ConfigError("`recordings`: the run of `ensemble` has heard recordings; leave them out")
-    if weights is not None:
-        raise ConfigError("`weights`: an ensemble needs the recogniser that ships; leave it out")
-
-
-def check_sources(
-    method: str,
-    phrases: Sequence[str],
-    recordings: Sequence[Path],
-    negatives: Sequence[Path],
-    noise: Sequence[Path],
-    weights: Path | None,
-) -> None:
-    """Refuse audio that a method does not take, and a method without the audio that it needs.
-
-    Raises:
-        ConfigError: the message names the option.
-    """
-    from kws.errors import ConfigError
-
-    if weights is not None and not negatives:
-        raise ConfigError("`weights`: what ships fits the shipped recogniser alone; give `negatives` as well")
-    if noise and method != EXAMPLES and not negatives:
-        raise ConfigError(
-            f"`noise`: is mixed into examples, which `method` {method} has none of, and into `negatives`; "
-            "leave it out, or give those"
+    request, config = resolved.request, resolved.request.config
+    model, model_config = resolved.model, resolved.model_config
+    if heard.clips:
+        said = [versions(clips, config.recordings.num_versions) for clips in heard.clips]
+        model, model_config = phrase_model(
+            request.keywords, resolved.spoken, said, request.weights, config.recordings
         )
-    if method in TEXT_ALONE and (recordings or not negatives):
-        raise ConfigError(f"`method` {method}: takes `negatives` for the threshold, and no `recordings`")
-    if recordings and len(recordings) != len(phrases):
-        raise ConfigError(f"got {len(phrases)} phrases and {len(recordings)} `recordings`; give one for each")
-
-
-def _typed_model(
-    method: str, phrases: Sequence[str], spoken: Sequence[tuple[str, ...]], weights: Path | None
-) -> tuple[WakeWordModel | None, ModelConfig]:
-    """Return the model as text alone makes it, None where examples do, and what it is made of.
-
-    Raises:
-        ConfigError: a phrase is too short.
-    """
-    from kws.enrollment.typed import check_phrases, phrase_model, word_space_model
-    from kws.workflows.enroll.examples import examples_config
-
-    if method == EXAMPLES:
-        check_phrases(phrases, spoken)
-        return None, examples_config(phrases, spoken, weights)
-    if method == PHONES:
-        return phrase_model(phrases, spoken, weights=weights)
-    return word_space_model(phrases, spoken, method, weights)
+    assert model is not None
+    decision = replace(config.decision, threshold_floor=0.0)
+    return FittedDetector(model, model_config, _background(model, heard.speech), decision, None, [])
 
 
 def _operating_point(
-    model: WakeWordModel,
-    scores: np.ndarray,
-    settings: DecisionSettings,
-    speech: OtherSpeech | None,
+    made: FittedDetector, speech: OtherSpeech | None, config: EnrollConfig
 ) -> tuple[OperatingPoint, list[str]]:
-    """Return thresholds by (frames, keyword) scores of background speech, and what is unsure about them.
+    """Return thresholds by the scores of background speech, and what is unsure about them.
 
     Args:
-        model: of the phrases.
-        scores: of own speech and its copies, or of what ships.
-        settings: the rate, and how scores become detections.
+        made: scores of own speech and its copies, or of what ships.
         speech: own speech; None where it is what ships, whose thresholds were measured (docs/log).
+        config: how far down those were measured.
     """
     from kws.audio import SAMPLE_RATE
-    from kws.enrollment.examples import SHIPPED_RATE
     from kws.evaluation.thresholds import DevScores, choose_operating_point
 
-    hours = len(scores) * model.hop_samples / SAMPLE_RATE / 3600
+    hop_samples = made.model.hop_samples
+    hours = len(made.scores) * hop_samples / SAMPLE_RATE / 3600
     point, _, unsure = choose_operating_point(
-        DevScores([], (), scores, hours),
-        model.keywords,
-        hop_samples=model.hop_samples,
-        settings=settings,
+        DevScores([], (), made.scores, hours),
+        made.model.keywords,
+        hop_samples=hop_samples,
+        settings=made.decision,
         given_hours=None if speech is None else len(speech.samples) / SAMPLE_RATE / 3600,
-        proven_per_hour=SHIPPED_RATE if speech is None else math.inf,
+        proven_per_hour=config.shipped_speech.proven_per_hour if speech is None else math.inf,
     )
     return point, unsure
 

@@ -10,10 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from kws.data import Augment
+    from kws.enrollment.typed import RecordingsConfig
     from kws.workflows.roles import OwnRecordings
-
-VERSIONS = 3
-"""Of each recording, the first as it is."""
 
 
 def read_clips(
@@ -23,6 +21,7 @@ def read_clips(
     listed: Path,
     weights: Path | None,
     own: OwnRecordings | None = None,
+    config: RecordingsConfig | None = None,
 ) -> tuple[list[np.ndarray], list[str]]:
     """Return the spoken part of each usable recording of a phrase, and why others are not used.
 
@@ -33,6 +32,7 @@ def read_clips(
         listed: where the manifest of those that are used is written.
         weights: of the recogniser that listens whether the phrase is said; None takes what ships.
         own: gets the recordings, to be found again in other roles.
+        config: which are used; None takes the defaults.
     Raises:
         ManifestError: none can be used.
     """
@@ -41,7 +41,8 @@ def read_clips(
     from data_prep.copies import with_hashes
     from kws.data import active_span
     from kws.encoders.sources.embedded_weights import load_recognizer
-    from kws.enrollment.typed import is_like, reading
+    from kws.enrollment.notes import unlike_the_phrase
+    from kws.enrollment.typed import RECORDINGS, is_like, reading
     from kws.errors import ManifestError
     from kws.manifest import read_manifest
     from kws.workflows.recordings import KEYWORD_LENGTH_S, select_keyword
@@ -63,13 +64,10 @@ def read_clips(
         waveform = entry.load()
         clip = waveform[slice(*active_span(waveform))]
         heard = reading(recognizer, clip)
-        if is_like(heard, spoken):
+        if is_like(heard, spoken, config or RECORDINGS):
             clips.append(clip)
             continue
-        notes.append(
-            f"{phrase}: not used: {entry.path}: {len(heard)} phones are heard in it, the phrase has "
-            f"{len(spoken[0].split())}; record the phrase alone"
-        )
+        notes.append(unlike_the_phrase(phrase, entry.path, len(heard), len(spoken[0].split())))
     if not clips:
         raise ManifestError(
             f"{phrase}: none of {len(found)} recordings in {source} can be used; give others, or none: "
@@ -78,15 +76,15 @@ def read_clips(
     return clips, notes
 
 
-def versions(clips: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Return each clip as it is and in augmented versions; the same clips give the same versions."""
+def versions(clips: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
+    """Return each clip as it is and augmented, ``count`` in all; the same clips give the same versions."""
     from data_prep.augmentation.chain import default_chain
 
     augment = default_chain(None, seed=0).augment
     return [
         augment(clip, str(number), 0, version) if version else clip
         for number, clip in enumerate(clips)
-        for version in range(VERSIONS)
+        for version in range(count)
     ]
 
 
@@ -149,8 +147,9 @@ def read_negatives(
     num_workers: int,
     split: str | None = None,
     own: OwnRecordings | None = None,
+    dev_copies: int = 3,
 ) -> OtherSpeech:
-    """Return the usable recordings without the phrases, with as many copies as ``kws train`` reads.
+    """Return the usable recordings without the phrases, with up to ``dev_copies`` augmented copies.
 
     Of a ``split`` alone where one is given, and without ``own`` recordings of the phrases. The manifest of
     the recordings is written into ``output``.
@@ -158,7 +157,6 @@ def read_negatives(
     from data_prep import checks, manifests
     from kws.audio_store import AudioStore
     from kws.manifest import read_manifest
-    from kws.training.config import TrainConfig
     from kws.training.copies import augmented_copies, num_copies
     from kws.workflows.recordings import select_negatives
     from kws.workflows.roles import OwnRecordings
@@ -173,6 +171,6 @@ def read_negatives(
     store = AudioStore(
         read_manifest(output / "data" / "negatives.jsonl"), None, num_workers, "background speech"
     )
-    copies = num_copies(store.hours, false_accepts_per_hour, TrainConfig().dev_copies)
+    copies = num_copies(store.hours, false_accepts_per_hour, dev_copies)
     rows = augmented_copies(store, augment, 0, copies, num_workers) if copies else ()
     return OtherSpeech(store.samples, list(rows), copies, notes)

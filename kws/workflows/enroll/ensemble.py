@@ -27,6 +27,7 @@ def open_trained(folder: Path, phrases: Sequence[str]) -> EarlierRun:
     from kws.encoders.sources.embedded_weights import load_recognizer
     from kws.enrollment.heard import DEPTH
     from kws.errors import ConfigError
+    from kws.heads import TypedOptions
     from kws.weights import CONFIG
     from kws.workflows.train.add_keywords import open_earlier
 
@@ -38,7 +39,7 @@ def open_trained(folder: Path, phrases: Sequence[str]) -> EarlierRun:
             f"{where}: is of {', '.join(config.keywords)}; give the same phrases in the same order, or train "
             "a run of these"
         )
-    if config.pronunciations:
+    if isinstance(config.options, TypedOptions):
         raise ConfigError(f"{where}: holds typed phrases already; give a run of `kws train`")
     policy = read_yaml(folder / CONFIG)["training"].get("transfer", {}).get("policy")
     shape, shipped = run.model.encoder.shape(), load_recognizer().encoder.shape()
@@ -84,16 +85,18 @@ def build_ensemble(
         typed: fitted on the layers that ship.
         config: what its model is made of.
     """
+    from kws.config import to_dict
     from kws.encoders.truncate import truncate
-    from kws.heads import EnsembleHead
+    from kws.heads import ENSEMBLE, EnsembleHead, EnsembleOptions, TypedOptions
     from kws.model import WakeWordModel
 
     encoder = run.model.encoder
     blocks = encoder.layers[config.depth : run.config.depth]
-    head = EnsembleHead(encoder.info.dimension, config.pronunciations, blocks, run.model.head)
+    assert isinstance(config.options, TypedOptions)
+    spoken = config.options.pronunciations
+    options = EnsembleOptions(spoken, len(blocks), run.config.head, run.config.head_options)
+    head = EnsembleHead(encoder.info.dimension, spoken, blocks, run.model.head)
     own = {name: tensor for name, tensor in typed.state_dict().items() if not name.startswith("blocks.")}
     head.load_state_dict({**head.state_dict(), **own})
-    whole = replace(
-        run.config, depth=config.depth, head_layers=len(blocks), pronunciations=config.pronunciations
-    )
+    whole = replace(run.config, depth=config.depth, head=ENSEMBLE, head_options=to_dict(options))
     return WakeWordModel(truncate(encoder, config.depth), head, run.model.keywords).eval(), whole

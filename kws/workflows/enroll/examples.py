@@ -4,28 +4,56 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
+from kws.config import above_zero, at_least
+
 if TYPE_CHECKING:
     from torch import Tensor
 
     from kws.data import Augment
     from kws.enrollment.examples import FittedLayer
-    from kws.enrollment.heard import Examples, FirstLayers, FrameSpace
+    from kws.enrollment.heard import Examples, FirstLayers, FrameSpace, HearingConfig
     from kws.heads import PhraseWindowHead
     from kws.model import ModelConfig, WakeWordModel
     from kws.workflows.enroll.audio import OtherSpeech
+    from kws.workflows.enroll.config import EnrollConfig
 
-VOICES = 600
-"""Synthetic recordings of each phrase."""
-TOLD_FROM = 0.1
-"""Share of another phrase's examples from which on it is said that a phrase fires on them."""
-HISS = 1e-3
-"""Deviation of the noise in near silence, as a share of a recording's peak."""
+
+@dataclass(frozen=True, slots=True)
+class ExamplesConfig:
+    """What a layer is fitted to. A few people tell less of how others speak than many voices (docs/log)."""
+
+    num_voices: int = 600
+    """Synthetic recordings of each phrase."""
+    recorded_copies: int = 24
+    """Copies of each recording: the first as it is, the others augmented."""
+    recorded_weight: float = 0.2
+    """Weight of all copies of recordings, beside that of synthetic voices."""
+    voice_copies: int = 4
+    """Copies of each synthetic recording, all augmented."""
+    voice_weight: float = 0.8
+    """Weight of all copies of synthetic recordings."""
+    hiss: float = 1e-3
+    """Deviation of the noise in near silence around an example, as a share of the recording's peak."""
+
+    def __post_init__(self) -> None:
+        above_zero("examples", self, "num_voices", "recorded_copies", "recorded_weight")
+        above_zero("examples", self, "voice_copies", "voice_weight")
+        at_least(0, "examples", self, "hiss")
+
+    def recorded(self) -> ExampleShare:
+        """Return how much recordings count."""
+        return ExampleShare(range(self.recorded_copies), self.recorded_weight)
+
+    def synthetic(self) -> ExampleShare:
+        """Return how much synthetic voices count."""
+        return ExampleShare(range(1, 1 + self.voice_copies), self.voice_weight)
 
 
 class ExampleShare(NamedTuple):
@@ -38,10 +66,6 @@ class ExampleShare(NamedTuple):
 
     copies: range
     weight: float
-
-
-RECORDED, SYNTHETIC = ExampleShare(range(24), 0.2), ExampleShare(range(1, 5), 0.8)
-"""A few people tell less of how others speak than many voices (docs/log, typed text)."""
 
 
 class Fitted(NamedTuple):
@@ -63,34 +87,41 @@ class Fitted(NamedTuple):
     groups: list[list[Examples]]
     notes: list[str]
 
-    def taken_for_each_other(self, thresholds: Mapping[str, float]) -> list[str]:
-        """Say which phrases fire on the examples of others, and how often."""
+    def confusions(
+        self, thresholds: Mapping[str, float], hearing: HearingConfig
+    ) -> dict[tuple[int, int], float]:
+        """Return how much of each phrase's examples other phrases fire on, by the numbers of both.
+
+        Args:
+            thresholds: of the phrases.
+            hearing: how the examples were heard.
+        """
         from kws.enrollment.examples import share_above
 
-        keywords, notes = self.model.keywords, []
-        for one, other in itertools.permutations(range(len(keywords)), 2):
-            phrase = keywords[one]
-            share = np.mean(
-                [
-                    share_above(self.layers[one], self.head, one, found, thresholds[phrase])
-                    for found in self.groups[other]
-                ]
-            )
-            if share >= TOLD_FROM:
-                notes.append(
-                    f"{phrase}: fires on {100 * share:.0f} % of the examples of {keywords[other]!r}, too; "
-                    "choose phrases less alike, or train on recordings of both with `kws train`"
+        keywords = self.model.keywords
+        return {
+            (one, other): float(
+                np.mean(
+                    [
+                        share_above(
+                            self.layers[one], self.head, one, found, thresholds[keywords[one]], hearing
+                        )
+                        for found in self.groups[other]
+                    ]
                 )
-        return notes
+            )
+            for one, other in itertools.permutations(range(len(keywords)), 2)
+        }
 
 
 def examples_config(
     phrases: Sequence[str], spoken: Sequence[tuple[str, ...]], weights: Path | None
 ) -> ModelConfig:
     """Return what the model of these phrases, said so, is made of."""
+    from kws.config import to_dict
     from kws.encoders.sources.embedded_weights import load_recognizer
     from kws.enrollment.heard import FirstLayers
-    from kws.heads import PHRASE_WINDOW
+    from kws.heads import PHRASE_WINDOW, PhraseWindowOptions
     from kws.model import ModelConfig
 
     kept = FirstLayers(load_recognizer(weights))
@@ -99,8 +130,7 @@ def examples_config(
         weights=weights,
         depth=kept.info.num_layers,
         head=PHRASE_WINDOW,
-        head_layers=len(kept.blocks),
-        pronunciations=tuple(spoken),
+        head_options=to_dict(PhraseWindowOptions(tuple(spoken), len(kept.blocks))),
     )
 
 
@@ -110,6 +140,7 @@ def fit_examples(
     speech: OtherSpeech | None,
     folder: Path,
     *,
+    settings: EnrollConfig,
     augment: Augment,
     language: str,
     lexicon: Mapping[str, Sequence[str]] | None,
@@ -123,6 +154,7 @@ def fit_examples(
         speech: without the phrases, for the scores in place of what ships, and as it is to be fitted against
             as well; needed where the config names weights, whose frames do not ship.
         folder: gets the synthetic voices.
+        settings: what is tuned.
         augment: what makes noise and rooms around examples.
         language: eSpeak language code; synthetic voices speak along in English, where Flite is installed.
         lexicon: pronunciations for them.
@@ -134,57 +166,62 @@ def fit_examples(
     from kws.encoders.sources.embedded_weights import load_recognizer
     from kws.enrollment.examples import calibrate, fit, head_of
     from kws.enrollment.heard import Background, FirstLayers, examples_of
+    from kws.enrollment.notes import learned_from, without_voices
     from kws.errors import KwsError
+    from kws.heads import TypedOptions
     from kws.heads.window import STRIDE
     from kws.model import WakeWordModel
 
+    hearing, kinds_of = settings.hearing, settings.examples
+    assert isinstance(config.options, TypedOptions)
     kept = FirstLayers(load_recognizer(config.weights))
     background = None if config.weights else Background.shipped()
     scored = background
     if speech is not None:
-        scored = Background.of(kept, background.space if background else None, speech.samples)
+        scored = Background.of(kept, background.space if background else None, speech.samples, hearing)
         background = background.followed_by(scored) if background else scored
     assert background is not None and scored is not None
     layers, groups, notes = [], [], []
     for phrase, found in zip(config.keywords, clips, strict=True):
         try:
-            voices = _voices(phrase, folder, language, lexicon, num_workers)
+            voices = _voices(phrase, folder, language, lexicon, kinds_of.num_voices, num_workers)
         except KwsError as error:
             if not found:
                 raise
             voices = []
-            notes.append(f"{phrase}: fitted without synthetic voices: {error}")
+            notes.append(without_voices(phrase, error))
         else:
             notes.append(_said(phrase, folder, language, lexicon))
-        kinds = [(said, kind) for said, kind in ((found, RECORDED), (voices, SYNTHETIC)) if said]
+        both = ((found, kinds_of.recorded()), (voices, kinds_of.synthetic()))
+        kinds = [(said, kind) for said, kind in both if said]
         seen = [
             examples_of(
                 kept,
                 background.space,
                 tqdm(
-                    _in_a_room(said, kind.copies, augment),
+                    _in_a_room(said, kind.copies, augment, hearing, kinds_of.hiss),
                     f"learning {phrase!r}",
                     total=len(said) * len(kind.copies),
                     unit="example",
                     disable=None,
                 ),
+                hearing,
             )
             for said, kind in kinds
         ]
-        origins = {"recordings": len(found), "synthetic voices": len(voices)}
-        counts = [f"{number} {origin}" for origin, number in origins.items() if number]
-        notes.append(f"{phrase}: learnt from {' and '.join(counts)}")
+        notes.append(learned_from(phrase, len(found), len(voices)))
         weights = [kind.weight for _, kind in kinds]
-        layers.append(fit([group.windows for group in seen], weights, background.frames))
+        layers.append(fit([group.windows for group in seen], weights, background.frames, settings.fit))
         groups.append(seen)
-    head = head_of(layers, background.space, kept, config.pronunciations)
+    head = head_of(layers, background.space, kept, config.options.pronunciations)
     model = WakeWordModel(kept.encoder, head, config.keywords).eval()
     fitted = torch.from_numpy(np.stack([layer.logits for layer in layers], axis=1))
     phones = torch.from_numpy(background.phone_logits(head.phrase))
-    calibrate(head, fitted, phones, 3600 * SAMPLE_RATE / (STRIDE * model.hop_samples))
+    frames_per_hour = 3600 * SAMPLE_RATE / (STRIDE * model.hop_samples)
+    calibrate(head, fitted, phones, frames_per_hour, settings.calibration)
     logits = [head.fuse(fitted, phones)[-len(scored.frames) :]]
     if speech is not None and speech.rows:
-        logits.append(_logits_of_copies(kept, layers, head, background.space, speech.rows))
+        logits.append(_logits_of_copies(kept, layers, head, background.space, speech.rows, hearing))
     scores = torch.cat(logits).sigmoid().numpy()
     return Fitted(model, head, scores.repeat(STRIDE, axis=0), layers, groups, notes)
 
@@ -195,6 +232,7 @@ def _logits_of_copies(
     head: PhraseWindowHead,
     space: FrameSpace,
     rows: Sequence[tuple[int, np.ndarray]],
+    hearing: HearingConfig,
 ) -> Tensor:
     """Return (frames, keyword) logits of copies of own speech, each by layers that did not see its original.
 
@@ -204,6 +242,7 @@ def _logits_of_copies(
         head: made of them.
         space: of the background.
         rows: copies and the numbers of the rows that they are of.
+        hearing: how they are heard.
     """
     import torch
 
@@ -211,7 +250,7 @@ def _logits_of_copies(
     from kws.heads.window import STRIDE
 
     least = STRIDE * kept.info.hop_samples
-    copies = [(number, Background.of(kept, space, row)) for number, row in rows if len(row) >= least]
+    copies = [(number, Background.of(kept, space, row, hearing)) for number, row in rows if len(row) >= least]
     seen = [
         np.concatenate([layer.logits_of_copy(copy.frames, number) for number, copy in copies])
         for layer in layers
@@ -223,16 +262,18 @@ def _logits_of_copies(
     )
 
 
-def _in_a_room(clips: Sequence[np.ndarray], copies: range, augment: Augment) -> Iterator[np.ndarray]:
+def _in_a_room(
+    clips: Sequence[np.ndarray], copies: range, augment: Augment, hearing: HearingConfig, hiss: float
+) -> Iterator[np.ndarray]:
     """Make copies of each clip with near silence around it, augmented but for copy 0."""
     from kws.audio import seconds_to_samples
-    from kws.enrollment.heard import AFTER_S, BEFORE_S
 
-    around = (seconds_to_samples(BEFORE_S), seconds_to_samples(AFTER_S))
+    around = (seconds_to_samples(hearing.before_s), seconds_to_samples(hearing.after_s))
     for number, clip in enumerate(clips):
         padded = np.pad(clip, around)
-        hiss = np.random.default_rng(number).standard_normal(len(padded)) * (HISS * np.abs(clip).max())
-        padded = (padded + hiss).astype(np.float32)
+        deviation = hiss * np.abs(clip).max()
+        noise = np.random.default_rng(number).standard_normal(len(padded)) * deviation
+        padded = (padded + noise).astype(np.float32)
         for copy in copies:
             yield augment(padded, str(number), 0, copy) if copy else padded
 
@@ -258,6 +299,7 @@ def _voices(
     folder: Path,
     language: str,
     lexicon: Mapping[str, Sequence[str]] | None,
+    num_voices: int,
     num_workers: int,
 ) -> list[np.ndarray]:
     """Return the spoken parts of synthetic recordings of a phrase.
@@ -279,7 +321,7 @@ def _voices(
     said, _ = synthesize_keyword(
         phrase,
         _place(folder, phrase),
-        VOICES,
+        num_voices,
         0,
         splits={"train": 1.0},
         language=language,

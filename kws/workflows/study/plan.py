@@ -204,9 +204,11 @@ def _trained(spec: _CellSpec) -> _Task:
 
 def _enrolled(spec: _CellSpec) -> _Task:
     """Return what `kws enroll` makes of a keyword; the draw alone depends on the seed."""
+    from kws.config import config_hash
     from kws.encoders.sources.embedded_weights import ASSETS
     from kws.enrollment.methods import EXAMPLES
     from kws.version import __version__
+    from kws.workflows.enroll.config import EnrollConfig
     from kws.workflows.recordings import Synthesis
     from kws.workflows.study.cell import RunRequest
     from kws.workflows.study.data import weights_fingerprint
@@ -220,6 +222,7 @@ def _enrolled(spec: _CellSpec) -> _Task:
         "ships": [weights_fingerprint("embedded", path) for path in sorted(ASSETS.glob("*.safetensors"))],
         "keyword": keyword,
         "enroll": method,
+        "config": config_hash(EnrollConfig()),
         "language": spoken.language,
         "positives": positives.fingerprint,
     }

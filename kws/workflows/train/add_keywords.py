@@ -20,7 +20,7 @@ from kws.checkpoint import (
     load_operating_point,
 )
 from kws.errors import CheckpointError, ConfigError
-from kws.heads import COLUMNS, ColumnsHead, add_column
+from kws.heads import COLUMNS, ColumnsHead, TypedOptions, add_column
 from kws.model import ModelConfig, WakeWordModel
 from kws.training.config import TrainConfig
 from kws.transfer import AUTO
@@ -60,7 +60,7 @@ class EarlierRun:
             ConfigError: both say otherwise, or the run holds one of the keywords already.
         """
         where = f"`add_to` {self.folder}"
-        if self.config.pronunciations:
+        if isinstance(self.config.options, TypedOptions):
             raise ConfigError(
                 f"{where}: is made from typed phrases; add the keyword to a run of `kws train`, and put "
                 "typed phrases beside the result with `enroll(ensemble=RUN)`"
@@ -91,7 +91,7 @@ class EarlierRun:
         head = add_column(self.model.head, self.model.encoder.info.dimension, len(keywords))
         head.newest_only = True
         names = (*self.config.keywords, *keywords)
-        config = replace(self.config, keywords=names, head=COLUMNS, columns=head.sizes)
+        config = replace(self.config, keywords=names, head=COLUMNS, head_options={"sizes": list(head.sizes)})
         return WakeWordModel(self.model.encoder, head, keywords), config
 
     def joined(self, model: WakeWordModel, point: OperatingPoint) -> tuple[WakeWordModel, OperatingPoint]:

@@ -9,8 +9,18 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from kws.enrollment import examples
-from kws.enrollment.examples import PER_HOUR, FittedLayer, calibrate, fit, head_of, share_above, stricter
-from kws.enrollment.heard import FIRES_AFTER, Examples, FirstLayers, FrameSpace
+from kws.enrollment.examples import (
+    CALIBRATION,
+    FIT,
+    FitConfig,
+    FittedLayer,
+    calibrate,
+    fit,
+    head_of,
+    share_above,
+    stricter,
+)
+from kws.enrollment.heard import HEARING, Examples, FirstLayers, FrameSpace
 from kws.heads.phrase import WORST_FRAME
 from kws.heads.phrase_window import FLOOR, HELD_FRAMES, PhraseWindowHead, held
 from kws.heads.window import NUM_FRAMES, STRIDE
@@ -24,15 +34,14 @@ def frames_of(count: int, components: int = 2) -> np.ndarray:
     return RNG.standard_normal((count, components)).astype(np.float32)
 
 
-def test_the_layer_is_the_logistic_regression_over_every_window(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(examples, "ITERATIONS", 2000)
+def test_the_layer_is_the_logistic_regression_over_every_window():
     background, positives = frames_of(400), frames_of(30 * NUM_FRAMES).reshape(30, NUM_FRAMES, 2) + 0.5
     shares = np.full(30, 1 / 30)
-    found = examples._logistic_regression(positives, shares, background)
+    found = examples._logistic_regression(positives, shares, background, FitConfig(iterations=2000))
     windows = np.stack([background[end - NUM_FRAMES : end].ravel() for end in range(NUM_FRAMES, 401)])
     # scikit-learn's penalty is half the squared weights, its sum of losses is weighted by C and the samples
-    weights = np.concatenate([np.full(len(windows), 1 / len(windows)), examples.POSITIVE_SHARE * shares])
-    expected = LogisticRegression(C=1 / (2 * examples.PENALTY), max_iter=20_000, tol=1e-8).fit(
+    weights = np.concatenate([np.full(len(windows), 1 / len(windows)), FIT.positive_share * shares])
+    expected = LogisticRegression(C=1 / (2 * FIT.penalty), max_iter=20_000, tol=1e-8).fit(
         np.concatenate([windows, positives.reshape(30, -1)]),
         np.repeat([0, 1], [len(windows), 30]),
         sample_weight=weights,
@@ -44,7 +53,9 @@ def test_the_layer_is_the_logistic_regression_over_every_window(monkeypatch: pyt
 def test_a_half_is_scored_by_the_layer_that_did_not_see_it(monkeypatch: pytest.MonkeyPatch):
     seen = []
 
-    def constant(positives: np.ndarray, shares: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    def constant(
+        positives: np.ndarray, shares: np.ndarray, frames: np.ndarray, config: FitConfig
+    ) -> np.ndarray:
         seen.append((frames, shares))
         return np.append(np.zeros(NUM_FRAMES * 2), float(len(seen)))
 
@@ -68,7 +79,7 @@ def test_a_half_is_scored_by_the_layer_that_did_not_see_it(monkeypatch: pytest.M
 @torch.no_grad()
 def test_an_example_counts_where_its_best_window_and_phones_score():
     layer = FittedLayer(np.ones((NUM_FRAMES, 2), np.float32), -1.0, np.zeros(0), np.zeros(0))
-    windows = np.zeros((4 * len(FIRES_AFTER), NUM_FRAMES, 2), np.float32)
+    windows = np.zeros((4 * len(HEARING.fires_after), NUM_FRAMES, 2), np.float32)
     windows[1, 0, 0] = 3.0  # one window of the first example: logit 2
     windows[-1, :2, 1] = 1.0  # of the last: logit 1
     head = PhraseWindowHead(8, [["M AH"], ["K AH"]], [])
@@ -85,7 +96,7 @@ def test_an_example_counts_where_its_best_window_and_phones_score():
     assert [share(threshold) for threshold in (1.5, 0.9, -1.1)] == [1 / 4, 2 / 4, 1]
     phones[2, -2:, :] = -WORST_FRAME
     phones[2, -2, encode("K")] = phones[2, -1, encode("AH")] = 0.0  # said as the last window ends
-    windows[2 * len(FIRES_AFTER), 0, 0] = 6.0  # logit 5, but before anything is said
+    windows[2 * len(HEARING.fires_after), 0, 0] = 6.0  # logit 5, but before anything is said
     logits, _ = head.phrase.search(phones[2:3], head.phrase.initial_state(1)[0])
     spoken = float(logits[0, -1, 1])
     assert spoken > silent + 10
@@ -138,7 +149,7 @@ def test_a_logit_is_minus_the_logarithm_of_the_false_accepts_per_hour(way: int):
     calibrate(head, *((logits, silent) if way == 0 else (silent, logits)), 3600 * per_second)
     fused = head.fuse(logits - never, never) if way == 0 else head.fuse(10 * never, logits)
     for rate in (1, 3, 10, 30):
-        found = (fused >= -np.log(rate / PER_HOUR[way]) - 1e-3).sum(dim=0) / hours
+        found = (fused >= -np.log(rate / CALIBRATION.per_hour[way]) - 1e-3).sum(dim=0) / hours
         torch.testing.assert_close(found, torch.full((2,), float(rate)), atol=0, rtol=0.4)
 
 

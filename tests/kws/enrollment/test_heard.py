@@ -17,7 +17,7 @@ from kws.encoders.sources.embedded_weights import load_recognizer
 from kws.encoders.truncate import truncate
 from kws.enrollment import heard
 from kws.enrollment.heard import (
-    FIRES_AFTER,
+    HEARING,
     STEPS,
     WIDEST,
     Background,
@@ -46,9 +46,9 @@ def test_packed_frames_are_within_half_a_step(tmp_path: Path):
     features = torch.from_numpy(RNG.standard_normal((4000, 80))).float() * torch.linspace(0.1, 3, 80)
     write_weights(tmp_path / "frames.safetensors", pack_frames(features))
     space, frames = read_frames(tmp_path / "frames.safetensors")
-    assert frames.shape == (4000, heard.COMPONENTS)
+    assert frames.shape == (4000, HEARING.components)
     exact = FrameSpace.of(features).project(features)
-    torch.testing.assert_close(torch.cov(exact.T), torch.eye(heard.COMPONENTS), atol=1e-3, rtol=0)
+    torch.testing.assert_close(torch.cov(exact.T), torch.eye(HEARING.components), atol=1e-3, rtol=0)
     inside = exact.abs() <= WIDEST
     error = (torch.from_numpy(frames) - exact).abs()
     assert float(error[inside].max()) <= WIDEST / STEPS / 2 + 1e-3
@@ -137,17 +137,17 @@ def test_windows_and_phones_end_when_the_layer_shall_fire():
     clips = [RNG.standard_normal(count * hop).astype(np.float32) * 0.1 for count in (100, 80)]
     space = FrameSpace(torch.zeros(12), torch.eye(12)[:, :5])
     seen = examples_of(layers, space, clips)
-    tail = seconds_to_samples(heard.AFTER_S)
+    tail = seconds_to_samples(HEARING.after_s)
     assert seen.windows.shape == (6, NUM_FRAMES, 5) and lookahead == 2
-    assert seen.phones.shape == (2, 100 - tail // hop + lookahead + FIRES_AFTER[-1], NUM_OUTPUTS)
+    assert seen.phones.shape == (2, 100 - tail // hop + lookahead + HEARING.fires_after[-1], NUM_OUTPUTS)
     for number, (clip, count) in enumerate(zip(clips, (100, 80), strict=True)):
         whole = layers.hear(np.pad(clip, (0, tail)))
         frames = space.project(whole.frames).numpy()
         end = count - tail // hop + lookahead  # first frame that the end of the keyword is heard in
-        for window, later in zip(seen.windows[3 * number :], FIRES_AFTER, strict=False):
+        for window, later in zip(seen.windows[3 * number :], HEARING.fires_after, strict=False):
             expected = [frames[end + later - 1 - STRIDE * back] for back in reversed(range(NUM_FRAMES))]
             np.testing.assert_array_equal(window, expected)
-        said = whole.phones[: end + FIRES_AFTER[-1]]
+        said = whole.phones[: end + HEARING.fires_after[-1]]
         torch.testing.assert_close(seen.phones[number, -len(said) :], said, atol=0, rtol=0)
         before = seen.phones[number, : -len(said)]
         assert (before.argmax(dim=-1) == BLANK).all() and len(before) == (0, 20)[number]
@@ -155,7 +155,7 @@ def test_windows_and_phones_end_when_the_layer_shall_fire():
 
 def test_own_background_is_every_second_frame_and_a_minute_at_least():
     layers = FirstLayers(tiny_recognizer())
-    hop, piece = layers.info.hop_samples, seconds_to_samples(heard.PIECE_S)
+    hop, piece = layers.info.hop_samples, seconds_to_samples(HEARING.piece_s)
     samples = RNG.integers(-3000, 3000, seconds_to_samples(61.0)).astype(np.int16)
     background = Background.of(layers, None, samples)
     parts = [layers.hear(part.astype(np.float32) / 32768) for part in (samples[:piece], samples[piece:])]
@@ -208,9 +208,9 @@ def test_an_example_is_no_cold_start():
     words = [noise(length, level=0.1) for length in (0.3, 0.9)]
 
     def windows(before_s: float) -> np.ndarray:
-        around = (seconds_to_samples(before_s), seconds_to_samples(heard.AFTER_S))
+        around = (seconds_to_samples(before_s), seconds_to_samples(HEARING.after_s))
         return examples_of(layers, space, [np.pad(word, around) for word in words]).windows
 
-    later = heard.BEFORE_S + 3.2  # whole frames
-    np.testing.assert_allclose(windows(heard.BEFORE_S), windows(later), atol=1e-3)
+    later = HEARING.before_s + 3.2  # whole frames
+    np.testing.assert_allclose(windows(HEARING.before_s), windows(later), atol=1e-3)
     assert np.abs(windows(1.3) - windows(later)).max() > 0.1

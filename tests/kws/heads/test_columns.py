@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from kws.errors import ConfigError
 from kws.heads import ColumnsHead, Head, add_column, build_head
-from kws.heads.columns import Adapter
+from kws.heads.columns import Adapter, ColumnsOptions
 from kws.heads.conv import ConvHead
 from kws.model import WakeWordModel
 from kws.transfer import TransferConfig, apply_policy
@@ -92,4 +92,4 @@ def test_other_heads_are_refused():
             add_column(build_head(name, DIMENSION, 1), DIMENSION, 1)
     with pytest.raises(ConfigError, match="head: got 'colums', allowed: attention"):
         build_head("colums", DIMENSION, 1)
-    assert isinstance(build_head("columns", DIMENSION, 3, columns=(1, 2)), ColumnsHead)
+    assert isinstance(build_head("columns", DIMENSION, 3, ColumnsOptions((1, 2))), ColumnsHead)

@@ -10,15 +10,17 @@ from torch.testing import assert_close
 from kws.errors import ConfigError
 from kws.heads import COLUMNS, Head, available_heads, build_head
 from kws.heads.attention import AttentionHead
+from kws.heads.columns import ColumnsOptions
 from kws.structs import StreamState
 from tests.tolerances import CPU_REFACTOR, PADDED, STREAMING
 
 DIMENSION, KEYWORDS, FRAMES = 12, 3, 120
 HEADS = [*available_heads(), COLUMNS]
+OPTIONS_OF = {COLUMNS: ColumnsOptions((1, KEYWORDS - 1))}
 
 
 def make_head(name: str) -> Head:
-    head = build_head(name, DIMENSION, KEYWORDS, columns=(1, KEYWORDS - 1)).eval()
+    head = build_head(name, DIMENSION, KEYWORDS, OPTIONS_OF.get(name)).eval()
     for parameter in head.parameters():  # biases and position weights too, so that none is hidden by its zero
         parameter.data += 0.1 * torch.randn_like(parameter)
     return head

@@ -9,7 +9,7 @@ from torch import Tensor
 from kws.encoders.blocks.base import initial_states, run_blocks
 from kws.encoders.blocks.separable import SeparableBlock
 from kws.errors import ConfigError
-from kws.heads import COLUMNS, EnsembleHead, available_heads, build_head
+from kws.heads import COLUMNS, ENSEMBLE, EnsembleHead, EnsembleOptions, available_heads, build_head
 from kws.model import ModelConfig
 from tests.support.streams import in_pieces
 from tests.tolerances import STREAMING
@@ -21,7 +21,9 @@ def head_of(trained: str) -> EnsembleHead:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         blocks = [SeparableBlock(DIMENSION, 3, 2, 0.1, 0) for _ in range(2)]
-        head = build_head(trained, DIMENSION, len(WAYS), WAYS, columns=(1, 1), blocks=blocks)
+        own = {"sizes": [1, 1]} if trained == COLUMNS else {}
+        options = EnsembleOptions(tuple(map(tuple, WAYS)), len(blocks), trained, own)
+        head = build_head(ENSEMBLE, DIMENSION, len(WAYS), options, blocks)
     assert isinstance(head, EnsembleHead)
     return head.eval()
 
@@ -51,8 +53,14 @@ def test_pieces_of_a_stream_give_what_the_whole_gives():
     torch.testing.assert_close(in_pieces(head, features, [1, 4, 2, 13, 30]), whole, atol=STREAMING, rtol=0)
 
 
-def test_a_head_that_is_to_be_trained_has_no_typed_phrases_yet():
+def test_options_are_those_of_the_head():
+    with pytest.raises(ConfigError, match="head_options: unknown key `pronunciations`; known keys: none"):
+        ModelConfig(("computer",), head_options={"pronunciations": [["K AH M"]]})
+    with pytest.raises(ConfigError, match="head: got 'phrase', allowed: attention, conv"):
+        ModelConfig(("computer",), head="phrase")
+    with pytest.raises(ConfigError, match="head_options.pronunciations: got 1, allowed: one list for each"):
+        ModelConfig(("a", "b"), head="phrase", head_options={"pronunciations": [["K AH M"]]})
     with pytest.raises(
-        ConfigError, match="head 'conv' is trained; leave them out, and put typed phrases beside"
+        ConfigError, match="head_options.sizes: got .1, 1., allowed: numbers above 0 that sum"
     ):
-        ModelConfig(("computer",), pronunciations=(("K AH M",),))
+        ModelConfig(("a", "b", "c"), head="columns", head_options={"sizes": [1, 1]})

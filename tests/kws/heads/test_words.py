@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kws.heads import TYPED, WordSpaceHead, build_head
+from kws.heads import OPTIONS, TypedOptions, WordSpaceHead, build_head
 from kws.heads.words import KNOWN_WORDS, MIDDLE, SLOPE, SPACES, WordSpace, window_frames
 from kws.phone_attributes import embed, segment_means
 from tests.support.streams import in_pieces
@@ -17,7 +17,7 @@ WAYS = [["K AH M P Y UW T ER", "K AH M P Y UW T AH"], ["S AH N"]]
 
 def head_of(space: str) -> WordSpaceHead:
     torch.manual_seed(0)
-    head = build_head(space, DIMENSION, 2, WAYS)
+    head = build_head(space, DIMENSION, 2, TypedOptions(tuple(map(tuple, WAYS))))
     assert isinstance(head, WordSpaceHead)
     if isinstance(head.space, WordSpace):
         head.space.places.copy_(torch.nn.functional.normalize(torch.randn(head.space.places.shape), dim=1))
@@ -64,4 +64,4 @@ def test_a_combination_of_known_words_is_as_long_as_they_are_likely():
 
 
 def test_they_are_not_heads_to_train():
-    assert set(SPACES) < set(TYPED)
+    assert set(SPACES) < set(OPTIONS)

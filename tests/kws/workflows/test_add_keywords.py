@@ -73,7 +73,8 @@ def test_thresholds_settings_and_origin_are_kept(first: Path, second: Path):
     }
     assert (after.decision.false_accepts_per_hour, after.decision.smoothing_frames) == (2.0, 3)
     values = yaml.safe_load((second / "config.yaml").read_text("utf-8"))
-    assert (values["model"]["head"], values["model"]["columns"]) == ("columns", [1, 1])
+    made_of = values["model"]
+    assert (made_of["head"], made_of["head_options"]) == ("columns", {"sizes": [1, 1]})
     assert values["training"]["transfer"]["policy"] == "head"
     origin, earlier = (json.loads((run / "provenance.json").read_text("utf-8")) for run in (second, first))
     assert origin["encoder"] == earlier["encoder"]

@@ -25,11 +25,12 @@ from kws.checkpoint import load_model, load_operating_point
 from kws.cli import main
 from kws.encoders.sources.embedded_weights import load_recognizer
 from kws.enrollment import examples, heard, typed
-from kws.enrollment.examples import SHIPPED_MARGIN
-from kws.enrollment.heard import FRAME_PHONES, FRAMES
-from kws.enrollment.typed import BACKGROUND, pack_background, phrase_model, read_background, said_alike
+from kws.enrollment.examples import SHIPPED_SPEECH
+from kws.enrollment.heard import FRAME_PHONES, FRAMES, HEARING
+from kws.enrollment.notes import background_language
+from kws.enrollment.typed import BACKGROUND, pack_background, phrase_model, read_background
 from kws.errors import CheckpointError, ConfigError, DependencyError, ManifestError
-from kws.heads import PhraseWindowHead
+from kws.heads import PhraseOptions, PhraseWindowHead
 from kws.heads.phrase import WORST_FRAME
 from kws.heads.window import NUM_FRAMES
 from kws.heads.words import SPACES
@@ -40,8 +41,12 @@ from kws.pretraining.corpus import SpeechCorpus
 from kws.pretraining.word_space import WordSpaceConfig, make_word_space
 from kws.weights import write_weights
 from kws.workflows import folders, own_names
+from kws.workflows.enroll import EnrollAudio, _from_examples
 from kws.workflows.enroll import audio as enroll_audio
 from kws.workflows.enroll import examples as enroll_examples
+from kws.workflows.enroll.config import EnrollConfig
+from kws.workflows.enroll.examples import ExamplesConfig
+from kws.workflows.enroll.request import EnrollRequest, choose_method, read_config, resolve
 from tests.support.recordings import write_audio
 from tests.support.training import (
     TINY,
@@ -118,7 +123,8 @@ def test_recordings_are_listened_for_as_well(tmp_path: Path, capsys: pytest.Capt
     assert main(words) == 0
     assert "versions of 3 recordings as well" in capsys.readouterr().out
     config = yaml.safe_load((run / "config.yaml").read_text("utf-8"))["model"]
-    assert 3 <= len(config["readings"][0]) <= 9 and min(config["readings"][0]) >= 4
+    assert 3 <= len(config["head_options"]["readings"][0]) <= 9
+    assert min(config["head_options"]["readings"][0]) >= 4
     model = load_model(run)
     torch.testing.assert_close(model.head.heard.sum(dim=1), torch.ones(len(model.head.heard)))
     detector = Detector(run / "model.onnx")
@@ -132,15 +138,12 @@ def test_recordings_are_listened_for_as_well(tmp_path: Path, capsys: pytest.Capt
 
 
 @pytest.mark.slow
-def test_a_layer_is_fitted_to_recordings(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    monkeypatch.setattr(enroll_examples, "VOICES", 4)
+def test_a_layer_is_fitted_to_recordings(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     folder, run = tmp_path / "recordings", tmp_path / "run"
     folder.mkdir()
     write_wavs(folder, [speak("computer", voice) for voice in voices(3, seed=1)])
     words = ["enroll", "computer", "--recordings", str(folder), "--output", str(run)]
-    assert main(words) == 0
+    assert main([*words, "--set", "examples.num_voices=4"]) == 0
     printed = capsys.readouterr().out
     num_voices = 4 if shutil.which("flite") else 0
     assert f"computer: learnt from 3 recordings and {num_voices} synthetic voices" in printed
@@ -150,11 +153,9 @@ def test_a_layer_is_fitted_to_recordings(
     detector, model = Detector(run / "model.onnx"), load_model(run)
     assert model.encoder.info.num_layers + len(model.head.blocks) == 6
     logit = torch.tensor(load_operating_point(run).thresholds["computer"]).logit().item()
-    assert logit == pytest.approx(-math.log(0.5 / SHIPPED_MARGIN), abs=1), "half a false accept per hour"
-    monkeypatch.setattr(examples, "SHIPPED_MARGIN", 1.0)
-    assert main([*words, "--overwrite"]) == 0
-    as_counted = torch.tensor(load_operating_point(run).thresholds["computer"]).logit().item()
-    assert logit - as_counted == pytest.approx(math.log(SHIPPED_MARGIN), abs=1e-3)
+    assert logit == pytest.approx(-math.log(0.5 / SHIPPED_SPEECH.margin), abs=1), (
+        "half a false accept per hour"
+    )
     said = [np.pad(speak("computer", voice), (16_000, 16_000)) for voice in voices(3, seed=1)]
     other = [np.pad(speak("marmalade", voice), (16_000, 16_000)) for voice in voices(3, seed=1)]
     best = [[float(detector.scores(clip).max()) for clip in clips] for clips in (said, other)]
@@ -190,10 +191,6 @@ def test_a_layer_is_fitted_against_own_speech(
     assert "silver moon: learnt from 3 recordings\n" in capsys.readouterr().out
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text("utf-8"))
     assert metrics["dev_hours"] == pytest.approx(2 * 90 / 3600, abs=0.001) and metrics["dev_copies"] == 1
-    thresholds = load_operating_point(tmp_path / "run").thresholds
-    monkeypatch.setattr(examples, "SHIPPED_MARGIN", 100.0)  # own speech is what there will be
-    assert main([*words, *own, "--recordings", str(tmp_path / "tone"), "--overwrite"]) == 0
-    assert load_operating_point(tmp_path / "run").thresholds == pytest.approx(thresholds)
     detector = Detector(tmp_path / "run" / "model.onnx")
     assert detector.process(
         np.concatenate([noise(2.0, 9, level=0.001), spoken(), np.zeros(16_000, np.float32)])
@@ -206,7 +203,9 @@ def fitted_alone(
     """Return a layer fitted to clips of "red" on a background of noise frames, and what was heard in it."""
     seen: list[list[np.ndarray]] = []
 
-    def examples_of(layers: object, space: object, found: Iterable[np.ndarray]) -> heard.Examples:
+    def examples_of(
+        layers: object, space: object, found: Iterable[np.ndarray], config: object
+    ) -> heard.Examples:
         seen.append(list(found))
         return heard.Examples(np.ones((3, NUM_FRAMES, 4), np.float32), torch.zeros(1, 20, NUM_OUTPUTS))
 
@@ -216,7 +215,8 @@ def fitted_alone(
     monkeypatch.setattr(heard.Background, "shipped", lambda: background)
     monkeypatch.setattr(heard, "examples_of", examples_of)
     augment, _ = enroll_audio.augmentation(noise)
-    given = {"augment": augment, "language": "de", "lexicon": None, "num_workers": 1, **given}
+    given = {"settings": EnrollConfig(), "augment": augment, "lexicon": None, "num_workers": 1, **given}
+    given = {"language": "de", **given}
     config = enroll_examples.examples_config(["red"], [("R EH D",)], None)
     return enroll_examples.fit_examples(config, [clips], None, Path("unused"), **given), seen
 
@@ -240,7 +240,7 @@ def test_copies_are_scored_by_what_did_not_see_them_and_phones_go_on_from_row_to
     layer = examples.FittedLayer(weight, 0.0, np.zeros(0), without)
     head = examples.head_of([layer], space, kept, [("K AH",)])
     rows = [(number, speech[start : start + 16_000]) for number, start in ((0, 0), (3, 50_000), (2, 90_000))]
-    found = enroll_examples._logits_of_copies(kept, [layer], head, space, [*rows, (1, speech[:100])])
+    found = enroll_examples._logits_of_copies(kept, [layer], head, space, [*rows, (1, speech[:100])], HEARING)
     whole = [heard.Background.of(kept, space, row) for _, row in rows]
     joined = heard.Background(space, np.zeros((36, 1)), torch.cat([row.phones for row in whole]))
     seen = torch.tensor([3.0, -3.0, 3.0]).repeat_interleave(12)[:, None]
@@ -256,7 +256,7 @@ def test_noise_is_mixed_into_recordings(tmp_path: Path, monkeypatch: pytest.Monk
     _, (alone,) = fitted_alone(monkeypatch, [clip])
     (note,) = enroll_audio.augmentation([tmp_path])[1]
     assert re.search("noise: not used: .*broken.wav", note)
-    assert len(mixed) == len(alone) == len(enroll_examples.RECORDED.copies)
+    assert len(mixed) == len(alone) == len(ExamplesConfig().recorded().copies)
     np.testing.assert_array_equal(mixed[0], alone[0])  # the first is as it was recorded
 
     shares, plain = ([share_of_3_khz(copy) for copy in copies] for copies in (mixed, alone))
@@ -284,7 +284,9 @@ def test_own_speech_is_read_as_it_is_and_in_noise(tmp_path: Path):
 def test_many_voices_weigh_more_than_a_few_recordings(monkeypatch: pytest.MonkeyPatch):
     weighed: list[list[float]] = []
 
-    def fit(groups: list[np.ndarray], weights: list[float], frames: np.ndarray) -> examples.FittedLayer:
+    def fit(
+        groups: list[np.ndarray], weights: list[float], frames: np.ndarray, config: examples.FitConfig
+    ) -> examples.FittedLayer:
         weighed.append(weights)
         return examples.FittedLayer(
             np.zeros((NUM_FRAMES, 4), np.float32), 0.0, np.zeros(len(frames)), np.zeros(0)
@@ -295,12 +297,12 @@ def test_many_voices_weigh_more_than_a_few_recordings(monkeypatch: pytest.Monkey
     monkeypatch.setattr(examples, "fit", fit)
     _, (recordings, voices) = fitted_alone(monkeypatch, [tone(0.5, 500.0)])
     assert (len(recordings), len(voices)) == (24, 20) and weighed == [[0.2, 0.8]]
-    middle = slice(seconds_to_samples(heard.BEFORE_S), seconds_to_samples(heard.BEFORE_S + 0.5))
+    middle = slice(seconds_to_samples(HEARING.before_s), seconds_to_samples(HEARING.before_s + 0.5))
     assert all(np.abs(copy[middle] - voice).max() > 0.01 for copy in voices), "all are augmented"
     assert len({copy.tobytes() for copy in voices}) == 20
 
 
-def test_phrases_that_fire_on_each_other_are_named():
+def test_phrases_that_fire_on_each_other_are_counted():
     head = PhraseWindowHead(4, [["AA N N AA N N"], ["AO F F AO F F"]], [])
     phones = torch.full((2, 20, NUM_OUTPUTS), -WORST_FRAME)
     phones[:, :, BLANK] = 0.0
@@ -314,15 +316,14 @@ def test_phrases_that_fire_on_each_other_are_named():
 
     def seen(*components: int) -> list[heard.Examples]:
         """Two groups of windows, which show these components in all examples and in none."""
-        windows = np.zeros((2 * len(heard.FIRES_AFTER), NUM_FRAMES, 2), np.float32)
+        windows = np.zeros((2 * len(HEARING.fires_after), NUM_FRAMES, 2), np.float32)
         windows[:, 0, list(components)] = 1.0
         return [heard.Examples(found, phones) for found in (windows, np.zeros_like(windows))]
 
     model = cast(WakeWordModel, SimpleNamespace(keywords=("on", "off")))
     fitted = enroll_examples.Fitted(model, head, np.zeros(0), [layer(0), layer(1)], [seen(0), seen(0, 1)], [])
-    (note,) = fitted.taken_for_each_other({"on": 0.5, "off": 0.5})
-    assert note.startswith("on: fires on 50 % of the examples of 'off', too; choose phrases less alike")
-    assert fitted.taken_for_each_other({"on": 0.9, "off": 0.5}) == []
+    assert fitted.confusions({"on": 0.5, "off": 0.5}, HEARING) == {(0, 1): 0.5, (1, 0): 0.0}
+    assert fitted.confusions({"on": 0.9, "off": 0.5}, HEARING) == {(0, 1): 0.0, (1, 0): 0.0}
 
 
 def test_noise_of_split_test_is_left_out(tmp_path: Path):
@@ -359,7 +360,7 @@ def test_a_fitted_layer_goes_without_synthetic_voices_only_beside_recordings(
         "red: fitted without synthetic voices: they are Flite's and speak English only, not 'de'"
         in fitted.notes
     )
-    assert len(mixed) == len(enroll_examples.RECORDED.copies)
+    assert len(mixed) == len(ExamplesConfig().recorded().copies)
     with pytest.raises(DependencyError, match="they are Flite's and speak English only, not 'de'"):
         fitted_alone(monkeypatch, [])
     monkeypatch.setattr("data_prep.synthesis.flite.flite_voices", list)
@@ -370,12 +371,9 @@ def test_a_fitted_layer_goes_without_synthetic_voices_only_beside_recordings(
 
 
 @pytest.mark.slow
-def test_a_layer_is_fitted_to_synthetic_voices_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    monkeypatch.setattr(enroll_examples, "VOICES", 6)
-    monkeypatch.setattr(typed, "HIGH_THRESHOLD", -1.0)  # which says nothing of a fitted layer
+def test_a_layer_is_fitted_to_synthetic_voices_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     words = ["enroll", "jarvis", "--method", "examples", "--output", str(tmp_path / "run")]
+    words += ["--set", "examples.num_voices=6", "--set", "doubts.high_threshold=0"]  # of phones alone
     code, printed = main(words), capsys.readouterr()
     if not shutil.which("flite"):
         assert code == 2 and "needs --recordings (three to ten), or synthetic voices" in printed.err
@@ -420,15 +418,22 @@ def test_the_way_that_misses_least_is_the_default(
     assert chosen == [expected]
 
 
+@pytest.mark.parametrize(
+    ("method", "language", "shipped", "given"),
+    [
+        (None, "en", True, True),
+        ("phones", "en", True, False),
+        (None, "de", True, False),
+        (None, "en", False, False),
+    ],
+)
 def test_the_phones_say_what_would_miss_less(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    method: str | None, language: str, shipped: bool, given: bool, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("data_prep.synthesis.flite.flite_voices", list)
-    advice = "note: with Flite's voices (`apt install flite`) less than half as much is missed in noise"
-    for method, given in ((["--method", "phones"], False), ([], True)):
-        words = ["enroll", "silver moon", *method, "--output", str(tmp_path / "run"), "--overwrite"]
-        assert main(words) == 0
-        assert (advice in capsys.readouterr().out) == given
+    chosen, notes = choose_method(method, False, language, shipped=shipped)
+    advice = "with Flite's voices (`apt install flite`) less than half as much is missed in noise"
+    assert (chosen, notes) == ("phones", [advice] if given else [])
 
 
 @pytest.mark.parametrize("method", SPACES)
@@ -556,26 +561,6 @@ def test_recordings_of_nothing_end_with_a_message(
     assert not (run / "model.onnx").exists()
 
 
-def test_phrases_that_are_easily_taken_for_each_other_are_named():
-    with pytest.raises(ConfigError, match="'two' and 'too' are both said T UW; give one of them"):
-        said_alike(["two", "six", "too"], [["T UW"], ["S IH K S"], ["T UW"]])
-    spoken = [["K AA R D", "K AA D"], ["K AA D"], ["K AA R D IH N AH L"], ["S IH K S"]]
-    assert said_alike(["card", "cod", "cardinal", "six"], spoken) == [
-        "card and cod: are said alike in some accents (K AA D); one of them fires then",
-        "card: is a part of 'cardinal' and may fire in its place",
-    ]
-    assert said_alike(["hey you", "jarvis"], [["HH EY Y UW"], ["JH AA R V IH S"]]) == []
-
-
-def test_quotes_are_named_where_single_words_may_be_one_phrase():
-    advice = '. If you mean one phrase, put the phrase in quotes: kws enroll "hi robot"'
-    (few,) = typed.doubts("hi", ["HH AY"], None, ["hi", "robot"])
-    assert few.endswith(f"misses less at the same false accepts{advice}")
-    for phrases in (["hi"], ["hi", "hey robot"]):
-        assert "quotes" not in typed.doubts("hi", ["HH AY"], None, phrases)[0]
-    assert "quotes" not in typed.doubts("robot", ["R OW B AA"], None, ["hi", "robot"])[0]
-
-
 def test_packed_background_keeps_what_the_head_reads(tmp_path: Path):
     frames = torch.log_softmax(torch.randn(64, 40, generator=torch.Generator().manual_seed(0)) * 4, dim=-1)
     write_weights(tmp_path / "b.safetensors", {"behind": pack_background(frames)})
@@ -591,30 +576,17 @@ def test_packed_background_keeps_what_the_head_reads(tmp_path: Path):
 def test_the_head_takes_over_the_outputs_of_the_recognizer(tmp_path: Path):
     weights = tiny_weights(tmp_path / "encoder")
     model, config = phrase_model(["zorb"], [["Z AO R B"]], weights=weights)
-    assert (config.head, config.depth, config.pronunciations) == ("phrase", 4, (("Z AO R B",),))
+    assert (config.head, config.depth) == ("phrase", 4)
+    assert config.options == PhraseOptions((("Z AO R B",),), ((),))
     assert not model.training and len(model.encoder.layers) == 4
 
 
-def test_it_is_said_when_the_background_is_of_another_language(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
-    write_wavs(tmp_path, [noise(30.0)])
-    words = [
-        "enroll",
-        "hallo rechner",
-        "--method",
-        "phones",
-        "--output",
-        str(tmp_path / "run"),
-        "--overwrite",
-    ]
-    warning = "the background speech that ships is English, and the threshold with it; give --negatives"
-    assert main([*words, "--language", "de"]) == 0
-    assert f"note: --language de: {warning}" in capsys.readouterr().out
-    assert main([*words, "--language", "de", "--negatives", str(tmp_path / "000.wav")]) == 0
-    assert warning not in capsys.readouterr().out
-    assert main([*words[:1], "hey robot", *words[2:], "--language", "en-gb"]) == 0
-    assert warning not in capsys.readouterr().out
+def test_it_is_said_when_the_background_is_of_another_language(tmp_path: Path):
+    request = EnrollRequest(("hallo rechner",), tmp_path / "run", method="phones", language="de")
+    (note,) = resolve(request).notes
+    assert note == background_language("de", own_speech=False)[0]
+    assert resolve(replace(request, negatives=(tmp_path,))).notes == ()
+    assert not (tmp_path / "run").exists()
 
 
 def test_own_speech_that_says_the_phrase_is_left_out_and_counted(tmp_path: Path):
@@ -632,3 +604,50 @@ def test_own_speech_that_says_the_phrase_is_left_out_and_counted(tmp_path: Path)
     assert speech.notes == ["negatives: 3 recordings hold a keyword and were left out"]
     kept = (tmp_path / "run" / "data" / "negatives.jsonl").read_text("utf-8").splitlines()
     assert [json.loads(line)["text"] for line in kept] == sentences
+
+
+def test_thresholds_on_what_ships_are_raised_and_those_on_own_speech_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    fitted = SimpleNamespace(model="model", scores=np.array([0.5, 0.9]), notes=["note"])
+    monkeypatch.setattr(enroll_examples, "fit_examples", lambda *_, **__: fitted)
+    request = EnrollRequest(("red",), tmp_path, config=read_config(None, ["shipped_speech.margin=3"]))
+    resolved = cast(Any, SimpleNamespace(request=request, trained=None, model_config="config"))
+    heard_of = {None: np.array([0.75, 27 / 28]), "own": fitted.scores}
+    for speech, expected in heard_of.items():
+        made = _from_examples(resolved, EnrollAudio([], cast(Any, speech), cast(Any, None), []))
+        np.testing.assert_allclose(made.scores, expected)
+        assert made.decision.threshold_floor == 0.5 and made.fitted is fitted
+
+
+def test_a_run_is_known_by_all_that_tunes_it(tmp_path: Path):
+    request = EnrollRequest(("hey robot",), tmp_path / "run", method="phones")
+    known = resolve(request).identity()
+    assert resolve(request).identity() == known
+    for key, value in (("fit.penalty", 0.01), ("decision.false_accepts_per_hour", 1), ("dev_copies", 0)):
+        changed = read_config(None, [f"{key}={value}"])
+        assert resolve(replace(request, config=changed)).identity() != known, key
+    others = ({"language": "en-gb"}, {"lexicon": ("ROBOT R OW B AA T",)}, {"negatives": (tmp_path,)})
+    found = {resolve(replace(request, **more)).identity() for more in others}  # type: ignore[arg-type]
+    assert len(found | {known}) == 4
+
+
+def test_settings_come_of_a_file_and_of_overrides(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "own.yaml").write_text("examples: {num_voices: 9, hiss: 0}\nfit: {penalty: 0.5}\n", "utf-8")
+    config = read_config(tmp_path / "own.yaml", ["examples.num_voices=3"], 0.2)
+    assert config.examples == ExamplesConfig(num_voices=3, hiss=0.0) and config.fit.penalty == 0.5
+    assert config.decision.false_accepts_per_hour == 0.2 and hash(config) != hash(EnrollConfig())
+    for pair, message in (
+        ("examples.voices=3", "enroll.examples: unknown key `voices`; did you mean"),
+        ("examples.num_voices=0", "examples.num_voices: got 0, allowed: above 0"),
+        (
+            "hearing.fires_after=[3, 1]",
+            "hearing.fires_after: got \\[3, 1\\], allowed: one or more frames, in",
+        ),
+        ("calibration.far=1", "calibration.far: got 1, allowed: 2 or more"),
+        ("doubts.few_phones=-1", "doubts.few_phones: got -1, allowed: 0 or more"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            read_config(None, [pair])
+    assert main(["enroll", "hey robot", "--output", str(tmp_path / "run"), "--set", "fit.iterations=0"]) == 2
+    assert "fit.iterations: got 0, allowed: above 0" in capsys.readouterr().err

@@ -165,7 +165,7 @@ def test_runs_on_other_layers_are_refused(tmp_path: Path, capsys: pytest.Capture
     scratch = trained_run(tmp_path / "scratch", policy="scratch")
     assert f"--ensemble {scratch}: its layers are not those that ship" in refused(scratch)
     shallow = trained_run(tmp_path / "shallow", depth=4)
-    keeps = f"--ensemble {shallow}: keeps 4 layers, allowed: 6; train it with `model.depth=6`"
+    keeps = f"--ensemble {shallow}: keeps 4 layers, allowed: 6; train it with `--set model.depth=6`"
     assert keeps in refused(shallow)
     weights = tiny_weights(tmp_path / "weights")
     other = trained_run(tmp_path / "other", weights=weights, depth=4)

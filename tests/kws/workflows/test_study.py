@@ -25,6 +25,7 @@ from kws.checkpoint import load_operating_point
 from kws.cli import main
 from kws.config import load_config
 from kws.encoders.sources import embedded_weights
+from kws.enrollment.examples import FitConfig
 from kws.enrollment.methods import METHODS
 from kws.heads import available_heads
 from kws.loss_weighting import available_loss_weightings
@@ -38,6 +39,8 @@ from kws.studies.results import NOT_TRAINED, CellResult, write_cell
 from kws.studies.scoring import MissCount, detector_scores
 from kws.training.config import TrainConfig
 from kws.transfer import AUTO, available_policies
+from kws.workflows.enroll import config as enroll_config
+from kws.workflows.enroll.config import EnrollConfig
 from kws.workflows.recordings import Synthesis
 from kws.workflows.study import check_choices
 from kws.workflows.study import plan as study_plan
@@ -483,6 +486,19 @@ def test_enrolling_depends_on_recordings_and_on_what_ships(
     (tmp_path / "assets" / "frames.safetensors").write_bytes(b"other speech")
     monkeypatch.setattr(embedded_weights, "ASSETS", tmp_path / "assets")
     assert main(words) == 0 and len(cells.jobs) == 6
+
+
+def test_a_cell_of_an_older_enrolment_is_not_taken_for_a_new_one(
+    tmp_path: Path, cells: Cells, monkeypatch: pytest.MonkeyPatch
+):
+    choices = {"typed": {"enroll": "phones"}, "late": {"policy": "late"}}
+    recipe = write_study(tmp_path, choices=choices, recordings=[0], control=False)
+    words = ["study", str(recipe), "--output", str(tmp_path / "out")]
+    assert main(words) == 0 and main(words) == 0 and cells.jobs == []
+    newer = EnrollConfig(fit=FitConfig(penalty=2 * FitConfig().penalty))  # of another version by default
+    monkeypatch.setattr(enroll_config, "EnrollConfig", lambda: newer)
+    assert main(words) == 0
+    assert cells.jobs and all("-typed-" in name for name in cells.names)
 
 
 @pytest.mark.slow
