@@ -163,12 +163,19 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
         if not separator:
             raise ConfigError(f"`overrides` {pair}: expected key=value, for example steps=200")
         try:
-            nested: Any = yaml.safe_load(text)
+            value = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise ConfigError(f"`overrides` {pair}: the value is not valid YAML; put it in quotes") from error
-        for part in reversed(key.strip().split(".")):
-            nested = {part: nested}
-        values = merge(values, nested)
+        values = merge(values, nested(key.strip(), value))
+    return values
+
+
+def nested(key: str, value: Any) -> dict[str, Any]:
+    """Return ``{"a": {"b": value}}`` for the key ``a.b``."""
+    *above, last = key.split(".")
+    values = {last: value}
+    for part in reversed(above):
+        values = {part: values}
     return values
 
 

@@ -18,7 +18,7 @@ import argparse
 from kws.cli.known import HEADS, POLICIES
 from kws.cli.options import add_option
 from kws.cli.parser import RECORDINGS, RUN, Input, one_each, renamed_option
-from kws.workflows.train.request import OPTION_KEYS
+from kws.workflows.train.options import OPTION_KEYS
 
 HELP = "recordings to a keyword model"
 

@@ -149,12 +149,12 @@ def check_choices(config: StudyConfig, base: Path) -> None:
     """
     from kws.errors import ConfigError
     from kws.regularizers import need_domains
-    from kws.workflows.study.plan import setting_pairs
-    from kws.workflows.train.request import read_overrides, read_settings
+    from kws.workflows.study.plan import given_settings
+    from kws.workflows.train.request import read_settings
 
     for name, choice in config.all_choices().items():
         try:
-            overrides = read_overrides(None, setting_pairs(choice.over(config.settings), base))
+            overrides = given_settings(choice.over(config.settings), base)
             _, training = read_settings([config.keywords[0].keyword], overrides)
             if choice.target_audio and not need_domains(training.regularizers):
                 raise ConfigError(

@@ -10,13 +10,15 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from kws.errors import KwsError
 from kws.workflows import folders
+from kws.workflows.enroll.request import EnrollRequest
 from kws.workflows.own_names import CELL
+from kws.workflows.train.request import TrainRequest
 
 if TYPE_CHECKING:
     from kws.studies.results import CellResult
@@ -25,28 +27,30 @@ PROGRAM = "from kws.workflows.study.cell import main; main()"
 """What the process runs."""
 RUNS = "runs"
 """Folder of the training runs; each is removed when its cell is finished."""
-SHORT_DEV_HOURS = 0.01
 SOME = 100
 """Recordings of speech that a stored threshold is chosen on where nothing is read at it."""
 
 
 @dataclass(frozen=True)
-class RunRequest:
-    """One call of ``kws train`` or ``kws enroll``."""
+class PeerCall:
+    """A detector of others, and what it may read; see :class:`kws.studies.peers.PeerRequest`."""
 
-    keywords: tuple[str, ...]
-    """What it is to learn."""
-    positives: tuple[str, ...]
-    """Manifest of the drawn recordings of each; none where there are no recordings."""
-    overrides: tuple[str, ...]
-    """Settings as ``kws train --set`` takes them."""
+    name: str
+    """``module:function``."""
+    positives: Path | None
+    """Manifest of the drawn recordings; None where there are none."""
+    negatives: tuple[Path, ...]
+    noise: tuple[Path, ...]
+    files: Path | None
+    """Folder of its own files."""
+    cache: Path
 
 
 @dataclass(frozen=True)
 class CellRequest:
-    """All that the process is told."""
+    """All that the process is told: ``trainings``, ``enrollment`` or ``peer``, and how it is tested."""
 
-    folder: str
+    folder: Path
     """Of the study."""
     identity: str
     """Hash of all that determines the cell."""
@@ -54,35 +58,21 @@ class CellRequest:
     """The one that is read."""
     num_recordings: int
     """Of it."""
-    method: str | None
-    """Of ``kws enroll``; None trains."""
+    seed: int
     policy: str
     """As resolved, of the first run; or what is done in place of training."""
-    runs: tuple[RunRequest, ...]
-    """Each but the first adds its keywords to the one before; the last is read."""
-    held_out: bool
-    """Training can hold recordings out, which decides when it stops."""
-    negatives: tuple[str, ...]
-    noise: tuple[str, ...]
-    target_audio: tuple[str, ...]
-    """What the first run's regularisers bring near."""
-    seed: int
-    synthetic: int | None
-    confusables: int
-    language: str
-    cache: str
-    """Folder of decoded audio and synthetic voices, made before."""
-    test: str
+    test: Path
     """Folder of the test audio."""
     clips: str
     """Name of the keyword's clips there."""
     rates: tuple[float, ...]
-    peer: str | None
-    """``module:function`` of a detector of others; None trains or enrolls."""
-    peer_files: str | None
-    """Folder of its own files."""
     keep_run: bool
     """Leave the folder of the run."""
+    trainings: tuple[TrainRequest, ...] = ()
+    """Each but the first adds its keywords to the one before; the last is read. The process that runs the
+    cell makes their folders."""
+    enrollment: EnrollRequest | None = None
+    peer: PeerCall | None = None
 
 
 class Made(NamedTuple):
@@ -122,14 +112,14 @@ def run_cell(request: CellRequest) -> CellResult:
     if request.peer is not None:
         return run_peer(request)
     started = time.monotonic()
-    runs = Path(request.folder) / RUNS
+    runs = request.folder / RUNS
     runs.mkdir(parents=True, exist_ok=True)
     try:
-        made = _trained(request, runs) if request.method is None else _enrolled(request, runs)
+        made = _trained(request, runs) if request.trainings else _enrolled(request, runs)
     except KwsError:
         _remove_runs(request, runs)
         raise
-    test = load_test_audio(Path(request.test), request.clips)
+    test = load_test_audio(request.test, request.clips)
     point = load_operating_point(made.run)
     scores = detector_scores(made.model, test, request.keyword)
     found = scores.misses(test, request.rates, point.decision.at([1.0]))
@@ -153,7 +143,7 @@ def run_cell(request: CellRequest) -> CellResult:
         protocol=test.protocol.hash,
         config_hash=json.loads((made.run / "provenance.json").read_text(encoding="utf-8"))["config_hash"],
     )
-    write_cell(Path(request.folder), result)
+    write_cell(request.folder, result)
     if not request.keep_run:
         _remove_runs(request, runs)
     return result
@@ -170,36 +160,12 @@ def _remove_runs(request: CellRequest, runs: Path) -> None:
 def _trained(request: CellRequest, runs: Path) -> Made:
     """Train what is requested, each run in a new folder in ``runs``."""
     from export.to_onnx import export
-    from kws.workflows.train import train
+    from kws.workflows.train import train_request
 
-    always = [
-        f"train.seed={request.seed}",
-        "train.num_workers=0",
-        "train.dev_copies=0",  # misses are read at rates on the test audio, not at the stored threshold
-    ]
-    if not request.held_out:
-        # Dev is then read after each epoch for the log alone: the last epoch is what is kept.
-        always.append(f"train.dev_hours={SHORT_DEV_HOURS}")
     run, wall_s = None, 0.0
-    for run_request in request.runs:
+    for training in request.trainings:
         earlier, run = run, _new_folder(request, runs)
-        policy = [f"train.transfer.policy={request.policy}"] if earlier is None else []
-        target_audio = request.target_audio if earlier is None else ()
-        summary = train(
-            run_request.keywords,
-            [Path(source) for source in run_request.positives],
-            [Path(source) for source in request.negatives],
-            run,
-            noise=[Path(source) for source in request.noise],
-            target_audio=[Path(source) for source in target_audio],
-            overrides=[*run_request.overrides, *policy, *always],
-            cache=Path(request.cache),
-            num_workers=1,
-            num_synthetic=request.synthetic,
-            num_confusables=request.confusables,
-            language=request.language,
-            add_to=earlier,
-        )
+        summary = train_request(replace(training, output=run, add_to=earlier))
         wall_s += summary.metrics["wall_s"]
     assert run is not None
     metrics = summary.metrics
@@ -211,38 +177,29 @@ def _trained(request: CellRequest, runs: Path) -> Made:
 def _enrolled(request: CellRequest, runs: Path) -> Made:
     """Enroll what is requested, in a new folder in ``runs``; the fitted layer counts as what moves."""
     from kws.checkpoint import load_model
-    from kws.enrollment.methods import EXAMPLES, TEXT_ALONE
+    from kws.enrollment.methods import TEXT_ALONE
     from kws.heads import PhraseWindowHead
     from kws.studies.results import NOT_TRAINED
-    from kws.workflows.enroll import enroll
+    from kws.workflows.enroll import enroll_request
 
-    started = time.monotonic()
-    (run_request,) = request.runs
+    assert request.enrollment is not None
+    started, enrollment = time.monotonic(), request.enrollment
     run = _new_folder(request, runs)
-    # Misses are read at rates on the test audio, not at the stored threshold, so little speech does for that.
-    negatives = [_some_of(request.negatives, run)] if request.method in TEXT_ALONE else []
-    noise = request.noise if request.method == EXAMPLES else ()
-    made = enroll(
-        run_request.keywords,
-        run,
-        recordings=[Path(source) for source in run_request.positives],
-        method=request.method,
-        language=request.language,
-        negatives=negatives,
-        noise=[Path(source) for source in noise],
-        num_workers=1,
-    )
+    if enrollment.method in TEXT_ALONE:
+        # misses are read at rates on the test audio, not at the stored threshold: little speech will do
+        enrollment = replace(enrollment, negatives=(_some_of(enrollment.negatives, run),))
+    made = enroll_request(replace(enrollment, output=run))
     head = load_model(run).head
     layer = head.window.parameters() if isinstance(head, PhraseWindowHead) else ()
     fitted = sum(parameter.numel() for parameter in layer)
     return Made(run, made.model, request.policy, fitted, time.monotonic() - started, NOT_TRAINED)
 
 
-def _some_of(sources: Sequence[str], run: Path) -> Path:
+def _some_of(sources: Sequence[Path], run: Path) -> Path:
     """Write a manifest, beside a run, of evenly spaced recordings of several sources, and return it."""
     from data_prep import manifests
 
-    usable = [entry for entry in manifests.read_all(map(Path, sources)) if entry.split != "test"]
+    usable = [entry for entry in manifests.read_all(sources) if entry.split != "test"]
     path = run.with_name(f"{run.name}-negatives") / "negatives.jsonl"
     return manifests.write(usable[:: max(len(usable) // SOME, 1)], path)
 

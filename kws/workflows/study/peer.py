@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,19 +24,19 @@ def run_peer(request: CellRequest) -> CellResult:
     from kws.studies.results import NOT_TRAINED, CellResult, write_cell
 
     started = time.monotonic()
-    test = load_test_audio(Path(request.test), request.clips)
-    positives = [Path(path) for run in request.runs for path in run.positives]
-    assert request.peer is not None
-    scores = load_peer(request.peer)(
+    test = load_test_audio(request.test, request.clips)
+    peer = request.peer
+    assert peer is not None
+    scores = load_peer(peer.name)(
         PeerRequest(
             keyword=request.keyword,
             seed=request.seed,
-            positives=positives[0] if positives else None,
-            negatives=tuple(map(Path, request.negatives)),
-            noise=tuple(map(Path, request.noise)),
+            positives=peer.positives,
+            negatives=peer.negatives,
+            noise=peer.noise,
             test=test,
-            files=None if request.peer_files is None else Path(request.peer_files),
-            cache=Path(request.cache),
+            files=peer.files,
+            cache=peer.cache,
         )
     )
     found = scores.misses(test, request.rates, DecisionConfig((1.0,)))
@@ -59,5 +58,5 @@ def run_peer(request: CellRequest) -> CellResult:
         config_hash="",
         protocol=test.protocol.hash,
     )
-    write_cell(Path(request.folder), result)
+    write_cell(request.folder, result)
     return result

@@ -15,30 +15,37 @@ if TYPE_CHECKING:
     from kws.studies.pool import Job
     from kws.studies.recipe import ChoiceConfig, SettingsConfig, StudyConfig
     from kws.training.config import TrainConfig
+    from kws.workflows.enroll.request import EnrollRequest
     from kws.workflows.recordings import Synthesis
-    from kws.workflows.study.cell import CellRequest, RunRequest
+    from kws.workflows.study.cell import PeerCall
     from kws.workflows.study.data import Drawn, StudyData
+    from kws.workflows.train.request import RunConfig, TrainRequest
 
-OF_THE_FIRST_RUN = ("train.transfer", "train.regularizers", "train.loss_weighting", "train.balance")
-"""Keys of ``train`` that say how borrowed layers move, which a keyword that is added leaves as they are."""
+OF_THE_FIRST_RUN = ("transfer", "regularizers", "loss_weighting", "balance")
+"""What keys of ``train`` begin with that say how borrowed layers move: an added keyword leaves them."""
+SHORT_DEV_HOURS = 0.01
 
 
-def setting_pairs(settings: SettingsConfig, base: Path) -> list[str]:
-    """Return settings as ``kws train --set`` takes them."""
-    from kws.workflows.train.request import OPTION_KEYS
+def given_settings(settings: SettingsConfig, base: Path) -> RunConfig:
+    """Return settings of a recipe as ``kws train`` reads them from a file.
+
+    Args:
+        settings: options and keys.
+        base: what a relative path starts from.
+    """
+    from kws.config import load_config, merge, nested
+    from kws.workflows.train.options import OPTION_KEYS
+    from kws.workflows.train.request import RunConfig, with_decision
 
     given = settings.given()
     if settings.weights is not None:
-        given["weights"] = str(base / settings.weights)
-    pairs = [f"{OPTION_KEYS[name]}={as_text(value)}" for name, value in given.items() if name in OPTION_KEYS]
-    return pairs + [f"{key}={as_text(value)}" for key, value in settings.set.items()]
-
-
-def as_text(value: Any) -> str:
-    """Return a value as ``kws train --set`` takes it."""
-    import yaml
-
-    return yaml.safe_dump([value], default_flow_style=True, width=10**6).strip()[1:-1]
+        given["weights"] = base / settings.weights
+    keys = {OPTION_KEYS[name]: value for name, value in given.items() if name in OPTION_KEYS}
+    values: dict[str, Any] = {}
+    for key, value in (*keys.items(), *settings.set.items()):
+        values = merge(values, nested(key, value))
+    found = load_config(RunConfig, values, "config")
+    return replace(found, train=with_decision(found.train))
 
 
 def plan(
@@ -48,7 +55,7 @@ def plan(
 
     ``auto`` is resolved here, by the number of recordings drawn.
     """
-    from kws.config import config_hash
+    from kws.config import config_hash, to_dict
     from kws.studies.pool import Job
     from kws.workflows.study.cell import CellRequest
     from kws.workflows.study.data import clips_name, draw_recordings
@@ -71,34 +78,25 @@ def plan(
             keyword: recordings_of(cell, keyword)
             for keyword in (cell.keyword, *(others if choice.others else ()))
         }
-        spec = _CellSpec(cell, choice, choice.over(config.settings), heard, sources, data.base)
+        spec = _CellSpec(cell, choice, choice.over(config.settings), heard, sources, data.base, output, cache)
         made = _peer(spec) if choice.peer else _enrolled(spec) if choice.enroll else _trained(spec)
         facts = made.facts | {"test": data.test_hash, "rates": config.rates}
         request = CellRequest(
-            folder=str(output),
+            folder=output,
             identity=config_hash(facts),
             keyword=cell.keyword,
             num_recordings=heard[cell.keyword].num_recordings,
             seed=cell.seed,
-            method=choice.enroll,
             policy=made.policy,
-            runs=made.runs,
-            held_out=all(found.held_out for found in heard.values()),
-            negatives=tuple(map(str, sources.negatives)),
-            noise=tuple(map(str, sources.noise)),
-            target_audio=tuple(str(data.base / path) for path in choice.target_audio),
-            synthetic=made.spoken.keyword,
-            confusables=made.spoken.confusables,
-            language=made.spoken.language,
-            cache=str(cache),
-            test=str(data.test),
+            test=data.test,
             clips=clips_name(cell.keyword),
             rates=config.rates,
-            peer=choice.peer,
-            peer_files=None if choice.peer_files is None else str(data.base / choice.peer_files),
             keep_run=keep_runs,
+            trainings=made.trainings,
+            enrollment=made.enrollment,
+            peer=made.peer,
         )
-        planned[cell] = Job(cell.name, request.identity, asdict(request))
+        planned[cell] = Job(cell.name, request.identity, to_dict(request))
     return planned
 
 
@@ -133,6 +131,8 @@ class _CellSpec:
         heard: recordings of its keyword first, then of others that are trained too.
         sources: beside them.
         base: what relative paths of the recipe start from.
+        output: folder of the study.
+        cache: folder of decoded audio and synthetic voices.
     """
 
     cell: Cell
@@ -141,6 +141,8 @@ class _CellSpec:
     heard: Mapping[str, Drawn]
     sources: _Sources
     base: Path
+    output: Path
+    cache: Path
 
 
 @dataclass(frozen=True)
@@ -150,31 +152,28 @@ class _Task:
     Attributes:
         facts: all that determines it, but for the audio that it is read on.
         policy: as resolved, or the method of enrolling.
-        runs: calls of `kws train` or of `kws enroll`.
-        spoken: what synthetic voices shall say.
+        trainings, enrollment, peer: as :class:`kws.workflows.study.cell.CellRequest` says.
     """
 
     facts: dict[str, Any]
     policy: str
-    runs: tuple[RunRequest, ...]
-    spoken: Synthesis
+    trainings: tuple[TrainRequest, ...] = ()
+    enrollment: EnrollRequest | None = None
+    peer: PeerCall | None = None
 
 
 def _trained(spec: _CellSpec) -> _Task:
     """Return what `kws train` makes of a keyword's recordings, and of others' where the choice says so."""
     from kws.version import __version__
     from kws.workflows.recordings import Synthesis
-    from kws.workflows.study.cell import RunRequest
     from kws.workflows.study.data import sources_fingerprint, weights_fingerprint
-    from kws.workflows.train.request import read_overrides, read_settings
+    from kws.workflows.train.request import RunConfig, TrainRequest, read_settings
 
     cell, choice, settings, heard = spec.cell, spec.choice, spec.settings, spec.heard
     positives = heard[cell.keyword]
-    pairs = setting_pairs(settings, spec.base)
-    model, training = read_settings([cell.keyword], read_overrides(None, pairs))
+    given = given_settings(settings, spec.base)
+    model, training = read_settings([cell.keyword], given)
     resolved, _ = training.resolved(positives.num_recordings)
-    if resolved.regularizers != training.regularizers:  # those that `auto` brings
-        pairs.append(f"train.regularizers={as_text(resolved.regularizers)}")
     spoken = Synthesis(settings.synthetic, settings.confusables or 0, settings.language or "en")
     facts = {
         "kws": __version__,
@@ -186,58 +185,83 @@ def _trained(spec: _CellSpec) -> _Task:
         **spec.sources.fingerprints,
     }
 
-    def run(keywords: Sequence[str], overrides: Sequence[str]) -> RunRequest:
+    transfer = replace(training.transfer, policy=resolved.transfer.policy)
+    first = replace(training, transfer=transfer, regularizers=resolved.regularizers)
+    held_out = all(found.held_out for found in heard.values())
+
+    def train(keywords: Sequence[str], settings: TrainConfig, given: RunConfig) -> TrainRequest:
         manifests = [heard[keyword].manifest for keyword in keywords]
-        return RunRequest(tuple(keywords), tuple(str(path) for path in manifests if path), tuple(overrides))
+        return TrainRequest(
+            tuple(keywords),
+            tuple(path for path in manifests if path),
+            spec.sources.negatives,
+            spec.output,
+            read_settings(keywords, RunConfig(given.model))[0],
+            of_a_cell(settings, cell.seed, held_out),
+            noise=spec.sources.noise,
+            synthesis=spoken,
+            cache=spec.cache,
+            num_workers=1,
+        )
 
     others = [keyword for keyword in heard if keyword != cell.keyword]
-    runs = [run(list(heard), pairs)]
+    runs = [train(list(heard), first, given)]
     if choice.others == BEFORE:
-        later = [p for p in pairs if p.startswith("train.") and not p.startswith(OF_THE_FIRST_RUN)]
-        runs = [run(others, pairs), run([cell.keyword], later)]
+        kept = {key: value for key, value in given.train.items() if not key.startswith(OF_THE_FIRST_RUN)}
+        later = RunConfig(train=kept)
+        added = replace(train([cell.keyword], read_settings(["a"], later)[1], later), given=later.given())
+        runs = [train(others, first, given), added]
+    runs[0] = replace(runs[0], target_audio=tuple(spec.base / path for path in choice.target_audio))
     if choice.target_audio:
         facts["target_audio"] = sources_fingerprint(spec.base / path for path in choice.target_audio)
     if others:
         facts["others"] = {choice.others: {keyword: heard[keyword].fingerprint for keyword in others}}
-    return _Task(facts, resolved.transfer.policy, tuple(runs), spoken)
+    return _Task(facts, resolved.transfer.policy, tuple(runs))
 
 
 def _enrolled(spec: _CellSpec) -> _Task:
     """Return what `kws enroll` makes of a keyword; the draw alone depends on the seed."""
     from kws.config import config_hash
     from kws.encoders.sources.embedded_weights import ASSETS
-    from kws.enrollment.methods import EXAMPLES
+    from kws.enrollment.methods import EXAMPLES, TEXT_ALONE
     from kws.version import __version__
     from kws.workflows.enroll.config import EnrollConfig
-    from kws.workflows.recordings import Synthesis
-    from kws.workflows.study.cell import RunRequest
+    from kws.workflows.enroll.request import EnrollRequest
     from kws.workflows.study.data import weights_fingerprint
 
     keyword, method = spec.cell.keyword, spec.choice.enroll
     assert method is not None
     positives = spec.heard[keyword]
-    spoken = Synthesis(language=spec.settings.language or "en")
+    request = EnrollRequest(
+        (keyword,),
+        spec.output,
+        recordings=() if positives.manifest is None else (positives.manifest,),
+        method=method,
+        language=spec.settings.language or "en",
+        negatives=spec.sources.negatives if method in TEXT_ALONE else (),
+        noise=spec.sources.noise if method == EXAMPLES else (),
+        config=EnrollConfig(),
+        num_workers=1,
+    )
     facts = {
         "kws": __version__,
         "ships": [weights_fingerprint("embedded", path) for path in sorted(ASSETS.glob("*.safetensors"))],
         "keyword": keyword,
         "enroll": method,
-        "config": config_hash(EnrollConfig()),
-        "language": spoken.language,
+        "config": config_hash(request.config),
+        "language": request.language,
         "positives": positives.fingerprint,
     }
     if method == EXAMPLES:
         facts["noise"] = spec.sources.fingerprints["noise"]
-    manifests = () if positives.manifest is None else (str(positives.manifest),)
-    return _Task(facts, f"enroll {method}", (RunRequest((keyword,), manifests, ()),), spoken)
+    return _Task(facts, f"enroll {method}", enrollment=request)
 
 
 def _peer(spec: _CellSpec) -> _Task:
     """Return what a detector of others is given."""
     from kws.studies.peers import peer_fingerprint
     from kws.version import __version__
-    from kws.workflows.recordings import Synthesis
-    from kws.workflows.study.cell import RunRequest
+    from kws.workflows.study.cell import PeerCall
 
     assert spec.choice.peer is not None
     positives = spec.heard[spec.cell.keyword]
@@ -249,9 +273,24 @@ def _peer(spec: _CellSpec) -> _Task:
         "positives": positives.fingerprint,
         **spec.sources.fingerprints,
     }
-    manifests = () if positives.manifest is None else (str(positives.manifest),)
-    policy = f"peer {spec.choice.peer.partition(':')[2]}"
-    return _Task(facts, policy, (RunRequest((spec.cell.keyword,), manifests, ()),), Synthesis())
+    files = None if spec.choice.peer_files is None else spec.base / spec.choice.peer_files
+    sources = spec.sources
+    call = PeerCall(spec.choice.peer, positives.manifest, sources.negatives, sources.noise, files, spec.cache)
+    return _Task(facts, f"peer {call.name.partition(':')[2]}", peer=call)
+
+
+def of_a_cell(settings: TrainConfig, seed: int, held_out: bool) -> TrainConfig:
+    """Return settings with what holds in every cell.
+
+    Args:
+        settings: of its choice.
+        seed: of the cell.
+        held_out: recordings are held out, which decides when training stops. Where none are, dev is read
+            after each epoch for the log alone and the last epoch is kept, so little of it is read.
+    """
+    # misses are read at rates on the test audio, not at the stored threshold: no copies of dev
+    changed = replace(settings, seed=seed, num_workers=0, dev_copies=0)
+    return changed if held_out else replace(changed, dev_hours=SHORT_DEV_HOURS)
 
 
 def cell_settings(
@@ -277,27 +316,20 @@ def cell_settings(
 def share_work(jobs: Sequence[Job], cache: Path, num_workers: int) -> None:
     """Decode audio and make synthetic voices once, before the cells that need them are run side by side."""
     from kws.config import load_config
-    from kws.workflows.recordings import Synthesis
     from kws.workflows.study.cell import CellRequest
     from kws.workflows.study.data import decode, speak
 
-    requests = [load_config(CellRequest, job.values, job.name) for job in jobs]
-    requests = [request for request in requests if request.method is None and request.peer is None]
-    largest: dict[tuple[str, ...], tuple[CellRequest, RunRequest]] = {}
-    for request in requests:
-        for run in request.runs:
-            other, _ = largest.get(run.keywords, (request, run))
-            if request.num_recordings >= other.num_recordings:
-                largest[run.keywords] = (request, run)
-    for request, run in largest.values():
-        positives, negatives, noise = (
-            [Path(path) for path in paths] for paths in (run.positives, request.negatives, request.noise)
-        )
-        decode(run.keywords, positives, negatives, noise, cache, num_workers)
+    cells = [load_config(CellRequest, job.values, job.name) for job in jobs]
+    runs = [(cell, training) for cell in cells for training in cell.trainings]
+    largest: dict[tuple[str, ...], tuple[int, TrainRequest]] = {}
+    for cell, run in runs:
+        if cell.num_recordings >= largest.get(run.keywords, (0, run))[0]:
+            largest[run.keywords] = (cell.num_recordings, run)
+    for _, run in largest.values():
+        decode(run.keywords, run.positives, run.negatives, run.noise, cache, num_workers)
     spoken = dict.fromkeys(
-        (keyword, o.num_recordings, o.seed, Synthesis(o.synthetic, o.confusables, o.language))
-        for o in requests
-        for run in o.runs
+        (keyword, cell.num_recordings, cell.seed, run.synthesis)
+        for cell, run in runs
         for keyword in run.keywords
     )
     for keyword, number, seed, synthesis in spoken:

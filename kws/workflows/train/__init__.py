@@ -13,10 +13,10 @@ from kws.errors import ConfigError
 from kws.text import normalize
 from kws.workflows import folders, own_names
 from kws.workflows.notices import quiet_libraries
-from kws.workflows.train.request import TrainRequest, claim_folder, resolve
 
 if TYPE_CHECKING:
     from kws.training.config import TrainConfig
+    from kws.workflows.train.request import TrainRequest
 
 
 FEW_STEPS = 80
@@ -111,6 +111,7 @@ def train(
         KwsError: a file, key or source cannot be used; the message names it and the remedy.
     """
     from kws.workflows.recordings import Synthesis
+    from kws.workflows.train.request import TrainRequest, read_overrides, read_settings
 
     keywords = tuple(map(normalize, keywords))
     if not positives and num_synthetic is not None and num_synthetic < 1:
@@ -124,23 +125,35 @@ def train(
             if control
             else f"`output` {output}: is the run of `add_to`, which stays as it is; choose another folder"
         )
+    folders.keep_apart(output, {"config": (config,)})
+    given = read_overrides(config, overrides)
+    model, settings = read_settings(keywords, given)
     request = TrainRequest(
-        keywords, tuple(positives), tuple(negatives), output,
-        noise=tuple(noise), target_audio=tuple(target_audio), config=config, overrides=tuple(overrides),
-        cache=cache or output / "cache", num_workers=num_workers,
+        keywords, tuple(positives), tuple(negatives), output, model, settings, given.given(),
+        noise=tuple(noise), target_audio=tuple(target_audio), cache=cache, num_workers=num_workers,
         synthesis=Synthesis(num_synthetic, num_confusables, language), add_to=add_to, overwrite=overwrite,
     )  # fmt: skip
     summary = _train_once(request)
     if not control or summary.metrics["policy"] == "scratch":
         _tidy(output)
         return summary
-    overrides = (*request.overrides, "train.transfer.policy=scratch")
-    from_scratch = _train_once(replace(request, output=output / "control", overrides=overrides))
+    scratch = replace(settings, transfer=replace(settings.transfer, policy="scratch"))
+    decoded = cache or output / "cache"
+    from_scratch = _train_once(replace(request, output=output / "control", cache=decoded, train=scratch))
     _tidy(output)
     _tidy(output / "control")
     misses, scratch_misses = summary.metrics["dev_miss"], from_scratch.metrics["dev_miss"]
     gains = [gain_note(keyword, misses[keyword], scratch_misses[keyword]) for keyword in keywords]
     return replace(summary, notes=(*summary.notes, *gains))
+
+
+@folders.leaves_nothing(own_names.RUN)
+@quiet_libraries()
+def train_request(request: TrainRequest) -> TrainSummary:
+    """Train the model that a request asks for; see :func:`train`."""
+    summary = _train_once(request)
+    _tidy(request.output)
+    return summary
 
 
 def _tidy(run: Path) -> None:
@@ -161,11 +174,12 @@ def _train_once(request: TrainRequest) -> TrainSummary:
     from kws.transfer import describe
     from kws.weights import METRICS
     from kws.workflows.train.audio import gather
+    from kws.workflows.train.request import claim_folder, resolve
 
     started = time.monotonic()
     resolved = resolve(request)
     output, model_config, settings, earlier = request.output, resolved.model, resolved.train, resolved.earlier
-    claim_folder(output, resolved.identity, request.overwrite, request.sources(resolved))
+    claim_folder(output, resolved.identity, request.overwrite, request.sources())
     if (output / METRICS).exists():
         load_model(output)  # raises when the folder is damaged
         note = "this run was finished before; add `overwrite=True` to train it anew"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -45,16 +45,13 @@ class EarlierRun:
     point: OperatingPoint
     provenance: dict[str, Any]
 
-    def resolved(
-        self, keywords: Sequence[str], model: Mapping[str, Any], given: Collection[str], settings: TrainConfig
-    ) -> TrainConfig:
+    def resolved(self, keywords: Sequence[str], given: Sequence[str], settings: TrainConfig) -> TrainConfig:
         """Return the settings with what the run fixes.
 
         Args:
             keywords: to add.
-            model: keys of the model that a person gave.
-            given: keys of ``train.decision`` that a person gave. One setting holds for all keywords of a
-                file, so it is that which the earlier thresholds were chosen with.
+            given: keys of ``model`` and ``train.decision`` that a person gave. One decision holds for all
+                keywords of a file, so it is that which the earlier thresholds were chosen with.
             settings: all of ``train``.
         Raises:
             ConfigError: both say otherwise, or the run holds one of the keywords already.
@@ -68,15 +65,16 @@ class EarlierRun:
         known = [keyword for keyword in keywords if keyword in self.config.keywords]
         if known:
             raise ConfigError(f"{where}: holds {known[0]!r} already; name another one")
-        for key in model:
-            raise ConfigError(f"model.{key}: with {where} the model is that of the run; leave it out")
+        for key in given:
+            if key.startswith("model."):
+                raise ConfigError(f"{key}: with {where} the model is that of the run; leave it out")
         policy = settings.transfer.policy
         if policy not in (AUTO, "head"):
             raise ConfigError(
                 f"train.transfer.policy: got {policy!r}, allowed with {where}: head, as what the earlier "
                 "keywords hear must stay; leave it out"
             )
-        for name in given:
+        for name in (key.removeprefix("train.decision.") for key in given):
             value, asked = getattr(self.point.decision, name), getattr(settings.decision, name)
             if asked != value:
                 raise ConfigError(

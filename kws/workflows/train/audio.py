@@ -44,7 +44,8 @@ def gather(request: TrainRequest, settings: TrainConfig) -> RunAudio:
     from kws.workflows.other_word import other_words
     from kws.workflows.recordings import prepare_training, synthesize, transcribed_speech
 
-    folder, cache, num_workers = request.output / "data", request.cache, request.num_workers
+    folder, num_workers = request.output / "data", request.num_workers
+    cache = request.cache or request.output / "cache"
     prepared = prepare_training(
         request.keywords, request.positives, request.negatives, request.noise, folder,
         target=request.target_audio, cache=cache, num_workers=num_workers,

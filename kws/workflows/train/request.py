@@ -9,23 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kws.errors import ConfigError
+from kws.model import ModelConfig
+from kws.training.config import TrainConfig
 from kws.workflows import folders
 from kws.workflows.own_names import RUN
+from kws.workflows.recordings import Synthesis
 
 if TYPE_CHECKING:
-    from kws.model import ModelConfig
-    from kws.training.config import TrainConfig
-    from kws.workflows.recordings import Synthesis
     from kws.workflows.train.add_keywords import EarlierRun
 
 IDENTITY = "run.json"
-OPTION_KEYS = {
-    "false_accepts_per_hour": "train.decision.false_accepts_per_hour",
-    "seed": "train.seed",
-    "policy": "train.transfer.policy",
-    **{name: f"model.{name}" for name in ("depth", "head", "encoder", "weights")},
-}
-"""Options that stand for one key of the configuration."""
 OF_DECISION = ("false_accepts_per_hour", "smoothing_frames", "refractory_s")
 """Keys that lay in ``train`` itself in earlier versions, and lie in ``train.decision``."""
 AUDIO_OPTIONS = ("positives", "negatives", "noise", "target_audio", "recordings")
@@ -41,36 +34,45 @@ class RunConfig:
     train: dict[str, Any] = field(default_factory=dict)
     """Keys of :class:`kws.training.config.TrainConfig`."""
 
+    def given(self) -> tuple[str, ...]:
+        """Return the keys that an earlier run may fix; see :class:`TrainRequest`."""
+        decision = self.train.get("decision", {})
+        return (*(f"model.{key}" for key in self.model), *(f"train.decision.{key}" for key in decision))
+
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """What one run is told; :func:`kws.workflows.train.train` says what the fields are."""
+    """One call of ``kws train``; :func:`kws.workflows.train.train` says what the other fields are."""
 
     keywords: tuple[str, ...]
     positives: tuple[Path, ...]
     negatives: tuple[Path, ...]
     output: Path
-    noise: tuple[Path, ...]
-    target_audio: tuple[Path, ...]
-    config: Path | None
-    overrides: tuple[str, ...]
-    cache: Path
-    num_workers: int
-    synthesis: Synthesis
-    add_to: Path | None
-    overwrite: bool
+    model: ModelConfig
+    """What is trained; with ``add_to`` the model is that of the earlier run."""
+    train: TrainConfig
+    """How, with policy ``auto`` as it is."""
+    given: tuple[str, ...] = ()
+    """Keys of ``model`` and ``train.decision`` that a person gave, such as ``model.depth``: with ``add_to``
+    they must be those of the earlier run."""
+    noise: tuple[Path, ...] = ()
+    target_audio: tuple[Path, ...] = ()
+    synthesis: Synthesis = field(default_factory=Synthesis)
+    cache: Path | None = None
+    num_workers: int = 2
+    add_to: Path | None = None
+    overwrite: bool = False
 
-    def sources(self, resolved: ResolvedRun) -> dict[str, Sequence[Path | None]]:
-        """Return all that the run reads, by argument; what is resolved may name further files."""
+    def sources(self) -> dict[str, Sequence[Path | None]]:
+        """Return all that the run reads, by argument."""
         return {
             "positives": self.positives,
             "negatives": self.negatives,
             "noise": self.noise,
             "target_audio": self.target_audio,
-            "config": (self.config,),
-            "weights": (resolved.model.weights,),
+            "weights": (self.model.weights,),
             "add_to": (self.add_to,),
-            "train.transfer.auto_table": (resolved.train.transfer.auto_table,),
+            "train.transfer.auto_table": (self.train.transfer.auto_table,),
         }
 
 
@@ -111,8 +113,6 @@ def read_settings(keywords: Sequence[str], overrides: RunConfig) -> tuple[ModelC
         ConfigError: a key is unknown or a value out of range.
     """
     from kws.config import load_config
-    from kws.model import ModelConfig
-    from kws.training.config import TrainConfig
 
     model = load_config(ModelConfig, {**overrides.model, "keywords": list(keywords)}, "model")
     return model, load_config(TrainConfig, overrides.train, "train")
@@ -128,13 +128,10 @@ def resolve(request: TrainRequest) -> ResolvedRun:
     from kws.regularizers import from_scratch, need_domains
     from kws.workflows.train.add_keywords import open_earlier
 
-    overrides = read_overrides(request.config, request.overrides)
-    model, settings = read_settings(request.keywords, overrides)
+    settings = request.train
     earlier = None if request.add_to is None else open_earlier(request.add_to)
     if earlier is not None:
-        settings = earlier.resolved(
-            request.keywords, overrides.model, overrides.train.get("decision", ()), settings
-        )
+        settings = earlier.resolved(request.keywords, request.given, settings)
     if request.target_audio and not need_domains(settings.regularizers):
         raise ConfigError(
             "`target_audio`: nothing compares it; add `train.regularizers.dann=0.1`, or leave it out"
@@ -143,7 +140,7 @@ def resolve(request: TrainRequest) -> ResolvedRun:
     if request.target_audio:
         given["target"] = request.target_audio
     facts: dict[str, Any] = {
-        "model": to_dict(model),
+        "model": to_dict(request.model),
         "train": to_dict(settings),
         "sources": {name: [str(path.absolute()) for path in paths] for name, paths in given.items()},
         "synthesis": to_dict(request.synthesis),
@@ -159,7 +156,7 @@ def resolve(request: TrainRequest) -> ResolvedRun:
             if name not in kept
         ]
         settings = replace(settings, regularizers=kept)
-    return ResolvedRun(model, settings, config_hash(facts), earlier, tuple(notes))
+    return ResolvedRun(request.model, settings, config_hash(facts), earlier, tuple(notes))
 
 
 def claim_folder(

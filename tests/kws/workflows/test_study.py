@@ -45,7 +45,7 @@ from kws.workflows.recordings import Synthesis
 from kws.workflows.study import check_choices
 from kws.workflows.study import plan as study_plan
 from kws.workflows.study.cell import CellRequest, run_cell
-from kws.workflows.study.plan import cell_settings, setting_pairs
+from kws.workflows.study.plan import cell_settings, given_settings
 from kws.workflows.train.request import read_overrides, read_settings
 from tests.support.training import SHORT, noise, spoken, tiny_weights, write_manifest, write_wavs
 
@@ -110,7 +110,7 @@ class Cells:
             if any(name in job.name for name in self.failing):
                 failures.append(Failure(job.name, "it broke", job.log(folder)))
                 continue
-            audio = load_test_audio(Path(request.test), request.clips)
+            audio = load_test_audio(request.test, request.clips)
             missed = tuple(range(MISSES.get(request.policy, 0)))
             miss_counts = {
                 condition: {f"{rate:g}": MissCount(0.5, missed, len(clips), 1) for rate in request.rates}
@@ -298,7 +298,7 @@ def test_other_recordings_are_other_cells(tmp_path: Path, cells: Cells):
     recipe = write_study(tmp_path, control=False)
     words = ["study", str(recipe), "--output", str(tmp_path / "out")]
     assert main(words) == 0
-    drawn = [job.values["runs"] for job in cells.jobs]
+    drawn = [[run["positives"] for run in job.values["trainings"]] for job in cells.jobs]
     for name, recordings in {
         "train": [spoken(500, seed) for seed in range(8)],
         "speech": [noise(3, 200 + seed) for seed in range(6)],
@@ -356,19 +356,21 @@ def test_other_keywords_are_trained_along_or_before(tmp_path: Path, cells: Cells
     assert main(["study", str(write_pair(tmp_path)), "--output", str(tmp_path / "out")]) == 0
     requests = {job.name: load_config(CellRequest, job.values) for job in cells.jobs}
     assert len(requests) == 6 and all(request.num_recordings == 3 for request in requests.values())
-    (alone,), (both,) = requests["beep-3-late-0"].runs, requests["beep-3-pair-0"].runs
-    first, second = requests["beep-3-column-0"].runs
+    (alone,), (both,) = requests["beep-3-late-0"].trainings, requests["beep-3-pair-0"].trainings
+    first, second = requests["beep-3-column-0"].trainings
     assert [run.keywords for run in (alone, both, first, second)] == [
         ("beep",),
         ("beep", "tone"),
         ("tone",),
         ("beep",),
     ]
-    assert both.positives == (*alone.positives, *requests["tone-3-late-0"].runs[0].positives)
+    assert both.positives == (*alone.positives, *requests["tone-3-late-0"].trainings[0].positives)
     assert (second.positives, first.positives) == (alone.positives, both.positives[1:])
-    assert both.overrides == alone.overrides and "train.transfer.policy=late" in both.overrides
-    assert any(pair.startswith("train.regularizers=") for pair in first.overrides)
-    assert set(second.overrides) == set(SHORT)  # what borrowed layers do is settled
+    assert both.train == alone.train and both.train.transfer.policy == "late"
+    assert first.train.regularizers and not second.train.regularizers
+    assert second.train.transfer.policy == AUTO  # what borrowed layers do is settled
+    assert second.train.epochs == first.train.epochs == alone.train.epochs
+    assert (alone.train.seed, alone.train.num_workers, alone.train.dev_copies) == (0, 0, 0)
 
 
 def test_where_other_keywords_are_trained_too_their_recordings_make_it_another_cell(
@@ -427,7 +429,7 @@ def test_cells_of_several_keywords_read_the_one_that_they_are_of(tmp_path: Path,
         (both,) = (point for point in points if len(point) == 2)
         assert result.stored_threshold == both["beep"]
         (file,) = (path for run in runs for path in run.glob("*.onnx"))
-        audio = load_test_audio(Path(request.test), request.clips)
+        audio = load_test_audio(request.test, request.clips)
         point = load_operating_point(file.parent)
         config = point.decision.at([1.0])
         found = detector_scores(file, audio, "beep").misses(audio, request.rates, config)
@@ -444,8 +446,8 @@ def test_unlabeled_audio_of_another_place_is_given_to_what_compares_it(tmp_path:
     words = ["study", str(recipe), "--output", str(tmp_path / "out"), "--only", "tone-"]
     assert main(words) == 0
     requests = {job.name: load_config(CellRequest, job.values) for job in cells.jobs}
-    assert requests["tone-3-near-0"].target_audio == (str(tmp_path / "room"),)
-    assert requests["tone-3-late-0"].target_audio == ()
+    near, late = (requests[name].trainings[0] for name in ("tone-3-near-0", "tone-3-late-0"))
+    assert (near.target_audio, late.target_audio) == ((tmp_path / "room",), ())
     write_wavs(tmp_path / "room", [noise(2, 900 + seed) for seed in range(3)])
     assert main(words) == 0
     assert cells.names == ["tone-3-column-0", "tone-3-near-0"]
@@ -478,9 +480,8 @@ def test_enrolling_depends_on_recordings_and_on_what_ships(
     assert len(rows) == 8 and len({row["cell"] for row in rows if row["choice"] == "typed"}) == 3
     write_wavs(tmp_path / "noise", [noise(2, 300 + seed, 0.1) for seed in range(3)])
     assert main(words) == 0
-    assert {request.values["method"] for request in cells.jobs} == {
-        "examples"
-    }  # noise is mixed into these alone
+    methods = {job.values["enrollment"]["method"] for job in cells.jobs}
+    assert methods == {"examples"}  # noise is mixed into these alone
     assert main([*words, "--set", "settings.set={train.epochs: 3}"]) == 0 and cells.jobs == []
     (tmp_path / "assets").mkdir()
     (tmp_path / "assets" / "frames.safetensors").write_bytes(b"other speech")
@@ -511,7 +512,7 @@ def test_a_cell_that_enrols_reads_what_was_typed(tmp_path: Path, cells: Cells):
     for job in cells.jobs:
         request = load_config(CellRequest, job.values)
         result = run_cell(request)
-        assert result.policy == f"enroll {request.method}" and result.moving_parameters == 0
+        assert result.policy == f"enroll {request.enrollment.method}" and result.moving_parameters == 0
         assert result.precision == NOT_TRAINED
         assert result.parameters > 100_000 and result.miss_count("clean", 600.0).clips == 6
     assert list((tmp_path / "out" / "runs").iterdir()) == []
@@ -600,7 +601,7 @@ def test_clips_that_are_already_in_a_condition_are_taken_as_they_are(tmp_path: P
     words = ["study", str(recipe), "--output", str(tmp_path / "out"), "--set"]
     assert main([*words, f"keywords=[{{keyword: tone, train: [train], test_conditions: {conditions}}}]"]) == 0
     request = load_config(CellRequest, cells.jobs[0].values)
-    clips = load_test_audio(Path(request.test), request.clips).positives
+    clips = load_test_audio(request.test, request.clips).positives
     assert list(clips) == ["clean", "quiet"]
     np.testing.assert_allclose(clips["quiet"][2], 0.1 * clips["clean"][2], atol=2)
 
@@ -649,15 +650,14 @@ def test_a_folder_of_something_else_is_left_alone(
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
 
-def test_settings_become_what_set_takes(tmp_path: Path):
+def test_settings_of_a_recipe_become_those_of_a_run(tmp_path: Path):
     settings = SettingsConfig(
         policy="all",
         depth=4,
         weights=Path("enc"),
         set={"train.learning_rate": 1e-5, "train.regularizers": {"l2_sp": 1}},
     )
-    pairs = setting_pairs(settings, tmp_path)
-    model, training = read_settings(["a"], read_overrides(None, pairs))
+    model, training = read_settings(["a"], given_settings(settings, tmp_path))
     assert (model.depth, model.weights) == (4, tmp_path / "enc")
     assert (training.transfer.policy, training.learning_rate) == ("all", 1e-5)
     assert training.regularizers == {"l2_sp": 1.0}
@@ -666,7 +666,7 @@ def test_settings_become_what_set_takes(tmp_path: Path):
 def test_every_named_choice_is_in_the_benchmark_and_with_no_recordings_too():
     config = load_study(REPOSITORY / "benchmarks" / "study.yaml")
     choices = config.all_choices()
-    given = [read_overrides(None, setting_pairs(choice, REPOSITORY)) for choice in choices.values()]
+    given = [given_settings(choice, REPOSITORY) for choice in choices.values()]
     settings = [read_settings(["a"], overrides) for overrides in given]
     assert {training.transfer.policy for _, training in settings} == {*available_policies(), AUTO}
     assert {name for _, training in settings for name in training.regularizers} == set(
@@ -716,7 +716,10 @@ def test_a_cell_reads_what_kws_train_trained_and_its_dev_is_read_briefly_without
     assert set(result.miss_counts["clean"]) == {"60", "600"} and result.miss_count("clean", 60.0).clips == 6
     assert 0 < result.moving_parameters <= result.parameters
     (run,) = (tmp_path / "out" / "runs").iterdir()
-    again = run_cell(replace(request, held_out=True))
+    (training,) = request.trainings
+    assert training.train.dev_hours < TrainConfig().dev_hours
+    whole = replace(training, train=replace(training.train, dev_hours=TrainConfig().dev_hours))
+    again = run_cell(replace(request, trainings=(whole,)))
     assert again.miss_counts == result.miss_counts and again.stored_threshold == result.stored_threshold
     (other,) = set((tmp_path / "out" / "runs").iterdir()) - {run}
     tensors = [load_model(folder).state_dict() for folder in (run, other)]
