@@ -127,7 +127,7 @@ def read_frames(path: Path = FRAMES) -> tuple[FrameSpace, np.ndarray]:
     return FrameSpace(found["mean"].float(), found["basis"].float()), frames.numpy()
 
 
-class Heard(NamedTuple):
+class FirstLayersOutput(NamedTuple):
     """What the first layers of a recogniser make of audio.
 
     Attributes:
@@ -138,10 +138,10 @@ class Heard(NamedTuple):
     frames: Tensor
     phones: Tensor
 
-    def as_background(self) -> Heard:
+    def as_background(self) -> FirstLayersOutput:
         """Return every ``STRIDE``-th frame, and the phones of those and of the frames between them."""
         whole = len(self.frames) // STRIDE * STRIDE
-        return Heard(self.frames[:whole:STRIDE], self.phones[:whole])
+        return FirstLayersOutput(self.frames[:whole:STRIDE], self.phones[:whole])
 
 
 class FirstLayers:
@@ -171,7 +171,7 @@ class FirstLayers:
         return self.encoder.info
 
     @torch.no_grad()
-    def hear(self, waveform: np.ndarray) -> Heard:
+    def hear(self, waveform: np.ndarray) -> FirstLayersOutput:
         """Hear (samples,) float32 from a cold start, less what does not fill a frame."""
         whole = len(waveform) // self.info.hop_samples * self.info.hop_samples
         features, _ = self.encoder.run(
@@ -179,10 +179,10 @@ class FirstLayers:
         )
         phones = torch.log_softmax(self.output(features), dim=-1)
         features, _ = run_blocks(self.blocks, features, initial_states(self.blocks, 1))
-        return Heard(features[0], phones[0])
+        return FirstLayersOutput(features[0], phones[0])
 
 
-def hear_each(layers: FirstLayers, waveforms: Iterable[np.ndarray]) -> Iterator[Heard]:
+def hear_each(layers: FirstLayers, waveforms: Iterable[np.ndarray]) -> Iterator[FirstLayersOutput]:
     """Hear (samples,) float32 each, in order, one to a thread: all threads on one take longer.
 
     Args:
@@ -190,7 +190,7 @@ def hear_each(layers: FirstLayers, waveforms: Iterable[np.ndarray]) -> Iterator[
         waveforms: made while others are heard, a few ahead.
     """
 
-    def hear(waveform: np.ndarray) -> Heard:
+    def hear(waveform: np.ndarray) -> FirstLayersOutput:
         torch.set_num_threads(1)
         return layers.hear(waveform)
 

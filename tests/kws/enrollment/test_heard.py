@@ -22,8 +22,8 @@ from kws.enrollment.heard import (
     WIDEST,
     Background,
     FirstLayers,
+    FirstLayersOutput,
     FrameSpace,
-    Heard,
     examples_of,
     hear_each,
     pack_frames,
@@ -102,10 +102,10 @@ def test_frames_and_phones_are_those_of_the_recognizer(
 @pytest.mark.parametrize("threads", [1, 3])
 def test_recordings_are_heard_in_order_and_made_only_a_few_ahead(threads: int):
     class Layers:
-        def hear(self, waveform: np.ndarray) -> Heard:
+        def hear(self, waveform: np.ndarray) -> FirstLayersOutput:
             inside.append(torch.get_num_threads())
             time.sleep(0.002 * (len(waveform) % 3))  # later ones are ready before earlier ones
-            return Heard(torch.from_numpy(waveform), torch.zeros(0))
+            return FirstLayersOutput(torch.from_numpy(waveform), torch.zeros(0))
 
     inside: list[int] = []
     made: list[int] = []
