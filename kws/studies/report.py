@@ -109,8 +109,9 @@ def write_report(
 def short_lines(config: StudyConfig, results: StudyResults) -> list[str]:
     """Return the misses at the compared rate as a Markdown table, under what was heard and how."""
     hours = next(iter(results.cells.values())).negative_hours
+    accepts = "false accept" if results.compared_at == 1 else "false accepts"
     return [
-        f"Misses in % at {results.compared_at:g} false accepts per hour; "
+        f"Misses in % at {results.compared_at:g} {accepts} per hour; "
         f"{counted(len(config.keywords), 'keyword')}, {hours:.3g} h of negatives.",
         f"Protocol {config.protocol.told()}.",
         "",

@@ -62,7 +62,7 @@ def test_a_study_is_told_without_audio_and_nothing_is_written(
     assert only_kept(kept)
     assert main(["study", str(recipe), "--output", str(kept), "--report"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "Misses in % at 1 false accepts per hour; 1 keyword, 2 h of negatives."
+    assert lines[0] == "Misses in % at 1 false accept per hour; 1 keyword, 2 h of negatives."
     assert lines[-4:] == [
         "| recordings | detector | draws | clean | noise |",
         "| --- | --- | --- | --- | --- |",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from kws.studies.peers import PeerRequest, load_peer, peer_fingerprint
 from kws.studies.recipe import ChoiceConfig
 from kws.studies.results import read_cell
 from kws.studies.scoring import TestScores
-from kws.workflows.study.cell import CellRequest, run_cell
+from kws.workflows.study.cell import CellRequest, PeerCall, run_cell
 
 PROTOCOL = TestProtocol(conditions={"clean": {}})
 asked: list[PeerRequest] = []
@@ -47,29 +46,26 @@ def test_a_peer_is_tested_by_the_protocol_of_the_study(tmp_path: Path):
     quiet = np.full(3600 * 1600, 5_000, np.int16)
     stream = HeardPiece(Recording(Path("n.wav"), duration_s=1.0), iter([quiet]), 0, False)
     held_out.save_negatives(tmp_path / "test", [stream])
-    given = {
-        "folder": str(tmp_path),
-        "identity": "0" * 12,
-        "keyword": "tone",
-        "num_recordings": 0,
-        "seed": 3,
-        "policy": "peer loud",
-        "negatives": ("n",),
-        "cache": str(tmp_path / "cache"),
-        "test": str(tmp_path / "test"),
-        "clips": "tone",
-        "rates": (5.0,),
-        "peer": f"{__name__}:loud",
-        "peer_files": str(tmp_path / "files"),
-    }
-    others = {entry.name: () for entry in fields(CellRequest) if entry.name not in given}
-    result = run_cell(CellRequest(**{**others, **given}))
+    request = CellRequest(
+        folder=tmp_path,
+        identity="0" * 12,
+        keyword="tone",
+        num_recordings=0,
+        seed=3,
+        policy="peer loud",
+        test=tmp_path / "test",
+        clips="tone",
+        rates=(5.0,),
+        keep_run=False,
+        peer=PeerCall(f"{__name__}:loud", None, (Path("n"),), (), tmp_path / "files", tmp_path / "cache"),
+    )
+    result = run_cell(request)
     assert result.miss_count("clean", 5.0).missed == (1, 2)  # before the keyword, and too faint
     assert (result.policy, result.protocol) == ("peer loud", PROTOCOL.hash)
     assert read_cell(tmp_path, "0" * 12) == result
-    (request,) = asked
-    assert (request.keyword, request.seed, request.positives) == ("tone", 3, None)
-    assert (request.negatives, request.files) == ((Path("n"),), tmp_path / "files")
+    (given,) = asked
+    assert (given.keyword, given.seed, given.positives) == ("tone", 3, None)
+    assert (given.negatives, given.files) == ((Path("n"),), tmp_path / "files")
 
 
 def test_a_peer_that_is_not_there_is_named():
