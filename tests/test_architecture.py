@@ -284,6 +284,18 @@ def test_a_workflow_knows_nothing_of_the_command_line(module: str):
     assert "sys.argv" not in ast.unparse(tree_of(module)), f"{module} reads the command line"
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_is_unpickled(module: str):
+    """What a file holds must not run: weights are safetensors, and torch reads tensors alone."""
+    for call in (node for node in ast.walk(tree_of(module)) if isinstance(node, ast.Call)):
+        options = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+        called = ast.unparse(call.func)
+        assert not called.endswith(("pickle.load", "pickle.loads", "Unpickler", "joblib.load")), called
+        assert options.get("allow_pickle", "False") == "False", f"{module}, line {call.lineno}"
+        if called == "torch.load" or "ckpt_path" in options:
+            assert options.get("weights_only") == "True", f"{module}, line {call.lineno}"
+
+
 def test_no_module_takes_the_place_of_a_public_function():
     import kws
 

@@ -725,15 +725,17 @@ def test_a_cell_reads_what_kws_train_trained_and_its_dev_is_read_briefly_without
     tensors = [load_model(folder).state_dict() for folder in (run, other)]
     for name, tensor in tensors[0].items():
         torch.testing.assert_close(tensor, tensors[1][name], rtol=0, atol=0)
-    run_cell(replace(request, keep_run=False))
-    assert list((tmp_path / "out" / "runs").iterdir()) == []
+
+
+TWO_CELLS = ("--set", "control=false", "--set", "recordings=[3]")
+"""Trained in processes of their own, which takes seconds for each."""
 
 
 @pytest.fixture(scope="module")
 def finished(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A study of two choices and two numbers, killed after its first cell and called again."""
+    """A study of two choices, killed after its first cell and called again."""
     output = tmp_path_factory.mktemp("finished") / "out"
-    words = ["study", str(recipe), "--output", str(output), "--jobs", "1", "--set", "control=false"]
+    words = ["study", str(recipe), "--output", str(output), "--jobs", "1", *TWO_CELLS]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     with subprocess.Popen([sys.executable, "-m", "kws", *words], env=environment) as process:
         end = time.monotonic() + 1000
@@ -742,7 +744,7 @@ def finished(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             time.sleep(0.05)
         process.send_signal(signal.SIGKILL)
     kept = {path: path.stat().st_mtime_ns for path in output.glob("cells/*.json")}
-    assert len(kept) < 4
+    assert len(kept) < 2
     assert main(words) == 0
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     return output
@@ -752,16 +754,11 @@ def finished(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.timeout(2400)
 def test_a_killed_study_goes_on_with_what_it_had(finished: Path):
     rows = rows_of(finished / "results.csv")
-    assert [(row["choice"], row["recordings"]) for row in rows] == [
-        ("head", "3"),
-        ("late", "3"),
-        ("head", "all"),
-        ("late", "all"),
-    ]
+    assert [(row["choice"], row["recordings"]) for row in rows] == [("head", "3"), ("late", "3")]
     for row in rows:
         assert 0 <= int(row["missed, clean at 600/h"]) <= int(row["missed, clean at 60/h"]) <= 6
         assert float(row["train_s"]) > 0 and re.fullmatch("[0-9a-f]{12}", row["config_hash"])
-    head, late = rows[:2]
+    head, late = rows
     assert int(head["moving_parameters"]) < int(late["moving_parameters"])
     assert list((finished / "runs").iterdir()) == []
     assert "there is no control" in (finished / "study.html").read_text("utf-8")
@@ -772,7 +769,7 @@ def test_a_killed_study_goes_on_with_what_it_had(finished: Path):
 def test_two_dask_workers_give_the_same_table(recipe: Path, finished: Path, tmp_path: Path):
     distributed = pytest.importorskip("distributed")
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
-    words = ["study", str(recipe), "--output", str(tmp_path / "out"), "--set", "control=false"]
+    words = ["study", str(recipe), "--output", str(tmp_path / "out"), *TWO_CELLS]
     with distributed.LocalCluster(**options) as cluster:
         assert main([*words, "--dask", cluster.scheduler_address]) == 0
 
