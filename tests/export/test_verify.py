@@ -54,6 +54,20 @@ def test_a_missing_state_or_another_shape_is_no_match():
     assert np.isnan(verify.Parity((entry,)).max_score_difference)
 
 
+def test_scores_within_the_limit_are_not_enough_where_detections_differ():
+    assert verify.SignalParity("speech", 1.0, "whole", 0.0, 0.0, 3, True).ok
+    assert not verify.SignalParity("speech", 1.0, "whole", 0.0, 0.0, 3, False).ok
+
+
+def test_a_detection_that_the_file_alone_gives_is_no_match(
+    exported: Exported, monkeypatch: pytest.MonkeyPatch
+):
+    path = exported("conv")
+    monkeypatch.setattr(verify.Detector, "process", lambda self, pcm: [])
+    parity = verify.compare(load_model(path.parent), path)
+    assert parity.max_score_difference < verify.SCORE_TOLERANCE and not parity.ok
+
+
 def test_a_threshold_on_a_score_is_moved_off_it_and_no_other_is():
     values = np.array([0.2, 0.5, 0.5 + 1e-5, 0.9])
     assert verify._clear_of(values, 0.4) == 0.4
