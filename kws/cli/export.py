@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     path, report = made.model, made.report
     metadata = report["metadata"]
     print(f"{path}  {path.stat().st_size / 1e6:.2f} MB, licence {metadata['licence']}")
-    print(f"  parity: {told_parity(report)}")
+    print(f"  parity: {parity_text(report)}")
     thresholds = ", ".join(
         f"{keyword} {value:.3f}" for keyword, value in json.loads(metadata["thresholds"]).items()
     )
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def told_parity(report: dict[str, Any]) -> str:
+def parity_text(report: dict[str, Any]) -> str:
     """Return what was compared with torch and how near it came, from the report beside a file."""
     audio_s = sum({entry["signal"]: entry["duration_s"] for entry in report["signals"]}.values())
     found = report["detections_compared"]

@@ -94,8 +94,8 @@ def write_report(
             "kws": __version__,
             "machine": f"{platform.machine()}, one thread a cell",
             "protocol": config.protocol.told(),
-            "settings": _told(config.settings),
-            **{f"choice “{name}”": _told_of(choice) for name, choice in config.all_choices().items()},
+            "settings": _settings_text(config.settings),
+            **{f"choice “{name}”": _choice_text(choice) for name, choice in config.all_choices().items()},
         },
     )
     _write(output / PAGE, html)
@@ -153,13 +153,13 @@ def _recommended(found: Recommendation, output: Path) -> list[str]:
     return [*lines, f"policies for `auto`: {steps} ({output / RECOMMENDATION})"]
 
 
-def _told(settings: SettingsConfig) -> str:
+def _settings_text(settings: SettingsConfig) -> str:
     """Return what differs from the defaults of `kws train`."""
     given = {**settings.given(), **settings.set}
     return ", ".join(f"{name} {value}" for name, value in given.items()) or "the defaults of kws train"
 
 
-def _told_of(choice: ChoiceConfig) -> str:
+def _choice_text(choice: ChoiceConfig) -> str:
     """Return what a choice does differently from `kws train` as it is, and from the study."""
     if choice.peer is not None:
         return f"{choice.peer}, a detector of others"
@@ -167,7 +167,7 @@ def _told_of(choice: ChoiceConfig) -> str:
         return f"kws enroll, method {choice.enroll}"
     others = {"": "", TOGETHER: "; all keywords in one detector", BEFORE: "; added to the other keywords"}
     place = f"; brought near {', '.join(map(str, choice.target_audio))}" if choice.target_audio else ""
-    return f"{_told(choice)}{others[choice.others or '']}{place}"
+    return f"{_settings_text(choice)}{others[choice.others or '']}{place}"
 
 
 def _write(path: Path, content: str | bytes) -> None:

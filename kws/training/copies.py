@@ -33,7 +33,7 @@ def num_copies(hours: float, false_accepts_per_hour: float, most: int) -> float:
     return min(most, shown if shown < 1 else max(1, math.ceil(shown) - 1))
 
 
-def told_hours(hours: float, copies: float) -> str:
+def hours_text(hours: float, copies: float) -> str:
     """Say how much audio a threshold was chosen on, as a person reads it.
 
     Args:

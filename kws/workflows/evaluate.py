@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from kws.workflows import folders
 from kws.workflows.notices import quiet_libraries
-from kws.workflows.own_names import REPORT
+from kws.workflows.written_files import REPORT
 
 if TYPE_CHECKING:
     from kws.evaluation.protocol import TestProtocol

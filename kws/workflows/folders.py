@@ -1,8 +1,8 @@
 """Folders that commands write: whose they are, what in them may be removed, and what must not be touched.
 
-A command claims its ``--output`` before it writes anything there. The claim leaves a list of the names that
-the command may write (:mod:`kws.workflows.own_names`); ``--overwrite`` removes regular files of these names
-and nothing else, so that after a kill at any moment, too, what others put into the folder is there as it was.
+A command claims its ``output`` before it writes anything there. The claim leaves a list of the names that the
+command may write (:mod:`kws.workflows.written_files`); ``overwrite`` removes regular files of these names and
+nothing else, so that after a kill at any moment, too, what others put into the folder is there as it was.
 Sources are kept apart from the folder, and a folder that holds something else is refused.
 """
 
@@ -22,7 +22,7 @@ from typing import ParamSpec, TypeVar
 
 from kws.errors import ConfigError
 from kws.text import shown
-from kws.workflows.own_names import LIST, FolderKind
+from kws.workflows.written_files import LIST, FolderKind
 
 LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 """What desktops leave in a folder that was looked at; a folder of it alone is empty."""
@@ -32,11 +32,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class OwnNames:
+class WrittenNames:
     """Tells by its name whether a file is one that a command writes.
 
     Args:
-        names: relative to a folder, as :mod:`kws.workflows.own_names` says.
+        names: relative to a folder, as :mod:`kws.workflows.written_files` says.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -145,8 +145,8 @@ def clear(folder: Path, kind: FolderKind | None = None, names: Iterable[str] | N
         listed = _read_list(folder)
         names = {*(listed[1] if listed else ()), *(kind.files if kind else ())}
     files_of = [name for name in names if name != LIST]
-    own = OwnNames(files_of)
-    above = OwnNames(
+    own = WrittenNames(files_of)
+    above = WrittenNames(
         {name.rsplit("/", depth)[0] for name in files_of for depth in range(1, name.count("/") + 1)}
     )
     for place, _, files in os.walk(folder, topdown=False):
@@ -226,7 +226,7 @@ def _content(folder: Path) -> Path | None:
     if not folder.is_dir():
         return None
     found = (path for path in sorted(folder.iterdir()) if path.name not in LITTER)
-    return next((path for path in found if not OwnNames([LIST]).hold(path.name)), None)
+    return next((path for path in found if not WrittenNames([LIST]).hold(path.name)), None)
 
 
 def _of_earlier_version(folder: Path, kind: FolderKind) -> bool:

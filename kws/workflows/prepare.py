@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kws.workflows import folders
-from kws.workflows.own_names import CORPUS, PREPARED, SPOKEN
+from kws.workflows.written_files import CORPUS, PREPARED, SPOKEN
 
 if TYPE_CHECKING:
     from data_prep.prepare import Preparation

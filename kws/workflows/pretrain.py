@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kws.workflows import folders
 from kws.workflows.notices import quiet_libraries
-from kws.workflows.own_names import PRETRAINING
+from kws.workflows.written_files import PRETRAINING
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kws.errors import ConfigError
 from kws.workflows import folders
 from kws.workflows.notices import quiet_libraries
-from kws.workflows.own_names import DECODED, PROBE
+from kws.workflows.written_files import DECODED, PROBE
 
 if TYPE_CHECKING:
     from kws.model import WakeWordModel
@@ -143,14 +143,14 @@ def probe(
             "depths": [{**asdict(r), "push_ms": ms} for r, ms in zip(results, push_ms, strict=True)],
         },
     )
-    lines += ["", *_told(advice, results, push_ms)]
+    lines += ["", *_sentences(advice, results, push_ms)]
     write_text(output / "probe.md", "\n".join(lines) + "\n")
     plot(results, push_ms, advice.depth, output / "probe.png")
     folders.clear(output, names=DECODED)
     return ProbeSummary(output, advice, tuple(results), tuple(push_ms), tuple(lines), prepared.notes)
 
 
-def _told(advice: DepthAdvice, results: Sequence[DepthResult], push_ms: Sequence[float]) -> list[str]:
+def _sentences(advice: DepthAdvice, results: Sequence[DepthResult], push_ms: Sequence[float]) -> list[str]:
     """Return what is recommended in sentences."""
     if advice.depth is not None:
         return [f"recommended: depth {advice.depth}: {advice.reason}"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kws.workflows import folders
 from kws.workflows.notices import quiet_libraries
-from kws.workflows.own_names import QUICKSTART
+from kws.workflows.written_files import QUICKSTART
 
 if TYPE_CHECKING:
     import numpy as np

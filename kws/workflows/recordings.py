@@ -16,7 +16,7 @@ from kws.decoded_audio import DecodedAudio, decode
 from kws.errors import DependencyError, KwsError, ManifestError
 from kws.manifest import Recording, read_manifest
 from kws.text import is_said, same_words
-from kws.workflows.roles import OwnRecordings, beside_negatives
+from kws.workflows.roles import OwnRecordings, noise_by_role
 
 logger = logging.getLogger(__name__)
 
@@ -161,7 +161,7 @@ def prepare_training(
     if kept:
         manifests.write(kept, output / "positives.jsonl")
     background = checked["noise"][1] if background else []
-    further, mixed, said = beside_negatives(background, checked["negatives"][1])
+    further, mixed, said = noise_by_role(background, checked["negatives"][1])
     manifests.write([*checked["negatives"][1], *further], output / "negatives.jsonl")
     labels = [entry.label for entry in kept]
     notes += [*own.notes(), *said]

@@ -94,7 +94,7 @@ class OwnRecordings:
         )
 
 
-def beside_negatives(
+def noise_by_role(
     noise: Sequence[Recording], negatives: Sequence[Recording]
 ) -> tuple[list[Recording], list[Recording], list[str]]:
     """Return what noise adds to the negatives, what of it is mixed in, and what to say of copies.

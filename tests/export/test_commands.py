@@ -57,7 +57,7 @@ def test_export_says_size_parity_and_thresholds(
 def test_what_was_compared_is_told(detections: int, told: str):
     entry = {"signal": "speech", "duration_s": 2.4}
     report = {"max_score_difference": 1e-6, "score_tolerance": 1e-4, "signals": [entry, entry]}
-    said = export.told_parity({**report, "detections_compared": detections})
+    said = export.parity_text({**report, "detections_compared": detections})
     assert said.startswith(
         "scores within 1.0e-06 of torch (allowed 0.0001) on 2.4 s of made speech and noise"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kws.enrollment.methods import EXAMPLES
-from kws.workflows import folders, own_names
+from kws.workflows import folders, written_files
 from kws.workflows.notices import quiet_libraries
 
 if TYPE_CHECKING:
@@ -43,21 +43,21 @@ class Enrolled:
 
     def lines(self) -> list[str]:
         """Return the sentences to print."""
-        from kws.training.copies import told_hours
-        from kws.workflows.told import told
+        from kws.training.copies import hours_text
+        from kws.workflows.summary import summary_lines
 
         rate, floored = self.metrics["false_accepts_per_hour"], self.metrics["floored"]
-        hours = told_hours(self.metrics["dev_hours"], self.metrics["dev_copies"])
+        hours = hours_text(self.metrics["dev_hours"], self.metrics["dev_copies"])
         made = [
             f"{phrase}: {' | '.join(self.pronunciations[phrase])}; threshold {threshold:.3f}"
             f"{', raised, wished' if phrase in floored else ''} for {rate:g} false accepts/h, from "
             f"background speech of {hours}"
             for phrase, threshold in self.metrics["thresholds"].items()
         ]
-        return told(made, self.notes, [f"next: kws listen {self.model}"])
+        return summary_lines(made, self.notes, [f"next: kws listen {self.model}"])
 
 
-@folders.leaves_nothing(own_names.RUN)
+@folders.leaves_nothing(written_files.RUN)
 @quiet_libraries()
 def enroll(
     keywords: Sequence[str],
@@ -127,7 +127,7 @@ def enroll(
     )
 
 
-@folders.leaves_nothing(own_names.RUN)
+@folders.leaves_nothing(written_files.RUN)
 @quiet_libraries()
 def enroll_request(request: EnrollRequest) -> Enrolled:
     """Make and export the detector that a request asks for; see :func:`enroll`."""

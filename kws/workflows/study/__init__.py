@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kws.workflows import folders
 from kws.workflows.notices import quiet_libraries
-from kws.workflows.own_names import STUDY
+from kws.workflows.written_files import STUDY
 
 if TYPE_CHECKING:
     from kws.studies.grid import Cell

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from kws.errors import KwsError
 from kws.workflows import folders
 from kws.workflows.enroll.request import EnrollRequest
-from kws.workflows.own_names import CELL
 from kws.workflows.train.request import TrainRequest
+from kws.workflows.written_files import CELL
 
 if TYPE_CHECKING:
     from kws.studies.results import CellResult

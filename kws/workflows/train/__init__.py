@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kws.errors import ConfigError
 from kws.text import normalize
-from kws.workflows import folders, own_names
+from kws.workflows import folders, written_files
 from kws.workflows.notices import quiet_libraries
 
 if TYPE_CHECKING:
@@ -39,15 +39,15 @@ class TrainSummary:
 
     def lines(self) -> list[str]:
         """Return the sentences to print."""
-        from kws.training.copies import told_hours
-        from kws.workflows.told import told
+        from kws.training.copies import hours_text
+        from kws.workflows.summary import summary_lines
 
         metrics = self.metrics
         held = "held-out" if metrics["held_out"] else "augmented training"
         if not metrics["recordings"]:
             held = "held-out synthetic"
         rate = metrics["false_accepts_per_hour"]
-        hours = told_hours(metrics["dev_hours"], metrics.get("dev_copies", 0))
+        hours = hours_text(metrics["dev_hours"], metrics.get("dev_copies", 0))
         taken = f"takes {folders.size_mb(self.run):.0f} MB on disk"
         made = [f"{self.run}: trained in {metrics['wall_s']:.0f} s, {taken}"]
         for keyword, threshold in metrics["thresholds"].items():
@@ -58,11 +58,13 @@ class TrainSummary:
                 f"misses {misses:.1f} % of the {held} recordings there"
             )
         if unusable := metrics.get("unusable"):
-            return told(made, self.notes, [f"{self.run}: is kept, but of no use for {', '.join(unusable)}"])
-        return told(made, self.notes, [f"next: kws export {self.run}"])
+            return summary_lines(
+                made, self.notes, [f"{self.run}: is kept, but of no use for {', '.join(unusable)}"]
+            )
+        return summary_lines(made, self.notes, [f"next: kws export {self.run}"])
 
 
-@folders.leaves_nothing(own_names.RUN)
+@folders.leaves_nothing(written_files.RUN)
 @quiet_libraries()
 def train(
     keywords: Sequence[str],
@@ -147,7 +149,7 @@ def train(
     return replace(summary, notes=(*summary.notes, *gains))
 
 
-@folders.leaves_nothing(own_names.RUN)
+@folders.leaves_nothing(written_files.RUN)
 @quiet_libraries()
 def train_request(request: TrainRequest) -> TrainSummary:
     """Train the model that a request asks for; see :func:`train`."""
@@ -158,7 +160,7 @@ def train_request(request: TrainRequest) -> TrainSummary:
 
 def _tidy(run: Path) -> None:
     """Remove what only a run that goes on needs: checkpoints, and decoded audio that lies in its folder."""
-    folders.clear(run, names=[*own_names.CHECKPOINTS, *own_names.DECODED])
+    folders.clear(run, names=[*written_files.CHECKPOINTS, *written_files.DECODED])
 
 
 def _train_once(request: TrainRequest) -> TrainSummary:

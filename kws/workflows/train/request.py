@@ -12,8 +12,8 @@ from kws.errors import ConfigError
 from kws.model import ModelConfig
 from kws.training.config import TrainConfig
 from kws.workflows import folders
-from kws.workflows.own_names import RUN
 from kws.workflows.recordings import Synthesis
+from kws.workflows.written_files import RUN
 
 if TYPE_CHECKING:
     from kws.workflows.train.add_keywords import EarlierRun

@@ -13,7 +13,7 @@ from kws.cli import main
 from kws.detector import Detector
 from kws.errors import ConfigError
 from kws.workflows import folders
-from kws.workflows.own_names import RUN
+from kws.workflows.written_files import RUN
 from tests.support.encoded import encode
 from tests.support.onnx_models import silence, tone, write_tone_model
 

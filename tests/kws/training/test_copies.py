@@ -7,7 +7,7 @@ import pytest
 
 from kws.audio import SAMPLE_RATE, to_float32
 from kws.training import copies
-from kws.training.copies import augmented_copies, num_copies, told_hours
+from kws.training.copies import augmented_copies, hours_text, num_copies
 from tests.support.training import noise, store
 
 
@@ -62,6 +62,6 @@ def test_rows_are_augmented_anew_in_each_copy_and_from_all_over_where_there_is_b
 
 
 def test_hours_are_told_with_what_of_them_was_recorded_so():
-    assert told_hours(1.86, 0) == "1.86 h"
-    assert told_hours(2.84, 3) == "2.84 h (0.71 h as it is, the rest in noise and rooms)"
-    assert told_hours(30.0, 0.25) == "30.00 h (24.00 h as it is, the rest in noise and rooms)"
+    assert hours_text(1.86, 0) == "1.86 h"
+    assert hours_text(2.84, 3) == "2.84 h (0.71 h as it is, the rest in noise and rooms)"
+    assert hours_text(30.0, 0.25) == "30.00 h (24.00 h as it is, the rest in noise and rooms)"

@@ -40,7 +40,7 @@ from kws.phones import BLANK, NUM_OUTPUTS
 from kws.pretraining.corpus import SpeechCorpus
 from kws.pretraining.word_space import WordSpaceConfig, make_word_space
 from kws.weights import write_weights
-from kws.workflows import folders, own_names
+from kws.workflows import folders, written_files
 from kws.workflows.enroll import EnrollAudio, _from_examples
 from kws.workflows.enroll import audio as enroll_audio
 from kws.workflows.enroll import examples as enroll_examples
@@ -81,7 +81,7 @@ def test_a_typed_phrase_becomes_a_detector(tmp_path: Path, capsys: pytest.Captur
     origin = json.loads((run / "provenance.json").read_text("utf-8"))
     assert origin["manifests"].keys() == {BACKGROUND.name} and origin["encoder"]["licence"] == "Apache-2.0"
     assert json.loads((run / "metrics.json").read_text("utf-8"))["dev_hours"] > 1
-    folders.clear(run, own_names.RUN)
+    folders.clear(run, written_files.RUN)
     assert list(run.iterdir()) == []  # all names are known as the command's own
 
 

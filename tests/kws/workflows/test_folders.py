@@ -18,9 +18,9 @@ from kws.errors import AudioError, ConfigError, KwsError
 from kws.training.checkpoints import newest_checkpoint
 from kws.workflows import folders
 from kws.workflows.export import check_free
-from kws.workflows.own_names import CELL, CHECKPOINTS, LIST, PREPARED, PROBE, REPORT, RUN, FolderKind
 from kws.workflows.train import train
 from kws.workflows.train.request import claim_folder
+from kws.workflows.written_files import CELL, CHECKPOINTS, LIST, PREPARED, PROBE, REPORT, RUN, FolderKind
 from tests.support.runs import write_run
 from tests.support.training import SHORT, noise, train_words, write_wavs
 

@@ -81,7 +81,7 @@ def test_the_depth_that_every_other_one_is_shown_to_miss_more_than_is_recommende
     results = [result(2, range(30)), result(4, range(20)), result(6, range(2), loss=0.9)]
     advice = recommend(results)
     assert (advice.depth, advice.alike) == (6, (6,))
-    assert module_cli._told(advice, results, [1.0, 2.0, 3.0]) == [
+    assert module_cli._sentences(advice, results, [1.0, 2.0, 3.0]) == [
         "recommended: depth 6: every other depth is shown to miss more of the same recordings"
     ]
 
@@ -95,7 +95,7 @@ def test_where_no_depth_stands_out_none_is_recommended_and_how_many_recordings_w
     assert advice.reason == (
         "depths 4 and 6 cannot be told apart by 40 recordings; about 231 held-out recordings would tell"
     )
-    assert module_cli._told(advice, results, [1.0, 2.0, 3.0]) == [
+    assert module_cli._sentences(advice, results, [1.0, 2.0, 3.0]) == [
         f"no depth is recommended: {advice.reason}",
         "every other depth is shown to miss more; 4 costs least of these",
     ]

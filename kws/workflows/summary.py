@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def told(made: Sequence[str], notes: Sequence[str], following: Sequence[str]) -> list[str]:
+def summary_lines(made: Sequence[str], notes: Sequence[str], following: Sequence[str]) -> list[str]:
     """Return the lines to print.
 
     Args:
