@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kws.workflows.quickstart import quickstart
     from kws.workflows.study import study
     from kws.workflows.train import train
+    from kws.workflows.voices import fetch_voices, say, voices
 
 _LAZY = {
     "DecisionConfig": "kws.decisions",
@@ -37,15 +38,18 @@ _LAZY = {
     "enroll": "kws.workflows.enroll",
     "evaluate": "kws.workflows.evaluate",
     "export": "kws.workflows.export",
+    "fetch_voices": "kws.workflows.voices",
     "listen": "kws.listening",
     "load_model": "kws.checkpoint",
     "prepare": "kws.workflows.prepare",
     "pretrain": "kws.workflows.pretrain",
     "probe": "kws.workflows.probe",
     "quickstart": "kws.workflows.quickstart",
+    "say": "kws.workflows.voices",
     "study": "kws.workflows.study",
     "synthesize": "kws.workflows.prepare",
     "train": "kws.workflows.train",
+    "voices": "kws.workflows.voices",
 }
 """Public name -> module that defines it. No module of the package has the name of a function: it would take
 the place of the function once it is imported."""
@@ -59,15 +63,18 @@ __all__ = [
     "enroll",
     "evaluate",
     "export",
+    "fetch_voices",
     "listen",
     "load_model",
     "prepare",
     "pretrain",
     "probe",
     "quickstart",
+    "say",
     "study",
     "synthesize",
     "train",
+    "voices",
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 from collections import Counter
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 
 SEED = 20
+os.environ["KWS_VOICES"] = os.devnull
+"""No test hears the voices that the person who runs it has fetched; its processes do neither."""
 MAX_THREADS = 2
 """More do not help models this small, and the tests' own processes need cores too."""
 

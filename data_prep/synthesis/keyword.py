@@ -40,6 +40,7 @@ def synthesize_keyword(
     confusable_share: float = 0.5,
     language: str = "en",
     speakers: Sequence[espeak.Speaker] = (),
+    with_espeak: bool = True,
     words: Sequence[str] | None = None,
     lexicon: Mapping[str, Sequence[str]] | None = None,
     num_workers: int = 1,
@@ -61,7 +62,10 @@ def synthesize_keyword(
         confusable_share: part of the negatives that sounds like the phrase (label ``confusable``); the rest
             is everyday sentences (label ``speech``).
         language: eSpeak language code; ``en`` speaks every English accent, ``en-us`` that one alone.
-        speakers: further voices, such as ``PiperVoice``; each second recording goes to one of its split.
+        speakers: further voices, such as ``KokoroVoice``; those of each engine say as many recordings as
+            eSpeak's, as far as they have voices of the split.
+        with_espeak: let eSpeak's voices speak too; without it they speak only in splits that no other has
+            voices of.
         words: vocabulary for near-sounding words; English has one, other languages do without.
         lexicon: pronunciations that override eSpeak's, for the phrase in speech too (English accents).
         num_workers: processes.
@@ -94,7 +98,7 @@ def synthesize_keyword(
         texts = [phrase] * positives + texts
         labels = [phrase] * positives + labels
 
-        voices = _voices(len(texts), stable_hash(seed, split), accents, split, speakers)
+        voices = _voices(len(texts), stable_hash(seed, split), accents, split, speakers, with_espeak)
         pronounced = texts_to_phones(texts, pronunciation, lexicon)
         for index, (text, label, voice, phones) in enumerate(
             zip(texts, labels, voices, pronounced, strict=True)
@@ -133,11 +137,11 @@ def _sample(utterance: Utterance, given: Mapping[str, Reading]) -> tuple[str, st
     """Return engine, voice, phones and file of a recording of the phrase."""
     voice = utterance.voice
     reading = given.get(voice.source, given[ESPEAK])
-    name = getattr(voice, "accent", getattr(voice, "name", voice.source))
+    accent = getattr(voice, "reads", getattr(voice, "accent", ""))
     ways = reading.ways
-    if voice.source == ESPEAK and len(ways) > 1:
-        ways = (" ".join(text_to_phones(utterance.text, name)),)
-    return voice.source, name, ways[0], utterance.path
+    if accent and len(ways) > 1:
+        ways = (" ".join(text_to_phones(utterance.text, accent)),)
+    return voice.source, accent or getattr(voice, "name", voice.source), ways[0], utterance.path
 
 
 def _check(
@@ -181,12 +185,21 @@ def _confusable_texts(
 
 
 def _voices(
-    num: int, seed: int, accents: Sequence[str], split: Split, speakers: Sequence[espeak.Speaker]
+    num: int,
+    seed: int,
+    accents: Sequence[str],
+    split: Split,
+    speakers: Sequence[espeak.Speaker],
+    with_espeak: bool,
 ) -> list[espeak.Speaker]:
-    """Return a voice for each recording: eSpeak's, each second one replaced by a further speaker."""
+    """Return a voice for each recording: eSpeak's and those of every further engine in turn."""
     chosen: list[espeak.Speaker] = list(espeak.voices(num, seed, accents=accents, split=split))
-    further = [speaker for speaker in speakers if speaker.split == split]
-    if further:
-        generator = np.random.default_rng(stable_hash("further speakers", seed))
-        chosen[1::2] = [further[int(generator.integers(len(further)))] for _ in chosen[1::2]]
+    engines: dict[str, list[espeak.Speaker]] = {}
+    for speaker in speakers:
+        if speaker.split == split:
+            engines.setdefault(speaker.source, []).append(speaker)
+    generator = np.random.default_rng(stable_hash("further speakers", seed))
+    turns = len(engines) + with_espeak
+    for place, further in enumerate(engines.values(), start=int(with_espeak)):
+        chosen[place::turns] = [further[int(generator.integers(len(further)))] for _ in chosen[place::turns]]
     return chosen

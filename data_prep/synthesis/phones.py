@@ -18,9 +18,9 @@ from data_prep.synthesis.unread import refuse_letters, refuse_silent
 from kws.errors import ManifestError
 
 __all__ = [
-    "PHONES", "VOWELS", "PronunciationError", "ipa_to_phones", "phones_to_espeak", "phones_to_ipa",
-    "pronunciations", "read_lexicon", "strip_stress", "symbols_to_phones", "text_to_phones",
-    "texts_to_phones", "texts_to_symbols",
+    "PHONES", "VOWELS", "PronunciationError", "espeak_words", "ipa_to_phones", "phones_to_espeak",
+    "phones_to_ipa", "pronunciations", "read_lexicon", "stressed_ipa", "strip_stress", "symbols_to_phones",
+    "text_to_phones", "texts_to_phones", "texts_to_symbols",
 ]  # fmt: skip
 
 _MANDARIN: dict[str, str] = {
@@ -197,10 +197,43 @@ def phones_to_ipa(phones: Sequence[str]) -> str:
     return "".join(_SPELLING[phone][1] for phone in phones)
 
 
-def _spell(phones: Sequence[str]) -> str:
+def stressed_ipa(words: Sequence[Sequence[str]], tie: str = "") -> str:
+    """Return ARPAbet phones of each word in IPA with the stress that :func:`phones_to_espeak` gives them.
+
+    Args:
+        words: phones of each word.
+        tie: put between the letters of a diphthong or an affricate.
+    """
+    written = []
+    for phones in map(strip_stress, words):
+        stressed = _stressed(phones)
+        ipa = ""
+        for index, phone in enumerate(phones):
+            letters = "ə" if phone == "AH" and index != stressed else _SPELLING[phone][1]
+            two = len(letters) == 2 and letters[1] not in "ːɹ"
+            ipa += ("ˈ" if index == stressed else "") + (tie.join(letters) if two else letters)
+        written.append(ipa)
+    return " ".join(written)
+
+
+def espeak_words(spelled: str) -> list[list[str]]:
+    """Return the ARPAbet phones of each word of eSpeak phonemes, with or without their double brackets.
+
+    Raises:
+        PronunciationError: a phoneme has no ARPAbet phone.
+    """
+    return [_espeak_to_phones(word) for word in spelled.removeprefix("[[").removesuffix("]]").split()]
+
+
+def _stressed(phones: Sequence[str]) -> int:
+    """Return which phone of a word is stressed: its first full vowel, -1 where it has no vowel."""
     vowels = [index for index, phone in enumerate(phones) if phone in VOWELS]
     full = [index for index in vowels if phones[index] != "AH"]
-    stressed = (full or vowels or [-1])[0]
+    return (full or vowels or [-1])[0]
+
+
+def _spell(phones: Sequence[str]) -> str:
+    stressed = _stressed(phones)
     spelled = ""
     for index, phone in enumerate(phones):
         mnemonic = "@" if phone == "AH" and index != stressed else _SPELLING[phone][0]

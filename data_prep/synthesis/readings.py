@@ -7,7 +7,7 @@ accents, its voices get the phones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from kws import audio
 from kws.errors import ConfigError
 
 ESPEAK, FLITE = "espeak-ng", "flite"
-NAMES = {ESPEAK: "eSpeak NG", FLITE: "Flite"}
+NAMES = {ESPEAK: "eSpeak NG", FLITE: "Flite", "kokoro": "Kokoro", "piper": "Piper"}
 """``Speaker.source`` of an engine -> its name for a person."""
 SAMPLES = "samples"
 """Folder beside synthetic speech that holds a few recordings to listen to."""
@@ -44,12 +44,18 @@ class Reading:
     reason: str = ""
     """Why it is not the engine's own reading, or not the lexicon's."""
 
-    def told(self) -> str:
-        """Return it for a person."""
+    def told(self, alike: Sequence[str] = ()) -> str:
+        """Return it for a person.
+
+        Args:
+            alike: further engines that say the same.
+        """
         num_others = len(self.ways) - 1
         others = f" and {num_others} other {'accents' if num_others > 1 else 'accent'}" if num_others else ""
         reason = f" ({self.reason})" if self.reason else ""
-        return f"{self.ways[0]}{others} by {NAMES[self.engine]}{reason}"
+        names = [NAMES[engine] for engine in (self.engine, *alike)]
+        said_by = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+        return f"{self.ways[0]}{others} by {said_by}{reason}"
 
 
 def readings(
@@ -91,7 +97,7 @@ def note(
     phrase: str,
     language: str,
     lexicon: Mapping[str, Sequence[str]] | None,
-    engines: Iterable[str],
+    engines: Collection[str],
     folder: Path,
 ) -> str:
     """Return a sentence with what voices say for a phrase, and where it can be heard.
@@ -100,12 +106,14 @@ def note(
         phrase: what is said.
         language: eSpeak language code.
         lexicon: as in :func:`readings`.
-        engines: ``Speaker.source`` of the voices beside eSpeak's.
+        engines: ``Speaker.source`` of the voices besides eSpeak's.
         folder: of the synthetic speech.
     """
     found = readings(phrase, language, lexicon, engines)
+    alike = [engine for engine in NAMES if engine in engines and engine not in found]
+    told = [one.told(alike if one.engine == ESPEAK else ()) for one in found.values()]
     where = f"; hear it in {folder / SAMPLES}" if (folder / SAMPLES).is_dir() else ""
-    return f"{phrase}: voices say {', '.join(one.told() for one in found.values())}{where}"
+    return f"{phrase}: voices say {', '.join(told)}{where}"
 
 
 def write_samples(recordings: Sequence[tuple[str, str, str, Path]], folder: Path) -> None:

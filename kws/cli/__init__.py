@@ -23,6 +23,7 @@ COMMANDS = (
     "quickstart",
     "enroll",
     "prep",
+    "voices",
     "pretrain",
     "probe",
     "train",

@@ -69,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--config", type=Input("a YAML file"), metavar="FILE", help="YAML of what is tuned; see the guide")
     add_option(parser, "--set", "such as examples.num_voices=200")
+    add_option(parser, "--voices", "(default: the best that are installed)")
     add_option(parser, "--workers")
     add_option(parser, "--overwrite")
     renamed_option(parser, "--way", "--method")
@@ -85,6 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
         recordings=arguments.recordings,
         method=arguments.method,
         language=arguments.language,
+        voices=arguments.voices,
         lexicon=arguments.lexicon,
         negatives=arguments.negatives,
         noise=arguments.noise,

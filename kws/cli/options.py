@@ -40,6 +40,10 @@ SHARED: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "--split": ("train, dev or test", {}),
     "--language": ("eSpeak language of the keyword; `en` is every accent of English", {"default": "en"}),
+    "--voices": (
+        "who speaks: espeak, flite, kokoro, piper, or one voice as `kws voices` lists it; may be repeated",
+        {"action": "append", "metavar": "NAME"},
+    ),
     "--encoder": ("name of the pretrained encoder", {"choices": ENCODERS, "metavar": "NAME"}),
     "--weights": ("local weights of the encoder", {"type": PRETRAINED, "metavar": "PATH"}),
     "--false-accepts-per-hour": (

@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_option(parser, "--keyword", "for --synthesize")
     add_option(parser, "--language", "for --synthesize")
+    add_option(parser, "--voices", "(default: espeak)")
     add("--num-positives", type=int, default=500, metavar="N", help="synthetic recordings of the keyword")
     add("--num-negatives", type=int, default=2000, metavar="N", help="synthetic recordings without it")
     add_option(parser, "--seed")
@@ -71,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.keyword,
             arguments.output,
             language=arguments.language,
+            voices=arguments.voices or ("espeak",),
             num_positives=arguments.num_positives,
             num_negatives=arguments.num_negatives,
             seed=arguments.seed,

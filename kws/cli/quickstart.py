@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_option(parser, "--keyword", default="hey computer")
     add_option(parser, "--language")
     add_option(parser, "--output", "the folder gets detector and stream", default=Path("runs/quickstart"))
+    add_option(parser, "--voices", "(default: the best that are installed)")
     add_option(parser, "--seed")
     add_option(parser, "--overwrite")
     renamed_option(parser, "--phrase", "--keyword")
@@ -36,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.keyword,
         arguments.output,
         language=arguments.language,
+        voices=arguments.voices,
         seed=arguments.seed,
         overwrite=arguments.overwrite,
         say=lambda line: print(arguments.parser.in_flags(line)),

@@ -87,6 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "more was missed with them",
     )
     add_option(parser, "--language", "synthetic voices speak it")
+    add_option(parser, "--voices", "(default: the best that are installed)")
     add("--control", action="store_true", help="also train from scratch and state what transfer gained")
     add_option(parser, "--overwrite", "a finished run, or one of other settings")
     renamed_option(parser, "--synthetic", "--num-synthetic")
@@ -114,6 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
         num_synthetic=arguments.num_synthetic,
         num_confusables=arguments.num_confusables,
         language=arguments.language,
+        voices=arguments.voices,
         add_to=arguments.add_to,
         control=arguments.control,
         overwrite=arguments.overwrite,

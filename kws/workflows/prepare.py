@@ -112,6 +112,7 @@ def synthesize(
     language: str = "en",
     num_positives: int = 500,
     num_negatives: int = 2000,
+    voices: Sequence[str] = ("espeak",),
     seed: int = 0,
     num_workers: int = 2,
 ) -> SyntheticSpeech:
@@ -123,16 +124,27 @@ def synthesize(
         language: eSpeak language code; ``en`` is every accent of English.
         num_positives: recordings of the keyword.
         num_negatives: recordings without it.
+        voices: synthesisers that speak, or voices of them as ``ENGINE:VOICE``.
         seed: of words and voices.
         num_workers: processes that speak.
     Raises:
         KwsError: the keyword cannot be said, or the folder holds something else.
     """
+    from data_prep.synthesis.engines import choose
     from data_prep.synthesis.keyword import synthesize_keyword
     from data_prep.synthesis.readings import note
 
+    choice = choose(voices, language)
     folders.claim(output, SPOKEN)
     positives, negatives = synthesize_keyword(
-        keyword, output, num_positives, num_negatives, seed, language=language, num_workers=num_workers
+        keyword,
+        output,
+        num_positives,
+        num_negatives,
+        seed,
+        language=language,
+        speakers=choice.speakers,
+        with_espeak=choice.with_espeak,
+        num_workers=num_workers,
     )
-    return SyntheticSpeech(positives, negatives, note(keyword, language, None, (), output))
+    return SyntheticSpeech(positives, negatives, note(keyword, language, None, choice.sources, output))

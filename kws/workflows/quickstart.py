@@ -106,6 +106,7 @@ def quickstart(
     output: Path,
     *,
     language: str = "en",
+    voices: Sequence[str] | None = None,
     seed: int = 0,
     overwrite: bool = False,
     say: Callable[[str], None] = lambda line: None,
@@ -116,6 +117,8 @@ def quickstart(
         keyword: what the device shall wake on.
         output: folder for ``detector/`` (with ``model.onnx``), ``speech/`` and ``stream.wav``.
         language: eSpeak language code of the keyword.
+        voices: synthesisers that say the keyword, or voices of them as ``ENGINE:VOICE``; None takes the best
+            that are installed.
         seed: of the voices in the stream.
         overwrite: replace what another keyword left in ``output/detector``.
         say: called with each line for the person.
@@ -128,11 +131,11 @@ def quickstart(
     started = time.monotonic()
     folders.claim(output, QUICKSTART)
     say(f"1/3 making a detector of {keyword!r} from its text")
-    enrolled = enroll([keyword], output / "detector", language=language, overwrite=overwrite)
+    enrolled = enroll([keyword], output / "detector", language=language, voices=voices, overwrite=overwrite)
     for line in enrolled.lines()[:-1]:
         say(f"    {line}")
     say("2/3 speaking it, among other speech, in synthetic voices that the detector never learnt from")
-    stream, spoken_s = write_stream(keyword, output, language, seed)
+    stream, spoken_s = write_stream(keyword, output, language, seed, voices)
     say(f"3/3 listening to {stream}")
     detections: list[Detection] = []
     listen(enrolled.model, file=stream, on_detection=detections.append)
@@ -144,8 +147,11 @@ def quickstart(
     return result
 
 
-def write_stream(keyword: str, output: Path, language: str, seed: int) -> tuple[Path, tuple[float, ...]]:
+def write_stream(
+    keyword: str, output: Path, language: str, seed: int, voices: Sequence[str] | None = None
+) -> tuple[Path, tuple[float, ...]]:
     """Have the keyword said among other speech by voices for tests; also return when it ends, in seconds."""
+    from data_prep.synthesis.engines import choose
     from data_prep.synthesis.keyword import SPEECH, synthesize_keyword
     from kws.manifest import read_manifest
 
@@ -158,6 +164,7 @@ def write_stream(keyword: str, output: Path, language: str, seed: int) -> tuple[
         splits={"test": 1.0},
         confusable_share=0.0,
         language=language,
+        speakers=choose(voices, language).speakers,
         num_workers=2,
     )
     others = [entry.load() for entry in read_manifest(negatives) if entry.label == SPEECH]

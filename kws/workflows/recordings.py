@@ -269,12 +269,28 @@ class Synthesis:
     """Of words that sound like it."""
     language: str = "en"
     """eSpeak language code of the keywords."""
+    voices: tuple[str, ...] = ()
+    """Synthesisers that speak, or voices of them as ``ENGINE:VOICE``; none is what is installed."""
 
     def count(self, num_recordings: int) -> int:
         """Return how many of the keyword are made beside so many recordings."""
         if self.keyword is not None:
             return self.keyword
         return SYNTHETIC_RECORDINGS if num_recordings else SYNTHETIC_ALONE
+
+
+def with_voices(synthesis: Synthesis, names: Sequence[str] | None = None) -> Synthesis:
+    """Return what is made with the names of the voices that speak.
+
+    Args:
+        synthesis: how many, in which language.
+        names: as asked for; None takes the best that are installed.
+    Raises:
+        KwsError: a name is unknown, or what is named is not installed or does not speak the language.
+    """
+    from data_prep.synthesis.engines import choose
+
+    return replace(synthesis, voices=choose(names, synthesis.language).names)
 
 
 SYNTHETIC_RECORDINGS, SYNTHETIC_ALONE = 200, 600
@@ -317,8 +333,8 @@ def synthesize(
 ) -> SyntheticRecordings:
     """Let synthetic voices speak the keywords, other speech, and words that sound like the keywords.
 
-    Half of the keywords and the other speech is said by Flite's voices, which come from recorded speakers:
-    with eSpeak NG's alone more was missed than without any, so they stand alone only in place of recordings.
+    Engines take turns. Those besides eSpeak NG have voices of recorded speakers: with eSpeak's alone more was
+    missed than without any, so they stand alone only in place of recordings.
 
     Args:
         keywords: the phrases.
@@ -330,13 +346,13 @@ def synthesize(
     Raises:
         KwsError: there are no recordings, and synthetic ones cannot be made in their place.
     """
+    from data_prep.synthesis.engines import choose
     from data_prep.synthesis.espeak import Split, stable_hash
-    from data_prep.synthesis.flite import lacking, speaks, voices_for
     from data_prep.synthesis.keyword import synthesize_keyword
     from data_prep.synthesis.readings import note
 
     count, alone = synthesis.count(num_recordings), num_recordings == 0
-    speakers = voices_for(synthesis.language)
+    voices = choose(synthesis.voices or None, synthesis.language)
 
     notes: list[str] = []
 
@@ -344,7 +360,8 @@ def synthesize(
         keyword: str, kind: str, positives: int, negatives: int, split: Split = "train"
     ) -> tuple[list[Recording], list[Recording]]:
         """Return recordings of the keyword and without it."""
-        place = f"{stable_hash(keyword, synthesis.language, positives, negatives, seed) & 0xFFFFFFFF:08x}"
+        asked = (keyword, synthesis.language, positives, negatives, seed, *voices.names)
+        place = f"{stable_hash(*asked) & 0xFFFFFFFF:08x}"
         said, other = synthesize_keyword(
             keyword,
             folder / kind / place,
@@ -354,13 +371,12 @@ def synthesize(
             splits={split: 1.0},
             confusable_share=float(kind == "confusables"),
             language=synthesis.language,
-            speakers=speakers if positives else [],
+            speakers=voices.speakers if positives else (),
+            with_espeak=voices.with_espeak or not positives,
             num_workers=num_workers,
         )
         if kind == "speech":
-            notes.append(
-                note(keyword, synthesis.language, None, {one.source for one in speakers}, said.parent)
-            )
+            notes.append(note(keyword, synthesis.language, None, voices.sources, said.parent))
         return manifests.read(said) if positives else [], manifests.read(other) if negatives else []
 
     spoken: list[Recording] = []
@@ -369,8 +385,8 @@ def synthesize(
     held_out: list[Recording] = []
     for keyword in keywords:
         try:
-            if count and not alone and not speakers:
-                raise DependencyError(lacking(synthesis.language))
+            if count and not alone and not voices.speakers:
+                raise DependencyError(voices.lacking)
             if count:
                 said, other = speak(keyword, "speech", count, SPEECH_PER_KEYWORD * count)
                 spoken += said
@@ -381,11 +397,10 @@ def synthesize(
             notes.append(f"{keyword}: trained without synthetic voices: {error}")
         if alone:
             held_out += speak(keyword, "held-out", SYNTHETIC_HELD_OUT, 0, "dev")[0]
-            voices = "eSpeak NG's and Flite's voices" if speakers else "eSpeak NG's voices alone"
-            better = speaks(synthesis.language) and not speakers
-            hint = " (`apt install flite` adds better ones)" if better else ""
+            better = "" if voices.speakers else f" alone (there are better ones, but {voices.lacking})"
             notes.append(
-                f"{keyword}: no recordings, so {count} synthetic ones take their place, by {voices}{hint}; "
+                f"{keyword}: no recordings, so {count} synthetic ones take their place, by {voices.told()}"
+                f"{better}; "
                 "the miss rate shown in training is that of held-out synthetic voices and too low: "
                 "real people are missed more often"
             )

@@ -72,6 +72,7 @@ def enroll(
     false_accepts_per_hour: float | None = None,
     weights: Path | None = None,
     ensemble: Path | None = None,
+    voices: Sequence[str] | None = None,
     config: Path | None = None,
     overrides: Sequence[str] = (),
     num_workers: int = 2,
@@ -96,6 +97,8 @@ def enroll(
         weights: output of ``kws pretrain``; None takes the shipped recogniser.
         ensemble: finished run of ``kws train`` for the same phrases, beside which they are put; its held-out
             speech takes the place of ``negatives``, and its noise that of ``noise``, where none are given.
+        voices: synthesizers that say examples, or voices of them as ``ENGINE:VOICE``; None takes eSpeak and
+            the best that is installed (:data:`data_prep.synthesis.engines.BESIDE_ESPEAK`).
         config: YAML of :class:`kws.workflows.enroll.config.EnrollConfig`.
         overrides: ``key=value`` changes, such as ``examples.num_voices=100``.
         num_workers: processes that read audio.
@@ -120,6 +123,7 @@ def enroll(
             noise=tuple(noise),
             weights=weights,
             ensemble=ensemble,
+            voices=tuple(voices or ()),
             config=read_config(config, overrides, false_accepts_per_hour),
             num_workers=num_workers,
             overwrite=overwrite,
@@ -267,6 +271,7 @@ def _from_examples(resolved: ResolvedEnrollment, heard: EnrollAudio) -> FittedDe
         augment=heard.augment,
         language=request.language,
         lexicon=request.pronunciations(),
+        voices=resolved.voices,
         num_workers=request.num_workers,
     )
     if trained is not None:

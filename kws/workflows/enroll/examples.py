@@ -16,6 +16,7 @@ from kws.config import above_zero, at_least
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from data_prep.synthesis.engines import VoiceChoice
     from kws.data import Augment
     from kws.enrollment.examples import FittedLayer
     from kws.enrollment.heard import Examples, FirstLayers, FrameSpace, HearingConfig
@@ -144,6 +145,7 @@ def fit_examples(
     augment: Augment,
     language: str,
     lexicon: Mapping[str, Sequence[str]] | None,
+    voices: VoiceChoice,
     num_workers: int,
 ) -> Fitted:
     """Fit a layer to each phrase.
@@ -156,12 +158,14 @@ def fit_examples(
         folder: gets the synthetic voices.
         settings: what is tuned.
         augment: what makes noise and rooms around examples.
-        language: eSpeak language code; synthetic voices speak along in English, where Flite is installed.
-        lexicon: pronunciations for them.
+        language: eSpeak language code.
+        lexicon: pronunciations for synthetic voices.
+        voices: who they are; with eSpeak's alone there are none.
         num_workers: processes that make them.
     """
     import torch
 
+    from data_prep.synthesis.readings import note
     from kws.audio import SAMPLE_RATE
     from kws.encoders.sources.embedded_weights import load_recognizer
     from kws.enrollment.examples import calibrate, fit, head_of
@@ -184,15 +188,15 @@ def fit_examples(
     layers, groups, notes = [], [], []
     for phrase, found in zip(config.keywords, clips, strict=True):
         try:
-            voices = _voices(phrase, folder, language, lexicon, kinds_of.num_voices, num_workers)
+            spoken = _spoken(phrase, folder, language, lexicon, voices, kinds_of.num_voices, num_workers)
         except KwsError as error:
             if not found:
                 raise
-            voices = []
+            spoken = []
             notes.append(without_voices(phrase, error))
         else:
-            notes.append(_said(phrase, folder, language, lexicon))
-        both = ((found, kinds_of.recorded()), (voices, kinds_of.synthetic()))
+            notes.append(note(phrase, language, lexicon, voices.sources, _place(folder, phrase)))
+        both = ((found, kinds_of.recorded()), (spoken, kinds_of.synthetic()))
         kinds = [(said, kind) for said, kind in both if said]
         seen = [
             examples_of(
@@ -209,7 +213,7 @@ def fit_examples(
             )
             for said, kind in kinds
         ]
-        notes.append(learned_from(phrase, len(found), len(voices)))
+        notes.append(learned_from(phrase, len(found), len(spoken)))
         weights = [kind.weight for _, kind in kinds]
         layers.append(fit([group.windows for group in seen], weights, background.frames, settings.fit))
         groups.append(seen)
@@ -285,39 +289,29 @@ def _place(folder: Path, phrase: str) -> Path:
     return folder / f"{stable_hash(phrase) & 0xFFFFFFFF:08x}"
 
 
-def _said(phrase: str, folder: Path, language: str, lexicon: Mapping[str, Sequence[str]] | None) -> str:
-    """Return what synthetic voices say for a phrase, and where that can be heard."""
-    from data_prep.synthesis import flite
-    from data_prep.synthesis.readings import FLITE, note
-
-    engines = [FLITE] if flite.voices_for(language) else []
-    return note(phrase, language, lexicon, engines, _place(folder, phrase))
-
-
-def _voices(
+def _spoken(
     phrase: str,
     folder: Path,
     language: str,
     lexicon: Mapping[str, Sequence[str]] | None,
+    voices: VoiceChoice,
     num_voices: int,
     num_workers: int,
 ) -> list[np.ndarray]:
     """Return the spoken parts of synthetic recordings of a phrase.
 
     Raises:
-        DependencyError: Flite, whose voices they are, is not installed, or does not speak this language.
+        DependencyError: no voices but eSpeak's are there for this language.
         KwsError: they cannot say the phrase.
     """
     from data_prep import manifests
-    from data_prep.synthesis import flite
     from data_prep.synthesis.keyword import synthesize_keyword
     from kws import audio
     from kws.data import active_span
     from kws.errors import DependencyError
 
-    speakers = flite.voices_for(language)
-    if not speakers:
-        raise DependencyError(flite.lacking(language))
+    if not voices.speakers:
+        raise DependencyError(voices.lacking)
     said, _ = synthesize_keyword(
         phrase,
         _place(folder, phrase),
@@ -325,7 +319,8 @@ def _voices(
         0,
         splits={"train": 1.0},
         language=language,
-        speakers=speakers,
+        speakers=voices.speakers,
+        with_espeak=voices.with_espeak,
         lexicon=lexicon,
         num_workers=num_workers,
     )

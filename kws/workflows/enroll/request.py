@@ -12,6 +12,7 @@ from kws.errors import ConfigError
 from kws.workflows.enroll.config import EnrollConfig
 
 if TYPE_CHECKING:
+    from data_prep.synthesis.engines import VoiceChoice
     from kws.model import ModelConfig, WakeWordModel
     from kws.workflows.train.add_keywords import EarlierRun
 
@@ -31,6 +32,8 @@ class EnrollRequest:
     noise: tuple[Path, ...] = ()
     weights: Path | None = None
     ensemble: Path | None = None
+    voices: tuple[str, ...] = ()
+    """Synthesizers that say examples, or voices of them; none is eSpeak and the best that is installed."""
     config: EnrollConfig = field(default_factory=EnrollConfig)
     num_workers: int = 2
     overwrite: bool = False
@@ -61,6 +64,7 @@ class ResolvedEnrollment:
         model_config: what that is made of.
         trained: the run of the ensemble.
         split: of the negatives, where they are those of a trained run.
+        voices: who says examples.
         notes: what the person should know.
     """
 
@@ -70,6 +74,7 @@ class ResolvedEnrollment:
     model_config: ModelConfig
     trained: EarlierRun | None
     split: str | None
+    voices: VoiceChoice
     notes: tuple[str, ...]
 
     @property
@@ -97,6 +102,8 @@ class ResolvedEnrollment:
                 )
             },
         }
+        if self.method == EXAMPLES:
+            facts["voices"] = self.voices.names if self.voices.speakers else ()
         if request.ensemble is not None:
             facts["ensemble"] = str(request.ensemble.absolute())
         return config_hash(facts)
@@ -138,6 +145,7 @@ def resolve(request: EnrollRequest) -> ResolvedEnrollment:
     Raises:
         KwsError: a phrase cannot be said or is too short, or sources do not fit the method.
     """
+    from data_prep.synthesis.engines import choose
     from data_prep.synthesis.phones import pronunciations
     from kws.enrollment.notes import background_language, said_alike
     from kws.workflows.enroll.ensemble import noise_of, open_trained, speech_of
@@ -149,8 +157,9 @@ def resolve(request: EnrollRequest) -> ResolvedEnrollment:
         request = replace(request, method=EXAMPLES, noise=request.noise or noise_of(trained))
         if not request.negatives:
             request, split = replace(request, negatives=(speech_of(trained),)), "dev"
+    voices = choose(request.voices or None, request.language)
     method, notes = choose_method(
-        request.method, bool(request.recordings), request.language, shipped=request.weights is None
+        request.method, bool(request.recordings), voices, shipped=request.weights is None
     )
     request = replace(request, method=method)
     check_sources(request)
@@ -161,36 +170,34 @@ def resolve(request: EnrollRequest) -> ResolvedEnrollment:
     model, model_config = _typed_model(request, spoken)
     notes += said_alike(request.keywords, spoken)
     notes += background_language(request.language, bool(request.negatives))
-    return ResolvedEnrollment(request, spoken, model, model_config, trained, split, tuple(notes))
+    return ResolvedEnrollment(request, spoken, model, model_config, trained, split, voices, tuple(notes))
 
 
 def choose_method(
-    method: str | None, recorded: bool, language: str, *, shipped: bool
+    method: str | None, recorded: bool, voices: VoiceChoice, *, shipped: bool
 ) -> tuple[str, list[str]]:
     """Return how phrases are found, and what would miss less.
 
     Args:
         method: as asked for; None takes the one that misses least of those that are possible.
         recorded: there are recordings.
-        language: eSpeak language code.
+        voices: who can say examples.
         shipped: the shipped recogniser is used, of which the frames of other speech are known.
     Raises:
         ConfigError: a layer is asked for, and there is nothing to fit it to.
     """
-    from data_prep.synthesis import flite
-
-    voices_speak = bool(flite.voices_for(language))
-    if method == EXAMPLES and not (recorded or voices_speak):
+    if method == EXAMPLES and not (recorded or voices.speakers):
         raise ConfigError(
             f"`method` {EXAMPLES}: needs `recordings` (three to ten), or synthetic voices, but "
-            f"{flite.lacking(language)}; or leave `method` out"
+            f"{voices.lacking}; or leave `method` out"
         )
     if method is not None:
         return method, []
-    if recorded or (voices_speak and shipped):
+    english = voices.language.lower().split("-")[0] == "en"  # elsewhere nothing was measured
+    if recorded or (voices.speakers and shipped and english):
         return EXAMPLES, []
-    if flite.speaks(language) and shipped:
-        return PHONES, ["with Flite's voices (`apt install flite`) less than half as much is missed in noise"]
+    if english and shipped:
+        return PHONES, [f"with voices less than half as much is missed in noise, but {voices.lacking}"]
     return PHONES, []
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kws.studies.recipe import ChoiceConfig, SettingsConfig, StudyConfig
     from kws.training.config import TrainConfig
     from kws.workflows.enroll.request import EnrollRequest
-    from kws.workflows.recordings import Synthesis
+    from kws.workflows.recordings import Synthesis, with_voices
     from kws.workflows.study.cell import PeerCall
     from kws.workflows.study.data import Drawn, StudyData
     from kws.workflows.train.request import RunConfig, TrainRequest
@@ -174,7 +174,7 @@ def _trained(spec: _CellSpec) -> _Task:
     given = given_settings(settings, spec.base)
     model, training = read_settings([cell.keyword], given)
     resolved, _ = training.resolved(positives.num_recordings)
-    spoken = Synthesis(settings.synthetic, settings.confusables or 0, settings.language or "en")
+    spoken = with_voices(Synthesis(settings.synthetic, settings.confusables or 0, settings.language or "en"))
     facts = {
         "kws": __version__,
         "encoder": weights_fingerprint(model.encoder, model.weights),
@@ -221,6 +221,7 @@ def _trained(spec: _CellSpec) -> _Task:
 
 def _enrolled(spec: _CellSpec) -> _Task:
     """Return what `kws enroll` makes of a keyword; the draw alone depends on the seed."""
+    from data_prep.synthesis.engines import choose
     from kws.config import config_hash
     from kws.encoders.sources.embedded_weights import ASSETS
     from kws.enrollment.methods import EXAMPLES, TEXT_ALONE
@@ -254,6 +255,7 @@ def _enrolled(spec: _CellSpec) -> _Task:
     }
     if method == EXAMPLES:
         facts["noise"] = spec.sources.fingerprints["noise"]
+        facts["voices"] = choose(request.voices or None, request.language).names
     return _Task(facts, f"enroll {method}", enrollment=request)
 
 

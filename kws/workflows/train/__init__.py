@@ -81,6 +81,7 @@ def train(
     num_synthetic: int | None = None,
     num_confusables: int = 0,
     language: str = "en",
+    voices: Sequence[str] | None = None,
     add_to: Path | None = None,
     control: bool = False,
     overwrite: bool = False,
@@ -105,6 +106,8 @@ def train(
             number of recordings.
         num_confusables: synthetic recordings, for each keyword, of words that sound like it.
         language: eSpeak language code of the keywords.
+        voices: synthesizers that say them, or voices of them as ``ENGINE:VOICE``; None takes eSpeak and the
+            best that is installed.
         add_to: finished run whose model gets the keywords as well, in a new column beside what it has; its
             own scores and thresholds stay the same.
         control: also train from random weights, into ``output/control``, and note what transfer gained.
@@ -112,7 +115,7 @@ def train(
     Raises:
         KwsError: a file, key or source cannot be used; the message names it and the remedy.
     """
-    from kws.workflows.recordings import Synthesis
+    from kws.workflows.recordings import Synthesis, with_voices
     from kws.workflows.train.request import TrainRequest, read_overrides, read_settings
 
     keywords = tuple(map(normalize, keywords))
@@ -133,7 +136,8 @@ def train(
     request = TrainRequest(
         keywords, tuple(positives), tuple(negatives), output, model, settings, given.given(),
         noise=tuple(noise), target_audio=tuple(target_audio), cache=cache, num_workers=num_workers,
-        synthesis=Synthesis(num_synthetic, num_confusables, language), add_to=add_to, overwrite=overwrite,
+        synthesis=with_voices(Synthesis(num_synthetic, num_confusables, language), voices), add_to=add_to,
+        overwrite=overwrite,
     )  # fmt: skip
     summary = _train_once(request)
     if not control or summary.metrics["policy"] == "scratch":

@@ -14,6 +14,7 @@ import torch
 import yaml
 
 from data_prep.synthesis.espeak import speak, voices
+from data_prep.synthesis.flite import FliteVoice
 from kws import Detector
 from kws.checkpoint import OperatingPoint, load_model, load_operating_point, save_model
 from kws.cli import main
@@ -66,8 +67,8 @@ def test_the_typed_phrase_goes_beside_what_was_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     said = [speak("computer", voice) for voice in voices(6, seed=3)]  # in place of Flite's voices
-    monkeypatch.setattr("data_prep.synthesis.flite.flite_voices", lambda: [object()])
-    monkeypatch.setattr(enroll_examples, "_voices", lambda *_: said)
+    monkeypatch.setattr("data_prep.synthesis.flite.flite_voices", lambda: [FliteVoice()])
+    monkeypatch.setattr(enroll_examples, "_spoken", lambda *_: said)
     run, both = trained_run(tmp_path / "run"), tmp_path / "both"
     words = ["enroll", "computer", "--ensemble", str(run), "--output", str(both), "--workers", "1"]
     assert main([*words, "--false-accepts-per-hour", "60"]) == 0
@@ -151,7 +152,7 @@ def test_the_noise_of_the_run_is_mixed_in_where_none_is_given(
         raise ConfigError("enough is known")
 
     monkeypatch.setattr(enroll_audio, "augmentation", augmentation)
-    monkeypatch.setattr("data_prep.synthesis.flite.flite_voices", lambda: [object()])
+    monkeypatch.setattr("data_prep.synthesis.flite.flite_voices", lambda: [FliteVoice()])
     words = ["enroll", "computer", "--ensemble", str(run), "--output", str(tmp_path / "both")]
     assert main([*words, *(("--noise", str(own)) if given else ())]) == 2
     assert heard == [own if given else listed]

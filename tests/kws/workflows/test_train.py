@@ -738,7 +738,7 @@ def test_a_stopped_run_without_recordings_goes_on(
     capsys.readouterr()
     assert main(words) == 0
     shown = capsys.readouterr().out
-    assert "by eSpeak NG's voices alone (`apt install flite` adds better ones)" in shown
+    assert "by eSpeak NG's voices alone (there are better ones, but they need Flite: `apt" in shown
     assert "note: this run was stopped before and went on from its last checkpoint" in shown
     assert main(words) == 0
     again = capsys.readouterr().out
