@@ -76,7 +76,8 @@ def test_the_typed_phrase_goes_beside_what_was_trained(
     assert "note: computer: learnt from 6 synthetic voices" in printed
     assert f"note: ensemble with {run}, which learnt from 12 recordings of each phrase" in printed
     origin = json.loads((both / "provenance.json").read_text("utf-8"))
-    assert origin["ensemble"] == {"config_hash": "abc", "manifests": {"negatives.jsonl": "def"}}
+    known = {"config_hash": "abc", "manifests": {"negatives.jsonl": "def"}, "run": str(run)}
+    assert origin["ensemble"] == known
     assert origin["encoder"]["source"] == "what the run was trained on"
     metrics = json.loads((both / "metrics.json").read_text("utf-8"))  # of what was held out, a minute
     assert metrics["dev_hours"] == pytest.approx((1 + metrics["dev_copies"]) / 60, rel=0.01)
