@@ -35,6 +35,7 @@ TOO_HEAVY = {
     r"prep --corpus librispeech .*": "needs the corpus; tests/data_prep/test_corpora.py lays a small one out",
     r"listen (?!.*--file)(?!.*--list-devices).*": "hears a microphone; tests/kws/test_microphone.py has one",
     r"probe .*": "fits every depth; tests/kws/workflows/test_probe.py does so",
+    r".*(kokoro|piper).*": "needs voices that are fetched; tests/kws/workflows/test_voices.py has one",
     r"listen .* --file -": "hears a pipe; tests/kws/test_pipe.py has one",
 }
 """Commands that are not run -> why, and what runs them instead."""
@@ -105,7 +106,7 @@ def test_what_is_not_run_is_said_with_the_reason_and_shown_somewhere():
     left = {pattern for pattern in TOO_HEAVY if any(re.fullmatch(pattern, " ".join(w)) for w in shown())}
     assert left == set(TOO_HEAVY)
     run = {words[0] for words in shown() if reason(words) is None}
-    assert run == {"enroll", "listen", "train", "export", "eval", "bench", "prep"}
+    assert run == {"enroll", "listen", "train", "export", "eval", "bench", "prep", "voices"}
     for name in re.findall(r"tests/[\w/]+(?:\.py)?", " ".join(TOO_HEAVY.values())):
         assert (REPOSITORY / name).exists(), name
 

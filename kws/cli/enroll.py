@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="finished run of `kws train` for the same keywords, to be joined with the typed ones in one "
         "model, which misses less than either. The threshold is chosen on the speech that the run held out",
     )
-    add("--config", type=Input("a YAML file"), metavar="FILE", help="YAML of what is tuned; see the guide")
+    add_option(parser, "--config", "of all that is tuned; see the guide")
     add_option(parser, "--set", "such as examples.num_voices=200")
     add_option(parser, "--voices", "(default: the best that are installed)")
     add_option(parser, "--workers")

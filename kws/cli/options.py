@@ -34,6 +34,7 @@ SHARED: dict[str, tuple[str, dict[str, Any]]] = {
         "override one key; may be repeated",
         {"dest": "overrides", "action": "append", "default": [], "metavar": "KEY=VALUE"},
     ),
+    "--config": ("YAML file of settings", {"type": Input("a YAML file"), "metavar": "FILE"}),
     "--root": (
         "folder that relative paths of the recipe start from (default: that of the recipe)",
         {"type": Input("a folder"), "metavar": "FOLDER"},

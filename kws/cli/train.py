@@ -17,7 +17,7 @@ import argparse
 
 from kws.cli.known import HEADS, POLICIES
 from kws.cli.options import add_option
-from kws.cli.parser import RECORDINGS, RUN, Input, one_each, renamed_option
+from kws.cli.parser import RECORDINGS, RUN, one_each, renamed_option
 from kws.workflows.train.options import OPTION_KEYS
 
 HELP = "recordings to a keyword model"
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_option(parser, "--weights", "(default: what ships, or a download)")
     add_option(parser, "--false-accepts-per-hour", "the threshold is chosen for it (default: 0.5)")
     add_option(parser, "--seed", "(default: 0)", default=None)
-    add("--config", type=Input("a YAML file"), metavar="FILE", help="YAML with `model` and `train` keys")
+    add_option(parser, "--config", "with `model` and `train` keys")
     add_option(parser, "--set", "such as train.epochs=12")
     add_option(parser, "--cache", "(default: OUTPUT/cache, until the run is finished)")
     add_option(parser, "--workers")

@@ -11,7 +11,6 @@ What is fetched lies in a cache folder of yours, which the list names; the varia
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from kws.cli.options import add_option
 
@@ -25,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("action", nargs="?", choices=ACTIONS, default="list", help="what to do: %(choices)s")
     add("names", nargs="*", metavar="VOICE", help="what to fetch; or the voice, and the text that it says")
     add_option(parser, "--language", "lists its voices alone (default: all)", default=None)
-    add("--output", type=Path, metavar="FILE", help="recording that `say` writes: .wav, .flac or .ogg")
+    add_option(parser, "--output", "recording that `say` writes: .wav, .flac or .ogg", metavar="FILE")
     add("--speed", type=float, default=1.0, help="of what is said, relative to the voice's own")
     add_option(parser, "--overwrite", "or a recording that is there")
 
