@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kws.studies.recipe import ChoiceConfig, SettingsConfig, StudyConfig
     from kws.training.config import TrainConfig
     from kws.workflows.enroll.request import EnrollRequest
-    from kws.workflows.recordings import Synthesis, with_voices
+    from kws.workflows.recordings import Synthesis
     from kws.workflows.study.cell import PeerCall
     from kws.workflows.study.data import Drawn, StudyData
     from kws.workflows.train.request import RunConfig, TrainRequest
@@ -165,7 +165,7 @@ class _Task:
 def _trained(spec: _CellSpec) -> _Task:
     """Return what `kws train` makes of a keyword's recordings, and of others' where the choice says so."""
     from kws.version import __version__
-    from kws.workflows.recordings import Synthesis
+    from kws.workflows.recordings import Synthesis, with_voices
     from kws.workflows.study.data import sources_fingerprint, weights_fingerprint
     from kws.workflows.train.request import RunConfig, TrainRequest, read_settings
 
