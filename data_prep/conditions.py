@@ -30,8 +30,10 @@ class ConditionConfig:
 
     snr_db: float | None = None
     """Noise recordings are added at this ratio to the active speech (dB); None adds none."""
+    babble: bool = False
+    """The noise is babble: 3 to 8 voices of the negatives at once, in place of recordings of noise."""
     room: bool = False
-    """The recording is played in a simulated room, before the noise."""
+    """The recording is played in a room, simulated or recorded, before the noise."""
     speed: float = 0.0
     """The speed changes by up to this share, such as 0.15; 0 keeps it."""
 
@@ -39,19 +41,24 @@ class ConditionConfig:
         """Check ranges."""
         if self.snr_db is not None and not -40 <= self.snr_db <= 100:
             raise ConfigError(f"condition.snr_db: got {self.snr_db:g}, allowed: -40 to 100")
+        if self.babble and self.snr_db is None:
+            raise ConfigError("condition.babble: needs `snr_db`, the ratio at which it is added")
         if not 0 <= self.speed <= 0.5:
             raise ConfigError(f"condition.speed: got {self.speed:g}, allowed: 0 to 0.5")
 
 
-def condition_chain(config: ConditionConfig, noise: NoiseBank | None, rooms: RoomBank) -> Chain:
+def condition_chain(
+    config: ConditionConfig, noise: NoiseBank | None, rooms: RoomBank, voices: NoiseBank | None = None
+) -> Chain:
     """Return the transforms of a condition.
 
     Args:
         config: what is done.
         noise: recordings to mix in; None where the condition needs none.
         rooms: where a room is wanted, one of these.
+        voices: speech that babble is mixed from; None where the condition needs none.
     Raises:
-        ConfigError: noise is wanted and none was given.
+        ConfigError: noise or babble is wanted and none was given.
     """
     transforms: list[Transform] = []
     if config.speed:
@@ -59,12 +66,17 @@ def condition_chain(config: ConditionConfig, noise: NoiseBank | None, rooms: Roo
     if config.room:
         transforms.append(SimulatedRoom(rooms=rooms, probability=1.0))
     if config.snr_db is not None:
-        if noise is None:
+        ratio = (config.snr_db, config.snr_db)
+        if config.babble:
+            if voices is None:
+                raise ConfigError("condition: babble is wanted and no speech is given; name recordings")
+            transforms.append(AddNoise(snr_db=ratio, probability=1.0, speech=voices, babble_share=1.0))
+        elif noise is None:
             raise ConfigError(
                 f"condition: noise at {config.snr_db:g} dB is wanted and no noise is given; name recordings"
             )
-        ratio = (config.snr_db, config.snr_db)
-        transforms.append(AddNoise(snr_db=ratio, probability=1.0, bank=noise, colored_share=0.0))
+        else:
+            transforms.append(AddNoise(snr_db=ratio, probability=1.0, bank=noise, colored_share=0.0))
     return Chain(tuple(transforms))
 
 

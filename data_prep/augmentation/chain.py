@@ -82,6 +82,7 @@ def default_chain(
     rooms: RoomBank | None = None,
     *,
     speech: NoiseBank | None = None,
+    babble: float = 0.2,
     strength: float = 1.0,
     seed: int = 0,
 ) -> Chain:
@@ -95,6 +96,7 @@ def default_chain(
         noise: recordings; None adds noise made in their place (:mod:`data_prep.augmentation.made_noise`).
         rooms: None simulates the default training rooms at first use (needs pyroomacoustics).
         speech: recordings of other people, for babble; None adds none.
+        babble: share of the noises that is babble, where ``speech`` is given.
         strength: 0 to 1.4.
         seed: of made and coloured noise.
     Raises:
@@ -108,7 +110,14 @@ def default_chain(
         (
             ChangeSpeed(factor=(1 - 0.1 * strength, 1 + 0.1 * strength), probability=0.5 * strength),
             SimulatedRoom(rooms=rooms or RoomBank(), probability=0.5 * strength),
-            AddNoise(snr_db=(0.0, 25.0), probability=0.7 * strength, bank=noise, speech=speech, seed=seed),
+            AddNoise(
+                snr_db=(0.0, 25.0),
+                probability=0.7 * strength,
+                bank=noise,
+                speech=speech,
+                babble_share=babble,
+                seed=seed,
+            ),
             ChangeGain(level_db=(-20.0 * strength, 3.0 * strength)),
             LimitBand(probability=0.1 * strength),
             ApplyCodec(probability=0.1 * strength),

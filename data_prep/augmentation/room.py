@@ -49,7 +49,15 @@ SMALLEST_ROOM_M, LARGEST_ROOM_M = (2.5, 2.5, 2.3), (10.0, 8.0, 4.0)
 MAX_PLACEMENTS = 2000
 """Rooms tried until one holds the drawn distance."""
 MAX_RECORDED_SAMPLES = 3 * SAMPLE_RATE // 2
-"""Recorded responses are cut at 1.5 s."""
+"""Recorded responses are cut at 1.5 s after the direct path."""
+MOST_READ_SAMPLES = 20 * SAMPLE_RATE
+"""Read of a recorded response: a file of hours is none."""
+PRE_ECHO_SAMPLES = SAMPLE_RATE // 100
+"""Filters of a measurement ring within 10 ms before the direct path."""
+DIRECT_SHARE_MIN, BEFORE_SHARE_MAX = 0.007, 0.3
+"""What tells a response from speech: the energy of its loudest sample, and what comes before. Of 60 simulated
+rooms of up to 1.2 s the least share was 1.9 %; of 150 recordings of single words the largest 0.6 %, and half
+of them had 40 % before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +109,28 @@ def _responses(bank: RoomBank) -> tuple[np.ndarray, ...]:
 
 
 def _recorded_response(path: Path) -> np.ndarray:
-    """Read a response and cut it at its loudest sample, taken for the direct path."""
-    recording = audio.load(path)
-    start = int(np.abs(recording).argmax())
-    if recording[start] == 0.0:
+    """Read a response and cut it at its loudest sample, taken for the direct path.
+
+    Of several microphones the first is read: the mean of several is no room.
+
+    Raises:
+        AudioError: the file cannot be read.
+        ConfigError: it is silent, or what it holds is no impulse response.
+    """
+    several = audio.info(path).channels > 1
+    read_s = audio.samples_to_seconds(MOST_READ_SAMPLES)
+    pieces = list(audio.blocks(path, length_s=read_s, channel=1 if several else None))
+    recording = np.concatenate(pieces) if pieces else np.zeros(1, np.float32)
+    energy = np.square(recording, dtype=np.float64)
+    start, total = int(energy.argmax()), float(energy.sum())
+    if total == 0.0:
+        raise ConfigError(f"{path}: is silent, expected a room impulse response; remove it from the rooms")
+    before = float(energy[: max(0, start - PRE_ECHO_SAMPLES)].sum()) / total
+    if energy[start] / total < DIRECT_SHARE_MIN or before > BEFORE_SHARE_MAX:
         raise ConfigError(
-            f"{path}: is silent, expected a room impulse response; remove it from the paths of the RoomBank"
+            f"{path}: is no room impulse response: its loudest sample holds {energy[start] / total:.2%} of "
+            f"the energy (at least {DIRECT_SHARE_MIN:.1%} is expected) and {before:.0%} comes before it (at "
+            f"most {BEFORE_SHARE_MAX:.0%}); give recordings of impulses or of measured responses"
         )
     response: np.ndarray = recording[start : start + MAX_RECORDED_SAMPLES] / recording[start]
     return response

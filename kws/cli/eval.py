@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_option(parser, "--positives", "may be repeated", required=True)
     add_option(parser, "--negatives", required=True)
     add_option(parser, "--noise", "for the conditions of the protocol, and among the negatives")
+    add_option(parser, "--rooms", "others than in training")
     add_option(parser, "--keyword", "judge this one only; without it, all of the model")
     add_option(
         parser,
@@ -75,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.negatives,
         output,
         noise=arguments.noise,
+        rooms=arguments.rooms,
         keyword=arguments.keyword,
         split=arguments.split,
         false_accepts_per_hour=arguments.false_accepts_per_hour,

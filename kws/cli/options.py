@@ -19,6 +19,11 @@ SHARED: dict[str, tuple[str, dict[str, Any]]] = {
     "--positives": ("recordings of the keyword", SOURCES),
     "--negatives": ("speech and other sound without the keyword; may be repeated", SOURCES),
     "--noise": ("recordings of noise; may be repeated", SOURCES),
+    "--rooms": (
+        "recorded room impulse responses in place of simulated rooms: a folder of WAVs, or a manifest such "
+        "as that of the corpus rirs_noises; may be repeated",
+        SOURCES,
+    ),
     "--output": ("where the result goes", {"type": Path, "metavar": "FOLDER"}),
     "--overwrite": ("replace what an earlier call has left in the folder", {"action": "store_true"}),
     "--seed": ("seed of all that is drawn", {"type": int, "default": 0, "metavar": "N"}),

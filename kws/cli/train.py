@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_option(parser, "--negatives", required=True)
     add_option(parser, "--noise", "it is mixed in and ignored; without it, noise is made to mix in")
+    add_option(parser, "--rooms")
     add(
         "--target-audio",
         metavar="PATH",
@@ -107,6 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.negatives,
         arguments.output,
         noise=arguments.noise,
+        rooms=arguments.rooms,
         target_audio=arguments.target_audio,
         config=arguments.config,
         overrides=[*arguments.overrides, *chosen],

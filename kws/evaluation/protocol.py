@@ -30,6 +30,8 @@ from kws.errors import ConfigError
 
 CLEAN = "clean"
 """Name of the condition that leaves clips as they are."""
+BABBLE = "babble"
+"""Key of a condition whose noise is babble, mixed from the negatives."""
 NEEDS_NOISE = "snr_db"
 """Key of a condition that needs recordings of noise."""
 
@@ -99,9 +101,17 @@ class TestProtocol:
         """Return the protocol without conditions and copies that need recordings of noise."""
 
         def kept(conditions: dict[str, Any]) -> dict[str, Any]:
-            return {n: keys for n, keys in conditions.items() if (keys or {}).get(NEEDS_NOISE) is None}
+            return {
+                n: keys
+                for n, keys in conditions.items()
+                if (keys or {}).get(NEEDS_NOISE) is None or keys.get(BABBLE)
+            }
 
         return replace(self, conditions=kept(self.conditions) or {CLEAN: {}}, copies=kept(self.copies))
+
+    def needs_babble(self) -> bool:
+        """Return whether a condition or a copy mixes babble in."""
+        return any((keys or {}).get(BABBLE) for keys in (*self.conditions.values(), *self.copies.values()))
 
     def told(self) -> str:
         """Return the protocol in a line."""

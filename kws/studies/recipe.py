@@ -145,6 +145,10 @@ class StudyConfig:
     """Noise to train on."""
     test_noise: tuple[Path, ...] = ()
     """Other noise: mixed in for the conditions, and part of the negatives of the test."""
+    rooms: tuple[Path, ...] = ()
+    """Recorded room impulse responses to train with; none simulates rooms."""
+    test_rooms: tuple[Path, ...] = ()
+    """Other ones, for the conditions with a room."""
     protocol: TestProtocol = field(default_factory=TestProtocol)
     """How every detector is tested, as `kws eval` does with the same protocol."""
     rates: tuple[float, ...] = (0.5, 1.0, 2.0)

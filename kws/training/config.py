@@ -33,6 +33,8 @@ class TrainConfig:
     """How windows are drawn."""
     augmentation: float = 1.0
     """Strength of the augmentation, 0 (none) to 1.4; see ``data_prep.augmentation.chain.default_chain``."""
+    babble: float = 0.0
+    """Share of the noises that is babble, 3 to 8 voices of the negatives at once; 0 mixes none."""
     loss: str = "max_pooling"
     """Detection loss: see :func:`kws.losses.available_losses`."""
     loss_options: dict[str, float] = field(default_factory=dict)
@@ -89,6 +91,8 @@ class TrainConfig:
                 raise ConfigError(f"train.{name}: got {getattr(self, name)}, allowed: 0 or more")
         if not 0 <= self.augmentation <= 1.4:
             raise ConfigError(f"train.augmentation: got {self.augmentation}, allowed: 0 (none) to 1.4")
+        if not 0 <= self.babble <= 1:
+            raise ConfigError(f"train.babble: got {self.babble}, allowed: 0 (none) to 1")
         if not 0 <= self.warmup < 1:
             raise ConfigError(f"train.warmup: got {self.warmup}, allowed: 0 up to but not including 1")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -37,6 +38,7 @@ def evaluate(
     output: Path | None = None,
     *,
     noise: Sequence[Path] = (),
+    rooms: Sequence[Path] = (),
     keyword: str | None = None,
     split: Split = "test",
     false_accepts_per_hour: Sequence[float] = (0.1, 0.5, 1.0),
@@ -54,6 +56,8 @@ def evaluate(
         negatives: sources of audio without it.
         output: folder of the report; None writes none.
         noise: sources of noise, for the conditions and among the negatives.
+        rooms: sources of recorded room impulse responses, for the conditions with a room; without noise they
+            add the condition `room`.
         keyword: judge this one only.
         split: of recordings that have a split, those of this one count.
         false_accepts_per_hour: rates of false accepts to report misses at.
@@ -74,6 +78,7 @@ def evaluate(
 
     if output is not None:
         read = {"model": (model,), "positives": positives, "negatives": negatives, "noise": noise}
+        read["rooms"] = rooms
         folders.keep_apart(output, read, above=False)  # a report beside a model or recordings harms neither
         folders.claim(output, REPORT)
     provenance = {
@@ -84,16 +89,24 @@ def evaluate(
     }
     if noise:
         provenance["noise"] = ", ".join(map(str, noise))
+    if rooms:
+        provenance["rooms"] = ", ".join(map(str, rooms))
     given = parse_overrides(list(overrides))
     used = changed_protocol(protocol, given)
     if protocol is None and not noise and "conditions" not in given:
         used = used.without_noise()
+        if rooms:
+            used = replace(used, conditions={**used.conditions, "room": {"room": True}})
+    clips, other = read_utterances(positives, split), read_utterances(negatives, split)
+    heard = open_audio(
+        used, read_utterances(noise, split) if noise else (), rooms, _without(other, clips, keyword)
+    )
     return evaluation.evaluate(
         model,
-        read_utterances(positives, split),
-        read_utterances(negatives, split),
+        clips,
+        other,
         output,
-        heard=open_audio(used, read_utterances(noise, split) if noise else ()),
+        heard=heard,
         copies_of=copies_of,
         trained_on=trained_on(model),
         keyword=keyword,
@@ -102,6 +115,14 @@ def evaluate(
         overwrite=overwrite,
         progress=progress,
     )
+
+
+def _without(speech: Sequence[Recording], clips: Sequence[Recording], keyword: str | None) -> list[Recording]:
+    """Return speech in which nothing is said that a clip is of."""
+    from kws.text import is_said
+
+    words = {word for clip in clips for word in (keyword, clip.label, clip.text) if word}
+    return [entry for entry in speech if not any(is_said(word, entry.text, entry.label) for word in words)]
 
 
 def read_utterances(sources: Sequence[Path], split: Split) -> list[Recording]:

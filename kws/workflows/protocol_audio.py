@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,27 +19,42 @@ NOISE_SECONDS = 120.0
 """Mixed in of each noise recording, in seconds: bounds memory."""
 
 
-def open_audio(protocol: TestProtocol, noise: Sequence[Recording]) -> HeardAudio:
+def open_audio(
+    protocol: TestProtocol,
+    noise: Sequence[Recording],
+    rooms: Sequence[Path] = (),
+    speech: Sequence[Recording] = (),
+) -> HeardAudio:
     """Return what makes the audio of a test.
 
     Args:
         protocol: of the test.
         noise: recordings for the conditions, which are part of the negatives too.
+        rooms: folders or manifests of recorded room impulse responses; none simulates rooms.
+        speech: without any keyword; babble is mixed from it where a condition wants some.
     Raises:
         ConfigError: a condition has an unknown key or value, or needs noise where none is given.
     """
     from data_prep.augmentation import NoiseBank, RoomBank
+    from data_prep.augmentation.babble import voices_of
     from data_prep.conditions import ConditionConfig, condition_chain
+    from data_prep.rooms import read_rooms
     from kws.config import load_config
+    from kws.decoded_audio import decode
     from kws.evaluation.heard import HeardAudio
 
     bank = NoiseBank(tuple(recording.path for recording in noise), NOISE_SECONDS) if noise else None
-    rooms = RoomBank(num_rooms=protocol.num_rooms, split="test", seed=protocol.seed)
+    recorded = read_rooms(rooms, ("train", "dev"))
+    used_rooms = recorded or RoomBank(num_rooms=protocol.num_rooms, split="test", seed=protocol.seed)
+    voices = voices_of(speech, decode) if protocol.needs_babble() else None
 
     def changes(conditions: Mapping[str, Any], where: str) -> dict[str, Change]:
         chains = {
             name: condition_chain(
-                load_config(ConditionConfig, values or {}, f"protocol.{where}.{name}"), bank, rooms
+                load_config(ConditionConfig, values or {}, f"protocol.{where}.{name}"),
+                bank,
+                used_rooms,
+                voices,
             )
             for name, values in conditions.items()
         }

@@ -172,6 +172,8 @@ def sources_of(config: StudyConfig, base: Path) -> dict[str, list[Path]]:
         "noise": config.noise,
         "test_negatives": config.test_negatives,
         "test_noise": config.test_noise,
+        "rooms": config.rooms,
+        "test_rooms": config.test_rooms,
         "target_audio": [path for choice in config.all_choices().values() for path in choice.target_audio],
     }
     for entry in config.keywords:

@@ -136,6 +136,8 @@ def _test_hash(config: StudyConfig, base: Path) -> str:
         "recordings": sources_fingerprint(sources),
         "protocol": config.protocol.hash,
     }
+    if config.test_rooms:
+        facts["rooms"] = sources_fingerprint(base / path for path in config.test_rooms)
     return config_hash(facts)
 
 
@@ -144,7 +146,9 @@ def _make_test_audio(config: StudyConfig, base: Path, test: Path, progress: bool
     lacking = [entry for entry in config.keywords if not held_out.is_saved(test, clips_name(entry.keyword))]
     if not lacking and held_out.is_saved(test, held_out.NEGATIVES):
         return
-    made = open_audio(config.protocol, _read(config.test_noise, base))
+    speech = _test_negatives(config, base)[0] if config.protocol.needs_babble() else ()
+    rooms = [base / path for path in config.test_rooms]
+    made = open_audio(config.protocol, _read(config.test_noise, base), rooms, speech)
     for entry in lacking:
         clips = _heard_clips(entry, base, made, progress)
         held_out.save_clips(test, clips_name(entry.keyword), clips, config.protocol)

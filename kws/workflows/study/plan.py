@@ -106,6 +106,7 @@ class _Sources:
 
     negatives: tuple[Path, ...]
     noise: tuple[Path, ...]
+    rooms: tuple[Path, ...]
     fingerprints: dict[str, str]
 
     @classmethod
@@ -115,9 +116,16 @@ class _Sources:
 
         named = {
             name: tuple(base / path for path in paths)
-            for name, paths in (("negatives", config.negatives), ("noise", config.noise))
+            for name, paths in (
+                ("negatives", config.negatives),
+                ("noise", config.noise),
+                ("rooms", config.rooms),
+            )
         }
-        return cls(**named, fingerprints={name: sources_fingerprint(paths) for name, paths in named.items()})
+        hashes = {
+            name: sources_fingerprint(paths) for name, paths in named.items() if paths or name != "rooms"
+        }
+        return cls(**named, fingerprints=hashes)
 
 
 @dataclass(frozen=True)
@@ -199,6 +207,7 @@ def _trained(spec: _CellSpec) -> _Task:
             read_settings(keywords, RunConfig(given.model))[0],
             of_a_cell(settings, cell.seed, held_out),
             noise=spec.sources.noise,
+            rooms=spec.sources.rooms,
             synthesis=spoken,
             cache=spec.cache,
             num_workers=1,

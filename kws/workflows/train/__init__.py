@@ -73,6 +73,7 @@ def train(
     output: Path,
     *,
     noise: Sequence[Path] = (),
+    rooms: Sequence[Path] = (),
     target_audio: Sequence[Path] = (),
     config: Path | None = None,
     overrides: Sequence[str] = (),
@@ -94,6 +95,7 @@ def train(
         negatives: speech without any keyword.
         output: folder of the run; a stopped run in it goes on.
         noise: recordings to mix in.
+        rooms: recorded room impulse responses, folders or manifests, in place of simulated rooms.
         target_audio: recordings without labels of where the detector will be used, for the regularisers that
             compare domains.
         config: YAML with ``model`` (:class:`kws.model.ModelConfig`) and ``train``
@@ -135,7 +137,8 @@ def train(
     model, settings = read_settings(keywords, given)
     request = TrainRequest(
         keywords, tuple(positives), tuple(negatives), output, model, settings, given.given(),
-        noise=tuple(noise), target_audio=tuple(target_audio), cache=cache, num_workers=num_workers,
+        noise=tuple(noise), rooms=tuple(rooms), target_audio=tuple(target_audio),
+        cache=cache, num_workers=num_workers,
         synthesis=with_voices(Synthesis(num_synthetic, num_confusables, language), voices), add_to=add_to,
         overwrite=overwrite,
     )  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from data_prep.augmentation.room import RoomBank
     from kws.data import Augment
     from kws.manifest import Recording
     from kws.training.config import TrainConfig
@@ -39,6 +40,7 @@ def gather(request: TrainRequest, settings: TrainConfig) -> RunAudio:
     Raises:
         KwsError: a source cannot be read, or too little is left of it.
     """
+    from data_prep.rooms import read_rooms
     from kws.audio_store import AudioStore
     from kws.regularizers import need_transcripts
     from kws.workflows.other_word import other_words
@@ -64,7 +66,10 @@ def gather(request: TrainRequest, settings: TrainConfig) -> RunAudio:
         num_recordings=prepared.num_recordings, seed=settings.seed, num_workers=num_workers,
     )  # fmt: skip
     manifests = [prepared.positives, prepared.negatives, write_synthetic(spoken, folder)]
-    augment = augmentation(prepared, settings.seed, settings.augmentation)
+    room_notes: list[str] = []
+    rooms = read_rooms(request.rooms, ("dev", "test"), room_notes)
+    prepared = replace(prepared, notes=(*prepared.notes, *room_notes))
+    augment = augmentation(prepared, settings.seed, settings.augmentation, rooms, settings.babble)
     data = load_audio(prepared, request.keywords, cache, num_workers, settings.seed, augment, spoken)
     if transcribed:
         store = AudioStore(transcribed, cache, num_workers, "transcribed speech", decoded=prepared.decoded)
@@ -81,8 +86,23 @@ def write_synthetic(spoken: SyntheticRecordings, folder: Path) -> Path | None:
     return manifests.write(entries, folder / "synthetic.jsonl") if entries else None
 
 
-def augmentation(prepared: PreparedData, seed: int, strength: float = 1.0) -> Augment:
-    """Return the default augmentation with the run's own noise, at a strength of 0 (none) to 1.4."""
+def augmentation(
+    prepared: PreparedData,
+    seed: int,
+    strength: float = 1.0,
+    rooms: RoomBank | None = None,
+    babble: float = 0.0,
+) -> Augment:
+    """Return the default augmentation with the run's own noise.
+
+    Args:
+        prepared: its audio.
+        seed: of made noise.
+        strength: 0 (none) to 1.4.
+        rooms: recorded responses; None simulates rooms.
+        babble: share of the noises that is mixed from voices of the negatives.
+    """
+    from data_prep.augmentation.babble import voices_of
     from data_prep.augmentation.banks import NoiseBank
     from data_prep.augmentation.chain import default_chain
     from data_prep.augmentation.made_noise import made_noises
@@ -96,7 +116,14 @@ def augmentation(prepared: PreparedData, seed: int, strength: float = 1.0) -> Au
         noise = NoiseBank.of_clips(
             (entry.path, prepared.clip(entry)) for entry in read_manifest(prepared.noise)
         )
-    return default_chain(noise, strength=strength, seed=seed).augment
+    voices = None
+    if babble:
+        mixed = [] if prepared.noise is None else read_manifest(prepared.noise)
+        paths = {entry.path for entry in mixed}
+        speech = [entry for entry in read_manifest(prepared.negatives, ("train",)) if entry.path not in paths]
+        voices = voices_of(speech, prepared.clip)
+    chain = default_chain(noise, rooms, speech=voices, babble=babble, strength=strength, seed=seed)
+    return chain.augment
 
 
 def load_audio(

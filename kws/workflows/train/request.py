@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 IDENTITY = "run.json"
 OF_DECISION = ("false_accepts_per_hour", "smoothing_frames", "refractory_s")
 """Keys that lay in ``train`` itself in earlier versions, and lie in ``train.decision``."""
-AUDIO_OPTIONS = ("positives", "negatives", "noise", "target_audio", "recordings")
+AUDIO_OPTIONS = ("positives", "negatives", "noise", "rooms", "target_audio", "recordings")
 """Arguments that name recordings."""
 
 
@@ -56,6 +56,7 @@ class TrainRequest:
     """Keys of ``model`` and ``train.decision`` that a person gave, such as ``model.depth``: with ``add_to``
     they must be those of the earlier run."""
     noise: tuple[Path, ...] = ()
+    rooms: tuple[Path, ...] = ()
     target_audio: tuple[Path, ...] = ()
     synthesis: Synthesis = field(default_factory=Synthesis)
     cache: Path | None = None
@@ -69,6 +70,7 @@ class TrainRequest:
             "positives": self.positives,
             "negatives": self.negatives,
             "noise": self.noise,
+            "rooms": self.rooms,
             "target_audio": self.target_audio,
             "weights": (self.model.weights,),
             "add_to": (self.add_to,),
@@ -137,8 +139,8 @@ def resolve(request: TrainRequest) -> ResolvedRun:
             "`target_audio`: nothing compares it; add `train.regularizers.dann=0.1`, or leave it out"
         )
     given = {"positives": request.positives, "negatives": request.negatives, "noise": request.noise}
-    if request.target_audio:
-        given["target"] = request.target_audio
+    given |= {"rooms": request.rooms} if request.rooms else {}
+    given |= {"target": request.target_audio} if request.target_audio else {}
     facts: dict[str, Any] = {
         "model": to_dict(request.model),
         "train": to_dict(settings),
