@@ -7,7 +7,7 @@ over processes without changing a sample.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +135,8 @@ def synthesize(
     Returns:
         One recording per utterance, in order.
     """
+    # A worker that was started for an earlier call has that call's working directory.
+    utterances = [replace(utterance, path=utterance.path.absolute()) for utterance in utterances]
     jobs = [utterances[start : start + ITEMS_PER_JOB] for start in range(0, len(utterances), ITEMS_PER_JOB)]
     recordings: list[Recording] = []
     with tqdm(

@@ -13,6 +13,7 @@ from data_prep import checks, manifests
 from data_prep.config import CheckConfig, PrepConfig, SourceConfig, SplitConfig
 from data_prep.prepare import prepare
 from kws.config import load_config
+from kws.decoded_audio import DecodedAudio
 from kws.errors import ConfigError, ManifestError
 from kws.manifest import Recording
 from tests.support.recordings import tone, write_audio, write_tones
@@ -48,9 +49,9 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     measure = checks.measure
 
-    def noting(recording: Recording) -> checks.Stats:
+    def noting(recording: Recording, *decoded: DecodedAudio | None) -> checks.Stats:
         names.append(recording.path.name)
-        return measure(recording)
+        return measure(recording, *decoded)
 
     monkeypatch.setattr(checks, "measure", noting)
     return names
@@ -137,10 +138,10 @@ def test_interrupted_run_goes_on_where_it_stopped(
 ) -> None:
     measure = checks.measure
 
-    def failing(recording: Recording) -> checks.Stats:
+    def failing(recording: Recording, *decoded: DecodedAudio | None) -> checks.Stats:
         if recording.path.name == "5.wav":
             raise KeyboardInterrupt
-        return measure(recording)
+        return measure(recording, *decoded)
 
     with monkeypatch.context() as patch:
         patch.setattr(checks, "measure", failing)

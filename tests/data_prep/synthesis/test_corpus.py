@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,15 @@ def test_processes_make_the_same_files(tmp_path, monkeypatch):
     assert here.read_bytes() == there.read_bytes()
     for one, two in zip(manifests.read(here), manifests.read(there), strict=True):
         assert one.path.read_bytes() == two.path.read_bytes()
+
+
+def test_processes_of_an_earlier_call_write_where_this_one_says(tmp_path, monkeypatch):
+    for place in ("here", "there"):  # the second call gets the processes of the first
+        (tmp_path / place).mkdir()
+        monkeypatch.chdir(tmp_path / place)
+        made = manifests.read(make(Path("out"), num_workers=2))
+        assert all(one.path.is_relative_to(tmp_path / place / "out") for one in made)
+        assert all(one.path.is_file() for one in made)
 
 
 def test_a_killed_run_is_continued_and_finished_files_are_kept(tmp_path, monkeypatch):

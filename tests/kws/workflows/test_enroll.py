@@ -615,7 +615,7 @@ def test_thresholds_on_what_ships_are_raised_and_those_on_own_speech_are_not(
     fitted = SimpleNamespace(model="model", scores=np.array([0.5, 0.9]), notes=["note"])
     monkeypatch.setattr(enroll_examples, "fit_examples", lambda *_, **__: fitted)
     request = EnrollRequest(("red",), tmp_path, config=read_config(None, ["shipped_speech.margin=3"]))
-    resolved = cast(Any, SimpleNamespace(request=request, trained=None, model_config="config"))
+    resolved = cast(Any, SimpleNamespace(request=request, trained=None, model_config="config", voices=None))
     heard_of = {None: np.array([0.75, 27 / 28]), "own": fitted.scores}
     for speech, expected in heard_of.items():
         made = _from_examples(resolved, EnrollAudio([], cast(Any, speech), cast(Any, None), []))

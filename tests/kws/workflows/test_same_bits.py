@@ -33,8 +33,8 @@ def made(recordings: Path, output: Path) -> dict[str, str]:
             output / "trained",
             noise=[recordings / "noise"],
             overrides=[*SHORT, f"model.weights={encoder}", "model.depth=2"],
-            synthetic=12,
-            confusables=4,
+            num_synthetic=12,
+            num_confusables=4,
             num_workers=1,
         )
         enroll(

@@ -781,7 +781,7 @@ def test_a_folder_of_recordings_given_as_speech_is_another_run(
         claimed.append(identity)
         raise ConfigError("enough")
 
-    monkeypatch.setattr(train, "claim_folder", claim)
+    monkeypatch.setattr(run_settings, "claim_folder", claim)
     tone, speech = recordings / "tone", recordings / "speech"
     for positives, negatives, noises in (
         ([tone], [speech], []),
