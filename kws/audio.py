@@ -69,18 +69,20 @@ def to_float32(pcm: np.ndarray) -> np.ndarray:
     if isinstance(pcm, (bytes, bytearray)) or (isinstance(pcm, memoryview) and pcm.format in "cbB"):
         raise AudioError(
             f"audio is {type(pcm).__name__}, expected an array of samples; of 16-bit samples: "
-            "`np.frombuffer(data, np.int16)`"
+            "`np.frombuffer(data, np.int16)`",
+            kind="form",
         )
     pcm = np.asarray(pcm)
     if pcm.ndim != 1:
         raise AudioError(
-            f"audio has shape {pcm.shape}, expected one dimension (mono); average or pick a channel first"
+            f"audio has shape {pcm.shape}, expected one dimension (mono); average or pick a channel first",
+            kind="form",
         )
     if pcm.dtype == np.int16:
         return pcm.astype(np.float32) / np.float32(INT16_SCALE)
     if pcm.dtype not in (np.float32, np.float64):
         raise AudioError(
-            f"audio has type {pcm.dtype}, expected int16 or float32 in [-1, 1]; convert it first"
+            f"audio has type {pcm.dtype}, expected int16 or float32 in [-1, 1]; convert it first", kind="form"
         )
     peak = peak_of(pcm)
     if not math.isfinite(peak):

@@ -167,7 +167,7 @@ def _fingerprint(utterances: Sequence[Recording], decode: Decode, keep_faults: b
             stat = None
             if not keep_faults:
                 raise AudioError(
-                    f"{error.filename}: {error.strerror}; check the path in the manifest"
+                    f"{error.filename}: {error.strerror}; check the path in the manifest", kind="missing"
                 ) from error
         changes = (stat.st_size, stat.st_mtime_ns) if stat else (None, None)
         rows.append((str(entry.path), *changes, entry.offset_s, entry.duration_s))

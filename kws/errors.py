@@ -19,7 +19,8 @@ class AudioError(KwsError):
 
     Attributes:
         kind: ``missing``, ``empty``, ``corrupt``, ``nonfinite``, ``range`` (floats that are not in [-1, 1]),
-            ``offset`` (a stretch behind the end) or ``decoder`` (none is installed); what counts findings.
+            ``offset`` (a stretch behind the end), ``decoder`` (none is installed) or ``form`` (an array that
+            is no mono samples of a known type). Findings are counted by it, never by the message.
     """
 
     def __init__(self, message: str = "", *, kind: str = "corrupt") -> None:

@@ -254,7 +254,7 @@ def _file_blocks(path: Path, channel: Channel) -> Iterator[np.ndarray]:
             empty = False
             yield piece[start : start + SAMPLE_RATE]
     if empty:
-        raise AudioError(f"{path}: holds no samples; record it again")
+        raise AudioError(f"{path}: holds no samples; record it again", kind="empty")
 
 
 def level_db(block: np.ndarray) -> float:

@@ -136,14 +136,16 @@ class PipeSource:
             if waveform.size:
                 yield np.clip(waveform, -1.0, 1.0)
         if empty:
-            raise AudioError(f"{self._name}: no samples came; does the program before the pipe record?")
+            raise AudioError(
+                f"{self._name}: no samples came; does the program before the pipe record?", kind="empty"
+            )
 
     def _checked(self, waveform: np.ndarray) -> np.ndarray:
         """Return the samples, or raise naming the pipe."""
         try:
             return to_float32(waveform)
         except AudioError as error:
-            raise AudioError(f"{self._name}: {error}") from error
+            raise AudioError(f"{self._name}: {error}", kind=error.kind) from error
 
 
 def read_header(stream: BinaryIO, name: str) -> PipeFormat:
@@ -154,7 +156,7 @@ def read_header(stream: BinaryIO, name: str) -> PipeFormat:
     """
     start = stream.read(12)
     if not start:
-        raise AudioError(f"{name}: no samples came; does the program before the pipe record?")
+        raise AudioError(f"{name}: no samples came; does the program before the pipe record?", kind="empty")
     if start[:4] not in (b"RIFF", b"RF64") or start[8:] != b"WAVE":
         raise AudioError(
             f"{name}: a pipe must hold WAV, this begins with {start[:4]!r}; give `raw` for 16-bit "

@@ -48,7 +48,9 @@ class Chain:
         """
         waveform = to_float32(waveform)
         if waveform.size == 0:
-            raise AudioError("augmentation: the waveform holds no samples; remove the item from the manifest")
+            raise AudioError(
+                "augmentation: the waveform holds no samples; remove the item from the manifest", kind="empty"
+            )
         if len(params) != len(self.transforms):
             raise ConfigError(
                 f"augmentation: got parameters of {len(params)} transforms for a chain of "

@@ -228,7 +228,8 @@ def _config(model: Path) -> dict[str, Any]:
     for path in (model, settings):
         if not path.is_file():
             raise AudioError(
-                f"{path}: no such file; a Piper voice is NAME.onnx and NAME.onnx.json side by side, get both"
+                f"{path}: no such file; a Piper voice is NAME.onnx and NAME.onnx.json side by side, get both",
+                kind="missing",
             )
     try:
         config = json.loads(settings.read_text(encoding="utf-8"))

@@ -30,7 +30,8 @@ class SystemFile:
             self._file = ExtAudioFile(str(path))
         except MacError as error:
             raise AudioError(
-                f"{path}: macOS cannot decode it ({error}); `brew install ffmpeg`, or convert it to WAV"
+                f"{path}: macOS cannot decode it ({error}); `brew install ffmpeg`, or convert it to WAV",
+                kind="corrupt",
             ) from error
         self.samplerate, self.channels = int(self._file.samplerate), int(self._file.channels)
         self._pieces, self._left = iter(self._file), b""

@@ -155,7 +155,10 @@ class FfmpegFile:
             why = said[-1].rpartition(f"{self._path.name}: ")[2] if said else "ffmpeg gave no reason"
             if any("matches no streams" in line for line in said):
                 why = "it holds no audio"
-        return AudioError(f"{self._path}: cannot be decoded ({why}); convert it to WAV or FLAC, or remove it")
+        return AudioError(
+            f"{self._path}: cannot be decoded ({why}); convert it to WAV or FLAC, or remove it",
+            kind="corrupt",
+        )
 
 
 def open_file(path: Path) -> FfmpegFile | SystemFile:

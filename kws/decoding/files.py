@@ -138,7 +138,7 @@ def _corrupt(path: Path, cause: Exception) -> AudioError:
     """Return the error of a file that nothing reads."""
     why = getattr(cause, "error_string", None) or getattr(cause, "strerror", None) or str(cause)
     told = f"cannot be decoded as audio ({str(why).strip(' .')})"
-    return AudioError(f"{path}: {told}; convert it to WAV or FLAC, or remove it")
+    return AudioError(f"{path}: {told}; convert it to WAV or FLAC, or remove it", kind="corrupt")
 
 
 def num_frames(file: Any) -> float:

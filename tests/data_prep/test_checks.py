@@ -48,7 +48,9 @@ def test_corrupt_file(tmp_path: Path) -> None:
     assert "cannot be decoded" in rejected(check_file(tmp_path / "a.wav"), "corrupt")
 
 
-@pytest.mark.parametrize("folder", ["NaN", "no samples", "starts at"])
+@pytest.mark.parametrize(
+    "folder", ["NaN", "no samples", "starts at", "silent", "clipped", "empty", "missing"]
+)
 def test_kinds_are_not_read_off_the_name(tmp_path: Path, folder: str) -> None:
     (tmp_path / folder).mkdir()
     (tmp_path / folder / "a.wav").write_bytes(b"RIFF but nothing more")
