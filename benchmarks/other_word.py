@@ -19,9 +19,9 @@ import numpy as np
 from benchmarks.corpora import rows_of
 from data_prep.synthesis.phones import pronunciations
 from kws import audio
-from kws.data import active_span
 from kws.encoders.sources.embedded_weights import load_recognizer
 from kws.enrollment.likeness import Likeness
+from kws.speech_span import TRAINING, speech_span
 
 WORDS = {
     "computer": ("picovoice_keywords", "en"),
@@ -44,7 +44,7 @@ FOLDERS, FOLDER_SIZE = 20, 6
 def noisy(waveform: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """Mix noise at ``SNR_DB`` into (samples,), by the power of its loud part."""
     added = np.resize(noise, len(waveform))
-    power = np.mean(waveform[slice(*active_span(waveform))] ** 2)
+    power = np.mean(waveform[slice(*speech_span(waveform, TRAINING))] ** 2)
     gain = np.sqrt(power / (np.mean(added**2) + 1e-12) / 10 ** (SNR_DB / 10))
     return (waveform + gain * added).astype(np.float32)
 

@@ -18,6 +18,7 @@ from kws import phones
 from kws.audio import SAMPLE_RATE, seconds_to_samples
 from kws.audio_store import AudioStore
 from kws.errors import ConfigError
+from kws.speech_span import TRAINING, speech_span
 from kws.structs import Batch, Domains, Transcribed
 
 Augment = Callable[[np.ndarray, str, int, int], np.ndarray]
@@ -25,13 +26,6 @@ Augment = Callable[[np.ndarray, str, int, int], np.ndarray]
 Row = tuple[np.ndarray, np.ndarray, int, int, bool]
 """A window of a batch: samples, target of each keyword, first and last frame that may fire, synthetic."""
 
-ENERGY_FRAME_SAMPLES = 320  # 20 ms
-ACTIVE_ABOVE_FLOOR_DB = 9.0
-ACTIVE_BELOW_PEAK_DB = 32.0
-"""A frame is speech when this far above the clip's noise floor and at most this below its loudest."""
-MARGIN_S = 0.12
-"""Kept on both sides of the active span: weak consonants lie below the energy threshold."""
-SHORTEST_SPAN_S = 0.2
 LATEST_FIRING_S = 0.4
 """A positive should fire no later than this after the end of the word."""
 
@@ -45,30 +39,6 @@ FEW_WINDOWS, MANY_WINDOWS = (12, 28), (24, 56)
 miss much less with 25 recordings and more; with ten, or synthetic voices alone, they miss more, as these are
 heard twice as often and learnt by heart (docs/log, windows per batch)."""
 MANY_RECORDINGS = 25
-
-
-def active_span(waveform: np.ndarray) -> tuple[int, int]:
-    """Return the loud part of a clip, by frame energy; the whole clip when none stands out.
-
-    Args:
-        waveform: (samples,) float32.
-    """
-    frames = len(waveform) // ENERGY_FRAME_SAMPLES
-    if frames < 3:
-        return 0, len(waveform)
-    power = np.square(waveform[: frames * ENERGY_FRAME_SAMPLES].reshape(frames, -1)).mean(axis=1)
-    level_db = 10 * np.log10(power + 1e-10)
-    threshold = max(
-        np.percentile(level_db, 10) + ACTIVE_ABOVE_FLOOR_DB, level_db.max() - ACTIVE_BELOW_PEAK_DB
-    )
-    active = np.flatnonzero(level_db >= threshold)
-    if len(active) == 0 or (active[-1] - active[0]) * ENERGY_FRAME_SAMPLES < seconds_to_samples(
-        SHORTEST_SPAN_S
-    ):
-        return 0, len(waveform)
-    margin = seconds_to_samples(MARGIN_S)
-    start = max(0, active[0] * ENERGY_FRAME_SAMPLES - margin)
-    return int(start), int(min(len(waveform), (active[-1] + 1) * ENERGY_FRAME_SAMPLES + margin))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +111,7 @@ class _Words:
 
     def __init__(self, store: AudioStore, labels: Sequence[int]) -> None:
         self.store, self.labels = store, np.asarray(labels)
-        self.spans = [active_span(store.waveform(index)) for index in range(len(store))]
+        self.spans = [speech_span(store.waveform(index), TRAINING) for index in range(len(store))]
 
     def waveform(self, index: int) -> np.ndarray:
         """Return the loud part of a recording."""

@@ -34,6 +34,7 @@ ROOMS = {
         "kws.weights",
         "kws.manifest",
         "kws.decoded_audio",
+        "kws.speech_span",
         "kws.phones",
         "kws.phone_attributes",
         "kws.text",

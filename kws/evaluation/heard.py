@@ -10,22 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import signal
 
 from kws import audio
-from kws.audio import SAMPLE_RATE, samples_to_seconds, seconds_to_samples
+from kws.audio import samples_to_seconds, seconds_to_samples
 from kws.errors import ConfigError
 from kws.evaluation.protocol import TestProtocol
 from kws.manifest import Recording
-
-FRAME_SAMPLES = SAMPLE_RATE // 50
-"""20 ms, about one or two pitch periods of a low voice."""
-
-LOWEST_SPEECH_HZ = 150.0
-"""Hum and rumble below it would pass for speech; the overtones of a low voice lie above it."""
-
-BELOW_PEAK_DB, ABOVE_FLOOR_DB = 30.0, 10.0
-"""Speech is no further below its loudest frame, and further than this above the noise where there is some."""
+from kws.speech_span import EVALUATION, speech_span
 
 Change = Callable[[np.ndarray, str, int, int], np.ndarray]
 """``change(waveform, item_id, lead_samples, tail_samples) -> int16 samples`` with so much heard before and
@@ -110,7 +101,7 @@ class HeardAudio:
         samples = self._changes.get(condition, unchanged)(waveform, utterance.item_id, lead, tail)
         num_samples = len(samples) - lead - tail
         slower = num_samples / len(waveform)
-        start_s, end_s = speech_span_s(waveform)
+        start_s, end_s = map(samples_to_seconds, speech_span(waveform, EVALUATION))
         return HeardClip(
             utterance,
             samples,
@@ -141,25 +132,3 @@ class HeardAudio:
 def unchanged(waveform: np.ndarray, item_id: str, lead_samples: int, tail_samples: int) -> np.ndarray:
     """Return a recording as it is with silence around it; a :data:`Change`."""
     return audio.to_int16(np.pad(waveform, (lead_samples, tail_samples)))
-
-
-def speech_span_s(waveform: np.ndarray) -> tuple[float, float]:
-    """Return where active speech starts and ends, in seconds, by the energy of 20 ms frames.
-
-    A frame is active within 30 dB of the loudest one and 10 dB above the quietest tenth; where all is about
-    as loud, within 10 dB of the loudest.
-
-    Args:
-        waveform: (samples,) float32.
-    """
-    steep = signal.butter(4, LOWEST_SPEECH_HZ, "highpass", fs=SAMPLE_RATE, output="sos")
-    speech = signal.sosfilt(steep, waveform) if len(waveform) else waveform
-    frames = speech[: len(waveform) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
-    if not len(frames):
-        return 0.0, samples_to_seconds(len(waveform))
-    level_db = 10 * np.log10(np.square(frames).mean(axis=1) + 1e-12)
-    peak_db, floor_db = level_db.max(), np.percentile(level_db, 10)
-    above_floor_db = min(floor_db + ABOVE_FLOOR_DB, peak_db - ABOVE_FLOOR_DB)
-    active = np.flatnonzero(level_db >= max(peak_db - BELOW_PEAK_DB, above_floor_db))
-    first, last = int(active[0]), int(active[-1])
-    return samples_to_seconds(first * FRAME_SAMPLES), samples_to_seconds((last + 1) * FRAME_SAMPLES)

@@ -184,14 +184,14 @@ def join_stream(
     import numpy as np
 
     from kws import audio
-    from kws.data import active_span
+    from kws.speech_span import TRAINING, speech_span
 
     pause = np.zeros(audio.seconds_to_samples(PAUSE_S), np.float32)
     pieces, ends = [pause], []
     for index, phrase in enumerate(phrases):
         for other in others[index :: len(phrases)]:
             pieces += [other, pause]
-        spoken = phrase[: active_span(phrase)[1]]
+        spoken = phrase[: speech_span(phrase, TRAINING)[1]]
         pieces += [spoken, pause]
         ends.append(sum(map(len, pieces[:-1])) / audio.SAMPLE_RATE)
     audio.save(path, np.concatenate([*pieces, pause]))

@@ -1,4 +1,4 @@
-"""Where a word is in a clip, what windows hold, and that a batch depends on seed and step alone."""
+"""What windows hold, and that a batch depends on seed and step alone."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from torch.utils.data import DataLoader
 from kws import audio
 from kws.audio import SAMPLE_RATE
 from kws.audio_store import AudioStore
-from kws.data import LATEST_FIRING_S, MARGIN_S, Augment, BatchConfig, KeywordBatches, Synthetic, active_span
+from kws.data import LATEST_FIRING_S, Augment, BatchConfig, KeywordBatches, Synthetic
 from kws.errors import ConfigError
 from kws.manifest import Recording
+from kws.speech_span import TRAINING
 from tests.support.training import noise, spoken, tone
 
 HOP_SAMPLES = 640
@@ -60,25 +61,6 @@ def batches(
         transcribed=transcribed,
         target=target,
     )
-
-
-@pytest.mark.parametrize("background", [0.0, 0.001, 0.01])
-def test_the_active_span_is_the_tone_and_a_margin(background: float):
-    waveform = noise(2.0, level=background)
-    waveform[8000:16000] += tone(0.5)
-    start, stop = active_span(waveform)
-    margin = audio.seconds_to_samples(MARGIN_S)
-    assert start == pytest.approx(8000 - margin, abs=320) and start <= 8000 - margin
-    assert stop == pytest.approx(16000 + margin, abs=320) and stop >= 16000 + margin
-
-
-def test_the_active_span_is_everything_where_nothing_stands_out():
-    assert active_span(noise(1.0)) == (0, SAMPLE_RATE)
-    assert active_span(np.zeros(SAMPLE_RATE, np.float32)) == (0, SAMPLE_RATE)
-    assert active_span(np.ones(700, np.float32)) == (0, 700)
-    click = np.zeros(SAMPLE_RATE, np.float32)
-    click[8000:8200] = 0.5
-    assert active_span(click) == (0, SAMPLE_RATE)
 
 
 def test_a_batch_depends_on_seed_and_step_alone():
@@ -245,7 +227,7 @@ def test_the_end_of_the_word_lies_in_the_span_whatever_the_speed(factor: float |
         num_positives=16,
         num_negatives=1,
     )
-    margin = MARGIN_S * SAMPLE_RATE / (factor or 1)
+    margin = TRAINING.margin_s * SAMPLE_RATE / (factor or 1)
     for step in range(6):
         batch = made.batch(step)
         for row in range(16):
@@ -254,7 +236,7 @@ def test_the_end_of_the_word_lies_in_the_span_whatever_the_speed(factor: float |
             latest = (end + margin) / HOP_SAMPLES + LATEST_FIRING_S * 25
             assert first < end / HOP_SAMPLES <= last + 1
             assert last == pytest.approx(min(latest, made.window_samples // HOP_SAMPLES - 1), abs=1.1)
-            half = 0.5 * (0.5 + 2 * MARGIN_S) * SAMPLE_RATE / (factor or 1)  # of word and margins
+            half = 0.5 * (0.5 + 2 * TRAINING.margin_s) * SAMPLE_RATE / (factor or 1)  # of word and margins
             assert first == pytest.approx(max(0.0, end + margin - half) / HOP_SAMPLES, abs=1.1)
 
 

@@ -39,12 +39,12 @@ def read_clips(
     from data_prep import checks, manifests
     from data_prep.config import CheckConfig
     from data_prep.copies import with_hashes
-    from kws.data import active_span
     from kws.encoders.sources.embedded_weights import load_recognizer
     from kws.enrollment.notes import unlike_the_phrase
     from kws.enrollment.typed import RECORDINGS, is_like, reading
     from kws.errors import ManifestError
     from kws.manifest import read_manifest
+    from kws.speech_span import TRAINING, speech_span
     from kws.workflows.recordings import KEYWORD_LENGTH_S, select_keyword
 
     notes: list[str] = []
@@ -62,7 +62,7 @@ def read_clips(
     clips = []
     for entry in read_manifest(listed):
         waveform = entry.load()
-        clip = waveform[slice(*active_span(waveform))]
+        clip = waveform[slice(*speech_span(waveform, TRAINING))]
         heard = reading(recognizer, clip)
         if is_like(heard, spoken, config or RECORDINGS):
             clips.append(clip)

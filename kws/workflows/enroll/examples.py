@@ -307,8 +307,8 @@ def _spoken(
     from data_prep import manifests
     from data_prep.synthesis.keyword import synthesize_keyword
     from kws import audio
-    from kws.data import active_span
     from kws.errors import DependencyError
+    from kws.speech_span import TRAINING, speech_span
 
     if not voices.speakers:
         raise DependencyError(voices.lacking)
@@ -325,4 +325,4 @@ def _spoken(
         num_workers=num_workers,
     )
     waveforms = [audio.load(entry.path) for entry in manifests.read(said)]
-    return [waveform[slice(*active_span(waveform))] for waveform in waveforms]
+    return [waveform[slice(*speech_span(waveform, TRAINING))] for waveform in waveforms]

@@ -15,7 +15,7 @@ from data_prep.synthesis.keyword import synthesize_keyword
 from data_prep.synthesis.phrases import common_words
 from data_prep.synthesis.readings import ESPEAK, FLITE, note, readings
 from kws.cli import main
-from kws.data import active_span
+from kws.speech_span import TRAINING, speech_span
 
 installed = pytest.mark.skipif(shutil.which("flite") is None, reason="the program flite is not installed")
 
@@ -60,7 +60,7 @@ def test_ordinary_words_are_rarely_another_word():
 @installed
 def test_flite_says_the_phones_that_it_is_given():
     def spoken(voice: FliteVoice, text: str) -> int:
-        return np.subtract(*active_span(voice.speak(text))[::-1])
+        return np.subtract(*speech_span(voice.speak(text), TRAINING)[::-1])
 
     voice, said = FliteVoice("slt"), readings("café", engines=[FLITE])[FLITE].said
     assert 1.1 * spoken(voice, "café") < spoken(voice, said) < 2 * spoken(voice, "café")

@@ -25,12 +25,13 @@ from data_prep.synthesis import keyword as keyword_synthesis
 from kws import Detector, audio, checkpoint
 from kws.checkpoint import load_model, load_operating_point
 from kws.cli import main
-from kws.data import BatchConfig, KeywordBatches, active_span
+from kws.data import BatchConfig, KeywordBatches
 from kws.encoders.registry import load_encoder
 from kws.encoders.sources.embedded_weights import load_recognizer
 from kws.errors import ConfigError
 from kws.heads import available_heads
 from kws.manifest import Recording
+from kws.speech_span import TRAINING, speech_span
 from kws.text import mentions, same_words
 from kws.training import loop
 from kws.training.loop import fit
@@ -698,7 +699,10 @@ def test_without_recordings_synthetic_voices_alone_are_trained_on_and_others_hel
         data.positives, data.labels, data.negatives, BatchConfig(window_s=0.5), num_keywords=2,
         hop_samples=640, synthetic=data.synthetic,
     )  # fmt: skip
-    longest = max(stop - start for start, stop in map(active_span, map(data.positives.waveform, range(8))))
+    longest = max(
+        stop - start
+        for start, stop in (speech_span(data.positives.waveform(index), TRAINING) for index in range(8))
+    )
     assert batches.window_samples > longest and batches.words.spans  # so that parts of words are negatives
     assert batches.batch(0).targets.sum(0).tolist() == [6, 6]
 
