@@ -1,9 +1,8 @@
-"""How each phone is made in the mouth, and vectors of a fixed length for phone sequences made of that.
+"""Vectors of a fixed length for phone sequences, of how each phone is made in the mouth.
 
 Two words are near each other when their phones are made alike, in the same order: words that were never
-heard have a place among those that were. Source: articulatory features of the International Phonetic
-Alphabet; attributes as the embedding of unseen classes, Akata et al., arXiv:1503.08677; pooling by position,
-Almazán et al., IEEE TPAMI 2014.
+heard have a place among those that were. Sources: attributes as the embedding of unseen classes, Akata et al.,
+arXiv:1503.08677; pooling by position, Almazán et al., IEEE TPAMI 2014.
 """
 
 from __future__ import annotations
@@ -13,49 +12,10 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from kws.phone_table import PHONE_TABLE
 from kws.phones import PHONES, encode
 
-_MADE: dict[str, str] = {
-    "AA": "vowel low back voiced tense",
-    "AE": "vowel low front voiced",
-    "AH": "vowel mid central voiced",
-    "AO": "vowel mid back rounded voiced tense",
-    "AW": "vowel low central rising-back voiced tense",
-    "AY": "vowel low central rising-front voiced tense",
-    "B": "plosive labial voiced",
-    "CH": "plosive fricative sibilant postalveolar",
-    "D": "plosive alveolar voiced",
-    "DH": "fricative dental voiced",
-    "EH": "vowel mid front voiced",
-    "ER": "vowel mid central rhotic voiced",
-    "EY": "vowel mid front rising-front voiced tense",
-    "F": "fricative labial dental",
-    "G": "plosive velar voiced",
-    "HH": "fricative glottal",
-    "IH": "vowel high front voiced",
-    "IY": "vowel high front voiced tense",
-    "JH": "plosive fricative sibilant postalveolar voiced",
-    "K": "plosive velar",
-    "L": "approximant lateral alveolar voiced",
-    "M": "nasal labial voiced",
-    "N": "nasal alveolar voiced",
-    "NG": "nasal velar voiced",
-    "OW": "vowel mid back rounded rising-back voiced tense",
-    "OY": "vowel mid back rounded rising-front voiced tense",
-    "P": "plosive labial",
-    "R": "approximant rhotic postalveolar voiced",
-    "S": "fricative sibilant alveolar",
-    "SH": "fricative sibilant postalveolar",
-    "T": "plosive alveolar",
-    "TH": "fricative dental",
-    "UH": "vowel high back rounded voiced",
-    "UW": "vowel high back rounded voiced tense",
-    "V": "fricative labial dental voiced",
-    "W": "approximant labial velar rounded voiced",
-    "Y": "approximant high front palatal voiced",
-    "Z": "fricative sibilant alveolar voiced",
-    "ZH": "fricative sibilant postalveolar voiced",
-}
+_MADE = {phone: row.made for phone, row in PHONE_TABLE.items()}
 ATTRIBUTES = tuple(sorted({attribute for made in _MADE.values() for attribute in made.split()}))
 SEGMENTS = 4
 """A word is described in so many parts of equal length."""

@@ -8,15 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kws.errors import ManifestError
+from kws.phone_table import PHONE_TABLE
 
 BLANK = 0
 """Index of the CTC blank among the recogniser's outputs."""
 
-PHONES = tuple(
-    (
-        "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH"
-    ).split()
-)
+PHONES = tuple(PHONE_TABLE)
 """Output ``i + 1`` of the recogniser is ``PHONES[i]``; the symbols of the CMU Pronouncing Dictionary."""
 
 _INDEX = {phone: index + 1 for index, phone in enumerate(PHONES)}

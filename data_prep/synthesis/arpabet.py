@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kws.errors import KwsError
+from kws.phone_table import PHONE_TABLE
 
-PHONES = (
-    "AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "G", "HH", "IH", "IY",
-    "JH", "K", "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH", "T", "TH", "UH", "UW", "V", "W", "Y",
-    "Z", "ZH",
-)  # fmt: skip
+PHONES = tuple(PHONE_TABLE)
 """The 39 ARPAbet symbols without stress, in alphabetical order."""
 
-VOWELS = frozenset({"AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW"})
+VOWELS = frozenset(phone for phone, row in PHONE_TABLE.items() if row.positions is not None)
 
 
 class PronunciationError(KwsError):

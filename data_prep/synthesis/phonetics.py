@@ -1,4 +1,4 @@
-"""How alike two phones, words or phrases sound: a small articulatory table and a weighted edit distance."""
+"""How alike two phones, words or phrases sound, by how phones are made and a weighted edit distance."""
 
 from __future__ import annotations
 
@@ -6,32 +6,42 @@ import functools
 from collections.abc import Sequence
 
 from data_prep.synthesis.arpabet import PHONES, VOWELS
+from kws.phone_table import PHONE_TABLE
 
 _PLACE = {"labial": 0.0, "dental": 0.25, "alveolar": 0.4, "palatal": 0.6, "velar": 0.85, "glottal": 1.0}
 _MANNER = {"stop": 0.0, "affricate": 0.25, "fricative": 0.45, "nasal": 0.6, "liquid": 0.85, "glide": 1.0}
 
-_CONSONANTS: dict[str, tuple[str, str, bool]] = {
-    "P": ("labial", "stop", False), "B": ("labial", "stop", True), "T": ("alveolar", "stop", False),
-    "D": ("alveolar", "stop", True), "K": ("velar", "stop", False), "G": ("velar", "stop", True),
-    "CH": ("palatal", "affricate", False), "JH": ("palatal", "affricate", True),
-    "F": ("labial", "fricative", False), "V": ("labial", "fricative", True),
-    "TH": ("dental", "fricative", False), "DH": ("dental", "fricative", True),
-    "S": ("alveolar", "fricative", False), "Z": ("alveolar", "fricative", True),
-    "SH": ("palatal", "fricative", False), "ZH": ("palatal", "fricative", True),
-    "HH": ("glottal", "fricative", False), "M": ("labial", "nasal", True), "N": ("alveolar", "nasal", True),
-    "NG": ("velar", "nasal", True), "L": ("alveolar", "liquid", True), "R": ("palatal", "liquid", True),
-    "W": ("labial", "glide", True), "Y": ("palatal", "glide", True),
-}  # fmt: skip
-"""Place, manner and voicing, as in any chart of the International Phonetic Alphabet."""
+_PLACE_OF = {place: place for place in _PLACE} | {"postalveolar": "palatal"}
+"""Attribute of the table of phones -> place on the scale above."""
 
-_VOWELS: dict[str, tuple[float, float, float, float, bool]] = {
-    "IY": (1.0, 0.0, 1.0, 0.0, False), "IH": (0.8, 0.2, 0.8, 0.2, False), "EH": (0.45, 0.1, 0.45, 0.1, False),
-    "AE": (0.15, 0.15, 0.15, 0.15, False), "AH": (0.45, 0.55, 0.45, 0.55, False),
-    "ER": (0.5, 0.55, 0.5, 0.55, True), "AA": (0.0, 0.8, 0.0, 0.8, False), "AO": (0.3, 1.0, 0.3, 1.0, False),
-    "UH": (0.8, 0.8, 0.8, 0.8, False), "UW": (1.0, 1.0, 1.0, 1.0, False), "EY": (0.55, 0.1, 0.9, 0.1, False),
-    "AY": (0.05, 0.5, 0.85, 0.15, False), "OY": (0.3, 1.0, 0.85, 0.15, False),
-    "AW": (0.05, 0.5, 0.8, 0.85, False), "OW": (0.5, 0.9, 0.85, 0.9, False),
-}  # fmt: skip
+
+def _consonant(made: str) -> tuple[str, str, bool]:
+    """Return place, manner and voicing of how a consonant is made; the first place counts."""
+    attributes = made.split()
+    place = next(_PLACE_OF[attribute] for attribute in attributes if attribute in _PLACE_OF)
+    if "plosive" in attributes:
+        manner = "affricate" if "fricative" in attributes else "stop"
+    elif "approximant" in attributes:
+        manner = "liquid" if {"lateral", "rhotic"} & set(attributes) else "glide"
+    else:
+        manner = next(attribute for attribute in attributes if attribute in _MANNER)
+    return place, manner, "voiced" in attributes
+
+
+def _vowel(phone: str) -> tuple[float, float, float, float, bool]:
+    """Return height and backness at the start and at the end, and whether a vowel is r-coloured."""
+    made, positions = PHONE_TABLE[phone]
+    assert positions is not None
+    return (*positions, "rhotic" in made.split())
+
+
+_CONSONANTS = {
+    phone: _consonant(PHONE_TABLE[phone].made)
+    for phone in "P B T D K G CH JH F V TH DH S Z SH ZH HH M N NG L R W Y".split()
+}
+"""Place, manner and voicing. Of those that are equally near the first is taken, so the order counts."""
+
+_VOWELS = {phone: _vowel(phone) for phone in "IY IH EH AE AH ER AA AO UH UW EY AY OY AW OW".split()}
 """Height (1 is close) and backness (1 is back) at the start and at the end, and whether it is r-coloured."""
 
 _SAME_FOR_MANY = ({"AA", "AO"}, {"AH", "IH"}, {"AH", "UH"}, {"T", "D"}, {"AH", "ER"})
