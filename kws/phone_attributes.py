@@ -1,8 +1,8 @@
 """Vectors of a fixed length for phone sequences, of how each phone is made in the mouth.
 
 Two words are near each other when their phones are made alike, in the same order: words that were never
-heard have a place among those that were. Sources: attributes as the embedding of unseen classes, Akata et al.,
-arXiv:1503.08677; pooling by position, Almazán et al., IEEE TPAMI 2014.
+heard have a place among those that were. Sources: attributes as the embedding of unseen classes, Akata et
+al., arXiv:1503.08677; pooling by position, Almazán et al., IEEE TPAMI 2014.
 """
 
 from __future__ import annotations

@@ -61,4 +61,4 @@ PHONE_TABLE: dict[str, Phone] = {
     "Z": Phone("fricative sibilant alveolar voiced"),
     "ZH": Phone("fricative sibilant postalveolar voiced"),
 }
-"""ARPAbet symbol without stress -> how it is made, in alphabetical order, which the recogniser's outputs have."""
+"""ARPAbet symbol without stress -> how it is made, by alphabet, as the recogniser's outputs are."""
