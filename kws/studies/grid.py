@@ -40,13 +40,13 @@ class Cell:
 def cells(config: StudyConfig) -> list[Cell]:
     """Return every cell: seed by seed, and within it from few recordings to all."""
     choices = config.all_choices()
-    wished = {name: choice.recordings or config.recordings for name, choice in choices.items()}
+    wanted = {name: choice.recordings or config.recordings for name, choice in choices.items()}
     return [
         Cell(name, keyword.keyword, number, seed)
         for seed in config.seeds
-        for number in sorted_recordings([n for numbers in wished.values() for n in numbers])
+        for number in sorted_recordings([n for numbers in wanted.values() for n in numbers])
         for name in choices
-        if number in wished[name]
+        if number in wanted[name]
         for keyword in config.keywords
     ]
 

@@ -63,7 +63,7 @@ class SettingsConfig:
 
 @dataclass(frozen=True, slots=True)
 class ChoiceConfig(SettingsConfig):
-    """One method to train, beside the common settings."""
+    """One choice that is compared, beside the common settings."""
 
     recordings: tuple[Any, ...] = ()
     """Numbers of recordings of this choice; empty takes the study's."""

@@ -34,7 +34,7 @@ FEWEST_UNITS = 6
 MOST_NAMED = 5
 """Of choices that cannot be told apart, in a sentence."""
 MOST_TIMES = 100
-"""A wish for more data than so many times what there is helps nobody."""
+"""Advice to get more data than so many times what there is helps nobody."""
 
 RULE = (
     "fewest misses at {rate:g} false accepts per hour, averaged over conditions, of all finished choices, "
@@ -147,14 +147,14 @@ def judge(
         )
     doubt = f"{told} cannot be told apart"
     same = [name for name in compared if compared[name] == recordings and steps(name, recordings) == now]
-    wish = _what_would_tell(gains[ties[1]])
+    advice = _what_would_tell(gains[ties[1]])
     if recommended and set(same) & set(able):
         stays = f"{same[0]}, recommended with fewer recordings, stays for `auto`"
-        return Verdict(recordings, None, f"{doubt}; {stays}; {wish}", now)
+        return Verdict(recordings, None, f"{doubt}; {stays}; {advice}", now)
     if same and able and told_apart(gain_over(study, able[0], same[0], recordings)):
         reason = f"{same[0]}, taken otherwise, is shown to miss more; {doubt}"
         return Verdict(recordings, able[0], reason, steps(able[0], recordings))
-    return Verdict(recordings, None, f"{doubt}; {wish}")
+    return Verdict(recordings, None, f"{doubt}; {advice}")
 
 
 def told_apart(gain: Gain | None) -> bool:
