@@ -3,14 +3,57 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from kws.config import at_least
+from kws.config import above_zero, at_least
 from kws.decisions import DecisionSettings
 from kws.enrollment.examples import CalibrationConfig, FitConfig, ShippedSpeechConfig
 from kws.enrollment.heard import HearingConfig
 from kws.enrollment.notes import DoubtsConfig
 from kws.enrollment.typed import RecordingsConfig
-from kws.workflows.enroll.examples import ExamplesConfig
+
+
+@dataclass(frozen=True, slots=True)
+class ExamplesConfig:
+    """What a layer is fitted to. A few people tell less of how others speak than many voices (docs/log)."""
+
+    num_voices: int = 600
+    """Synthetic recordings of each phrase."""
+    recorded_copies: int = 24
+    """Copies of each recording: the first as it is, the others augmented."""
+    recorded_weight: float = 0.2
+    """Weight of all copies of recordings, beside that of synthetic voices."""
+    voice_copies: int = 4
+    """Copies of each synthetic recording, all augmented."""
+    voice_weight: float = 0.8
+    """Weight of all copies of synthetic recordings."""
+    hiss: float = 1e-3
+    """Deviation of the noise in near silence around an example, as a share of the recording's peak."""
+
+    def __post_init__(self) -> None:
+        above_zero("examples", self, "num_voices", "recorded_copies", "recorded_weight")
+        above_zero("examples", self, "voice_copies", "voice_weight")
+        at_least(0, "examples", self, "hiss")
+
+    def recorded(self) -> ExampleShare:
+        """Return how much recordings count."""
+        return ExampleShare(range(self.recorded_copies), self.recorded_weight)
+
+    def synthetic(self) -> ExampleShare:
+        """Return how much synthetic voices count."""
+        return ExampleShare(range(1, 1 + self.voice_copies), self.voice_weight)
+
+
+class ExampleShare(NamedTuple):
+    """How much examples of one origin count.
+
+    Attributes:
+        copies: of each; copy 0 is as it is, the others are augmented.
+        weight: of all of them together.
+    """
+
+    copies: range
+    weight: float
 
 
 @dataclass(frozen=True, slots=True)

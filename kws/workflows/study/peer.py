@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kws.studies.results import CellResult
-    from kws.workflows.study.cell import CellRequest
+    from kws.workflows.study.request import CellRequest
 
 
 def run_peer(request: CellRequest) -> CellResult:

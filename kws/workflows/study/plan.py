@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from kws.training.config import TrainConfig
     from kws.workflows.enroll.request import EnrollRequest
     from kws.workflows.recordings import Synthesis
-    from kws.workflows.study.cell import PeerCall
     from kws.workflows.study.data import Drawn, StudyData
+    from kws.workflows.study.request import PeerCall
     from kws.workflows.train.request import RunConfig, TrainRequest
 
 OF_THE_FIRST_RUN = ("transfer", "regularizers", "loss_weighting", "balance")
@@ -57,8 +57,8 @@ def plan(
     """
     from kws.config import config_hash, to_dict
     from kws.studies.pool import Job
-    from kws.workflows.study.cell import CellRequest
     from kws.workflows.study.data import clips_name, draw_recordings
+    from kws.workflows.study.request import CellRequest
 
     sources = _Sources.of(config, data.base)
     choices = config.all_choices()
@@ -272,7 +272,7 @@ def _peer(spec: _CellSpec) -> _Task:
     """Return what a detector of others is given."""
     from kws.studies.peers import peer_fingerprint
     from kws.version import __version__
-    from kws.workflows.study.cell import PeerCall
+    from kws.workflows.study.request import PeerCall
 
     assert spec.choice.peer is not None
     positives = spec.heard[spec.cell.keyword]
@@ -327,8 +327,8 @@ def cell_settings(
 def share_work(jobs: Sequence[Job], cache: Path, num_workers: int) -> None:
     """Decode audio and make synthetic voices once, before the cells that need them are run side by side."""
     from kws.config import load_config
-    from kws.workflows.study.cell import CellRequest
     from kws.workflows.study.data import decode, speak
+    from kws.workflows.study.request import CellRequest
 
     cells = [load_config(CellRequest, job.values, job.name) for job in jobs]
     runs = [(cell, training) for cell in cells for training in cell.trainings]

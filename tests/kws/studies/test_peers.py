@@ -18,7 +18,8 @@ from kws.studies.peers import PeerRequest, load_peer, peer_fingerprint
 from kws.studies.recipe import ChoiceConfig
 from kws.studies.results import read_cell
 from kws.studies.scoring import TestScores
-from kws.workflows.study.cell import CellRequest, PeerCall, run_cell
+from kws.workflows.study.cell import run_cell
+from kws.workflows.study.request import CellRequest, PeerCall
 
 PROTOCOL = TestProtocol(conditions={"clean": {}})
 asked: list[PeerRequest] = []

@@ -46,8 +46,7 @@ from kws.workflows import folders, written_files
 from kws.workflows.enroll import EnrollAudio, _from_examples
 from kws.workflows.enroll import audio as enroll_audio
 from kws.workflows.enroll import examples as enroll_examples
-from kws.workflows.enroll.config import EnrollConfig
-from kws.workflows.enroll.examples import ExamplesConfig
+from kws.workflows.enroll.config import EnrollConfig, ExamplesConfig
 from kws.workflows.enroll.request import EnrollRequest, choose_method, read_config, resolve
 from tests.support.recordings import write_audio
 from tests.support.training import (

@@ -44,8 +44,9 @@ from kws.workflows.enroll.config import EnrollConfig
 from kws.workflows.recordings import Synthesis
 from kws.workflows.study import check_choices
 from kws.workflows.study import plan as study_plan
-from kws.workflows.study.cell import CellRequest, run_cell
+from kws.workflows.study.cell import run_cell
 from kws.workflows.study.plan import cell_settings, given_settings
+from kws.workflows.study.request import CellRequest
 from kws.workflows.train.request import read_overrides, read_settings
 from tests.support.training import SHORT, noise, spoken, tiny_weights, write_manifest, write_wavs
 
