@@ -97,7 +97,8 @@ def test_a_program_goes_from_recordings_to_detections_and_prints_nothing_else(tm
     words = ["tone", *(str(tmp_path / name) for name in ("recordings", "speech", "test", "run"))]
     shorter = PROGRAM.read_text("utf-8").replace(
         "[speech], output)",
-        '[speech], output, num_synthetic=0, overrides=["model.depth=2", "train.epochs=1"])',
+        "[speech], output, num_synthetic=0, "
+        'overrides=["model.depth=2", "train.epochs=1", "train.steps_per_epoch=15"])',
     )
     assert "num_synthetic=0" in shorter
     done = subprocess.run(
