@@ -32,7 +32,6 @@ def load_config(
 
     Args:
         cls: a dataclass; nested dataclass fields are built the same way, over the field's own default.
-    renamed: Mapping[str, str] = getattr(cls, "RENAMED", {})
         values: keys are field names.
         where: what the mapping is called in messages, such as a file name.
         defaults: values of the fields that the mapping leaves out; None takes those of the class.

@@ -27,6 +27,10 @@ def test_the_recipe_of_training_is_the_run_without_one():
     assert len(identities) == 1
 
 
+def test_the_recipe_asks_an_earlier_run_for_nothing():
+    assert read_overrides(RECIPES / "train.yaml", []).given() == ()
+
+
 def test_the_recipe_of_enrollment_is_the_run_without_one():
     assert read_config(RECIPES / "enroll.yaml", []) == EnrollConfig()
 
@@ -35,7 +39,7 @@ def test_each_key_is_explained():
     for name in HEADS:
         lines = (RECIPES / name).read_text("utf-8").splitlines()
         for above, line in zip(lines, lines[1:], strict=False):
-            if line and not line.lstrip().startswith("#") and line not in ("model:", "train:"):
+            if line and not line.lstrip().startswith("#") and line not in ("model: {}", "train:"):
                 assert above.lstrip().startswith("#") or above.endswith(":"), line
         assert yaml.safe_load("\n".join(lines))
     assert documented(EnrollConfig)["dev_copies"].startswith("Augmented copies")

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from kws.decisions import DecisionSettings
 from kws.model import ModelConfig
 from kws.training.config import TrainConfig
 from kws.workflows.enroll.config import EnrollConfig
@@ -25,7 +26,9 @@ WIDTH = 110
 KEYS = "Every key of `{} --config FILE`, with its default. Copy it, and keep what you change."
 HEADS = {
     "train.yaml": f"{KEYS.format('kws train')}\n"
-    "Where it says `null`, the number of recordings decides, or what is usual is taken.",
+    "Where it says `null`, the number of recordings decides, or what is usual is taken.\n"
+    "With `--add-to RUN` model and decision are those of the run, so their keys are comments here:\n"
+    "in place of `{}` write those that you change.",
     "enroll.yaml": KEYS.format("kws enroll"),
 }
 
@@ -46,8 +49,8 @@ def documented(kind: type) -> dict[str, str]:
     return found
 
 
-def section(kind: type, values: Any, indent: str = "") -> Iterator[str]:
-    """Yield the lines of a section, each key below what it is."""
+def section(kind: type, values: Any, indent: str = "", open_keys: bool = True) -> Iterator[str]:
+    """Yield the lines of a section, each key below what it is; without ``open_keys`` as comments."""
     texts = documented(kind)
     for field in fields(kind):
         if field.default is MISSING and field.default_factory is MISSING:
@@ -57,11 +60,12 @@ def section(kind: type, values: Any, indent: str = "") -> Iterator[str]:
         mark = f"{indent}# "
         yield from textwrap.wrap(text, WIDTH, initial_indent=mark, subsequent_indent=mark)
         if is_dataclass(value):
-            yield f"{indent}{field.name}:"
-            yield from section(type(value), value, indent + "  ")
+            of_run = kind is TrainConfig and isinstance(value, DecisionSettings)
+            yield f"{indent}{field.name}:{' {}' if of_run else ''}"
+            yield from section(type(value), value, indent + "  ", not of_run)
         else:
             plain = yaml.safe_dump(plain_value(value), default_flow_style=True, width=1000).splitlines()[0]
-            yield f"{indent}{field.name}: {plain}"
+            yield f"{indent}{'' if open_keys else '# '}{field.name}: {plain}"
 
 
 def plain_value(value: Any) -> Any:
@@ -77,13 +81,8 @@ def written(name: str) -> str:
     if name == "enroll.yaml":
         lines = list(section(EnrollConfig, EnrollConfig()))
     else:
-        model = ModelConfig(("keyword",))
-        lines = [
-            "model:",
-            *section(ModelConfig, model, "  "),
-            "train:",
-            *section(TrainConfig, TrainConfig(), "  "),
-        ]
+        model = section(ModelConfig, ModelConfig(("keyword",)), "  ", open_keys=False)
+        lines = ["model: {}", *model, "train:", *section(TrainConfig, TrainConfig(), "  ")]
     return "\n".join([*head, *lines]) + "\n"
 
 
