@@ -22,7 +22,7 @@ def encode(path: Path, waveform: np.ndarray, rate: int = 16_000) -> Path:
     """Write a waveform in the format of the path's ending with ffmpeg; the test is skipped without it."""
     program = shutil.which("ffmpeg")
     if program is None:
-        pytest.skip("the program ffmpeg is not installed")
+        pytest.skip("ffmpeg, a system package, is not installed")
     path.parent.mkdir(parents=True, exist_ok=True)
     plain = path.with_name(f"{path.name}.plain.wav")
     soundfile.write(str(plain), waveform, rate)

@@ -142,7 +142,11 @@ def test_files_are_those_of_the_release():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(REAL is None, reason="KWS_TEST_VOICES names no folder with Kokoro's real files")
+@pytest.mark.skipif(
+    REAL is None,
+    reason="Kokoro's files are no part of the repository: `kws voices fetch kokoro`, "
+    "and name their folder in KWS_TEST_VOICES",
+)
 def test_the_real_voices_say_a_phrase_that_the_recogniser_hears(monkeypatch: pytest.MonkeyPatch):
     from data_prep.synthesis import voice_files
     from data_prep.synthesis.phones import text_to_phones

@@ -164,7 +164,8 @@ def test_a_path_is_a_voice_too_and_a_missing_one_is_named(model, calls, tmp_path
 @pytest.mark.slow
 @pytest.mark.skipif(
     not os.environ.get("KWS_TEST_VOICES") or importlib.util.find_spec("piper") is None,
-    reason="KWS_TEST_VOICES names no folder with a real voice of Piper, or piper-tts is not installed",
+    reason="piper-tts (GPL) and its voices are no part of what is set up: `pip install kws[piper]`, "
+    "`kws voices fetch piper:en_US-joe-medium`, and name its folder in KWS_TEST_VOICES",
 )
 def test_a_real_voice_says_a_phrase(monkeypatch):
     monkeypatch.setenv("KWS_VOICES", os.environ["KWS_TEST_VOICES"])

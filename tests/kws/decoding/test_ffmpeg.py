@@ -36,7 +36,7 @@ def test_what_phones_and_browsers_record_is_read(tmp_path: Path, suffix: str):
 
 def test_amr_of_a_telephone(tmp_path: Path):
     if ffmpeg.program() is None:
-        pytest.skip("the program ffmpeg is not installed")
+        pytest.skip("ffmpeg, a system package, is not installed")
     frame = b"\x3c" + np.random.default_rng(0).bytes(31)  # 20 ms at 12.2 kbit/s of whatever these bits say
     (tmp_path / "a.amr").write_bytes(b"#!AMR\n" + 50 * frame)
     waveform = audio.load(tmp_path / "a.amr")
