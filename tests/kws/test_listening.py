@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
-import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +20,7 @@ from kws.cli import listen as command
 from kws.errors import AudioError, CheckpointError, ConfigError
 from kws.listening import ListenEvent, level_db, listen, listen_events
 from tests.support.onnx_models import silence, tone, write_tone_model
+from tests.support.rooms import microphone_is_open, room, wait_for
 
 COMMAND = [
     sys.executable,
@@ -195,77 +193,20 @@ ALSA_PLUGINS = [
 
 @pytest.fixture
 def sound_server(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """A private PulseAudio with one virtual room (a null sink); yields the environment of its clients.
-
-    It needs system packages, which pip does not bring and a newcomer need not have: without them the test is
-    skipped. Where they are, nothing is.
-    """
+    """A room of sound that PortAudio reaches; yields the environment of its clients."""
     try:
         import sounddevice  # noqa: F401
     except OSError as error:
         pytest.skip(f"PortAudio, a system package, is not installed: {error}")
-    absent = [name for name in ("pulseaudio", "paplay", "pactl") if shutil.which(name) is None]
-    if absent:
-        pytest.skip(f"PulseAudio, a system package, is not installed: no {', '.join(absent)}")
     if not any(found for place in ALSA_PLUGINS for found in Path("/usr").glob(place)):
         pytest.skip("ALSA's plugin for PulseAudio, a system package, is not installed: libasound2-plugins")
-    folder = tmp_path / "pulse"
-    folder.mkdir(mode=0o700)
-    asound = folder / "asound.conf"
-    asound.write_text("pcm.!default { type pulse }\nctl.!default { type pulse }\n")
-    environment = {
-        **os.environ,
-        "HOME": str(folder),
-        "XDG_RUNTIME_DIR": str(folder),
-        "XDG_CONFIG_HOME": str(folder),
-        "PULSE_SERVER": f"unix:{folder}/native",
-        "PULSE_SINK": "room",
-        "PULSE_SOURCE": "room.monitor",
-        "ALSA_CONFIG_PATH": str(asound),
-        "PYTHONPATH": str(REPOSITORY),
-    }
-    arguments = [
-        "--daemonize=no",
-        "--exit-idle-time=-1",
-        "--system=false",
-        "--use-pid-file=no",
-        "--disable-shm=yes",
-        "-n",
-    ]
-    modules = [
-        f"module-native-protocol-unix auth-anonymous=1 socket={folder}/native",
-        "module-null-sink sink_name=room rate=48000 channels=2",
-    ]
-    for module in modules:
-        arguments += ["--load", module]
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(["pulseaudio", *arguments], env=environment, stdout=log, stderr=log)
-    try:
-        started = _wait_for(lambda: "room.monitor" in _pactl(environment, "sources"), 30)
-        assert started, f"PulseAudio did not start: {(folder / 'log').read_text()[-300:]}"
+    with room(tmp_path / "pulse") as environment:
+        environment["PYTHONPATH"] = str(REPOSITORY)
         probe = [sys.executable, "-c", "import sounddevice; print(sounddevice.query_devices())"]
         seen = subprocess.run(probe, env=environment, capture_output=True, text=True, timeout=30)
         assert seen.returncode == 0, seen.stderr
         assert "default" in seen.stdout, seen.stdout + seen.stderr
         yield environment
-    finally:
-        server.terminate()
-        server.wait(10)
-
-
-def _pactl(environment: dict[str, str], kind: str) -> str:
-    return subprocess.run(
-        ["pactl", "list", "short", kind], env=environment, capture_output=True, text=True
-    ).stdout
-
-
-def _wait_for(condition, limit_s: float) -> bool:
-    end = time.monotonic() + limit_s
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_hears_a_phrase_played_in_a_room_through_a_real_microphone(
@@ -288,10 +229,10 @@ def test_hears_a_phrase_played_in_a_room_through_a_real_microphone(
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
-        recording = _wait_for(lambda: bool(_pactl(sound_server, "source-outputs").strip()), 20)
+        recording = wait_for(lambda: microphone_is_open(sound_server), 20)
         assert recording, "the listener did not open the microphone"
         subprocess.run(["paplay", str(played)], env=sound_server, check=True, timeout=20)
-        assert _wait_for(lambda: saved.is_dir() and any(saved.glob("*.wav")), 10), "nothing was heard"
+        assert wait_for(lambda: saved.is_dir() and any(saved.glob("*.wav")), 10), "nothing was heard"
         listener.send_signal(signal.SIGINT)
         out, err = listener.communicate(timeout=20)
     finally:
