@@ -9,14 +9,15 @@ READY_DOCS := $(VENV)/.ready-docs
 PIP := $(BIN)/python -m pip install --quiet --prefer-binary --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test device lint wheel docs constraints newest benchmark clean
+.PHONY: help quickstart test device lint web wheel docs constraints newest benchmark clean
 
 help:
 	@echo "make quickstart           set up, then \`kws quickstart\`: a first wake word of your own"
 	@echo "make test                 every test that needs no GPU and no internet"
 	@echo "make device               the wheel without extras on every other Python 3.10 to 3.14 that is here"
 	@echo "make lint                 ruff and mypy"
-	@echo "make wheel                dist/kws-*.whl"
+	@echo "make web                  kws/web/vendor/: onnxruntime for browsers, which \`kws web\` copies; needs npm"
+	@echo "make wheel                dist/kws-*.whl; with kws/web/vendor/ where npm is"
 	@echo "make docs                 site/: guides, results and API reference; warnings are errors"
 	@echo "make constraints          constraints.txt anew: the newest versions that pyproject.toml allows"
 	@echo "make newest [TESTS=PATH]  which newest versions differ from those, and what breaks with them (hours)"
@@ -47,8 +48,17 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# What npm fetches stays in web/node_modules; a second call asks nobody.
+web:
+	@command -v npm >/dev/null || { \
+	    echo "make web needs npm (Debian, Ubuntu: apt-get install npm)" >&2; exit 1; }
+	cd web && npm install --ignore-scripts --no-package-lock --no-audit --no-fund --no-update-notifier
+	node web/vendor.mjs
+
 wheel: $(READY)
 	rm -rf build dist
+	@$(MAKE) web || if test -d kws/web/vendor; then echo "the wheel holds kws/web/vendor as it was"; else \
+	    echo "the wheel goes without kws/web/vendor, and its \`kws web\` says so"; fi >&2
 	$(BIN)/python -m build --wheel --no-isolation
 
 docs: $(READY_DOCS)
