@@ -12,6 +12,7 @@ exported files and anyone's own program::
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -84,8 +85,8 @@ class Detector:
 
     Scores come one per ``hop_samples`` (40 ms for the embedded encoder). The score of the frame that ends at
     time t has heard the audio up to t, is about the sound up to ``lookahead_ms`` before t, and is returned as
-    soon as its chunk (``chunk_samples``, 80 ms) is full. Nothing is shared between two detectors, and one
-    detector serves one thread.
+    soon as its chunk (``chunk_samples``, 80 ms) is full. Two detectors share nothing but the graph where
+    :meth:`new_stream` made one of the other, and one detector serves one thread.
 
     Args:
         path: the ``.onnx`` file, or the folder of a run that holds ``model.onnx``; all settings are inside
@@ -98,6 +99,8 @@ class Detector:
         refractory_s: another shortest time between two detections of one keyword, in seconds.
         compete_s: another shortest time between detections of two keywords, in seconds; 0 lets look-alikes
             fire together.
+        smoothing_frames: another length of the moving average over scores, in frames; longer asks for more
+            patience before a keyword counts.
     Raises:
         CheckpointError: the file is missing, no ONNX model, or does not follow the format.
         ConfigError: an argument is out of range or names an unknown keyword.
@@ -111,6 +114,7 @@ class Detector:
         chunk_ms: float | None = None,
         refractory_s: float | None = None,
         compete_s: float | None = None,
+        smoothing_frames: int | None = None,
     ) -> None:
         self._path = model_file(path)
         if num_threads < 1:
@@ -123,7 +127,7 @@ class Detector:
         self._chunk_samples = _choose_chunk(self._info, chunk_ms, self._path)
         self._decision_config = DecisionConfig(
             thresholds=_choose_thresholds(self._info, threshold),
-            smoothing_frames=self._info.smoothing_frames,
+            smoothing_frames=self._info.smoothing_frames if smoothing_frames is None else smoothing_frames,
             refractory_s=self._info.refractory_s if refractory_s is None else refractory_s,
             compete_s=self._info.compete_s if compete_s is None else compete_s,
         )
@@ -178,6 +182,16 @@ class Detector:
     def metadata(self) -> dict[str, str]:
         """Everything that the file says about itself, as written."""
         return dict(self._metadata)
+
+    def new_stream(self) -> Detector:
+        """Return a detector of the same file and settings for another stream.
+
+        The graph is opened once: many streams cost the memory of one model and of their states. Each may run
+        in a thread of its own at the same time.
+        """
+        other = copy.copy(self)
+        other.reset()
+        return other
 
     def reset(self) -> None:
         """Forget all audio: the next push starts a new stream, exactly as in a new detector."""

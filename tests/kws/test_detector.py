@@ -125,6 +125,26 @@ def test_reset_equals_a_new_detector(tmp_path: Path, recording: np.ndarray):
     assert used_detections == new_detections
 
 
+def test_streams_of_one_detector_share_the_graph_and_hear_apart(tmp_path: Path, recording: np.ndarray):
+    path = write_tone_model(tmp_path / "m.onnx", TONES_HZ)
+    first = Detector(path, threshold=0.4, refractory_s=0.5)
+    expected = Detector(path, threshold=0.4, refractory_s=0.5).process(recording)
+    first.process(recording[:20_000])
+    second = first.new_stream()
+    assert second._session is first._session and second.decision_config == first.decision_config
+    assert second.process(recording) == expected
+    assert first.process(recording[20_000:]) == expected[1:], "the first goes on where it was"
+
+
+def test_more_smoothing_asks_for_more_patience(tmp_path: Path):
+    path = write_tone_model(tmp_path / "m.onnx")
+    short = np.concatenate([silence(1), tone(1000, 0.12), silence(1)])
+    assert len(Detector(path).process(short)) == 1
+    assert Detector(path, smoothing_frames=12).process(short) == []
+    with pytest.raises(ConfigError, match="smoothing_frames: got 0"):
+        Detector(path, smoothing_frames=0)
+
+
 def test_scores_and_process_share_one_clock(tmp_path: Path):
     detector = Detector(write_tone_model(tmp_path / "m.onnx"))
     detector.scores(silence(2))
