@@ -47,6 +47,7 @@ ROOMS = {
     "decisions": ["kws.decisions"],
     "pages": ["kws.pages"],
     "device": ["kws.detector", "kws.listening", "kws.microphone", "kws.pipe"],
+    "serve": ["kws.serve"],
     "evaluation": ["kws.audio_store", "kws.data", "kws.evaluation"],
     "study": ["kws.studies"],
     "training": ["kws.training"],
@@ -75,6 +76,16 @@ DOORS = {
         "decisions",
         "device",
     },
+    "serve": {
+        "kws.audio",
+        "kws.channels",
+        "kws.errors",
+        "kws.resampling",
+        "kws.version",
+        "decisions",
+        "device",
+        "serve",
+    },
     "pages": {"kws.errors", "pages"},
     "evaluation": {"ground", "model", "rules", "decisions", "device", "evaluation", "pages"},
     "study": {"ground", "rules", "decisions", "device", "evaluation", "study", "pages"},
@@ -92,6 +103,7 @@ DOORS = {
     "workflows": set(ROOMS) - {"command", "facade"},
     "command": {
         "device",
+        "serve",
         "recipes",
         "workflows",
         "command",
@@ -131,6 +143,8 @@ ONLY_IN = {
     "lightning": ("kws.training", "kws.pretraining"),
     "lhotse": ("kws.data", "data_prep"),
     "sounddevice": ("kws.microphone",),
+    "wyoming": ("kws.serve", "kws.cli.serve"),
+    "zeroconf": ("kws.serve.announcement",),
 }
 """Package -> the only modules that may import it."""
 
@@ -269,6 +283,12 @@ def test_packages_kept_in_one_place_are_not_imported_elsewhere(module: str):
 def test_what_a_device_imports_loads_no_training_package(module: str):
     heavy = {name: place for name, place in loaded_by(module).items() if name not in DEVICE_PACKAGES}
     assert not heavy, f"importing {module} loads {heavy}; a device has only {sorted(DEVICE_PACKAGES)}"
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if room_of(name) == "serve"])
+def test_the_service_loads_no_more_than_a_device_and_the_protocol(module: str):
+    heavy = {name: place for name, place in loaded_by(module).items() if name not in DEVICE_PACKAGES}
+    assert set(heavy) <= {"wyoming"}, f"importing {module} loads {heavy}"
 
 
 @pytest.mark.parametrize("module", MODULES)
