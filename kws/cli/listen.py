@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kws.cli.meter import meter_line, terminal_columns
+from kws.cli.options import add_option
 from kws.counts import counted
 
 if TYPE_CHECKING:
@@ -66,20 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--device", help="microphone: its number or a part of its name; without it, the system's default"
     )
     parser.add_argument("--list-devices", action="store_true", help="list the microphones and end")
-    parser.add_argument(
-        "--threshold",
-        action="append",
-        metavar="[KEYWORD=]VALUE",
-        help="score within 0..1 from which a keyword counts, for all or for one; may be repeated; "
-        "without it, the thresholds in the file",
-    )
-    parser.add_argument(
-        "--refractory",
-        dest="refractory_s",
-        type=float,
-        metavar="SECONDS",
-        help="shortest time between two detections; without it, the one in the file",
-    )
+    add_option(parser, "--threshold", "without it, the thresholds in the file")
+    add_option(parser, "--refractory", "without it, the one in the file", type=float)
     parser.add_argument(
         "--save",
         dest="save_folder",

@@ -50,6 +50,14 @@ SHARED: dict[str, tuple[str, dict[str, Any]]] = {
         "who speaks: espeak, flite, kokoro, piper, or one voice as `kws voices` lists it; may be repeated",
         {"action": "append", "metavar": "NAME"},
     ),
+    "--threshold": (
+        "score within 0..1 from which a keyword counts, for all or for one; may be repeated",
+        {"action": "append", "metavar": "[KEYWORD=]VALUE"},
+    ),
+    "--refractory": (
+        "shortest time between two detections",
+        {"dest": "refractory_s", "metavar": "SECONDS"},
+    ),
     "--encoder": ("name of the pretrained encoder", {"choices": ENCODERS, "metavar": "NAME"}),
     "--weights": ("local weights of the encoder", {"type": PRETRAINED, "metavar": "PATH"}),
     "--false-accepts-per-hour": (

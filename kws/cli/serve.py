@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import TypeVar
 
+from kws.cli.options import add_option
 from kws.cli.parser import Input
 
 NAME = "serve"
@@ -34,20 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="URI",
         help="where to listen: tcp://HOST:PORT, or unix:///PATH; 0.0.0.0 as HOST lets other machines connect",
     )
-    parser.add_argument(
-        "--threshold",
-        action="append",
-        metavar="[KEYWORD=]VALUE",
-        help="score within 0..1 from which a keyword counts, for all or for one; may be repeated; "
-        "without it, the thresholds in the files",
-    )
-    parser.add_argument(
+    add_option(parser, "--threshold", "without it, the thresholds in the files")
+    add_option(
+        parser,
         "--refractory",
-        dest="refractory_s",
+        "KEYWORD=SECONDS sets it for one; may be repeated; without it, those in the files",
         action="append",
-        metavar="[KEYWORD=]SECONDS",
-        help="shortest time between two detections, for all or for one; may be repeated; "
-        "without it, those in the files",
     )
     parser.add_argument(
         "--smoothing",
@@ -58,14 +51,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "without it, those in the files",
     )
     parser.add_argument(
-        "--threads",
+        "--max-threads",
         dest="num_threads",
         type=int,
         metavar="N",
         help="models that run at once; without it, the number of processors, up to 4",
     )
     parser.add_argument(
-        "--max-connections", type=int, default=64, metavar="N", help="clients at once; more are refused"
+        "--max-connections",
+        type=int,
+        default=64,
+        metavar="N",
+        help="clients at once; for one more, the one that is idle longest is closed",
     )
     parser.add_argument(
         "--idle",
@@ -114,8 +111,6 @@ def run(args: argparse.Namespace) -> int:
 
     if not args.models:
         raise ConfigError("which models? Give exported files or a folder of them: `kws serve MODEL.onnx`")
-    if args.num_threads is not None and args.num_threads < 1:
-        raise ConfigError(f"`num_threads`: got {args.num_threads}, expected 1 or more")
     config = ServeConfig(
         models=args.models,
         uri=args.uri,

@@ -39,7 +39,7 @@ class HttpEndpoint:
         """
         try:
             self._server = await asyncio.start_server(self._answer, HOST, self.port, limit=MOST_BYTES)
-        except (OSError, OverflowError) as error:
+        except OSError as error:
             raise ConfigError(f"`metrics_port`: cannot listen at {HOST}:{self.port} ({error})") from error
         self.port = self._server.sockets[0].getsockname()[1]
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kws.errors import ConfigError
 from kws.serve.addresses import ServeAddress, parse_uri
 from kws.serve.announcement import Announcement
 from kws.serve.connection import Shared
@@ -25,6 +26,8 @@ from kws.serve.workers import Workers
 
 LOOK_S = 1.0
 """How often the folders of models are looked at, in seconds; a change is taken up when it lasts two looks."""
+
+MOST_PORT = 65_535
 
 MOST_THREADS = 4
 """Threads for models where no number is chosen: as many as there are processors, up to this."""
@@ -48,6 +51,12 @@ class ServeConfig:
     """Name under which the service is announced on the local network; None announces nothing."""
     metrics_port: int | None = None
     """Loopback port that tells numbers and health by HTTP; None opens none."""
+
+    def __post_init__(self) -> None:
+        if self.num_threads is not None and self.num_threads < 1:
+            raise ConfigError(f"`num_threads`: got {self.num_threads}, expected 1 or more")
+        if self.metrics_port is not None and not 0 <= self.metrics_port <= MOST_PORT:
+            raise ConfigError(f"`metrics_port`: got {self.metrics_port}, expected 0 to {MOST_PORT}")
 
 
 class Service:

@@ -156,6 +156,16 @@ MISTAKES = {
     "export": [["gone"], []],
     "bench": [["gone.onnx"], ["--rounds", "many"]],
     "listen": [["--treshold", "1"]],
+    "serve": [
+        [],
+        ["gone"],
+        [".", "--uri", "10400"],
+        [".", "--threshold", "a=b"],
+        [".", "--refractory", "-1"],
+        [".", "--max-threads", "0"],
+        [".", "--metrics", "65536"],
+        [".", "--log-format", "xml"],
+    ],
 }
 """Command -> words with a plain mistake; every command gets an unknown option too."""
 
