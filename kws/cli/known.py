@@ -74,6 +74,17 @@ ENCODERS = KnownNames(
         "wavlm_base",
         "wavlm_base_plus",
         "wavlm_large",
+        "whisper_base",
+        "whisper_base_en",
+        "whisper_large_v2",
+        "whisper_large_v3",
+        "whisper_large_v3_turbo",
+        "whisper_medium",
+        "whisper_medium_en",
+        "whisper_small",
+        "whisper_small_en",
+        "whisper_tiny",
+        "whisper_tiny_en",
     )
 )
 """Those of :mod:`kws.encoders.registry`."""

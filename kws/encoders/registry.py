@@ -11,7 +11,7 @@ from typing import Any
 
 from kws.encoders.base import Encoder
 from kws.encoders.ctc import PhoneRecognizer
-from kws.encoders.sources import embedded_weights, emformer, torchaudio_bundle
+from kws.encoders.sources import embedded_weights, emformer, torchaudio_bundle, whisper_weights
 from kws.errors import ConfigError
 
 
@@ -35,6 +35,10 @@ _SOURCES: dict[str, EncoderSource] = {
     **{
         name: EncoderSource(partial(torchaudio_bundle.load, name), partial(torchaudio_bundle.build, name))
         for name in torchaudio_bundle.BUNDLES
+    },
+    **{
+        name: EncoderSource(partial(whisper_weights.load, name), partial(whisper_weights.build, name))
+        for name in whisper_weights.MODELS
     },
 }
 

@@ -212,7 +212,11 @@ def test_every_kind_of_block_scores_as_torch_in_any_chunking(tmp_path: Path, blo
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "encoder",
-    [name for name in available_encoders() if name in ("wav2vec2_base", "emformer_rnnt_base_librispeech")],
+    [
+        name
+        for name in available_encoders()
+        if name in ("wav2vec2_base", "emformer_rnnt_base_librispeech", "whisper_base")
+    ],
 )
 def test_an_encoder_of_fixed_chunks_scores_as_torch_chunk_by_chunk(
     tmp_path: Path, encoder: str, capfd: pytest.CaptureFixture[str]

@@ -41,6 +41,7 @@ TINY_BUNDLE: dict[str, Any] = {
     "encoder_num_heads": 4,
     "encoder_ff_interm_features": 48,
 }
+TINY_WHISPER: dict[str, Any] = {"dimension": 16, "num_layers": 3, "num_heads": 2, "num_mels": 8}
 
 
 def kinds_of_encoders() -> list[str]:
@@ -60,6 +61,8 @@ def tiny_shape(name: str) -> dict[str, Any]:
     if name.startswith("embedded "):
         block = name.removeprefix("embedded ")
         return {**TINY_EMBEDDED, "block": block, **TINY_BLOCKS[block]}
+    if name.startswith("whisper"):
+        return TINY_WHISPER
     return {"bundle": name, "params": TINY_EMFORMER if name.startswith("emformer") else TINY_BUNDLE}
 
 

@@ -9,7 +9,7 @@ import torch
 
 from kws.checkpoint import OperatingPoint, save_model
 from kws.decisions import DecisionSettings
-from kws.encoders.registry import build_encoder
+from kws.encoders.registry import build_encoder, load_encoder
 from kws.encoders.truncate import truncate
 from kws.heads import build_head
 from kws.model import ModelConfig, WakeWordModel
@@ -24,6 +24,7 @@ def write_run(
     *,
     encoder: str = "embedded",
     shape: dict[str, Any] | None = None,
+    weights: Path | None = None,
     depth: int = 2,
     smoothing_frames: int = 1,
 ) -> Path:
@@ -35,13 +36,19 @@ def write_run(
         keywords: the outputs; the first has threshold 0.5, each next 0.05 more.
         encoder: name in the encoder registry.
         shape: ``Encoder.shape()``; None is a tiny embedded one.
+        weights: local file of the whole encoder, which has no ``shape`` then.
         depth: layers kept.
         smoothing_frames: of the operating point.
     """
     config = ModelConfig(keywords, encoder=encoder, depth=depth, head=head)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
-        cut = truncate(build_encoder(encoder, TINY_SHAPE if shape is None else shape), depth)
+        whole = (
+            load_encoder(encoder, weights)
+            if weights
+            else build_encoder(encoder, TINY_SHAPE if shape is None else shape)
+        )
+        cut = truncate(whole, depth)
         model = WakeWordModel(cut, build_head(head, cut.info.dimension, len(keywords)), keywords).eval()
     thresholds = {keyword: 0.5 + 0.05 * number for number, keyword in enumerate(keywords)}
     point = OperatingPoint(

@@ -108,7 +108,7 @@ def test_a_path_where_nothing_is_names_its_nearest_neighbor(
         ("--policy", "lat", "--policy: got 'lat', allowed: head, early, late, all, discriminative, gradual, "
          "surgical, adapters, scratch, auto; did you mean late?"),
         ("--head", "grue", "--head: got 'grue', allowed: attention, conv, cross_stitch, gru"),
-        ("--encoder", "wavlm_bas", "and 19 more; did you mean wavlm_base?"),
+        ("--encoder", "wavlm_bas", "and 30 more; did you mean wavlm_base?"),
     ],
 )  # fmt: skip
 def test_a_wrong_choice_names_the_nearest(

@@ -63,7 +63,9 @@ def test_pulls_each_feature_back_and_padding_not_at_all():
     torch.testing.assert_close(features.grad, expected, rtol=1e-4, atol=1e-7)
 
 
-@pytest.mark.parametrize("name", ["embedded", "wav2vec2_base", "emformer_rnnt_base_librispeech"])
+@pytest.mark.parametrize(
+    "name", ["embedded", "wav2vec2_base", "whisper_base", "emformer_rnnt_base_librispeech"]
+)
 def test_one_is_as_far_off_as_the_mean_whatever_the_encoder(name: str):
     term, step = term_and_target(tiny_encoder(name))
     valid = step.valid

@@ -29,6 +29,10 @@ MATRICES = {
         "attention.gru_rel_pos_linear.weight",
         *(f"feed_forward.{name}_dense.weight" for name in ("intermediate", "output")),
     ],
+    "whisper_base": [
+        *(f"self_attn.{name}_proj.weight" for name in ("q", "k", "v", "out")),
+        *("fc1.weight", "fc2.weight"),
+    ],
     "emformer_rnnt_base_librispeech": [
         *(f"attention.{name}.weight" for name in ("emb_to_key_value", "emb_to_query", "out_proj")),
         *("pos_ff.1.weight", "pos_ff.4.weight"),
