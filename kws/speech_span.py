@@ -62,11 +62,11 @@ def speech_span(waveform: np.ndarray, rule: SpanRule) -> tuple[int, int]:
     num_frames = len(waveform) // FRAME_SAMPLES
     if num_frames < (3 if rule.shortest_s else 1):
         return 0, len(waveform)
-    levels_db = _levels_db(waveform, num_frames, rule)
-    peak_db, threshold_db = levels_db.max(), np.percentile(levels_db, 10) + rule.above_floor_db
+    levels = levels_db(waveform, rule)
+    peak_db, threshold_db = levels.max(), np.percentile(levels, 10) + rule.above_floor_db
     if rule.least_below_peak_db is not None:
         threshold_db = min(threshold_db, peak_db - rule.least_below_peak_db)
-    active = np.flatnonzero(levels_db >= max(threshold_db, peak_db - rule.below_peak_db))
+    active = np.flatnonzero(levels >= max(threshold_db, peak_db - rule.below_peak_db))
     if not len(active) or (active[-1] - active[0]) * FRAME_SAMPLES < seconds_to_samples(rule.shortest_s):
         return 0, len(waveform)
     margin = seconds_to_samples(rule.margin_s)
@@ -74,13 +74,19 @@ def speech_span(waveform: np.ndarray, rule: SpanRule) -> tuple[int, int]:
     return max(0, start - margin), min(len(waveform), stop + margin)
 
 
-def _levels_db(waveform: np.ndarray, num_frames: int, rule: SpanRule) -> np.ndarray:
-    """Return the (num_frames,) levels of the frames, relative to full scale."""
+def levels_db(waveform: np.ndarray, rule: SpanRule) -> np.ndarray:
+    """Return the (frames,) levels of the whole frames of a clip, relative to full scale.
+
+    Args:
+        waveform: (samples,) float32 at ``SAMPLE_RATE``.
+        rule: what is filtered out, and the level of silence.
+    """
+    num_frames = len(waveform) // FRAME_SAMPLES
     if rule.lowest_hz is not None:
         from scipy import signal
 
         steep = signal.butter(4, rule.lowest_hz, "highpass", fs=SAMPLE_RATE, output="sos")
         waveform = signal.sosfilt(steep, waveform)
     frames = waveform[: num_frames * FRAME_SAMPLES].reshape(num_frames, FRAME_SAMPLES)
-    levels_db: np.ndarray = 10 * np.log10(np.square(frames).mean(axis=1) + rule.power_floor)
-    return levels_db
+    levels: np.ndarray = 10 * np.log10(np.square(frames).mean(axis=1) + rule.power_floor)
+    return levels
