@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kws.workflows.study import study
     from kws.workflows.train import train
     from kws.workflows.voices import fetch_voices, say, voices
+    from kws.workflows.web import web
 
 _LAZY = {
     "DecisionConfig": "kws.decisions",
@@ -50,6 +51,7 @@ _LAZY = {
     "synthesize": "kws.workflows.prepare",
     "train": "kws.workflows.train",
     "voices": "kws.workflows.voices",
+    "web": "kws.workflows.web",
 }
 """Public name -> module that defines it. No module of the package has the name of a function: it would take
 the place of the function once it is imported."""
@@ -75,6 +77,7 @@ __all__ = [
     "synthesize",
     "train",
     "voices",
+    "web",
 ]
 
 

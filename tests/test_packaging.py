@@ -160,3 +160,13 @@ def test_kws_listen_works_where_only_the_device_part_is_installed(
         assert ran.returncode == 0, ran.stderr
         assert [line.split("  ")[1] for line in ran.stdout.splitlines()] == ["tone"]
     assert call(device / "kws", "--help", folder=tmp_path).returncode == 0
+
+
+def test_kws_web_works_where_only_the_device_part_is_installed(device: Path, model: Path, tmp_path: Path):
+    ran = call(device / "kws", "web", model, "--output", tmp_path / "page", folder=tmp_path)
+    if not (REPOSITORY / "kws" / "web" / "vendor").is_dir():
+        assert ran.returncode == 2 and "make web" in ran.stderr
+        return
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "page" / "index.html").is_file()
+    assert (tmp_path / "page" / "onnxruntime" / "ort-wasm-simd-threaded.wasm").stat().st_size > 10_000_000

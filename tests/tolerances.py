@@ -16,3 +16,6 @@ ONNX = 1e-4
 
 GPU = 1e-3
 """GPU against CPU, with TF32 off."""
+
+BROWSER = 1e-3
+"""The exported file in a browser against Python; detections are identical."""

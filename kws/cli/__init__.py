@@ -33,9 +33,10 @@ COMMANDS = (
     "bench",
     "listen",
     "serve",
+    "web",
 )
 """Modules here that hold a sub-command: ``HELP``, ``add_arguments(parser)``, ``run(arguments) -> int``."""
-WITHOUT_TRAINING = ("listen", "serve", "bench")
+WITHOUT_TRAINING = ("listen", "serve", "web", "bench")
 """Commands for which the device part of the package is enough."""
 READER_GONE = 141
 """Exit code where the reader of what is printed has gone: that of a program which SIGPIPE ends."""

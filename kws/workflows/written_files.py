@@ -158,3 +158,17 @@ QUICKSTART = FolderKind(
     ),
     ("detector/metrics.json", "speech/positives.jsonl"),
 )
+WEB = FolderKind(
+    "web",
+    "a page of `kws web`",
+    (
+        LIST,
+        *("index.html", "page.js", "page.css", "style.css", "curve.js", "recent.js", "texts.js"),
+        *("offline.js",),
+        *("sw.js", "icon.svg", "app.webmanifest"),
+        *("index.js", "index.d.ts", "detector.js", "decisions.js", "resampler.js"),
+        *("microphone.js", "microphone-worklet.js", "package.json", "README.md"),
+        *("model.onnx", "model.json"),
+        *inside("onnxruntime", ("ort.js", "ort-wasm-simd-threaded.wasm", "LICENSE.txt")),
+    ),
+)

@@ -31,6 +31,8 @@ NPM_PACKAGES = Path(__file__).parents[2] / "web" / "node_modules"
 """Where `make web` puts what npm brings."""
 
 AXE = NPM_PACKAGES / "axe-core" / "axe.min.js"
+HOSTS = "MAP insecure.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
+"""Names that Chromium knows: this machine alone. ``insecure.test`` is an address of it without https."""
 START_S = 60.0
 """Longest wait for a browser to start, in seconds: two of them may share one core."""
 
@@ -42,6 +44,7 @@ def chromium(
     loop: bool = False,
     dark: bool = False,
     size: tuple[int, int] = (1280, 900),
+    net_log: Path | None = None,
     flags: tuple[str, ...] = (),
 ) -> Iterator[Chrome]:
     """Give a Chromium of its own profile, which logs every request and what pages write to the console.
@@ -53,6 +56,7 @@ def chromium(
         loop: play the recording again and again; else silence follows it.
         dark: pages see ``prefers-color-scheme: dark``.
         size: width and height of the window in pixels; see :func:`shown_on` for a phone.
+        net_log: file for :func:`requested_by_scripts`, complete once the browser is closed.
         flags: more options of the command line.
     """
     webdriver = pytest.importorskip(
@@ -64,7 +68,10 @@ def chromium(
     options.binary_location = browser
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     given = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", *flags]
-    given += ["--no-first-run", "--disable-background-networking", f"--window-size={size[0]},{size[1]}"]
+    given += ["--no-first-run", "--disable-background-networking", "--disable-component-update"]
+    given += [f"--host-resolver-rules={HOSTS}", f"--window-size={size[0]},{size[1]}"]
+    if net_log is not None:
+        given += [f"--log-net-log={net_log.resolve()}"]
     if microphone is not None:
         once = "" if loop else "%noloop"
         given += ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
@@ -95,9 +102,10 @@ def shown_on(driver: Chrome, *, dark: bool = False, width: int | None = None, he
 
 
 def requested(driver: Chrome) -> list[str]:
-    """Return every address that pages asked for since the last call, also by workers, in order.
+    """Return every address that the page asked for since the last call, in order.
 
-    Addresses within the browser (``data:``, ``blob:``, ``chrome:``) are left out.
+    Addresses within the browser (``data:``, ``blob:``, ``chrome:``) are left out. What a service worker asks
+    for is in :func:`requested_by_scripts`.
     """
     events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
     urls = [
@@ -106,6 +114,17 @@ def requested(driver: Chrome) -> list[str]:
         if event["method"] == "Network.requestWillBeSent"
     ]
     return [url for url in urls if not url.startswith(("data:", "blob:", "chrome:", "about:"))]
+
+
+def requested_by_scripts(net_log: Path) -> list[str]:
+    """Return every address that a page or a worker asked for, from the log of a Chromium that is closed.
+
+    What the browser asks for on its own behalf, such as its updates, is left out.
+    """
+    log = json.loads(net_log.read_text(encoding="utf-8"))
+    begins = log["constants"]["logEventTypes"]["URL_REQUEST_START_JOB"]
+    asked = [event.get("params", {}) for event in log["events"] if event["type"] == begins]
+    return [each["url"] for each in asked if each.get("initiator", "").startswith("http")]
 
 
 def complaints(driver: Chrome) -> list[str]:

@@ -18,6 +18,7 @@ OTHER_PROGRAMS = {
     "--upgrade": "pip",
     "--user": "pip",
     "--index-url": "pip",
+    "--bind": "python -m http.server",
     "--setf": "flite",
     "--nthreads": "dask",
     "--help": "any",

@@ -166,6 +166,12 @@ MISTAKES = {
         [".", "--metrics", "65536"],
         [".", "--log-format", "xml"],
     ],
+    "web": [
+        ["gone.onnx", "--output", "o"],
+        [".", "--output", "o"],
+        ["."],
+        [".", "--output", "o", "--open", "-1"],
+    ],
 }
 """Command -> words with a plain mistake; every command gets an unknown option too."""
 
