@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from data_prep.fetching import RemoteFile
 from data_prep.synthesis import voice_files
 from data_prep.synthesis.espeak import ENGLISH_ACCENTS, Split, SynthesisError, stable_hash
 from data_prep.synthesis.kokoro_symbols import UnreadError, numbers_of, symbols_of
-from data_prep.synthesis.voice_files import RemoteFile
 from kws import audio
 from kws.errors import ConfigError, DependencyError
 

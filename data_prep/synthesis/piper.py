@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from data_prep.fetching import FetchError, RemoteFile, hub_entries, hub_file
 from data_prep.synthesis import voice_files
 from data_prep.synthesis.espeak import Split, SynthesisError, stable_hash
 from data_prep.synthesis.phones import phones_to_ipa, text_to_phones
-from data_prep.synthesis.voice_files import FetchError, RemoteFile
 from kws import audio
 from kws.errors import AudioError, ConfigError, DependencyError
 
@@ -188,30 +188,20 @@ def files(name: str) -> list[RemoteFile]:
         )
     place = "/".join((parts["family"], parts["locale"], parts["speaker"], parts["quality"]))
     address = f"{HUB}/api/models/{REPOSITORY}/tree/main/{place}"
-    try:
-        listed = {Path(entry["path"]).name: entry for entry in voice_files.reading(address, json.load)}
-        return [
-            _remote(listed[remote], f"{HUB}/{REPOSITORY}/resolve/main/{place}/{remote}", f"{FOLDER}/{local}")
-            for remote, local in (
-                (f"{name}.onnx", f"{name}.onnx"),
-                ("MODEL_CARD", name + CARD),
-                (f"{name}.onnx.json", f"{name}.onnx.json"),
-            )
-        ]
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, FetchError):
-            raise
+    listed = hub_entries(address)
+    wanted = {  # on the hub -> here
+        f"{name}.onnx": f"{name}.onnx",
+        "MODEL_CARD": name + CARD,
+        f"{name}.onnx.json": f"{name}.onnx.json",
+    }
+    if missing := [remote for remote in wanted if remote not in listed]:
         raise FetchError(
-            f"{address}: does not list the files of {name} ({error!r}); try again later"
-        ) from error
-
-
-def _remote(entry: dict[str, Any], url: str, name: str) -> RemoteFile:
-    """Return a file of the hub's list; large ones have a SHA-256, small ones what git keeps them under."""
-    large = entry.get("lfs")
-    if large:
-        return RemoteFile(url, name, int(large["size"]), str(large["oid"]))
-    return RemoteFile(url, name, int(entry["size"]), str(entry["oid"]), "git")
+            f"{address}: does not list the files of {name}: {missing[0]} is missing; try again later"
+        )
+    return [
+        hub_file(listed[remote], f"{HUB}/{REPOSITORY}/resolve/main/{place}/{remote}", f"{FOLDER}/{local}")
+        for remote, local in wanted.items()
+    ]
 
 
 def _package() -> Any:

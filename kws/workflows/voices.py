@@ -132,6 +132,7 @@ def fetch_voices(name: str, *, progress: bool | None = None) -> FetchedVoices:
         ConfigError: there is nothing to fetch under this name.
         FetchError: there is no network, the connection ended, or a checksum does not fit.
     """
+    from data_prep.fetching import fetch
     from data_prep.synthesis import kokoro, piper, voice_files
     from data_prep.synthesis.engines import find
     from kws.errors import ConfigError
@@ -146,7 +147,7 @@ def fetch_voices(name: str, *, progress: bool | None = None) -> FetchedVoices:
             f"voice {name!r}: nothing to fetch; what can be fetched is kokoro, and piper:NAME with a name of "
             f"{piper.LISTED}"
         )
-    paths = voice_files.fetch(files, voice_files.folder(), progress)
+    paths = fetch(files, voice_files.folder(), progress)
     own = [info for info in engine.voices() if not voice or info.id == f"{engine.name}:{voice}"]
     return FetchedVoices(name, tuple(paths), tuple(own))
 

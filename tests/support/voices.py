@@ -1,13 +1,7 @@
-"""Voices made in the test: files in Kokoro's format that hum, and a hub that serves them."""
+"""Voices made in the test: files in Kokoro's format that hum."""
 
 from __future__ import annotations
 
-import hashlib
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -78,56 +72,3 @@ def _humming(rename: dict[str, str]) -> onnx.ModelProto:
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-
-
-@dataclass
-class Hub:
-    """What a local server has, and how it behaves."""
-
-    address: str = ""
-    files: dict[str, bytes] = field(default_factory=dict)
-    """Path -> content."""
-    cut_after: int | None = None
-    """Bytes after which an answer ends, as a connection that breaks."""
-    ranges: bool = True
-    """It goes on from a place when it is asked to."""
-    asked: list[tuple[str, str | None]] = field(default_factory=list)
-    """Path and range of each request."""
-
-    def sha256(self, path: str) -> str:
-        """Return the checksum of a file."""
-        return hashlib.sha256(self.files[path]).hexdigest()
-
-
-@contextmanager
-def serving() -> Iterator[Hub]:
-    """Give a hub that serves on this machine alone."""
-    hub = Hub()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked = self.headers.get("Range")
-            hub.asked.append((self.path, asked))
-            content = hub.files.get(self.path)
-            if content is None:
-                self.send_error(404)
-                return
-            start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and hub.ranges else 0
-            self.send_response(206 if start else 200)
-            self.send_header("Content-Length", str(len(content) - start))
-            self.end_headers()
-            self.wfile.write(content[start : None if hub.cut_after is None else start + hub.cut_after])
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    hub.address = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield hub
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -148,6 +148,7 @@ def test_files_are_those_of_the_release():
     "and name their folder in KWS_TEST_VOICES",
 )
 def test_the_real_voices_say_a_phrase_that_the_recogniser_hears(monkeypatch: pytest.MonkeyPatch):
+    from data_prep.fetching import digest
     from data_prep.synthesis import voice_files
     from data_prep.synthesis.phones import text_to_phones
     from kws.encoders.sources.embedded_weights import load_recognizer
@@ -155,7 +156,7 @@ def test_the_real_voices_say_a_phrase_that_the_recogniser_hears(monkeypatch: pyt
 
     monkeypatch.setenv("KWS_VOICES", str(REAL))
     for file in kokoro.files():
-        assert voice_files.digest(voice_files.folder() / file.name) == file.digest
+        assert digest(voice_files.folder() / file.name) == file.digest
     said = KokoroVoice("af_heart").speak("hey computer")
     heard = collapse(load_recognizer().hear(np.pad(said, 4000), 0.3).argmax(-1).tolist())
     wanted = encode(" ".join(text_to_phones("hey computer")))

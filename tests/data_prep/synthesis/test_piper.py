@@ -12,13 +12,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from data_prep.fetching import FetchError, fetch
 from data_prep.synthesis import piper
 from data_prep.synthesis.engines import ENGINES
 from data_prep.synthesis.espeak import SynthesisError
-from data_prep.synthesis.voice_files import FetchError, fetch
 from kws.audio import SAMPLE_RATE
 from kws.errors import AudioError, ConfigError, DependencyError
-from tests.support.voices import serving
+from tests.support.hub import serving
 
 
 @pytest.fixture

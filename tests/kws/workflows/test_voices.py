@@ -11,13 +11,14 @@ import pytest
 
 import kws
 from data_prep import manifests
+from data_prep.fetching import FetchError
 from data_prep.synthesis import kokoro
-from data_prep.synthesis.voice_files import FetchError
 from kws import audio
 from kws.cli import main
 from kws.errors import ConfigError
 from kws.workflows.recordings import Synthesis, synthesize, with_voices
-from tests.support.voices import Hub, serving, write_kokoro
+from tests.support.hub import Hub, serving
+from tests.support.voices import write_kokoro
 
 
 @pytest.fixture
