@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kws.workflows.pretrain import pretrain
     from kws.workflows.probe import probe
     from kws.workflows.quickstart import quickstart
+    from kws.workflows.record import record
     from kws.workflows.study import study
     from kws.workflows.train import train
     from kws.workflows.voices import fetch_voices, say, voices
@@ -46,6 +47,7 @@ _LAZY = {
     "pretrain": "kws.workflows.pretrain",
     "probe": "kws.workflows.probe",
     "quickstart": "kws.workflows.quickstart",
+    "record": "kws.workflows.record",
     "say": "kws.workflows.voices",
     "study": "kws.workflows.study",
     "synthesize": "kws.workflows.prepare",
@@ -72,6 +74,7 @@ __all__ = [
     "pretrain",
     "probe",
     "quickstart",
+    "record",
     "say",
     "study",
     "synthesize",

@@ -106,6 +106,24 @@ def find_device(wanted: int | str | None, devices: list[Microphone]) -> Micropho
     return found[0]
 
 
+def play(waveform: np.ndarray) -> None:
+    """Play a waveform on the default speaker, and return when it is over.
+
+    Args:
+        waveform: (samples,) float32 at ``SAMPLE_RATE``.
+    Raises:
+        DependencyError: sounddevice or PortAudio is not installed.
+        AudioError: there is no speaker, or it cannot be opened.
+    """
+    sounddevice = _import_sounddevice()
+    try:
+        with _quiet():
+            sounddevice.play(waveform, SAMPLE_RATE)
+            sounddevice.wait()
+    except (sounddevice.PortAudioError, ValueError) as error:  # ValueError: there is no device at all
+        raise AudioError(f"nothing can be played here ({error}); listen to the file instead") from error
+
+
 class MicrophoneStream:
     """An open microphone; use it in a ``with`` statement and call :meth:`read`.
 

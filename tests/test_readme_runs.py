@@ -34,6 +34,7 @@ TOO_HEAVY = {
     r"train .*--encoder wavlm_base .*": "fetches 360 MB; tests/kws/encoders hold every bundle",
     r"prep --corpus librispeech .*": "needs the corpus; tests/data_prep/test_corpora.py lays a small one out",
     r"listen (?!.*--file)(?!.*--list-devices).*": "hears a microphone; tests/kws/test_microphone.py has one",
+    r"record .*": "hears a microphone; tests/kws/cli/test_record.py has one",
     r"probe .*": "fits every depth; tests/kws/workflows/test_probe.py does so",
     r".*(kokoro|piper).*": "needs voices that are fetched; tests/kws/workflows/test_voices.py has one",
     r"listen .* --file -": "hears a pipe; tests/kws/test_pipe.py has one",

@@ -24,6 +24,7 @@ COMMANDS = (
     "enroll",
     "prep",
     "voices",
+    "record",
     "pretrain",
     "probe",
     "train",
@@ -36,7 +37,7 @@ COMMANDS = (
     "web",
 )
 """Modules here that hold a sub-command: ``HELP``, ``add_arguments(parser)``, ``run(arguments) -> int``."""
-WITHOUT_TRAINING = ("listen", "serve", "web", "bench")
+WITHOUT_TRAINING = ("listen", "serve", "web", "bench", "record")
 """Commands for which the device part of the package is enough."""
 READER_GONE = 141
 """Exit code where the reader of what is printed has gone: that of a program which SIGPIPE ends."""

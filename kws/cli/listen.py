@@ -41,12 +41,7 @@ PIPED_SILENCE = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     parser.add_argument("model", nargs="?", help="exported .onnx file, or the folder of a run that holds it")
-    parser.add_argument(
-        "--file",
-        metavar="AUDIO",
-        help="read this recording instead of the microphone; - for what is piped in, or the name of a pipe: "
-        "WAV, also without an end (`arecord -f S16_LE -r 16000 | kws listen MODEL --file -`)",
-    )
+    add_option(parser, "--file", "(`arecord -f S16_LE -r 16000 | kws listen MODEL --file -`)")
     parser.add_argument(
         "--raw-rate",
         dest="raw",
@@ -57,15 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--raw-channels", type=int, metavar="COUNT", help="channels of the samples without a header; else 1"
     )
-    parser.add_argument(
-        "--channel",
-        metavar="NUMBER|mix",
-        help="listen to this channel, from 1, or to the average of all; without it, to the average, or to "
-        "the loudest where channels cancel each other",
-    )
-    parser.add_argument(
-        "--device", help="microphone: its number or a part of its name; without it, the system's default"
-    )
+    add_option(parser, "--channel")
+    add_option(parser, "--device")
     parser.add_argument("--list-devices", action="store_true", help="list the microphones and end")
     add_option(parser, "--threshold", "without it, the thresholds in the file")
     add_option(parser, "--refractory", "without it, the one in the file", type=float)

@@ -58,6 +58,21 @@ SHARED: dict[str, tuple[str, dict[str, Any]]] = {
         "shortest time between two detections",
         {"dest": "refractory_s", "metavar": "SECONDS"},
     ),
+    "--speaker": ("who speaks", {"metavar": "NAME"}),
+    "--file": (
+        "read this recording instead of the microphone; - for what is piped in, or the name of a pipe: WAV, "
+        "also without an end",
+        {"metavar": "AUDIO"},
+    ),
+    "--channel": (
+        "listen to this channel, from 1, or to the average of all; without it, to the average, or to the "
+        "loudest where channels cancel each other",
+        {"metavar": "NUMBER|mix"},
+    ),
+    "--device": (
+        "microphone: its number or a part of its name; without it, the system's default",
+        {"metavar": "MICROPHONE"},
+    ),
     "--encoder": ("name of the pretrained encoder", {"choices": ENCODERS, "metavar": "NAME"}),
     "--weights": ("local weights of the encoder", {"type": PRETRAINED, "metavar": "PATH"}),
     "--false-accepts-per-hour": (

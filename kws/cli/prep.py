@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_option(parser, "--output", "the folder gets manifest and report", required=True)
     add("--label", help="label of recordings that have none, such as the keyword")
-    add("--speaker", help="speaker of recordings that name none")
+    add_option(parser, "--speaker", "in recordings that name none")
     add_option(
         parser,
         "--split",

@@ -142,7 +142,7 @@ class TakeChecker:
         """Return the worst fault, and what to do."""
         limits = self.limits
         levels = levels_db(_without_hum(waveform), RULE)
-        if self._is_silent(waveform, levels):
+        if not has_voice(waveform, limits):
             return "silent", "Nothing was heard; check the microphone and speak after the signal."
         if np.mean(np.abs(voice) >= FULL_SCALE) >= limits.clipped_share:
             return "clipped", "The sound is distorted; move away from the microphone or turn its level down."
@@ -152,13 +152,6 @@ class TakeChecker:
         if level < limits.soft_db:
             return "soft", f"The voice is soft ({level:.0f} dB); speak up or come nearer to the microphone."
         return self._other_words(waveform)
-
-    def _is_silent(self, waveform: np.ndarray, levels: np.ndarray) -> bool:
-        """Return whether no voice is in a take."""
-        if not len(levels) or np.abs(waveform).max() < 10 ** (self.limits.silent_peak_db / 20):
-            return True
-        loud = np.count_nonzero(levels >= _floor(levels) + self.limits.above_floor_db)
-        return int(loud) * FRAME_SAMPLES < seconds_to_samples(self.limits.shortest_s)
 
     def _cut_edge(self, levels: np.ndarray) -> str:
         """Return what to do where the voice reaches an end of a take; "" where it does not."""
@@ -196,6 +189,20 @@ class TakeChecker:
         else:
             unlike = ahead < limits.least_ahead_elsewhere and nats < limits.least_nats_elsewhere
         return ("other words", f"This did not sound like {self.keyword!r}; {advice}") if unlike else ("", "")
+
+
+def has_voice(waveform: np.ndarray, limits: TakeLimits = LIMITS) -> bool:
+    """Return whether anything in a recording stands out as a voice does, for long enough.
+
+    Args:
+        waveform: (samples,) float32 at ``SAMPLE_RATE``.
+        limits: what stands out.
+    """
+    levels = levels_db(_without_hum(waveform), RULE)
+    if not len(levels) or np.abs(waveform).max() < 10 ** (limits.silent_peak_db / 20):
+        return False
+    loud = np.count_nonzero(levels >= _floor(levels) + limits.above_floor_db)
+    return int(loud) * FRAME_SAMPLES >= seconds_to_samples(limits.shortest_s)
 
 
 def _floor(levels: np.ndarray) -> float:

@@ -27,6 +27,7 @@ FUNCTIONS = [
     "pretrain",
     "probe",
     "quickstart",
+    "record",
     "study",
     "synthesize",
     "train",
