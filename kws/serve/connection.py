@@ -1,4 +1,4 @@
-"""One client: its messages in turn, each answered before the next is read, so that nothing queues up."""
+"""One client: its messages in turn, each answered before the next."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from wyoming.error import Error
 from wyoming.event import Event, Eventable, async_write_event
@@ -18,9 +18,10 @@ from wyoming.wake import Detection as WakeDetection
 from kws.errors import KwsError
 from kws.serve.allowance import Allowance
 from kws.serve.description import info_of
+from kws.serve.intake import AudioPiece, Intake, timestamp_of
 from kws.serve.library import ModelStore
 from kws.serve.logs import log
-from kws.serve.messages import MessageError, read_message
+from kws.serve.messages import MessageError
 from kws.serve.metrics import Metrics
 from kws.serve.pcm import read_format
 from kws.serve.settings import ServeLimits
@@ -32,12 +33,10 @@ Result = TypeVar("Result")
 
 MOST_NAMES = 64
 """Names that a client may choose; a longer list is no choice."""
+LIVE_S = 1.0
+"""Audio that comes so far ahead of its time is live: it was held up on its way."""
 LONGEST_NAME = 200
 """Characters of a name."""
-LATEST_MS = 2**53
-"""Time stamps beyond this are none: JSON does not carry them exactly."""
-
-Phase = Literal["first", "idle", "message", "answer", "busy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +63,14 @@ class Connection:
         self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, shared: Shared
     ) -> None:
         self.number = number
-        self._reader, self._writer, self._shared = reader, writer, shared
-        limits = shared.limits
-        self._messages = Allowance(limits.max_messages_per_s, 2 * limits.max_messages_per_s)
-        self._bytes = Allowance(limits.max_bytes_per_s, 4 * limits.max_bytes_per_s)
-        self._audio = Allowance(limits.max_speed, limits.burst_s)
+        self._writer, self._shared = writer, shared
+        self._intake = Intake(reader, shared.limits, shared.metrics)
+        self._audio = Allowance(shared.limits.max_speed, shared.limits.burst_s)
         self._names: list[str] | None = None
         self._stream: AudioStream | None = None
         self._expired = ""
-        self._stopping = False
-        self._enter("first")
+        self._due_s = 0.0
+        self._answering_since_s: float | None = None
 
     @property
     def is_streaming(self) -> bool:
@@ -82,27 +79,17 @@ class Connection:
 
     @property
     def idle_since_s(self) -> float:
-        """Since when the client has been in the present phase, by the clock of the event loop."""
-        return self._phase_since_s
-
-    def _enter(self, phase: Phase) -> None:
-        """Begin a phase, which has its own time limit."""
-        self._phase = phase
-        self._phase_since_s = asyncio.get_running_loop().time()
+        """Since when the client has done what it does now, by the clock of the event loop."""
+        return self._intake.phase_since_s
 
     def expire(self, now_s: float) -> None:
-        """End the connection where the phase has taken too long."""
-        limits = self._shared.limits
-        longest_s = {
-            "first": limits.first_message_s,
-            "idle": limits.idle_s,
-            "message": limits.message_s,
-            "answer": limits.message_s,
-        }.get(self._phase)
-        if longest_s is not None and now_s - self._phase_since_s > longest_s:
-            self.end(
-                {"first": "silent", "message": "slow", "answer": "reads nothing"}.get(self._phase, "idle")
-            )
+        """End the connection where the client takes too long to send or to take an answer."""
+        reason = self._intake.overdue(now_s)
+        since_s = self._answering_since_s
+        if since_s is not None and now_s - since_s > self._shared.limits.message_s:
+            reason = "reads nothing"
+        if reason:
+            self.end(reason)
 
     def end(self, reason: str) -> None:
         """End the connection at once; what is being read or written fails."""
@@ -111,20 +98,18 @@ class Connection:
 
     def end_when_answered(self) -> None:
         """End the connection as soon as what it has sent so far is answered."""
-        self._stopping = True
-        if self._phase in ("first", "idle", "message"):
-            self.end("stop")
+        self._expired = self._expired or "stop"
+        self._intake.stop()
 
     async def run(self) -> None:
         """Answer messages until the client leaves or is closed."""
         reason = ""
         try:
-            while not self._stopping:
-                message = await self._next()
-                if message is None:
-                    break
-                await self._answer(message)
-                await asyncio.sleep(0)  # a client whose messages are all there already is not read on alone
+            while (message := await self._intake.take()) is not None:
+                if isinstance(message, AudioPiece):
+                    await self._hear(message)
+                else:
+                    await self._answer(message)
         except MessageError as error:
             reason = error.kind
             log("client refused", logging.WARNING, client=self.number, error=str(error))
@@ -135,6 +120,7 @@ class Connection:
             reason = "fault"
             log("client failed", logging.ERROR, client=self.number, error=repr(error))
         finally:
+            self._intake.stop()
             self._writer.close()
         reason = self._expired or reason
         if reason:
@@ -142,25 +128,13 @@ class Connection:
         level = logging.WARNING if self._expired and self._expired != "stop" else logging.INFO
         log("client left", level, client=self.number, reason=reason or "done")
 
-    async def _next(self) -> Event | None:
-        """Read a message, and wait where the client sends more than it may."""
-        message = await read_message(self._reader, self._shared.limits, lambda: self._enter("message"))
-        self._enter("busy")
-        if message is not None:
-            self._shared.metrics.add("kws_messages_total")
-            await self._messages.take(1)
-            await self._bytes.take(len(message.payload or b""))
-        return message
-
     async def _answer(self, message: Event) -> None:
         """Do what a message asks for; one of an unknown type is passed over, as the protocol wants it."""
-        if message.type == "audio-chunk":
-            await self._hear(message)
-        elif message.type == "audio-start":
+        if message.type == "audio-start":
             await self._finish()
             form = read_format(message.data)
             self._stream = AudioStream(form, self._names)
-            self._stream.start_at(_timestamp(message.data))
+            self._stream.start_at(timestamp_of(message.data))
         elif message.type == "audio-stop":
             await self._finish()
         elif Detect.is_type(message.type):
@@ -170,7 +144,6 @@ class Connection:
         elif Ping.is_type(message.type):
             text = message.data.get("text")
             await self._send(Pong(text=text if isinstance(text, str) else None))
-        self._enter("idle")
 
     async def _choose(self, names: Any) -> None:
         """Take the names that a client wants to hear of; unknown ones are said, and wait for their model."""
@@ -192,20 +165,17 @@ class Connection:
                 Error(f"unknown: {told}; known are {', '.join(map(repr, known))}", "unknown-name")
             )
 
-    async def _hear(self, message: Event) -> None:
+    async def _hear(self, piece: AudioPiece) -> None:
         """Hear a piece of audio, a slice at a time."""
-        form = read_format(message.data)
-        stream, catalog = self._stream, self._shared.library.catalog
-        if stream is None:
-            stream = self._stream = AudioStream(form, self._names)
+        form, library, timestamp_ms = piece.form, self._shared.library, piece.timestamp_ms
+        stream = self._stream = self._stream or AudioStream(form, self._names)
         if stream.form != form:
-            await self._tell(await self._run(lambda: stream.change_form(form, catalog)))
-        timestamp_ms = _timestamp(message.data)
-        for piece in form.slices(message.payload or b""):
-            self._enter("busy")
-            length_s = form.seconds(len(piece))
+            await self._tell(await self._run(lambda: stream.change_form(form, library.catalog)))
+        for pcm in form.slices(piece.pcm):
+            length_s = form.seconds(len(pcm))
             await self._audio.take(length_s)
-            await self._tell(await self._run(_push(stream, piece, self._shared.library, timestamp_ms)))
+            ahead_s = self._ahead_s(length_s)
+            await self._tell(await self._run(_push(stream, pcm, library, timestamp_ms), ahead_s))
             self._shared.metrics.add("kws_audio_seconds_total", length_s)
             timestamp_ms = None
 
@@ -219,11 +189,17 @@ class Connection:
             self._shared.metrics.add("kws_not_detected_total")
             await self._send(NotDetected())
 
-    async def _run(self, call: Callable[[], Result]) -> Result:
+    def _ahead_s(self, length_s: float) -> float:
+        """Return how far audio of this length is ahead of the time that it sounds; live audio is not."""
+        now_s = asyncio.get_running_loop().time()
+        self._due_s = max(self._due_s, now_s) + length_s
+        return max(0.0, self._due_s - now_s - LIVE_S)
+
+    async def _run(self, call: Callable[[], Result], ahead_s: float = 0.0) -> Result:
         """Call in a worker thread, and count how long that took."""
         loop = asyncio.get_running_loop()
         begun_s = loop.time()
-        result = await self._shared.workers.run(call)
+        result = await self._shared.workers.run(call, ahead_s)
         self._shared.metrics.time(loop.time() - begun_s)
         return result
 
@@ -237,9 +213,9 @@ class Connection:
 
     async def _send(self, message: Eventable) -> None:
         """Send a message, and wait until the client has taken what was sent before."""
-        self._enter("answer")
+        self._answering_since_s = asyncio.get_running_loop().time()
         await async_write_event(message.event(), self._writer)
-        self._enter("busy")
+        self._answering_since_s = None
 
     async def _last_word(self, text: str) -> None:
         """Tell the client why its connection ends, if it still listens."""
@@ -254,11 +230,3 @@ def _push(
 ) -> Callable[[], list[StreamDetection]]:
     """Return the call that hears a piece with the models of the moment when its turn comes."""
     return lambda: stream.push(piece, library.catalog, timestamp_ms)
-
-
-def _timestamp(data: dict[str, Any]) -> int | None:
-    """Return the time of a message in milliseconds, None where it has no usable one."""
-    value = data.get("timestamp")
-    return (
-        value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LATEST_MS else None
-    )

@@ -45,6 +45,11 @@ def _shortened(value: Any) -> Any:
     return text if len(text) <= LONGEST_FIELD else f"{text[:LONGEST_FIELD]}..."
 
 
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    """Return the fields of an event that have a value."""
+    return {name: value for name, value in getattr(record, "fields", {}).items() if value is not None}
+
+
 class JsonFormatter(logging.Formatter):
     """Writes a line of JSON: time in UTC, level, event and the fields of the event."""
 
@@ -55,7 +60,7 @@ class JsonFormatter(logging.Formatter):
             + f".{record.msecs:03.0f}Z",
             "level": record.levelname.lower(),
             "event": record.getMessage(),
-            **{name: _shortened(value) for name, value in getattr(record, "fields", {}).items()},
+            **{name: _shortened(value) for name, value in _fields(record).items()},
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
@@ -67,9 +72,9 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        fields = getattr(record, "fields", {})
         told = [
-            f"{name}={json.dumps(_shortened(value), ensure_ascii=False)}" for name, value in fields.items()
+            f"{name}={json.dumps(_shortened(value), ensure_ascii=False)}"
+            for name, value in _fields(record).items()
         ]
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         line = "  ".join([clock, f"{record.levelname:7s}", record.getMessage(), *told])

@@ -33,7 +33,7 @@ class ServeLimits:
     """Bytes that are read per second, after a burst of four times as many."""
     max_speed: float = 4.0
     """Seconds of audio that are heard per second, after a burst of ``burst_s``."""
-    burst_s: float = 30.0
+    burst_s: float = 10.0
     """Seconds of audio that are heard as fast as they come."""
     first_message_s: float = 10.0
     """Time for the first message of a client, in seconds."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -19,10 +21,43 @@ class Workers:
 
     def __init__(self, num_threads: int) -> None:
         self._pool = ThreadPoolExecutor(num_threads, thread_name_prefix="kws-serve")
+        self._num_free = num_threads
+        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._numbers = itertools.count()
 
-    async def run(self, call: Callable[[], Result]) -> Result:
-        """Call in a thread and return what that returns."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+    async def run(self, call: Callable[[], Result], ahead_s: float = 0.0) -> Result:
+        """Call in a thread and return what that returns.
+
+        Args:
+            call: to be done.
+            ahead_s: how far the client is ahead of the time that its audio sounds, in seconds; who is less
+                so has its turn first.
+        """
+        loop = asyncio.get_running_loop()
+        if self._num_free:
+            self._num_free -= 1
+        else:
+            turn: asyncio.Future[None] = loop.create_future()
+            heapq.heappush(self._waiting, (ahead_s, next(self._numbers), turn))
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():
+                    self._free()
+                raise
+        try:
+            return await loop.run_in_executor(self._pool, call)
+        finally:
+            self._free()
+
+    def _free(self) -> None:
+        """Give a thread to the next that waits."""
+        while self._waiting:
+            _, _, turn = heapq.heappop(self._waiting)
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._num_free += 1
 
     def close(self) -> None:
         """End the threads; what runs is waited for."""

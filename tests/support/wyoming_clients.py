@@ -30,12 +30,23 @@ DEADLINE_S = 30.0
 
 
 class RunningService:
-    """`kws serve` in a process of its own, with its log lines as they come."""
+    """`kws serve` in a process of its own, with its log lines as they come.
 
-    def __init__(self, *arguments: object, environment: dict[str, str] | None = None) -> None:
-        command = [sys.executable, "-m", "kws", "serve", *map(str, arguments), "--log-format", "json"]
+    Args:
+        arguments: of `kws serve`.
+        environment: what is added to that of the tests.
+        command: what to run in its place.
+    """
+
+    def __init__(
+        self,
+        *arguments: object,
+        environment: dict[str, str] | None = None,
+        command: Sequence[str] | None = None,
+    ) -> None:
+        own = [sys.executable, "-m", "kws", "serve", *map(str, arguments), "--log-format", "json"]
         self.process = subprocess.Popen(
-            command,
+            command or own,
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             env={**os.environ, **(environment or {})},
@@ -89,6 +100,14 @@ class RunningService:
         status = self.process.wait(DEADLINE_S)
         self._thread.join(DEADLINE_S)
         return status
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @contextlib.contextmanager
