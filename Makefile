@@ -9,7 +9,7 @@ READY_DOCS := $(VENV)/.ready-docs
 PIP := $(BIN)/python -m pip install --quiet --prefer-binary --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test device lint web wheel docs constraints newest benchmark clean
+.PHONY: help quickstart test device lint web wheel addon docs constraints newest benchmark clean
 
 help:
 	@echo "make quickstart           set up, then \`kws quickstart\`: a first wake word of your own"
@@ -18,6 +18,7 @@ help:
 	@echo "make lint                 ruff and mypy"
 	@echo "make web                  kws/web/vendor/: onnxruntime for browsers, which \`kws web\` copies; needs npm"
 	@echo "make wheel                dist/kws-*.whl; with kws/web/vendor/ where npm is"
+	@echo "make addon                dist/kws-addon/: an add-on that Home Assistant builds, with the wheel in it"
 	@echo "make docs                 site/: guides, results and API reference; warnings are errors"
 	@echo "make constraints          constraints.txt anew: the newest versions that pyproject.toml allows"
 	@echo "make newest [TESTS=PATH]  which newest versions differ from those, and what breaks with them (hours)"
@@ -60,6 +61,11 @@ wheel: $(READY)
 	@$(MAKE) web || if test -d kws/web/vendor; then echo "the wheel holds kws/web/vendor as it was"; else \
 	    echo "the wheel goes without kws/web/vendor, and its \`kws web\` says so"; fi >&2
 	$(BIN)/python -m build --wheel --no-isolation
+
+addon: wheel
+	rm -rf dist/kws-addon
+	cp -R deploy/home-assistant dist/kws-addon
+	cp dist/kws-*.whl constraints.txt dist/kws-addon/
 
 docs: $(READY_DOCS)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
