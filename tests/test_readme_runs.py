@@ -37,6 +37,7 @@ TOO_HEAVY = {
     r"record .*": "hears a microphone; tests/kws/cli/test_record.py has one",
     r"probe .*": "fits every depth; tests/kws/workflows/test_probe.py does so",
     r".*(kokoro|piper).*": "needs voices that are fetched; tests/kws/workflows/test_voices.py has one",
+    r"serve .*": "serves until it is stopped; tests/kws/serve/test_guide.py does so",
     r"listen .* --file -": "hears a pipe; tests/kws/test_pipe.py has one",
 }
 """Commands that are not run -> why, and what runs them instead."""
