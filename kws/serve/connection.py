@@ -172,12 +172,13 @@ class Connection:
         if stream.form != form:
             await self._tell(await self._run(lambda: stream.change_form(form, library.catalog)))
         for pcm in form.slices(piece.pcm):
-            length_s = form.seconds(len(pcm))
+            length_s, stamp, timestamp_ms = form.seconds(len(pcm)), timestamp_ms, None  # of the first slice
             await self._audio.take(length_s)
-            ahead_s = self._ahead_s(length_s)
-            await self._tell(await self._run(_push(stream, pcm, library, timestamp_ms), ahead_s))
             self._shared.metrics.add("kws_audio_seconds_total", length_s)
-            timestamp_ms = None
+            ahead_s = self._ahead_s(length_s)
+            if stream.holds(pcm, library.catalog, stamp):
+                continue
+            await self._tell(await self._run(_push(stream, pcm, library, stamp), ahead_s))
 
     async def _finish(self) -> None:
         """End a stream, and say so where nothing was heard in it."""

@@ -131,8 +131,6 @@ class Intake:
         try:
             while await self._read_one():
                 await asyncio.sleep(0)  # a client whose messages are all there already is not read on alone
-        except asyncio.CancelledError:
-            return
         except Exception as error:  # whoever takes the next message gets it
             self._error = error
         finally:

@@ -43,6 +43,11 @@ class _Voice:
         self.first_sample = first_sample
         self.names: dict[str, str] = {}
 
+    def lacks(self, num_samples: int) -> int:
+        """Return how many samples are wanting before the model runs, after so many of the stream."""
+        chunk = self.detector.chunk_samples
+        return chunk - (num_samples - self.first_sample) % chunk
+
     def heard(self, detections: list[Detection]) -> list[tuple[float, str, float]]:
         """Return time in the stream in seconds, name and score of what was asked for."""
         return [
@@ -69,6 +74,7 @@ class AudioStream:
         self._num_samples = 0
         self._kept = np.zeros(0, np.float32)
         self._last_s: dict[str, float] = {}
+        self._held = b""  # less than a chunk of any model
         self._ahead_ms: float = 0  # of the client's time stamps before the stream's own clock
         self.num_detections = 0
 
@@ -81,6 +87,20 @@ class AudioStream:
         """Take other names from the next piece on."""
         self._names, self._catalog = names, Catalog()
 
+    def holds(self, data: bytes, catalog: Catalog, timestamp_ms: int | None = None) -> bool:
+        """Keep a piece for the next push where no model can run on it yet; returns whether it was kept.
+
+        It costs next to nothing, so that small pieces need no turn of a worker thread.
+        """
+        if self.form.rate_hz != SAMPLE_RATE or catalog is not self._catalog or not self._voices:
+            return False
+        num_samples = self._samples_held(data)
+        if any(voice.lacks(self._num_samples) <= num_samples for voice in self._voices.values()):
+            return False
+        self._note_time(timestamp_ms)
+        self._held += data
+        return True
+
     def push(self, data: bytes, catalog: Catalog, timestamp_ms: int | None = None) -> list[StreamDetection]:
         """Hear the next piece.
 
@@ -89,21 +109,35 @@ class AudioStream:
             catalog: models of now; where it is another one than before, the stream goes on with those.
             timestamp_ms: the client's time at the start of the piece.
         """
-        if timestamp_ms is not None:
-            self._ahead_ms = timestamp_ms - 1000 * self._num_samples / SAMPLE_RATE
-        return self._hear(self._converter.push(data), catalog)
+        self._note_time(timestamp_ms)
+        return self._hear(self._converter.push(self._with_held(data)), catalog)
 
     def change_form(self, form: PcmFormat, catalog: Catalog) -> list[StreamDetection]:
         """Go on in another form of audio; returns what the last samples of the old one bring."""
-        rest = self._converter.push(b"", last=True)
+        rest = self._converter.push(self._with_held(b""), last=True)
         self.form, self._converter = form, PcmConverter(form)
         return self._hear(rest, catalog)
 
     def finish(self, catalog: Catalog) -> list[StreamDetection]:
         """End the stream, so that a phrase at its very end is heard."""
-        heard = self._hear(self._converter.push(b"", last=True), catalog)
+        heard = self._hear(self._converter.push(self._with_held(b""), last=True), catalog)
         found = [item for voice in self._voices.values() for item in voice.heard(voice.detector.finish())]
         return heard + self._told(found)
+
+    def _samples_held(self, data: bytes = b"") -> int:
+        """Return how many samples are kept for the next push, with those of a piece."""
+        return (len(self._held) + len(data)) // self.form.frame_bytes
+
+    def _with_held(self, data: bytes) -> bytes:
+        """Return a piece with what was kept before it."""
+        held, self._held = self._held, b""
+        return held + data if held else data
+
+    def _note_time(self, timestamp_ms: int | None) -> None:
+        """Set the stream's clock by the client's time of the next sample."""
+        if timestamp_ms is not None:
+            num_samples = self._num_samples + self._samples_held()
+            self._ahead_ms = timestamp_ms - 1000 * num_samples / SAMPLE_RATE
 
     def _hear(self, waveform: np.ndarray, catalog: Catalog) -> list[StreamDetection]:
         found = self._follow(catalog)

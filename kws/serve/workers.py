@@ -22,7 +22,7 @@ class Workers:
     def __init__(self, num_threads: int) -> None:
         self._pool = ThreadPoolExecutor(num_threads, thread_name_prefix="kws-serve")
         self._num_free = num_threads
-        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[float, int, asyncio.Future[None], list[bool]]] = []
         self._numbers = itertools.count()
 
     async def run(self, call: Callable[[], Result], ahead_s: float = 0.0) -> Result:
@@ -38,11 +38,12 @@ class Workers:
             self._num_free -= 1
         else:
             turn: asyncio.Future[None] = loop.create_future()
-            heapq.heappush(self._waiting, (ahead_s, next(self._numbers), turn))
+            granted: list[bool] = []
+            heapq.heappush(self._waiting, (ahead_s, next(self._numbers), turn, granted))
             try:
                 await turn
-            except asyncio.CancelledError:
-                if turn.done() and not turn.cancelled():
+            except BaseException:  # the client is gone
+                if granted:
                     self._free()
                 raise
         try:
@@ -53,8 +54,9 @@ class Workers:
     def _free(self) -> None:
         """Give a thread to the next that waits."""
         while self._waiting:
-            _, _, turn = heapq.heappop(self._waiting)
+            _, _, turn, granted = heapq.heappop(self._waiting)
             if not turn.done():
+                granted.append(True)
                 turn.set_result(None)
                 return
         self._num_free += 1

@@ -6,10 +6,12 @@ import asyncio
 import json
 import logging
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 
+from kws.cli import main
 from kws.errors import ConfigError
 from kws.serve.addresses import ServeAddress, listening_socket, parse_uri, remove_socket_file
 from kws.serve.allowance import Allowance
@@ -194,3 +196,12 @@ def test_an_address_that_nobody_else_reaches_is_not_announced():
         ConfigError, match=r'`zeroconf`: other machines do not reach .*`uri="tcp://0.0.0.0:10400"`'
     ):
         Announcement("kws", ServeAddress("127.0.0.1", 10400))
+
+
+def test_without_the_protocols_package_the_command_says_what_brings_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setitem(sys.modules, "wyoming", None)
+    monkeypatch.setitem(sys.modules, "wyoming.event", None)
+    assert main(["serve", "."]) == 2
+    assert 'kws serve needs wyoming: `pip install "kws[serve]"`' in capsys.readouterr().err

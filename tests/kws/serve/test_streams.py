@@ -117,6 +117,28 @@ def test_times_are_those_of_the_clients_clock(tmp_path: Path, recording: np.ndar
     assert told(found) == [("low", plain[0][1] + 5_000), *((name, ms + 7_000) for name, ms in plain[1:])]
 
 
+@pytest.mark.parametrize("step", [160, 320, 1000, 1280, 2000])
+def test_small_pieces_are_kept_until_a_model_can_run_and_change_nothing(
+    tmp_path: Path, recording: np.ndarray, step: int
+):
+    models = library(write_tone_model(tmp_path / "m.onnx", TONES_HZ))
+    data, stream, found, num_pushed = as_pcm(recording), AudioStream(FORM, None), [], 0
+    for start in range(0, len(data), 2 * step):
+        piece, stamp = data[start : start + 2 * step], 500 + round(start / 32)
+        if not stream.holds(piece, models.catalog, stamp):
+            found += stream.push(piece, models.catalog, stamp)
+            num_pushed += 1
+    expected = [(name, ms + 500) for name, ms in in_ms(by_detector(tmp_path / "m.onnx", recording)[0])]
+    assert told(found + stream.finish(models.catalog)) == expected
+    assert num_pushed <= len(recording) // 1280 + 2
+
+
+def test_a_stream_without_a_model_keeps_nothing(tmp_path: Path):
+    models, stream = library(write_tone_model(tmp_path / "m.onnx")), AudioStream(FORM, ["other"])
+    stream.push(bytes(320), models.catalog)
+    assert not stream.holds(bytes(320), models.catalog)
+
+
 def test_a_change_of_form_in_the_middle_goes_on(tmp_path: Path):
     models = library(write_tone_model(tmp_path / "m.onnx", TONES_HZ))
     stream, wide = AudioStream(FORM, None), PcmFormat(48_000, 4, 2)
