@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -52,18 +53,28 @@ def export(run: str | Path, output: str | Path | None = None, chunk_ms: float | 
     run = Path(run)
     model, point = load_model(run), load_operating_point(run)
     output = run / MODEL_FILE if output is None else Path(output)
-    export_model(model, point, output, chunk_ms=chunk_ms, trained_from=training_hash(run))
+    export_model(
+        model,
+        point,
+        output,
+        chunk_ms=chunk_ms,
+        trained_from=training_hash(run),
+        languages=_provenance(run).get("languages", []),
+    )
     return output
 
 
 def training_hash(run: Path) -> str:
     """Return the hash that ``kws train`` gave to settings and sources, or else that of the settings alone."""
-    provenance = run / PROVENANCE
-    if provenance.is_file():
-        stored = json.loads(provenance.read_text(encoding="utf-8")).get("config_hash")
-        if stored:
-            return str(stored)
-    return config_hash(read_yaml(run / CONFIG))
+    stored = _provenance(run).get("config_hash")
+    return str(stored) if stored else config_hash(read_yaml(run / CONFIG))
+
+
+def _provenance(run: Path) -> dict[str, Any]:
+    """Return where a run comes from, {} where it does not say."""
+    path = run / PROVENANCE
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return found
 
 
 def export_model(
@@ -73,6 +84,7 @@ def export_model(
     *,
     chunk_ms: float | None = None,
     trained_from: str = "",
+    languages: Sequence[str] = (),
 ) -> Parity:
     """Export a model that is in memory; see :func:`export`.
 
@@ -82,11 +94,14 @@ def export_model(
         output: the file to write.
         chunk_ms: see :func:`export`.
         trained_from: hash of the configuration that it was trained with.
+        languages: of the keywords.
     Returns:
         The comparison, which is also written beside the file.
     """
     chunk_samples = _chunk_samples(model, chunk_ms)
     metadata = _metadata(model, point, chunk_samples, trained_from)
+    if languages:
+        metadata["languages"] = json.dumps(list(languages))
     with atomic_write(output) as temporary:
         graph = _trace(model, chunk_samples)
         _finish(graph, metadata)

@@ -14,13 +14,16 @@ from kws.model import WakeWordModel
 PACKAGES = ("kws", "torch", "torchaudio", "lightning", "numpy", "soundfile", "soxr")
 
 
-def provenance(model: WakeWordModel, manifests: Sequence[Path], identity: str) -> dict[str, Any]:
+def provenance(
+    model: WakeWordModel, manifests: Sequence[Path], identity: str, languages: Sequence[str]
+) -> dict[str, Any]:
     """Return plain values for ``provenance.json``.
 
     Args:
         model: whose encoder names its source and licence.
         manifests: files the run was trained on; their SHA-256 is stored.
         identity: hash of configuration and sources.
+        languages: of the keywords, as eSpeak codes.
     """
     info = model.encoder.info
     versions = {}
@@ -31,6 +34,7 @@ def provenance(model: WakeWordModel, manifests: Sequence[Path], identity: str) -
             continue
     return {
         "config_hash": identity,
+        "languages": list(languages),
         "encoder": {"name": info.name, "source": info.source, "licence": info.license},
         "manifests": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in manifests},
         "packages": versions,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,6 +106,14 @@ def test_the_metadata_say_all_that_the_format_asks(exported: Exported):
         "encoder": "embedded",
         "config_hash": "0123456789ab",
     }
+
+
+def test_the_languages_of_a_run_are_in_the_file(exported: Exported, tmp_path: Path):
+    run = tmp_path / "run"
+    shutil.copytree(exported("conv").parent, run)
+    origin = json.loads((run / "provenance.json").read_text("utf-8"))
+    (run / "provenance.json").write_text(json.dumps({**origin, "languages": ["de"]}), "utf-8")
+    assert json.loads(Detector(to_onnx.export(run)).metadata["languages"]) == ["de"]
 
 
 def test_writes_one_file_and_its_report_and_no_path_of_this_machine(exported: Exported):

@@ -167,7 +167,7 @@ def enroll_request(request: EnrollRequest) -> Enrolled:
         shares = made.fitted.confusions(point.thresholds, request.config.hearing)
         notes += sentences.confused(request.keywords, shares, request.config.doubts)
     shipped = [FRAMES, FRAME_PHONES] if examples else [BACKGROUND]
-    origin = provenance(made.model, [] if request.negatives else shipped, identity)
+    origin = provenance(made.model, [] if request.negatives else shipped, identity, [request.language])
     if trained is not None:
         origin |= {"encoder": trained.provenance["encoder"], "ensemble": trained.named()}
         notes.append(sentences.in_ensemble(request.ensemble, num_recordings))

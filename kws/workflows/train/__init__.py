@@ -231,7 +231,7 @@ def _train_once(request: TrainRequest) -> TrainSummary:
         "wall_s": round(time.monotonic() - started, 1),
         **outcome,
     }
-    origin = provenance(model, list(heard.manifests), resolved.identity)
+    origin = provenance(model, list(heard.manifests), resolved.identity, [request.synthesis.language])
     chosen = describe(policy, settings.regularizers)
     moving = f"policy {chosen}: {reason}; moved: {', '.join(outcome['moving'])}"
     notes = [*heard.prepared.notes, *heard.spoken.notes, moving, *resolved.notes, *doubts]

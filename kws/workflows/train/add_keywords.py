@@ -113,7 +113,8 @@ class EarlierRun:
     def origin(self, provenance: dict[str, Any]) -> dict[str, Any]:
         """Return the provenance of the whole: the encoder is the earlier run's, which is named."""
         encoder = self.provenance.get("encoder", provenance["encoder"])
-        return {**provenance, "encoder": encoder, "added_to": self.named()}
+        languages = list(dict.fromkeys([*self.provenance.get("languages", []), *provenance["languages"]]))
+        return {**provenance, "encoder": encoder, "languages": languages, "added_to": self.named()}
 
     def named(self) -> dict[str, Any]:
         """Return what names it in the provenance of a model that is made of it."""

@@ -77,7 +77,7 @@ def test_thresholds_settings_and_origin_are_kept(first: Path, second: Path):
     assert (made_of["head"], made_of["head_options"]) == ("columns", {"sizes": [1, 1]})
     assert values["training"]["transfer"]["policy"] == "head"
     origin, earlier = (json.loads((run / "provenance.json").read_text("utf-8")) for run in (second, first))
-    assert origin["encoder"] == earlier["encoder"]
+    assert origin["encoder"] == earlier["encoder"] and origin["languages"] == earlier["languages"] == ["en"]
     assert origin["added_to"]["config_hash"] == earlier["config_hash"] != origin["config_hash"]
     assert origin["added_to"]["run"] == str(first)
     metrics = json.loads((second / "metrics.json").read_text("utf-8"))

@@ -80,6 +80,7 @@ def test_a_typed_phrase_becomes_a_detector(tmp_path: Path, capsys: pytest.Captur
     expected = load_model(run).scores(torch.from_numpy(waveform)[None])[0].numpy()
     np.testing.assert_allclose(detector.scores(waveform), expected, atol=ONNX, rtol=0)
     origin = json.loads((run / "provenance.json").read_text("utf-8"))
+    assert origin["languages"] == ["en"]
     assert origin["manifests"].keys() == {BACKGROUND.name} and origin["encoder"]["licence"] == "Apache-2.0"
     assert json.loads((run / "metrics.json").read_text("utf-8"))["dev_hours"] > 1
     folders.clear(run, written_files.RUN)

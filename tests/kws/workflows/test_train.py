@@ -102,6 +102,7 @@ def test_a_run_holds_model_thresholds_metrics_and_origin(finished: Path):
         assert origin["manifests"][name] == hashlib.sha256(data).hexdigest()
     assert origin["encoder"]["licence"] == "Apache-2.0" and origin["packages"]["torch"]
     assert origin["config_hash"] == read_json(finished / "run.json")["identity"]
+    assert origin["languages"] == ["en"]
     training = yaml.safe_load((finished / "config.yaml").read_text("utf-8"))["training"]
     assert training["steps_per_epoch"] == 2 and training["transfer"]["policy"] == "all"
     assert training["regularizers"] == {"feature_matching": 1.0}
