@@ -136,15 +136,20 @@ class Intake:
         finally:
             asyncio.get_running_loop().call_soon(self._changed.set)  # when the task is done
 
+    async def _spend(self, num_bytes: int) -> None:
+        """Wait until the client may send so many bytes."""
+        self._enter("waits")
+        await self._bytes.take(num_bytes)
+        self._enter("message")
+
     async def _read_one(self) -> bool:
         """Read a message and put it to those that wait; returns False where the client has left."""
-        message = await read_message(self._reader, self._limits, lambda: self._enter("message"))
+        message = await read_message(self._reader, self._limits, lambda: self._enter("message"), self._spend)
         if message is None:
             return False
         self._enter("waits")
         self._metrics.add("kws_messages_total")
         await self._messages.take(1)
-        await self._bytes.take(len(message.payload or b""))
         item: Event | AudioPiece = message
         most_bytes = 0  # what is no audio waits alone: its size has other bounds
         if message.type == "audio-chunk":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from wyoming.event import Event
@@ -28,8 +28,15 @@ class MessageError(KwsError):
         self.kind = kind
 
 
+async def _for_free(num_bytes: int) -> None:
+    """Let any number of bytes be read at once."""
+
+
 async def read_message(
-    reader: asyncio.StreamReader, limits: ServeLimits, begun: Callable[[], None] = lambda: None
+    reader: asyncio.StreamReader,
+    limits: ServeLimits,
+    begun: Callable[[], None] = lambda: None,
+    spend: Callable[[int], Awaitable[None]] = _for_free,
 ) -> Event | None:
     """Read the next message.
 
@@ -37,6 +44,7 @@ async def read_message(
         reader: whose own limit is ``limits.max_header_bytes``.
         limits: of the lengths.
         begun: called when the first byte is there.
+        spend: awaited with the bytes of the whole message before those behind its line are read.
     Returns:
         The message, or None where the client has ended the connection between two messages.
     Raises:
@@ -48,12 +56,13 @@ async def read_message(
         return None
     begun()
     try:
-        header = _json_object(first + await reader.readuntil(b"\n"), "the line") if first != b"\n" else {}
+        line = first + (await reader.readuntil(b"\n") if first != b"\n" else b"")
     except asyncio.LimitOverrunError as error:
         raise MessageError(
             f"a line of more than {limits.max_header_bytes} bytes; a message begins with a shorter one",
             kind="header",
         ) from error
+    header = _json_object(line, "the line") if line.strip() else {}
     kind = header.get("type")
     if not isinstance(kind, str):
         raise MessageError(
@@ -64,6 +73,7 @@ async def read_message(
         raise MessageError("`data` is no object", kind="header")
     data_length = _length(header, "data_length", limits.max_data_bytes)
     payload_length = _length(header, "payload_length", limits.max_payload_bytes)
+    await spend(len(line) + data_length + payload_length)
     if data_length:
         data = {**data, **_json_object(await reader.readexactly(data_length), "the data")}
     payload = await reader.readexactly(payload_length) if payload_length else None

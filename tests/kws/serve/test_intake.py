@@ -86,6 +86,24 @@ def test_so_much_is_read_ahead_and_no_more():
     assert 0.9 * MOST_AHEAD_BYTES < asyncio.run(ahead()) < 1.1 * MOST_AHEAD_BYTES
 
 
+def test_bytes_are_waited_for_before_they_are_read_wherever_they_stand():
+    """Also those of data, which take the most time to read: a message of data alone is no way around."""
+    limits = ServeLimits(max_bytes_per_s=1000.0)  # after a burst of 4000
+    data = json.dumps({"x": "a" * 5000}).encode()
+
+    async def phase() -> tuple[str, int]:
+        reader = asyncio.StreamReader(limit=limits.max_header_bytes)
+        reader.feed_data(f'{{"type": "x", "data_length": {len(data)}}}\n'.encode() + data)
+        intake = Intake(reader, limits, Metrics())
+        await asyncio.sleep(0.05)
+        found = intake._phase, len(intake._waiting)
+        assert intake.overdue(intake.phase_since_s + 1000) == "", "it is the service that waits"
+        intake.stop()
+        return found
+
+    assert asyncio.run(phase()) == ("waits", 0)
+
+
 def test_reading_ends_where_it_is_stopped_and_what_was_read_is_still_taken():
     async def stopped() -> list:
         reader = asyncio.StreamReader()
