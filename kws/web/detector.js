@@ -2,10 +2,7 @@
 
 import * as ort from "./onnxruntime/ort.js";
 import { Decider } from "./decisions.js";
-import { joined } from "./resampler.js";
-
-/** Rate of the audio that every model takes, in Hz. */
-export const SAMPLE_RATE = 16000;
+import { joined, SAMPLE_RATE } from "./resampler.js";
 
 const FORMAT = 1;
 const INT16_SCALE = 32768;

@@ -1,13 +1,11 @@
 /** The person's microphone as a stream of mono audio at 16 kHz. */
 
-import { SAMPLE_RATE } from "./detector.js";
-import { Resampler } from "./resampler.js";
+import { Pieces } from "./pieces.js";
+import { Resampler, SAMPLE_RATE } from "./resampler.js";
 
 const WORKLET = new URL("./microphone-worklet.js", import.meta.url);
-/** Most audio that may wait for the listener, in seconds; what comes then is lost, and is said to be. */
-const MAX_WAITING_S = 5;
 /** Time in which sound must begin to flow, in milliseconds. */
-const START_MS = 10_000;
+const START_MS = 20_000;
 
 /** Name of a browser's error -> kind of ours. */
 const KINDS = new Map([
@@ -54,7 +52,7 @@ export async function openMicrophone(onAudio, options = {}) {
     /** @type {MediaStream | undefined} */
     let stream;
     try {
-        const running = context.resume();
+        context.resume().catch(() => undefined); // while the press of the button counts
         stream = await navigator.mediaDevices.getUserMedia({
             audio: {
                 autoGainControl: false,
@@ -64,7 +62,8 @@ export async function openMicrophone(onAudio, options = {}) {
                 ...(options.deviceId === undefined ? {} : { deviceId: { exact: options.deviceId } }),
             },
         });
-        await Promise.all([within(running, START_MS), context.audioWorklet.addModule(WORKLET)]);
+        // A page that may hear may play too: some browsers let the sound flow only now.
+        await Promise.all([within(context.resume(), START_MS), context.audioWorklet.addModule(WORKLET)]);
         return connect(context, stream, onAudio, options);
     } catch (error) {
         stop(context, stream);
@@ -106,45 +105,6 @@ function connect(context, stream, onAudio, options) {
         options.onEnd?.();
     };
     return { label: track.label, sampleRate: context.sampleRate, close };
-}
-
-/** Hands pieces on in order; those that come while too much waits are lost. */
-class Pieces {
-    /**
-     * @param {(pcm: Float32Array) => unknown} onAudio
-     * @param {import("./index.js").MicrophoneOptions} options
-     */
-    constructor(onAudio, options) {
-        this.onAudio = onAudio;
-        this.options = options;
-        this.waitingS = 0;
-        /** Is settled once all pieces so far are done. */
-        this.last = Promise.resolve();
-    }
-
-    /** @param {Float32Array} pcm */
-    take(pcm) {
-        const lengthS = pcm.length / SAMPLE_RATE;
-        if (this.waitingS + lengthS > MAX_WAITING_S) {
-            this.options.onLost?.(lengthS);
-            return;
-        }
-        this.waitingS += lengthS;
-        this.last = this.last
-            .then(() => this.onAudio(pcm))
-            .then(
-                () => undefined,
-                (error) => {
-                    if (this.options.onError === undefined) {
-                        throw error;
-                    }
-                    this.options.onError(error);
-                },
-            )
-            .finally(() => {
-                this.waitingS -= lengthS;
-            });
-    }
 }
 
 /**

@@ -28,8 +28,8 @@ export async function keepOffline(button, isIdle) {
         }
     };
     button.addEventListener("click", () => registration.waiting?.postMessage("take over"));
-    registration.addEventListener("updatefound", () =>
-        registration.installing?.addEventListener("statechange", offer),
-    );
+    const follow = () => registration.installing?.addEventListener("statechange", offer);
+    registration.addEventListener("updatefound", follow);
+    follow(); // it may have been found before
     offer();
 }

@@ -6,6 +6,9 @@
  * Source: J. O. Smith, Digital Audio Resampling, ccrma.stanford.edu/~jos/resample.
  */
 
+/** Rate of the audio that every model takes, in Hz. */
+export const SAMPLE_RATE = 16000;
+
 /** Zero crossings of the filter on either side, at the lower of the two rates. */
 const ZERO_CROSSINGS = 48;
 /** Shape of the Kaiser window over the filter. */

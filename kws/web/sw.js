@@ -6,13 +6,13 @@
  */
 
 const VERSION = "";
-/** @type {string[]} */
-const FILES = [];
+/** @type {Record<string, string>} name -> checksum, so that a copy that a cache holds is never of another version */
+const FILES = {};
 
 const FOLDER = new URL("./", self.location.href);
 /** Caches belong to a whole server, on which there may be other folders. */
 const OURS = `kws-web ${FOLDER.pathname} `;
-const KEPT = new Set(FILES.map((file) => new URL(file, FOLDER).href));
+const KEPT = new Set(Object.keys(FILES).map((file) => new URL(file, FOLDER).href));
 
 self.addEventListener("install", (event) => event.waitUntil(keep()));
 self.addEventListener("activate", (event) => event.waitUntil(takeOver()));
@@ -34,7 +34,19 @@ self.addEventListener("fetch", (event) => {
 
 async function keep() {
     const cache = await caches.open(OURS + VERSION);
-    await cache.addAll(FILES.map((file) => new Request(new URL(file, FOLDER), { cache: "no-cache" })));
+    await Promise.all(
+        Object.entries(FILES).map(async ([file, integrity]) => {
+            const address = new URL(file, FOLDER);
+            const answer = await fetch(address, { cache: "no-cache", integrity }).catch(() =>
+                fetch(address, { cache: "reload", integrity }),
+            );
+            if (!answer.ok) {
+                throw new Error(`${address}: ${answer.status}`);
+            }
+            // Some servers send on from index.html; a page may not be given such an answer.
+            await cache.put(address, new Response(await answer.blob(), { headers: answer.headers }));
+        }),
+    );
 }
 
 async function takeOver() {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -15,7 +16,7 @@ from kws.errors import ConfigError, DependencyError
 from kws.pages import style
 from kws.version import __version__
 from kws.workflows import folders
-from kws.workflows.written_files import LIST, WEB
+from kws.workflows.written_files import WEB
 
 SOURCES = Path(__file__).parents[1] / "web"
 """Files that are copied as they are, and templates of three that say what the model is."""
@@ -154,7 +155,14 @@ def _package(info: ModelInfo) -> dict[str, object]:
         },
         "files": [
             *("index.js", "index.d.ts", "detector.js", "decisions.js", "resampler.js"),
-            *("microphone.js", "microphone-worklet.js", "model.onnx", "model.json", "onnxruntime"),
+            *(
+                "microphone.js",
+                "microphone-worklet.js",
+                "pieces.js",
+                "model.onnx",
+                "model.json",
+                "onnxruntime",
+            ),
         ],
         "sideEffects": False,
     }
@@ -194,11 +202,16 @@ def _version(contents: dict[str, bytes]) -> str:
 
 
 def _worker(source: str, version: str, contents: dict[str, bytes]) -> bytes:
-    """Write the version and the names of all other files into the service worker."""
-    files = sorted(name for name in contents if name not in ("sw.js", LIST))
-    for line, value in (('const VERSION = "";', version), ("const FILES = [];", files)):
+    """Write the version, and the names and checksums of all other files, into the service worker."""
+    files = {
+        name: f"sha256-{base64.b64encode(hashlib.sha256(content).digest()).decode()}"
+        for name, content in sorted(contents.items())
+        if name != "sw.js"
+    }
+    values: dict[str, object] = {'const VERSION = "";': version, "const FILES = {};": files}
+    for line, value in values.items():
         assert source.count(line) == 1, line
-        source = source.replace(line, f"{line.partition('=')[0]}= {json.dumps(value)};")
+        source = source.replace(line, f"{line.partition('=')[0]}= {json.dumps(value, indent=4)};")
     return source.encode()
 
 

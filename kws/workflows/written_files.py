@@ -167,7 +167,7 @@ WEB = FolderKind(
         *("offline.js",),
         *("sw.js", "icon.svg", "app.webmanifest"),
         *("index.js", "index.d.ts", "detector.js", "decisions.js", "resampler.js"),
-        *("microphone.js", "microphone-worklet.js", "package.json", "README.md"),
+        *("microphone.js", "microphone-worklet.js", "pieces.js", "package.json", "README.md"),
         *("model.onnx", "model.json"),
         *inside("onnxruntime", ("ort.js", "ort-wasm-simd-threaded.wasm", "LICENSE.txt")),
     ),

@@ -41,6 +41,32 @@ const inPieces = (length) => {
 give([sound.length, 128, 777].map(inPieces));
 """
 
+WAITING = """
+const { Pieces } = await import(folder + "pieces.js");
+const piece = new Float32Array(1600);
+const heard = [], lost = [], failed = [];
+let go;
+const pieces = new Pieces(
+    (pcm) => {
+        heard.push(pcm[0]);
+        return heard.length > 3 ? undefined : new Promise((done) => { go = done; });
+    },
+    { onLost: (seconds) => lost.push(seconds), onError: (error) => failed.push(error.message) },
+);
+for (let number = 0; number < 70; number++) pieces.take(Float32Array.from(piece, () => number));
+const before = [heard.length, lost.length];
+for (let turn = 0; turn < 3; turn++) {
+    await Promise.resolve();
+    go?.();
+    await new Promise((done) => setTimeout(done));
+}
+await pieces.last;
+pieces.onAudio = () => { throw new Error("too much"); };
+pieces.take(piece);
+await pieces.last;
+give({ before, heard, lost: lost.length, waitingS: pieces.waitingS, failed });
+"""
+
 TSCONFIG = {
     "compilerOptions": {
         "strict": True,
@@ -135,6 +161,13 @@ def test_what_lies_above_the_lower_rate_is_not_folded_back():
     sound = tone(15_000, 0.25, rate_hz=48_000)
     (found, *_) = node(RESAMPLING, SOURCES, {"rate": 48_000, "sound": sound.tolist()})
     assert np.abs(found[200:]).max() < 1e-4
+
+
+def test_a_listener_who_is_too_slow_gets_five_seconds_in_order_and_is_told_of_the_rest():
+    found = node(WAITING, SOURCES)
+    assert found["before"][1] == found["lost"] == 20
+    assert found["heard"] == list(range(50))
+    assert abs(found["waitingS"]) < 1e-9 and found["failed"] == ["too much"]
 
 
 @pytest.mark.slow
