@@ -4,14 +4,32 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_prep.corpora import librispeech, musan, rirs_noises, speech_commands
+from data_prep.corpora import (
+    but_reverb_db,
+    esc50,
+    fleurs,
+    librispeech,
+    musan,
+    rirs_noises,
+    speech_commands,
+)
 from data_prep.corpora.base import PublicCorpus
 from kws.errors import ConfigError
 
 __all__ = ["PublicCorpus", "available_corpora", "load_corpus", "prepare_corpus"]
 
 _CORPORA: dict[str, PublicCorpus] = {
-    module.CORPUS.name: module.CORPUS for module in (librispeech, musan, rirs_noises, speech_commands)
+    corpus.name: corpus
+    for corpus in (
+        but_reverb_db.CORPUS,
+        esc50.CORPUS,
+        esc50.ALL,
+        fleurs.CORPUS,
+        librispeech.CORPUS,
+        musan.CORPUS,
+        rirs_noises.CORPUS,
+        speech_commands.CORPUS,
+    )
 }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep import manifests
+from kws import audio
 from kws.errors import DependencyError, ManifestError
 from kws.manifest import Recording
 
@@ -77,14 +78,26 @@ def rows(part: dict[str, Any]) -> list[tuple[Any, Any]]:
     return sorted(pairs, key=lambda pair: pair[0].sources[0].source)
 
 
-def to_recording(audio: Any, source: str, **values: Any) -> Recording:
+def to_recording(item: Any, source: str, **values: Any) -> Recording:
     """Return our recording for a Lhotse recording, with the values of the recipe."""
     return Recording(
-        path=Path(audio.sources[0].source).absolute(),
-        duration_s=audio.duration,
-        sample_rate=audio.sampling_rate,
+        path=Path(item.sources[0].source).absolute(),
+        duration_s=item.duration,
+        sample_rate=item.sampling_rate,
         source=source,
         **values,
+    )
+
+
+def from_header(path: Path, source: str, **values: Any) -> Recording:
+    """Return our recording for a file that no recipe of Lhotse reads, with what its header says.
+
+    Raises:
+        AudioError: it is missing or no audio.
+    """
+    facts = audio.info(path)
+    return Recording(
+        path=path, duration_s=audio.duration_s(path), sample_rate=facts.sample_rate, source=source, **values
     )
 
 

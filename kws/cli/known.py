@@ -38,7 +38,18 @@ HEADS = KnownNames(("attention", "conv", "cross_stitch", "gru", "linear", "windo
 METHODS = KnownNames(("phones", "examples", "attributes", "words"))
 """Those of :mod:`kws.enrollment.methods`."""
 
-CORPORA = KnownNames(("librispeech", "musan", "rirs_noises", "speech_commands"))
+CORPORA = KnownNames(
+    (
+        "but_reverb_db",
+        "esc50",
+        "esc50_all",
+        "fleurs",
+        "librispeech",
+        "musan",
+        "rirs_noises",
+        "speech_commands",
+    )
+)
 """Those of :mod:`data_prep.corpora`."""
 
 ENCODERS = KnownNames(

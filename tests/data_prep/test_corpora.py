@@ -152,7 +152,79 @@ def test_rirs_noises(tmp_path: Path) -> None:
     assert found["real_rirs_isotropic_noises/air_type1_rir_1.wav"].extra["channels"] == 8
 
 
-@pytest.mark.parametrize("name", ["librispeech", "musan", "rirs_noises", "speech_commands"])
+def test_but_reverb_db(tmp_path: Path) -> None:
+    folder = tmp_path / "BUT"
+    for room in ("Q301", "L207"):
+        place = folder / f"VUT_FIT_{room}/MicID01/SpkID01_20170904_S/01"
+        write_all(place / "RIR", "IR_sweep_15s_45Hzto22kHz_FS16kHz.v00.wav")
+        write_all(place / "silence", "silence_16kHz_60sec.v00.wav")
+    found = by_name(folder, prepare_corpus("but_reverb_db", folder, tmp_path / "m.jsonl"))
+    assert [(item.label, item.extra["room"]) for item in found.values()] == [("rir", "L207"), ("rir", "Q301")]
+
+
+ESC = {
+    "1-100032-A-0.wav": "rose_bark.wav (http://www.freesound.org/people/nfrae/sounds/100032/) by nfrae [CC0]",
+    "1-110389-A-0.wav": "dog_001.wav (http://www.freesound.org/people/a.com/sounds/110389/) by a.com [CC-BY]",
+    "1-110389-B-0.wav": "dog_001.wav (http://www.freesound.org/people/a.com/sounds/110389/) by a.com [CC-BY]",
+    "1-40730-A-1.wav": "rooster2.wav (http://www.freesound.org/people/p/sounds/40730/) by p [CC-Sampling+]",
+    "2-11-A-1.wav": "x [brackets].wav (http://www.freesound.org/people/p/sounds/11/) by p [CC-BY-NC]",
+}
+"""Clip -> its line of LICENSE; one more clip has no line."""
+
+
+def test_esc50_keeps_clips_that_anybody_may_use(tmp_path: Path) -> None:
+    folder = tmp_path / "ESC-50-master"
+    write_all(folder / "audio", *ESC, "3-12-A-1.wav")
+    (folder / "meta").mkdir()
+    lines = [f"- [{name.rsplit('-', 1)[0]}.ogg]:  clip derived from {terms}" for name, terms in ESC.items()]
+    (folder / "LICENSE").write_text("# ESC-50\n\n101 - Dog:\n" + "\n".join(lines) + "\n")
+    table = [
+        f"{name},1,0,dog,True,{name.split('-')[1]},{name.split('-')[2]}" for name in [*ESC, "3-12-A-1.wav"]
+    ]
+    head = "filename,fold,target,category,esc10,src_file,take"
+    (folder / "meta/esc50.csv").write_text("\n".join([head, *table]) + "\n")
+    found = by_name(folder / "audio", prepare_corpus("esc50", folder, tmp_path / "m.jsonl"))
+    assert {name: (item.speaker, item.extra["license"]) for name, item in found.items()} == {
+        "1-100032-A-0.wav": ("esc_100032", "CC0"),
+        "1-110389-A-0.wav": ("esc_110389", "CC-BY"),
+        "1-110389-B-0.wav": ("esc_110389", "CC-BY"),
+    }
+    first = found["1-100032-A-0.wav"]
+    assert (first.label, first.extra["category"]) == ("noise", "dog")
+    assert first.extra["attribution"].startswith("clip derived from rose_bark.wav (http://www.freesound.org/")
+    every = by_name(folder / "audio", prepare_corpus("esc50_all", folder, tmp_path / "all.jsonl"))
+    assert len(every) == 6 and every["2-11-A-1.wav"].extra["license"] == "CC-BY-NC"
+    (folder / "audio/1-100032-A-0.wav").write_bytes(b"no audio")
+    with pytest.raises(ManifestError, match=r"is damaged .*unpack the corpus again"):
+        prepare_corpus("esc50", folder, tmp_path / "m.jsonl")
+
+
+def test_fleurs(tmp_path: Path) -> None:
+    folder = tmp_path / "es_419"
+    write_all(folder, "train/10.wav", "train/20.wav", "dev/30.wav")
+    rows = [
+        ("train", '1\t10.wav\tÉl dijo "no.\tél dijo no\té l |\t4800\tMALE'),
+        ("train", "1\t20.wav\tÉl dijo.\tél dijo\té l |\t4800\tFEMALE"),
+        ("train", "2\t21.wav\tNo está.\tno está\tn o |\t4800\tFEMALE"),
+        ("dev", "3\t30.wav\tSí.\tsí\ts í |\t4800\tFEMALE"),
+    ]
+    for split in ("train", "dev"):
+        lines = [line for part, line in rows if part == split]
+        (folder / f"{split}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = by_name(folder, prepare_corpus("fleurs", folder, tmp_path / "m.jsonl"))
+    assert {name: (item.split, item.text, item.language) for name, item in found.items()} == {
+        "train/10.wav": ("train", "él dijo no", "es"),
+        "train/20.wav": ("train", "él dijo", "es"),
+        "dev/30.wav": ("dev", "sí", "es"),
+    }
+    (folder / "dev.tsv").write_text("3\n")
+    with pytest.raises(ManifestError, match=r"the part dev is damaged .*unpack the corpus again"):
+        prepare_corpus("fleurs", folder, tmp_path / "m.jsonl")
+
+
+@pytest.mark.parametrize(
+    "name", ["esc50", "fleurs", "librispeech", "musan", "rirs_noises", "speech_commands"]
+)
 def test_a_folder_that_is_not_the_corpus_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"not found in it; unpack the corpus so that the folder holds"):
         prepare_corpus(name, tmp_path, tmp_path / "m.jsonl")
@@ -174,12 +246,15 @@ def test_what_lhotse_cannot_read_is_named(tmp_path: Path) -> None:
 
 
 def test_registry_knows_license_and_citation_of_each() -> None:
-    assert available_corpora() == ("librispeech", "musan", "rirs_noises", "speech_commands")
+    assert available_corpora() == (
+        "but_reverb_db", "esc50", "esc50_all", "fleurs", "librispeech", "musan", "rirs_noises",
+        "speech_commands",
+    )  # fmt: skip
     for name in available_corpora():
         corpus = load_corpus(name)
         assert corpus.name == name and corpus.url.startswith("https://")
         assert any(word in corpus.license for word in ("CC BY", "Apache")) and "20" in corpus.citation
     with pytest.raises(
-        ConfigError, match=r"corpus `voxceleb` is not known; known corpora: librispeech, musan"
+        ConfigError, match=r"corpus `voxceleb` is not known; known corpora: but_reverb_db, esc50"
     ):
         load_corpus("voxceleb")
