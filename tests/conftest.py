@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 SEED = 20
-os.environ["KWS_VOICES"] = os.devnull
-"""No test hears the voices that the person who runs it has fetched; its processes do neither."""
+os.environ["KWS_VOICES"] = os.environ["KWS_DATA"] = os.devnull
+"""No test hears the voices and corpora that the person who runs it has fetched; its processes do neither."""
 MAX_THREADS = 2
 """More do not help models this small, and the tests' own processes need cores too."""
 
