@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kws.workflows.prepare import prepare, synthesize
     from kws.workflows.pretrain import pretrain
     from kws.workflows.probe import probe
+    from kws.workflows.public_data import check_data, fetch_data, list_data
     from kws.workflows.quickstart import quickstart
     from kws.workflows.record import record
     from kws.workflows.study import study
@@ -36,11 +37,14 @@ _LAZY = {
     "Detection": "kws.decisions",
     "Detector": "kws.detector",
     "bench": "kws.workflows.bench",
+    "check_data": "kws.workflows.public_data",
     "decide": "kws.decisions",
     "enroll": "kws.workflows.enroll",
     "evaluate": "kws.workflows.evaluate",
     "export": "kws.workflows.export",
+    "fetch_data": "kws.workflows.public_data",
     "fetch_voices": "kws.workflows.voices",
+    "list_data": "kws.workflows.public_data",
     "listen": "kws.listening",
     "load_model": "kws.checkpoint",
     "prepare": "kws.workflows.prepare",
@@ -63,11 +67,14 @@ __all__ = [
     "Detection",
     "Detector",
     "bench",
+    "check_data",
     "decide",
     "enroll",
     "evaluate",
     "export",
+    "fetch_data",
     "fetch_voices",
+    "list_data",
     "listen",
     "load_model",
     "prepare",

@@ -54,13 +54,18 @@ class PublicData:
     hours: str
     """How much audio there is, about."""
     download_mb: int
-    """What is fetched, in MB."""
+    """What is fetched, in MB; about, where the publisher does not say."""
     root: str
     """Folder below that of the audio which the recipe reads."""
     parts: tuple[Part, ...] = ()
     """Files; where there are none, the publisher lists them."""
     is_commercial: bool = True
     """It may be used for business."""
+
+    @property
+    def is_size_known(self) -> bool:
+        """Return whether the size of the download is known exactly."""
+        return bool(self.parts) and all(part.file.size is not None for part in self.parts)
 
     @property
     def folder(self) -> str:

@@ -23,6 +23,7 @@ COMMANDS = (
     "quickstart",
     "enroll",
     "prep",
+    "data",
     "voices",
     "record",
     "pretrain",

@@ -135,6 +135,7 @@ MISTAKES = {
         ["a", "--output", "o", "--method", "fones"],
     ],
     "prep": [["gone", "--output", "o"], ["--output", "o", "--corpus", "musn"], ["--output", "o"]],
+    "data": [["fech"], ["fetch"], ["fetch", "mini_librispech"], ["list", "musan"], ["check", "gone"]],
     "voices": [["fech"], ["fetch"], ["fetch", "kokro"], ["say", "kokoro"]],
     "pretrain": [["gone.yaml", "--output", "o"], ["gone.yaml"]],
     "probe": [
