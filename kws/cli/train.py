@@ -4,6 +4,7 @@
     kws export RUN
 
 RECORDINGS, SPEECH and NOISE are folders, manifests (JSON Lines or CSV with a `path` column) or Lhotse cuts.
+Without --negatives or --noise, what `kws data fetch` brought is taken, and the command says what.
 Several keywords: give --keyword and --positives once for each, in the same order. Without any --positives,
 synthetic voices alone say the keywords. A run that was stopped goes on when the same command is given again.
 Another keyword later, with the first left as it is to the last bit:
@@ -32,8 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--positives",
         "give one for each --keyword, or none at all: then synthetic voices alone say it",
     )
-    add_option(parser, "--negatives", required=True)
-    add_option(parser, "--noise", "it is mixed in and ignored; without it, noise is made to mix in")
+    add_option(parser, "--negatives", "(default: what `kws data fetch` brought)")
+    add_option(
+        parser, "--noise", "it is mixed in and ignored (default: fetched noise, else noise is made to mix in)"
+    )
     add_option(parser, "--rooms")
     add(
         "--target-audio",
@@ -107,7 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.positives,
         arguments.negatives,
         arguments.output,
-        noise=arguments.noise,
+        noise=arguments.noise or None,
         rooms=arguments.rooms,
         target_audio=arguments.target_audio,
         config=arguments.config,

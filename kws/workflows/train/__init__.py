@@ -69,10 +69,10 @@ class TrainSummary:
 def train(
     keywords: Sequence[str],
     positives: Sequence[Path],
-    negatives: Sequence[Path],
+    negatives: Sequence[Path] | None,
     output: Path,
     *,
-    noise: Sequence[Path] = (),
+    noise: Sequence[Path] | None = None,
     rooms: Sequence[Path] = (),
     target_audio: Sequence[Path] = (),
     config: Path | None = None,
@@ -92,9 +92,9 @@ def train(
     Args:
         keywords: the phrases.
         positives: recordings of each, in the same order; or none at all, for synthetic voices alone.
-        negatives: speech without any keyword.
+        negatives: speech without any keyword; None or none takes what :func:`kws.fetch_data` brought.
         output: folder of the run; a stopped run in it goes on.
-        noise: recordings to mix in.
+        noise: recordings to mix in; None takes fetched noise where there is some. Without any, noise is made.
         rooms: recorded room impulse responses, folders or manifests, in place of simulated rooms.
         target_audio: recordings without labels of where the detector will be used, for the regularisers that
             compare domains.
@@ -117,8 +117,7 @@ def train(
     Raises:
         KwsError: a file, key or source cannot be used; the message names it and the remedy.
     """
-    from kws.workflows.recordings import Synthesis, with_voices
-    from kws.workflows.train.request import TrainRequest, read_overrides, read_settings
+    from kws.workflows.train.fetched import take, with_taken
 
     keywords = tuple(map(normalize, keywords))
     if not positives and num_synthetic is not None and num_synthetic < 1:
@@ -132,13 +131,18 @@ def train(
             if control
             else f"`output` {output}: is the run of `add_to`, which stays as it is; choose another folder"
         )
+    taken = take(negatives, noise)
     folders.keep_apart(output, {"config": (config,)})
+
+    from kws.workflows.recordings import Synthesis, with_voices
+    from kws.workflows.train.request import TrainRequest, read_overrides, read_settings
+
     given = read_overrides(config, overrides)
     model, settings = read_settings(keywords, given)
     request = TrainRequest(
-        keywords, tuple(positives), tuple(negatives), output, model, settings, given.given(),
-        noise=tuple(noise), rooms=tuple(rooms), target_audio=tuple(target_audio),
-        cache=cache, num_workers=num_workers,
+        keywords, tuple(positives), with_taken(negatives, taken, "negatives"), output, model, settings,
+        given.given(), noise=with_taken(noise, taken, "noise"), taken=taken, rooms=tuple(rooms),
+        target_audio=tuple(target_audio), cache=cache, num_workers=num_workers,
         synthesis=with_voices(Synthesis(num_synthetic, num_confusables, language), voices), add_to=add_to,
         overwrite=overwrite,
     )  # fmt: skip
@@ -234,7 +238,16 @@ def _train_once(request: TrainRequest) -> TrainSummary:
     origin = provenance(model, list(heard.manifests), resolved.identity, [request.synthesis.language])
     chosen = describe(policy, settings.regularizers)
     moving = f"policy {chosen}: {reason}; moved: {', '.join(outcome['moving'])}"
-    notes = [*heard.prepared.notes, *heard.spoken.notes, moving, *resolved.notes, *doubts]
+    if request.taken:
+        origin["fetched"] = [each.facts() for each in request.taken]
+    notes = [
+        *(each.note for each in request.taken),
+        *heard.prepared.notes,
+        *heard.spoken.notes,
+        moving,
+        *resolved.notes,
+        *doubts,
+    ]
     notes += hardly_trained(outcome, settings)
     if earlier is not None:
         model, point = earlier.joined(model, point)

@@ -13,6 +13,7 @@ from kws.model import ModelConfig
 from kws.training.config import TrainConfig
 from kws.workflows import folders
 from kws.workflows.recordings import Synthesis
+from kws.workflows.train.fetched import TakenAudio
 from kws.workflows.written_files import RUN
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class TrainRequest:
     num_workers: int = 2
     add_to: Path | None = None
     overwrite: bool = False
+    taken: tuple[TakenAudio, ...] = ()
+    """Fetched audio among the sources, which nobody named."""
 
     def sources(self) -> dict[str, Sequence[Path | None]]:
         """Return all that the run reads, by argument."""
@@ -147,6 +150,8 @@ def resolve(request: TrainRequest) -> ResolvedRun:
         "sources": {name: [str(path.absolute()) for path in paths] for name, paths in given.items()},
         "synthesis": to_dict(request.synthesis),
     }
+    if request.taken:
+        facts["fetched"] = [each.facts() for each in request.taken]
     if earlier is not None:
         facts["add_to"] = earlier.identity()
     notes: list[str] = []

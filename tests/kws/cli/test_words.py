@@ -151,6 +151,7 @@ MISTAKES = {
         ["--keyword", "a", "--keyword", "b", "--positives", ".", "--negatives", ".", "--output", "o"],
         ["--keyword", "a", "--negatives", ".", "--output", "o", "--add-to", "gone"],
         ["--keyword", "a"],
+        ["--keyword", "a", "--output", "o"],
     ],
     "eval": [["gone.onnx", "--positives", ".", "--negatives", "."], ["."], ["gone.onnx", "--split", "tset"]],
     "study": [["gone.yaml", "--output", "o"], ["gone.yaml"]],

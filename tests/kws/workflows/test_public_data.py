@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import kws
+from data_prep import manifests
 from kws.cli import main
 from kws.errors import ConfigError
+from kws.workflows.train import fetched, request
 from tests.support.corpora import publish
 from tests.support.hub import Hub, serving
+from tests.support.training import train_words
 
 pytest.importorskip("lhotse")
 
@@ -117,3 +121,82 @@ def test_python_calls_the_same(folder: Path, hub: Hub, tmp_path: Path):
     assert kws.list_data().fetched == ()
     with pytest.raises(ConfigError, match="holds no fetched audio"):
         kws.check_data()
+
+
+def identity_of(monkeypatch: pytest.MonkeyPatch, recordings: Path, *words: str) -> str:
+    """Return what identifies the run that `kws train` would make."""
+    found: list[str] = []
+
+    def claim(output: Path, identity: str, *_: object) -> None:
+        found.append(identity)
+        raise ConfigError("enough")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(request, "claim_folder", claim)
+        given = ["--keyword", "tone", "--positives", str(recordings / "tone"), "--voices", "espeak"]
+        assert main(["train", *given, *words, "--output", "unwritten"]) == 2
+    return found[0]
+
+
+def test_without_negatives_training_says_how_to_get_some(
+    folder: Path, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run = tmp_path / "run"
+    assert main(["train", "--keyword", "tone", "--output", str(run)]) == 2
+    assert capsys.readouterr().err == (
+        f"kws train: --negatives: none were given, and none were fetched into {folder}: `kws data fetch "
+        "mini_librispeech` brings 7 h of English speech (459 MB, CC BY 4.0); or give own recordings of other "
+        "speech, without the keyword\n"
+    )
+    assert not run.exists()
+    for none in (None, []):
+        with pytest.raises(ConfigError, match="`negatives`: none were given"):
+            kws.train(["tone"], [recordings / "tone"], none, run)
+
+
+def test_what_was_fetched_identifies_the_run_only_where_it_is_taken(
+    folder: Path, hub: Hub, recordings: Path, monkeypatch: pytest.MonkeyPatch
+):
+    speech = ["--negatives", str(recordings / "speech")]
+    both = [*speech, "--noise", str(recordings / "speech")]
+    given, made_noise = (identity_of(monkeypatch, recordings, *words) for words in (both, speech))
+    kws.fetch_data("mini_librispeech")
+    assert identity_of(monkeypatch, recordings, *speech) == made_noise
+    only_speech = identity_of(monkeypatch, recordings)
+    kws.fetch_data("esc50")
+    assert identity_of(monkeypatch, recordings, *both) == given
+    with_noise = identity_of(monkeypatch, recordings, *speech)
+    every = identity_of(monkeypatch, recordings)
+    assert len({given, made_noise, only_speech, with_noise, every}) == 5
+    manifest = folder / "esc50" / "noise.jsonl"
+    manifest.write_text(manifest.read_text() + "\n")
+    assert identity_of(monkeypatch, recordings) != every, "another content is another run"
+
+
+def test_noise_may_be_refused_from_python(folder: Path, hub: Hub):
+    kws.fetch_data("esc50")
+    assert [each.role for each in fetched.take([Path("speech")], None)] == ["noise"]
+    assert fetched.take([Path("speech")], []) == fetched.take([Path("speech")], [Path("noise")]) == ()
+
+
+def test_training_takes_what_was_fetched_and_says_so(
+    folder: Path, hub: Hub, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    kws.fetch_data("mini_librispeech")
+    kws.fetch_data("esc50_all", accept_noncommercial=True)
+    run = tmp_path / "run"
+    words = train_words(recordings, run)
+    at = words.index("--negatives")
+    assert main(words[:at] + words[at + 2 :]) in (0, 1)
+    told = capsys.readouterr().out
+    assert "note: negatives: mini_librispeech, 0.00 h, CC BY 4.0\n" in told
+    assert "note: noise: esc50_all, 0.00 h, CC BY-NC 3.0 (no commercial use)\n" in told
+    assert {row.source for row in manifests.read(run / "data" / "negatives.jsonl")} == {
+        "librispeech",
+        "esc50",
+    }
+    remembered = json.loads((run / "provenance.json").read_text())["fetched"]
+    assert [(each["role"], each["name"], each["license"]) for each in remembered] == [
+        ("negatives", "mini_librispeech", "CC BY 4.0"),
+        ("noise", "esc50_all", "CC BY-NC 3.0"),
+    ]

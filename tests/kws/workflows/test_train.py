@@ -294,8 +294,8 @@ def test_wrong_usage_ends_with_code_2_and_a_message_and_spoils_nothing(
 
 def test_options_are_refused_before_anything_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as caught:
-        main(["train", "--keyword", "a", "--output", str(tmp_path / "run")])
-    assert caught.value.code == 2 and "are required: --negatives\n" in capsys.readouterr().err
+        main(["train", "--keyword", "a", "--negatives", str(tmp_path)])
+    assert caught.value.code == 2 and "are required: --output\n" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
