@@ -36,6 +36,8 @@ TOO_HEAVY = {
     r"listen (?!.*--file)(?!.*--list-devices).*": "hears a microphone; tests/kws/test_microphone.py has one",
     r"record .*": "hears a microphone; tests/kws/cli/test_record.py has one",
     r"probe .*": "fits every depth; tests/kws/workflows/test_probe.py does so",
+    r"data (fetch|check).*": "needs the network; tests/kws/workflows/test_public_data.py has publishers",
+    r"train (?!.*--negatives ).*": "takes what was fetched; tests/kws/workflows/test_public_data.py does so",
     r".*(kokoro|piper).*": "needs voices that are fetched; tests/kws/workflows/test_voices.py has one",
     r"serve .*": "serves until it is stopped; tests/kws/serve/test_guide.py does so",
     r"listen .* --file -": "hears a pipe; tests/kws/test_pipe.py has one",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,18 @@ class PublicCorpus:
     """What the unpacked folder must hold."""
     prepare: Callable[[str | Path, str | Path], Path]
     """``prepare(corpus_dir, output)`` writes the manifest ``output`` and returns its path."""
+    needs_lhotse: bool = True
+    """It calls a recipe of Lhotse."""
+
+
+def need_lhotse() -> None:
+    """Look whether Lhotse is there, without loading it.
+
+    Raises:
+        DependencyError: it is not installed.
+    """
+    if importlib.util.find_spec("lhotse") is None:
+        raise DependencyError("corpus recipes need lhotse: `pip install 'kws[train]'`")
 
 
 def run_recipe(name: str, folder: Path, *arguments: Any, **options: Any) -> dict[str, Any]:
@@ -38,10 +51,9 @@ def run_recipe(name: str, folder: Path, *arguments: Any, **options: Any) -> dict
         ManifestError: Lhotse finds no audio, the same name twice, or a file that it cannot read.
         DependencyError: lhotse is not installed.
     """
-    try:
-        import lhotse.recipes
-    except ImportError as error:
-        raise DependencyError("corpus recipes need lhotse: `pip install 'kws[train]'`") from error
+    need_lhotse()
+    import lhotse.recipes
+
     try:
         found: dict[str, Any] = getattr(lhotse.recipes, name)(*arguments, **options)
         return found

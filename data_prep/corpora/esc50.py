@@ -78,6 +78,7 @@ CORPUS = PublicCorpus(
     citation=CITATION,
     layout=LAYOUT,
     prepare=prepare_esc50,
+    needs_lhotse=False,
 )
 ALL = PublicCorpus(
     name="esc50_all",
@@ -86,4 +87,5 @@ ALL = PublicCorpus(
     citation=CITATION,
     layout=LAYOUT,
     prepare=prepare_esc50_all,
+    needs_lhotse=False,
 )

@@ -75,4 +75,5 @@ CORPUS = PublicCorpus(
     ),
     layout=LAYOUT,
     prepare=prepare_fleurs,
+    needs_lhotse=False,
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from data_prep import manifests
 from data_prep.archives import unpack
+from data_prep.corpora.base import need_lhotse
 from data_prep.fetching import PART, digest, fetch
 from data_prep.public_data.base import ROLES, Part, PublicData, role_of
 from data_prep.public_data.catalog import find, parts_of
@@ -72,6 +73,8 @@ def fetch_data(
         return read_record(place), True
     if place.exists() and not (place / RECORD).exists():
         raise ConfigError(f"{place}: is there, but was not fetched; move it, or give another `output`")
+    if data.corpus.needs_lhotse:
+        need_lhotse()
     parts = parts_of(data)
     downloads = place.parent / DOWNLOADS / data.folder
     _refuse_full_disk(data, parts, downloads)
@@ -200,9 +203,14 @@ def _license(data: PublicData, recordings: list[Recording]) -> str:
 
 
 def read_sums(place: Path) -> dict[str, str]:
-    """Return file -> SHA-256 of the folder of a corpus."""
-    lines = (place / SUMS).read_text(encoding="utf-8").splitlines()
-    return {name: value for value, _, name in (line.partition("  ") for line in lines)}
+    """Return file -> SHA-256 of the folder of a corpus; names that lead out of it are none of its files."""
+    lines = (place / SUMS).read_text(encoding="utf-8").split("\n")
+    found = {name: value for value, _, name in (line.partition("  ") for line in lines) if name}
+    return {
+        name: value
+        for name, value in found.items()
+        if not (Path(name).is_absolute() or ".." in Path(name).parts)
+    }
 
 
 def _remove(place: Path) -> None:

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from data_prep import manifests
+from data_prep.corpora import base
 from data_prep.fetching import FetchError
 from data_prep.public_data import CATALOG, check, fetch_data, fetched_in, find, folder, store
 from data_prep.public_data.base import ROLES
 from data_prep.rooms import read_rooms
-from kws.errors import ConfigError, ManifestError
+from kws.errors import ConfigError, DependencyError, ManifestError
 from tests.support.archives import write_tar
 from tests.support.corpora import SECONDS, publish
 from tests.support.hub import Hub, serving
@@ -214,6 +215,25 @@ def test_overwrite_fetches_again_and_touches_nothing_else(hub: Hub, into: Path):
     with pytest.raises(ConfigError, match="mine.txt: was not fetched; move it"):
         get("esc50", into, overwrite=True)
     assert (into / "esc50" / "audio" / "mine.txt").read_text() == "mine"
+
+
+def test_what_a_list_names_outside_the_folder_is_not_removed(hub: Hub, into: Path):
+    get("esc50", into)
+    victim = into / "victim"
+    victim.write_text("mine")
+    with (into / "esc50" / "SHA256SUMS").open("a") as sums:
+        sums.write(f"0  ../victim\n0  {victim}\n")
+    get("esc50", into, overwrite=True)
+    assert victim.read_text() == "mine"
+
+
+def test_without_lhotse_nothing_is_fetched_that_needs_it(
+    hub: Hub, into: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(base.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(DependencyError, match="corpus recipes need lhotse: `pip install"):
+        get("musan", into)
+    assert hub.asked == [] and get("esc50", into) == EXPECTED["esc50"]
 
 
 def test_overwrite_replaces_what_is_damaged(hub: Hub, into: Path):
