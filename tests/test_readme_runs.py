@@ -110,7 +110,7 @@ def test_what_is_not_run_is_said_with_the_reason_and_shown_somewhere():
     left = {pattern for pattern in TOO_HEAVY if any(re.fullmatch(pattern, " ".join(w)) for w in shown())}
     assert left == set(TOO_HEAVY)
     run = {words[0] for words in shown() if reason(words) is None}
-    assert run == {"enroll", "listen", "train", "export", "eval", "bench", "prep", "voices"}
+    assert run == {"enroll", "listen", "train", "export", "eval", "bench", "prep", "voices", "data"}
     for name in re.findall(r"tests/[\w/]+(?:\.py)?", " ".join(TOO_HEAVY.values())):
         assert (REPOSITORY / name).exists(), name
 
