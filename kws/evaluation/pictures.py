@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from itertools import cycle
 
 import numpy as np
@@ -19,6 +20,9 @@ BLUE, ORANGE, GREEN, GRAY = "#0072b2", "#d55e00", "#008060", "#5f6b76"
 """After Okabe and Ito: told apart with any colour vision."""
 
 DPI = 110
+
+NAME_WIDTH = 34
+"""Characters of the name of a group in one line."""
 
 STYLES = ("-", "--", "-.", ":")
 """Of the lines of conditions."""
@@ -54,6 +58,34 @@ def det_figure(result: KeywordResult) -> Figure:
     axes.grid(which="minor", color="#eef1f3", lw=0.5)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False, fontsize=9)
+    _ask(figure, "How many are missed, at how many false accepts?")
+    return figure
+
+
+def groups(result: KeywordResult) -> bytes:
+    """Draw the miss rate of each condition and group at the stored threshold; returns PNG."""
+    return _png(groups_figure(result))
+
+
+def groups_figure(result: KeywordResult) -> Figure:
+    """Return the picture of :func:`groups`: a row for all clips, and one for each group."""
+    stored = result.operating[0]
+    rows = {f"all, {result.condition}": stored.misses}
+    rows.update({group.name: group.misses for group in stored.groups})
+    lines = [textwrap.fill(f"{name} ({misses.trials})", NAME_WIDTH) for name, misses in rows.items()]
+    height = 1.3 + 0.2 * len(lines) + 0.15 * sum(line.count("\n") + 1 for line in lines)
+    figure = Figure(figsize=(7.4, height), dpi=DPI, layout="constrained")
+    axes = figure.add_subplot()
+    for row, misses in enumerate(rows.values()):
+        color = BLUE if row else ORANGE
+        axes.plot([100 * misses.low, 100 * misses.high], [row, row], color=color, lw=1.8)
+        axes.plot(100 * misses.rate, row, "o", color=color, ms=6)
+    axes.set_yticks(range(len(lines)), labels=lines)
+    axes.set(ylim=(len(lines) - 0.4, -0.6), xlabel="missed at the stored threshold (%)")
+    axes.set_xlim(left=0)
+    _ask(figure, "Who is missed, and where?")
+    axes.grid(axis="x", color="#d8dde2", lw=0.8)
+    axes.spines[["top", "right", "left"]].set_visible(False)
     return figure
 
 
@@ -165,6 +197,11 @@ def timeline(example: Example, waveform: np.ndarray, threshold: float) -> bytes:
         axes.tick_params(labelsize=8)
         axes.spines[["top", "right"]].set_visible(False)
     return _png(figure)
+
+
+def _ask(figure: Figure, question: str) -> None:
+    """Put the question that a picture answers above it, at the left, where a phone shows it."""
+    figure.suptitle(question, x=0.01, ha="left", fontsize=12)
 
 
 def _png(figure: Figure) -> bytes:

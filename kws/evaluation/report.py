@@ -7,9 +7,9 @@ import io
 import json
 import wave
 from collections.abc import Iterable, Sequence
-from html import escape
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -17,19 +17,25 @@ from kws import audio
 from kws.audio import SAMPLE_RATE, seconds_to_samples
 from kws.counts import counted
 from kws.errors import DependencyError
-from kws.evaluation import page
 from kws.evaluation.metrics import Latency
-from kws.evaluation.result import EvaluationResult, Example, KeywordResult, OperatingResult
+from kws.evaluation.result import EvaluationResult, Example, KeywordResult, OperatingResult, SpeakerResult
+from kws.pages import Picture, environment
 from kws.text import normalize, shown
 
 JSON_NAME, HTML_NAME = "evaluation.json", "report.html"
 
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+"""Header and rows."""
+
 SECTIONS = {
-    "hit": ("Hits", "Heard, from the least to the most certain."),
-    "miss": ("Misses", "Not heard, from the lowest to the highest score."),
-    "false accept": ("Worst false accepts", "Fired although the keyword was not said; the highest scores."),
+    "hit": ("What was heard?", "Heard, from the least to the most certain."),
+    "miss": ("What was missed?", "Not heard, from the lowest to the highest score."),
+    "false accept": (
+        "What fired by mistake?",
+        "Fired although the keyword was not said; the highest scores.",
+    ),
     "closest": (
-        "Closest to a false accept",
+        "What came nearest to a mistake?",
         "The highest scores in the negatives that stayed below the threshold.",
     ),
 }
@@ -45,7 +51,7 @@ def write_report(result: EvaluationResult, output: Path) -> Path:
     Returns:
         Path of the page.
     Raises:
-        DependencyError: matplotlib is not installed.
+        DependencyError: matplotlib or jinja2 is not installed.
         AudioError: a recording of an example cannot be read any more.
     """
     html = render(result)
@@ -60,17 +66,18 @@ def write_report(result: EvaluationResult, output: Path) -> Path:
 def render(result: EvaluationResult) -> str:
     """Return the page; raises as :func:`write_report`."""
     names = ", ".join(f"“{entry.keyword}”" for entry in result.keywords)
-    parts = [
-        "<!doctype html><html lang=en><meta charset=utf-8>",
-        '<meta name=viewport content="width=device-width,initial-scale=1">',
-        f"<title>Evaluation of {escape(names)}</title><style>{page.STYLE}</style><main>",
-        f"<h1>Evaluation of {escape(names)}</h1><p class=dim>{escape(result.model)}</p>",
-        f"<p>{_negatives(result)}</p>",
-    ]
-    for entry in result.keywords:
-        parts += _keyword(entry, several=len(result.keywords) > 1)
-    parts += [page.READING, _provenance(result), "</main></html>"]
-    return "\n".join(parts)
+    return (
+        environment()
+        .get_template("evaluation.html")
+        .render(
+            title=f"Evaluation of {names}",
+            model=result.model,
+            negatives=_negatives(result),
+            negative_notes=result.notes(),
+            keywords=[_keyword(entry) for entry in result.keywords],
+            provenance=[(key.replace("_", " "), str(value)) for key, value in result.provenance.items()],
+        )
+    )
 
 
 def _negatives(result: EvaluationResult) -> str:
@@ -85,16 +92,12 @@ def _negatives(result: EvaluationResult) -> str:
         f"False accepts were counted in {result.negative_hours:.3g} hours of audio without the keyword "
         f"({counted(result.num_negatives, 'recording')}, {counted(result.num_negative_originals, 'original')}"
         f"{speakers}), "
-        f"scored as one stream.{left_out}{_remarks(result.notes())}"
+        f"scored as one stream.{left_out}"
     )
 
 
-def _remarks(notes: Sequence[str]) -> str:
-    return "".join(f" <strong>Note: {escape(note)}.</strong>" for note in notes)
-
-
-def _keyword(result: KeywordResult, *, several: bool) -> list[str]:
-    """Return everything about one keyword."""
+def _keyword(result: KeywordResult) -> dict[str, Any]:
+    """Return everything that the page says about one keyword."""
     speakers = f", {counted(result.num_speakers, 'known speaker')}" if result.num_speakers else ""
     originals = counted(result.num_positive_originals, "original")
     copies = (
@@ -102,57 +105,70 @@ def _keyword(result: KeywordResult, *, several: bool) -> list[str]:
         if result.num_positive_originals < result.num_positives
         else ""
     )
-    heading = f"<h2>“{escape(result.keyword)}”</h2>" if several else ""
-    parts = [
-        heading,
-        f"<p>Misses were counted in {counted(result.num_positives, 'clip')} of the keyword{speakers}.{copies}"
-        f"{_remarks(result.notes())}</p>",
-        "<div class=cards>",
-        *(_card(entry) for entry in result.operating),
-        "</div>",
-        _notes(result.operating),
-        "<h3>Misses against false accepts</h3><figure class=det>",
-        page.image(_pictures().det_curve(result), f"DET curve of {result.keyword}"),
-        "<figcaption>Down and to the left is better. Each step is a threshold; the band is the 95 % interval "
-        f"of the miss rate, {escape(result.condition)}, the other lines other conditions. A count of zero is "
-        "drawn at “none”: hours or clips are too few to see how far below it lies.</figcaption></figure>",
-        "<h3>Operating points</h3>",
-        _operating_table(result.operating),
-        *_group_table(result),
-        *_speaker_table(result.operating),
-    ]
-    for kind, (title, text) in SECTIONS.items():
-        chosen = [example for example in result.examples if example.kind == kind]
-        if chosen:
-            parts.append(f"<h3>{title}</h3><p class=dim>{text} {_legend(kind)}</p><div class=examples>")
-            parts += [_example(example, result.stored_threshold) for example in chosen]
-            parts.append("</div>")
-    return parts
+    clips = counted(result.num_positives, "clip")
+    pictures, groups = _pictures(), result.operating[0].groups
+    found = [(entry.name, entry.speakers) for entry in result.operating if entry.speakers]
+    return {
+        "name": result.keyword,
+        "clips": f"Misses were counted in {clips} of the keyword{speakers}.{copies}",
+        "notes": result.notes(),
+        "cards": [_card(entry) for entry in result.operating],
+        "doubts": [(entry.name, f"{entry.note}.") for entry in result.operating if entry.note],
+        "det": Picture.of(pictures.det_curve(result), f"DET curve of {result.keyword}"),
+        "answer": _answer(result),
+        "condition": result.condition,
+        "operating": _operating_table(result.operating),
+        "groups": _group_table(result) if groups else None,
+        "groups_picture": Picture.of(pictures.groups(result), "misses by condition and group")
+        if groups
+        else None,
+        "groups_answer": _groups_answer(result) if groups else "",
+        "speakers": _speaker_table(found) if found else None,
+        "num_speakers": found[0][1].num_speakers if found else 0,
+        "sections": [
+            {
+                "title": title,
+                "text": f"{text} {_legend(kind)}",
+                "examples": [_example(example, result.stored_threshold) for example in chosen],
+            }
+            for kind, (title, text) in SECTIONS.items()
+            if (chosen := [example for example in result.examples if example.kind == kind])
+        ],
+    }
 
 
-def _notes(operating: Iterable[OperatingResult]) -> str:
-    """Return the doubts about the operating points, in a box."""
-    notes = [f"<b>{escape(entry.name)}</b>: {escape(entry.note)}." for entry in operating if entry.note]
-    return f"<p class=note>{'<br>'.join(notes)}</p>" if notes else ""
-
-
-def _card(entry: OperatingResult) -> str:
-    title = (
-        "At the stored threshold"
-        if entry.target_per_hour is None
-        else f"At {entry.target_per_hour:g} false accepts per hour"
-    )
-    kind = "card stored" if entry.target_per_hour is None else "card"
-    misses, accepts = entry.misses, entry.false_accepts
+def _answer(result: KeywordResult) -> str:
+    """Return in one sentence what the device does."""
+    stored = result.operating[0]
+    accepts = stored.false_accepts
     return (
-        f"<div class='{kind}'><span>{title}</span><b>{100 * misses.rate:.1f} % missed</b>"
-        f"<span>{misses.events} of {misses.trials} clips; "
-        f"95 % interval {100 * misses.low:.1f} to {100 * misses.high:.1f} %</span>"
-        f"<span>{_count(accepts.events, 'false accept')} in {accepts.hours:.3g} h</span></div>"
+        f"At the stored threshold {100 * stored.misses.rate:.1f} % are missed, at "
+        f"{counted(accepts.events, 'false accept')} in {accepts.hours:.3g} h."
     )
 
 
-def _operating_table(operating: Iterable[OperatingResult]) -> str:
+def _groups_answer(result: KeywordResult) -> str:
+    """Return in one sentence which group is missed most."""
+    worst = max(result.operating[0].groups, key=lambda group: group.misses.rate)
+    return f"Missed most: {worst.name}, {100 * worst.misses.rate:.1f} %."
+
+
+def _card(entry: OperatingResult) -> dict[str, Any]:
+    stored = entry.target_per_hour is None
+    misses, accepts = entry.misses, entry.false_accepts
+    return {
+        "stored": stored,
+        "title": "At the stored threshold"
+        if stored
+        else f"At {entry.target_per_hour:g} false accepts per hour",
+        "missed": f"{100 * misses.rate:.1f} % missed",
+        "interval": f"{misses.events} of {misses.trials} clips; "
+        f"95 % interval {100 * misses.low:.1f} to {100 * misses.high:.1f} %",
+        "accepts": f"{counted(accepts.events, 'false accept')} in {accepts.hours:.3g} h",
+    }
+
+
+def _operating_table(operating: Iterable[OperatingResult]) -> Table:
     rows = [
         (
             entry.name if entry.target_per_hour is None else f"at most {entry.name}",
@@ -176,14 +192,12 @@ def _operating_table(operating: Iterable[OperatingResult]) -> str:
         "latency p50",
         "p95",
     )
-    return page.table(header, rows)
+    return header, rows
 
 
-def _group_table(result: KeywordResult) -> list[str]:
-    """Return misses by condition and group, when there are any."""
+def _group_table(result: KeywordResult) -> Table:
+    """Return misses by condition and group."""
     operating = result.operating
-    if not operating[0].groups:
-        return []
     header = (
         "clips",
         "number",
@@ -197,48 +211,41 @@ def _group_table(result: KeywordResult) -> list[str]:
         ),
     ]
     for index, group in enumerate(operating[0].groups):
-        name = group.value if group.field == "condition" else f"{group.field}: {group.value}"
-        rows.append(
-            (name, str(group.misses.trials), *(str(entry.groups[index].misses) for entry in operating))
-        )
-    text = "<p class=dim>Miss rates with 95 % intervals; each column at one threshold, given above.</p>"
-    return ["<h3>Misses by condition and group</h3>", text, page.table(header, rows)]
+        misses = (str(entry.groups[index].misses) for entry in operating)
+        rows.append((group.name, str(group.misses.trials), *misses))
+    return header, rows
 
 
-def _speaker_table(operating: Sequence[OperatingResult]) -> list[str]:
-    """Return misses of the mean speaker and of those who are missed most, when enough are known."""
-    found = [(entry.name, entry.speakers) for entry in operating if entry.speakers]
-    if not found:
-        return []
+def _speaker_table(found: Sequence[tuple[str, SpeakerResult]]) -> Table:
+    """Return misses of the mean speaker and of those who are missed most."""
     rows = [(name, f"{100 * each.mean:.1f} %", f"{100 * each.worst:.1f} %") for name, each in found]
-    text = f"<p class=dim>Miss rates of {found[0][1].num_speakers} speakers, each of whom counts as much.</p>"
-    header = ("operating point", "mean speaker", "the tenth missed most")
-    return ["<h3>Misses by speaker</h3>", text, page.table(header, rows)]
+    return ("operating point", "mean speaker", "the tenth missed most"), rows
 
 
 def _legend(kind: str) -> str:
-    end = "The dotted line is the end of the phrase. " if kind in ("hit", "miss") else ""
+    end = "The dotted line is the end of the keyword. " if kind in ("hit", "miss") else ""
     fired = "The orange line is where it fired." if kind in ("hit", "false accept") else ""
     return end + fired
 
 
-def _example(example: Example, threshold: float) -> str:
-    """Return picture, player and words of one example."""
+def _example(example: Example, threshold: float) -> dict[str, Any]:
+    """Return picture, sound and words of one example."""
     waveform = _stretch(example)
-    picture = _pictures().timeline(example, waveform, threshold)
     entry = example.utterance
     place = "" if example.kind in ("hit", "miss") else f", at {entry.offset_s + example.start_s:.1f} s"
-    said = f" “{escape(entry.text)}”" if entry.text else ""
+    said = f" “{entry.text}”" if entry.text else ""
     delay = ""
     if example.fired_s is not None and example.speech_end_s is not None:
-        delay = f", fired {_signed(example.fired_s - example.speech_end_s)} the end of the phrase"
-    name = escape(normalize(entry.item_id))
-    caption = f"highest score {example.peak:.3f}{delay}{said}<br><small>{name}{place}</small>"
-    return (
-        f"<figure>{page.image(picture, f'{example.kind}: score and spectrogram')}"
-        f"<audio controls preload=metadata src='data:audio/wav;base64,{_wav(waveform)}'></audio>"
-        f"<figcaption>{caption}</figcaption></figure>"
-    )
+        delay = f", fired {_signed(example.fired_s - example.speech_end_s)} the end of the keyword"
+    name = normalize(entry.item_id)
+    picture = _pictures().timeline(example, waveform, threshold)
+    return {
+        "picture": Picture.of(picture, f"{example.kind}: score and spectrogram of {name}"),
+        "sound": f"{example.kind}: {name}",
+        "wav": _wav(waveform),
+        "caption": f"highest score {example.peak:.3f}{delay}{said}",
+        "place": f"{name}{place}",
+    }
 
 
 def _signed(delay_s: float) -> str:
@@ -272,15 +279,6 @@ def _wav(waveform: np.ndarray) -> str:
 
 def _delay(latency: Latency | None, name: str) -> str:
     return "–" if latency is None else f"{1000 * getattr(latency, name):.0f} ms"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _provenance(result: EvaluationResult) -> str:
-    rows = [(key.replace("_", " "), str(value)) for key, value in result.provenance.items()]
-    return f"<h2>Where the numbers come from</h2>{page.table((), rows, 'facts')}"
 
 
 def _pictures() -> ModuleType:

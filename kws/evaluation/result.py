@@ -26,6 +26,11 @@ class GroupResult:
     misses: Proportion
     latency: Latency | None
 
+    @property
+    def name(self) -> str:
+        """Return what the group is called in tables and pictures."""
+        return self.value if self.field == "condition" else f"{self.field}: {self.value}"
+
 
 @dataclass(frozen=True, slots=True)
 class SpeakerResult:

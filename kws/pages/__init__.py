@@ -6,6 +6,9 @@ library alone, so that a page can be written where no training package is instal
 
 from __future__ import annotations
 
+import base64
+import struct
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +20,26 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 TEMPLATES = FOLDER / "templates"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture that a page holds itself, for the macros ``picture`` and ``wide`` of ``parts.html``."""
+
+    text: str
+    """What it shows, for who cannot see it."""
+    source: str
+    """Its address, with all of it inside."""
+    width: int
+    """In pixels."""
+    height: int
+    """In pixels."""
+
+    @classmethod
+    def of(cls, png: bytes, text: str) -> Picture:
+        """Return that of a PNG file."""
+        width, height = struct.unpack(">II", png[16:24])
+        return cls(text, f"data:image/png;base64,{base64.b64encode(png).decode()}", width, height)
 
 
 @cache

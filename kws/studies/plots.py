@@ -25,6 +25,8 @@ LEGEND_ROW, LETTER = 0.19, 0.085
 """Inches of a line of the legend, and of a letter beside an axis."""
 LETTERS_PER_INCH = 13
 """Of the text below the panels."""
+QUESTION_WIDTH = 44
+"""Characters of a line of the question above a picture."""
 CONTROL_COLOR = "#8a949d"
 SPREAD = 0.025
 """Choices stand this far apart, as a share of the number of recordings: their intervals do not overlap."""
@@ -58,6 +60,7 @@ def misses_figure(study: StudyResults) -> Figure:
     panels[0].set_ylabel(f"misses at {study.compared_at:g} false accepts per hour (%, square-root scale)")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=9)
+    _ask(figure, "How many are missed with how many recordings?")
     return figure
 
 
@@ -80,13 +83,17 @@ def gains(study: StudyResults) -> bytes | None:
     """
     by_choice = {choice: found for choice in study.choices if (found := gains_of(study, choice))}
     label = "points fewer missed than from scratch (orange: the interval holds zero or less)"
-    return _drawn(intervals_figure(study, by_choice, label, lambda gain: gain.positive))
+    question = "How much does transfer save over training from scratch?"
+    return _drawn(intervals_figure(study, by_choice, question, label, lambda gain: gain.positive))
 
 
 def behind(study: StudyResults) -> bytes | None:
     """Draw how much more each choice misses than the best one, in the same way."""
     label = "points more missed than by the best choice (blue: the interval holds zero or less)"
-    return _drawn(intervals_figure(study, behind_best(study), label, lambda gain: not gain.positive))
+    question = "How much more does each choice miss than the best?"
+    return _drawn(
+        intervals_figure(study, behind_best(study), question, label, lambda gain: not gain.positive)
+    )
 
 
 def _drawn(figure: Figure | None) -> bytes | None:
@@ -96,6 +103,7 @@ def _drawn(figure: Figure | None) -> bytes | None:
 def intervals_figure(
     study: StudyResults,
     by_choice: Mapping[str, Mapping[int | str, Gain]],
+    question: str,
     label: str,
     is_good: Callable[[Gain], bool],
 ) -> Figure | None:
@@ -127,7 +135,17 @@ def intervals_figure(
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_yticks(range(len(by_choice)), labels=names)
     figure.supxlabel(below, fontsize=10)
+    _ask(figure, question)
     return figure
+
+
+def _ask(figure: Figure, question: str) -> None:
+    """Put the question that a picture answers above it, at the left and in lines that a phone shows."""
+    lines = textwrap.wrap(
+        question, min(QUESTION_WIDTH, round(LETTERS_PER_INCH * figure.get_figwidth() * 0.8))
+    )
+    figure.set_figheight(figure.get_figheight() + 0.25 * len(lines))
+    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=12)
 
 
 def _square_root_scale(axes: Axes) -> None:

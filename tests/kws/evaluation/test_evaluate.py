@@ -24,6 +24,7 @@ from kws.evaluation.result import EvaluationResult
 from kws.manifest import Recording
 from kws.workflows.evaluate import default_output, read_utterances
 from kws.workflows.protocol_audio import open_audio
+from tests.support.browser import axe, chromium, complaints, shown_on
 from tests.support.onnx_models import silence, tone, write_tone_model
 
 NEGATIVE_S = 30.0
@@ -179,9 +180,11 @@ def test_the_numbers_are_written_as_json(data: Path, result: EvaluationResult):
 
 def test_the_report_holds_pictures_sound_and_words(data: Path, result: EvaluationResult):
     page = (data / "out" / "report.html").read_text()
-    sounds = re.findall(r"src='data:audio/wav;base64,([^']+)'", page)
-    pictures = re.findall(r"src='data:image/png;base64,([^']+)'", page)
-    assert len(sounds) == len(result.keywords[0].examples) == len(pictures) - 1  # and the DET curve
+    sounds = re.findall(r'src="data:audio/wav;base64,([^"]+)"', page)
+    pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    assert (
+        len(sounds) == len(result.keywords[0].examples) == len(pictures) - 2
+    )  # and the DET curve and the groups
     assert all(base64.b64decode(picture)[:8] == b"\x89PNG\r\n\x1a\n" for picture in pictures)
     example = result.keywords[0].examples[0]
     with wave.open(io.BytesIO(base64.b64decode(sounds[0]))) as sound:
@@ -196,7 +199,20 @@ def test_the_report_holds_pictures_sound_and_words(data: Path, result: Evaluatio
         "muted",
     ):
         assert text in page
-    assert "http" not in page  # nothing is loaded
+    assert not re.search(r"https?://|<script|<link", page)  # nothing is loaded, nothing runs
+
+
+@pytest.mark.slow
+def test_the_report_can_be_read_by_everybody_in_light_and_dark_and_on_a_phone(
+    data: Path, result: EvaluationResult
+):
+    with chromium() as driver:
+        driver.get((data / "out" / "report.html").as_uri())
+        for dark, width in ((False, None), (True, None), (False, 360), (True, 360)):
+            shown_on(driver, dark=dark, width=width)
+            assert axe(driver) == []
+            assert driver.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+        assert complaints(driver) == []
 
 
 def test_text_from_manifests_is_escaped(data: Path):

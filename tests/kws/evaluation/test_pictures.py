@@ -10,8 +10,8 @@ from matplotlib.text import Text
 
 from kws.evaluation.intervals import hourly_rate, proportion
 from kws.evaluation.metrics import DetPoint
-from kws.evaluation.pictures import ORANGE, det_figure
-from kws.evaluation.result import KeywordResult, OperatingResult
+from kws.evaluation.pictures import ORANGE, det_figure, groups_figure
+from kws.evaluation.result import GroupResult, KeywordResult, OperatingResult
 
 HOURS, CLIPS = 2.0, 50
 CONDITIONS = ("noise 10 dB", "room and noise 5 dB", "a street in the rain behind two doors", "fan")
@@ -86,3 +86,25 @@ def test_each_condition_has_a_line_of_its_own_and_all_words_stand_in_the_picture
             box = text.get_window_extent()
             assert whole.x0 <= box.x0 and box.x1 <= whole.x1, text.get_text()
             assert whole.y0 <= box.y0 and box.y1 <= whole.y1, text.get_text()
+
+
+def test_each_group_has_a_row_with_its_rate_and_interval_and_a_name_that_fits():
+    found = result((0.6, 3, 2))
+    names = ("fan", "a street in the rain behind two doors and a wall")
+    groups = tuple(
+        GroupResult("condition", name, proportion(7 + n, CLIPS), None) for n, name in enumerate(names)
+    )
+    groups += (GroupResult("gender", "f", proportion(0, 20), None),)
+    stored = replace(found.operating[0], groups=groups)
+    figure = groups_figure(replace(found, operating=(stored, *found.operating[1:])))
+    (axes,) = figure.axes
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels[0].startswith("all, ") and labels[1] == "fan (50)" and labels[3] == "gender: f (20)"
+    assert all(len(line) <= 34 for label in labels for line in label.split("\n"))
+    intervals, points = axes.lines[0::2], axes.lines[1::2]
+    assert [line.get_xdata()[0] for line in points] == pytest.approx([6.0, 14.0, 16.0, 0.0])
+    for line, group in zip(intervals[1:], groups, strict=True):
+        assert list(line.get_xdata()) == pytest.approx([100 * group.misses.low, 100 * group.misses.high])
+    figure.draw_without_rendering()
+    assert all(label.get_window_extent().x0 >= 0 for label in axes.get_yticklabels())
+    assert figure.get_suptitle().endswith("?")

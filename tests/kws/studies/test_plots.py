@@ -53,7 +53,9 @@ def test_every_label_stands_whole_in_the_picture(choices: int, numbers: Sequence
     study = wide_study(choices, numbers)
     assert outside(misses_figure(study)) == []
     label = "points more missed than by the best choice (blue: the interval holds zero or less)"
-    figure = intervals_figure(study, behind_best(study), label, lambda gain: not gain.positive)
+    figure = intervals_figure(
+        study, behind_best(study), "How far behind?", label, lambda gain: not gain.positive
+    )
     assert figure is not None and outside(figure) == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from kws.studies.recommend import Recommendation, Verdict
 from kws.studies.results import StudyResults, read_cell, write_cell
 from kws.studies.tables import markdown, result_rows, summary_rows, summary_table, write_csv
 from kws.transfer.auto import AutoStep, AutoTable
+from tests.support.browser import axe, chromium, complaints, shown_on
 from tests.support.studies import cell_result, study_of
 
 
@@ -115,27 +117,45 @@ def test_a_choice_with_few_numbers_of_recordings_has_no_line_beside_those_with_m
     assert plots.choices_with_lines(finished({"a": (5, 10), "b": (10,), "c": (10, 25)})) == ["a", "c"]
 
 
-def test_the_page_holds_everything_itself():
+def small_page() -> str:
+    """Return the page of a small study."""
     study = small_study()
-    misses, gains, behind = plots.misses_by_recordings(study), plots.gains(study), plots.behind(study)
-    assert gains is not None and behind is not None
-    assert len({misses, gains, behind}) == 3
-    assert all(picture.startswith(b"\x89PNG") for picture in (misses, gains, behind))
     table = AutoTable((AutoStep(0, "head"),), "a study", "the rule <b>")
     found = Recommendation((Verdict(5, "head", "it is < others", AutoStep(0, "head")),), table)
-    html = page.render(
+    return page.render(
         study,
-        misses,
-        gains,
-        behind,
+        plots.misses_by_recordings(study),
+        plots.gains(study),
+        plots.behind(study),
+        against=["head"],
         warnings=["mind < this"],
         recommendation=found,
         compared=["all of them"],
         provenance={"study_hash": "1a2b"},
     )
-    assert "http://" not in html and "https://" not in html and html.count("<img") == 3
+
+
+def test_the_page_holds_everything_itself():
+    study = small_study()
+    pictures = {plots.misses_by_recordings(study), plots.gains(study), plots.behind(study)}
+    assert len(pictures) == 3
+    assert all(picture is not None and picture.startswith(b"\x89PNG") for picture in pictures)
+    html = small_page()
+    assert not re.search(r"https?://|<script|<link", html) and html.count("<img") == 3
     for text in ("mind &lt; this", "the rule &lt;b&gt;", "study hash", "1a2b", "+20.0 [", "“tone”, “word”"):
         assert text in html
+
+
+@pytest.mark.slow
+def test_the_page_can_be_read_by_everybody_in_light_and_dark_and_on_a_phone(tmp_path: Path):
+    (tmp_path / "study.html").write_text(small_page(), encoding="utf-8")
+    with chromium() as driver:
+        driver.get((tmp_path / "study.html").as_uri())
+        for dark, width in ((False, None), (True, None), (False, 360), (True, 360)):
+            shown_on(driver, dark=dark, width=width)
+            assert axe(driver) == []
+            assert driver.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+        assert complaints(driver) == []
 
 
 def test_without_a_control_there_is_no_picture_of_gains():
