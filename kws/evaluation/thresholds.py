@@ -16,7 +16,7 @@ from kws.audio import SAMPLE_RATE
 from kws.checkpoint import OperatingPoint
 from kws.decisions import THRESHOLD_FLOOR, DecisionConfig, DecisionSettings, decide
 from kws.evaluation.intervals import ZERO_EVENTS, number
-from kws.evaluation.metrics import choose_threshold, just_above, logit, negative_peaks
+from kws.evaluation.metrics import choose_threshold, just_above, logit, negative_peaks, pack
 
 LOSS_BLOCK_FRAMES = 50
 LOSS_BLOCKS = 20
@@ -33,6 +33,8 @@ TAIL_PEAKS = 10
 """Highest peaks of the negatives that the tail is read off, beyond what was heard."""
 FARTHEST = 16.0
 """Logit that scores of 0 and 1 count as."""
+COUNTED_AT, MOST_COUNTED_PER_HOUR = 60, 60.0
+"""False accepts are counted at so many thresholds, down to that of about so many per hour."""
 MISSED_CURE = "train longer, give more recordings, or look for something like it among the negatives"
 WARNING = "WARNING: "
 """What a doubt begins with that a person must not pass by."""
@@ -139,6 +141,33 @@ def lowest_unshown(peaks: np.ndarray, expected: float, floor: float = THRESHOLD_
     spread = (tail - tail[-1]).sum() / (len(tail) - 1)
     beyond = tail[-1] + spread * math.log(len(tail) / expected)
     return float(max(floor, just_above(float(peaks[0])), min(HIGHEST_BEYOND, expit(beyond))))
+
+
+def false_accept_counts(
+    scores: DevScores, keywords: Sequence[str], *, hop_samples: int, settings: DecisionSettings
+) -> dict[str, list[tuple[float, int]]]:
+    """Return how often each keyword fires on the dev negatives at thresholds of a whole range.
+
+    Args:
+        scores: of the dev recordings.
+        keywords: names of the outputs.
+        hop_samples: samples between two frames.
+        settings: smoothing and times.
+    Returns:
+        For each keyword up to ``COUNTED_AT`` thresholds, ascending, with the false accepts at each. The last
+        one is above all that was heard.
+    """
+    config, hop_s = settings.at([1.0]), hop_samples / SAMPLE_RATE
+    counts = {}
+    for index, keyword in enumerate(keywords):
+        heard = scores.negatives[:, index]
+        peaks = negative_peaks([heard], config, hop_s)
+        highest = peaks[: max(1, math.ceil(MOST_COUNTED_PER_HOUR * scores.hours))]
+        ranks = np.geomspace(1, max(1, len(highest)), COUNTED_AT).astype(int) - 1
+        thresholds = sorted({just_above(float(peak)) for peak in highest[ranks]} if len(highest) else ())
+        track = pack([heard], config, hop_s, thresholds[0] if thresholds else 0.0)
+        counts[keyword] = [(threshold, len(track.fire(threshold).frames)) for threshold in thresholds]
+    return counts
 
 
 def unusable(misses: Mapping[str, float]) -> list[str]:

@@ -152,12 +152,13 @@ def enroll_request(request: EnrollRequest) -> Enrolled:
     claim_folder(output, identity, request.overwrite, request.sources())
     heard = _hear(resolved)
     made = _from_examples(resolved, heard) if examples else _from_text(resolved, heard)
-    point, unsure = _operating_point(made, heard.speech, request.config)
+    point, unsure, counts = _operating_point(made, heard.speech, request.config)
     num_recordings = recordings_of(trained) if trained else min(map(len, heard.clips), default=0)
     metrics = {
         "thresholds": point.thresholds,
         "floored": point.floored,
         "false_accepts_per_hour": point.decision.false_accepts_per_hour,
+        "false_accepts": counts,
         "dev_hours": round(point.dev_hours, 3),
         "dev_copies": round(heard.speech.copies, 3) if heard.speech else 0,
         "recordings": num_recordings,
@@ -304,8 +305,8 @@ def _from_text(resolved: ResolvedEnrollment, heard: EnrollAudio) -> FittedDetect
 
 def _operating_point(
     made: FittedDetector, speech: OtherSpeech | None, config: EnrollConfig
-) -> tuple[OperatingPoint, list[str]]:
-    """Return thresholds by the scores of background speech, and what is unsure about them.
+) -> tuple[OperatingPoint, list[str], dict[str, list[tuple[float, int]]]]:
+    """Return thresholds by the scores of background speech, what is unsure about them, and the false accepts.
 
     Args:
         made: scores of own speech and its copies, or of what ships.
@@ -313,19 +314,21 @@ def _operating_point(
         config: how far down those were measured.
     """
     from kws.audio import SAMPLE_RATE
-    from kws.evaluation.thresholds import DevScores, choose_operating_point
+    from kws.evaluation.thresholds import DevScores, choose_operating_point, false_accept_counts
 
     hop_samples = made.model.hop_samples
     hours = len(made.scores) * hop_samples / SAMPLE_RATE / 3600
+    scores = DevScores([], (), made.scores, hours)
     point, _, unsure = choose_operating_point(
-        DevScores([], (), made.scores, hours),
+        scores,
         made.model.keywords,
         hop_samples=hop_samples,
         settings=made.decision,
         given_hours=None if speech is None else len(speech.samples) / SAMPLE_RATE / 3600,
         proven_per_hour=config.shipped_speech.proven_per_hour if speech is None else math.inf,
     )
-    return point, unsure
+    counts = false_accept_counts(scores, made.model.keywords, hop_samples=hop_samples, settings=made.decision)
+    return point, unsure, counts
 
 
 def _background(model: WakeWordModel, speech: OtherSpeech | None) -> np.ndarray:

@@ -178,7 +178,7 @@ def _train_once(request: TrainRequest) -> TrainSummary:
     """Train one model; see :func:`train`."""
     from kws.checkpoint import load_model, save_model
     from kws.config import to_dict
-    from kws.evaluation.thresholds import choose_operating_point, unusable
+    from kws.evaluation.thresholds import choose_operating_point, false_accept_counts, unusable
     from kws.model import build_model
     from kws.regularizers import load_phones
     from kws.training.dev import dev_copies, read_dev_copies
@@ -210,8 +210,9 @@ def _train_once(request: TrainRequest) -> TrainSummary:
     policy = settings.transfer.policy
 
     outcome = fit(model, settings, heard.data, output, heard.augment, recognizer)
+    scores = read_dev_copies(model, heard.data, heard.augment, settings)
     point, misses, doubts = choose_operating_point(
-        read_dev_copies(model, heard.data, heard.augment, settings),
+        scores,
         request.keywords,
         hop_samples=model.hop_samples,
         settings=settings.decision,
@@ -222,6 +223,9 @@ def _train_once(request: TrainRequest) -> TrainSummary:
         "floored": point.floored,
         "unusable": unusable(misses),
         "false_accepts_per_hour": point.decision.false_accepts_per_hour,
+        "false_accepts": false_accept_counts(
+            scores, request.keywords, hop_samples=model.hop_samples, settings=settings.decision
+        ),
         "dev_hours": round(point.dev_hours, 3),
         "dev_copies": round(dev_copies(heard.data.dev_negatives.hours, settings), 3),
         "dev_miss": misses,

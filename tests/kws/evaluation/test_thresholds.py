@@ -7,13 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from kws.decisions import THRESHOLD_FLOOR, DecisionSettings
+from kws.decisions import THRESHOLD_FLOOR, DecisionSettings, decide
 from kws.evaluation.thresholds import (
     HIGHEST_BEYOND,
     LOSS_BLOCKS,
     TAIL_PEAKS,
     DevScores,
     choose_operating_point,
+    false_accept_counts,
     lowest_unshown,
     unusable,
 )
@@ -191,3 +192,26 @@ def test_the_loss_is_the_cross_entropy_of_best_frames_and_worst_blocks():
     assert DevScores([], (), NEGATIVES[:10], 1.0).loss() == 0
     certain = DevScores([clip(1.0, 0.0)], (0,), np.ones((50, 2), np.float32), 1.0)
     assert certain.loss() == pytest.approx(-math.log(1e-6))
+
+
+def test_false_accepts_are_counted_as_decide_does_at_each_threshold():
+    generator = np.random.default_rng(4)
+    negatives = generator.beta(0.3, 3, (9000, 2)).astype(np.float32)
+    settings = DecisionSettings(smoothing_frames=2, refractory_s=0.4)
+    scores = DevScores([], (), negatives, hours=0.1)
+    counts = false_accept_counts(scores, ("one", "two"), hop_samples=640, settings=settings)
+    assert list(counts) == ["one", "two"]
+    for column, (keyword, found) in enumerate(counts.items()):
+        thresholds = [threshold for threshold, _ in found]
+        assert thresholds == sorted(set(thresholds)) and 1 < len(found) <= 60
+        assert found[-1][1] == 0 and found[0][1] >= 4
+        for threshold, events in found:
+            config = settings.at([threshold])
+            detections, _ = decide(negatives[:, column : column + 1], (keyword,), config, 0.04)
+            assert len(detections) == events
+
+
+def test_nothing_is_counted_where_nothing_was_heard():
+    nothing = DevScores([], (), np.zeros((0, 1), np.float32), hours=0.0)
+    settings = DecisionSettings()
+    assert false_accept_counts(nothing, ("one",), hop_samples=640, settings=settings) == {"one": []}
