@@ -36,6 +36,7 @@ COMMANDS = (
     "listen",
     "serve",
     "web",
+    "studio",
 )
 """Modules here that hold a sub-command: ``HELP``, ``add_arguments(parser)``, ``run(arguments) -> int``."""
 WITHOUT_TRAINING = ("listen", "serve", "web", "bench", "record")

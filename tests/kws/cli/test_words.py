@@ -158,6 +158,7 @@ MISTAKES = {
     "export": [["gone"], []],
     "bench": [["gone.onnx"], ["--rounds", "many"]],
     "listen": [["--treshold", "1"]],
+    "studio": [["--port", "many"], ["--porjects", "x"], ["surplus"]],
     "serve": [
         [],
         ["gone"],
