@@ -41,6 +41,7 @@ TOO_HEAVY = {
     r".*(kokoro|piper).*": "needs voices that are fetched; tests/kws/workflows/test_voices.py has one",
     r"serve .*": "serves until it is stopped; tests/kws/serve/test_guide.py does so",
     r"listen .* --file -": "hears a pipe; tests/kws/test_pipe.py has one",
+    r"studio.*": "serves until it is stopped; tests/kws/studio/test_browser.py opens it",
 }
 """Commands that are not run -> why, and what runs them instead."""
 
