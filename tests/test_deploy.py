@@ -72,6 +72,14 @@ def test_a_dockerfile_knows_its_instructions_and_copies_what_is_there(path: Path
     assert all(rest.startswith("python:3.13-slim") for word, rest in found if word == "FROM")
 
 
+def test_the_add_on_installs_what_the_image_does():
+    steps = [
+        [rest for word, rest in instructions(folder / "Dockerfile") if word == "RUN"][-1]
+        for folder in (REPOSITORY, ADDON)
+    ]
+    assert steps[0] == steps[1] and "[serve]" in steps[0]
+
+
 def test_the_image_runs_the_service_as_nobody_and_checks_its_health():
     found = instructions(REPOSITORY / "Dockerfile")
     arguments = parsed(command_of(found))

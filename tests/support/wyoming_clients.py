@@ -79,19 +79,17 @@ class RunningService:
         return self.wait_for("serving")["uri"]
 
     def peak_mb(self) -> float:
-        """Return the most memory that it has had, in megabytes."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+        """Return the most memory that it has had, in megabytes; 0 where the system does not tell."""
+        return self._megabytes("VmHWM")
 
     def memory_mb(self) -> float:
-        """Return its memory of now, in megabytes."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
+        """Return its memory of now, in megabytes; 0 where the system does not tell."""
+        return self._megabytes("VmRSS")
 
-    def cpu_s(self) -> float:
-        """Return the processor time that it has taken, in seconds."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    def _megabytes(self, name: str) -> float:
+        status = Path(f"/proc/{self.process.pid}/status")
+        found = re.search(rf"{name}:\s+(\d+) kB", status.read_text() if status.exists() else "")
+        return int(found[1]) / 1024 if found else 0.0
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal, wait for the end, and return the exit status."""
