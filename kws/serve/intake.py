@@ -66,6 +66,7 @@ class Intake:
     def __init__(self, reader: asyncio.StreamReader, limits: ServeLimits, metrics: Metrics) -> None:
         self._reader, self._limits, self._metrics = reader, limits, metrics
         self._messages = Allowance(limits.max_messages_per_s, 2 * limits.max_messages_per_s)
+        self._requests = Allowance(limits.max_requests_per_s, 5 * limits.max_requests_per_s)
         self._bytes = Allowance(limits.max_bytes_per_s, 4 * limits.max_bytes_per_s)
         self._waiting: deque[Event | AudioPiece] = deque()
         self._waiting_bytes = 0
@@ -155,6 +156,8 @@ class Intake:
         if message.type == "audio-chunk":
             form, pcm = read_format(message.data), message.payload or b""
             item, most_bytes = AudioPiece(form, pcm, timestamp_of(message.data)), MOST_AHEAD_BYTES
+        else:
+            await self._requests.take(1)
         while self._waiting_bytes > most_bytes:
             self._taken.clear()
             await self._taken.wait()

@@ -29,6 +29,8 @@ class ServeLimits:
     """Longest piece of audio in one message."""
     max_messages_per_s: float = 500.0
     """Messages that are read per second, after a burst of twice as many."""
+    max_requests_per_s: float = 20.0
+    """Messages other than audio that are read per second, after a burst of five times as many."""
     max_bytes_per_s: float = 4e6
     """Bytes that are read per second, after a burst of four times as many."""
     max_speed: float = 4.0

@@ -104,6 +104,26 @@ def test_bytes_are_waited_for_before_they_are_read_wherever_they_stand():
     assert asyncio.run(phase()) == ("waits", 0)
 
 
+def test_questions_have_an_allowance_of_their_own():
+    """An answer costs more than a piece of audio: who asks and asks is answered slowly."""
+    limits = ServeLimits(max_requests_per_s=1.0)  # after a burst of five
+
+    async def answered() -> int:
+        reader = asyncio.StreamReader(limit=limits.max_header_bytes)
+        reader.feed_data(b'{"type": "describe"}\n' * 50)
+        intake = Intake(reader, limits, Metrics())
+        found = 0
+        while True:
+            try:
+                await asyncio.wait_for(intake.take(), 0.2)
+            except asyncio.TimeoutError:
+                intake.stop()
+                return found
+            found += 1
+
+    assert asyncio.run(answered()) == 5
+
+
 def test_reading_ends_where_it_is_stopped_and_what_was_read_is_still_taken():
     async def stopped() -> list:
         reader = asyncio.StreamReader()
