@@ -40,6 +40,7 @@ TOO_HEAVY = {
     r"train (?!.*--negatives ).*": "takes what was fetched; tests/kws/workflows/test_public_data.py does so",
     r".*(kokoro|piper).*": "needs voices that are fetched; tests/kws/workflows/test_voices.py has one",
     r"serve .*": "serves until it is stopped; tests/kws/serve/test_guide.py does so",
+    r"web .*": "needs what npm brings; tests/kws/web/test_web.py writes pages",
     r"listen .* --file -": "hears a pipe; tests/kws/test_pipe.py has one",
     r"studio.*": "serves until it is stopped; tests/kws/studio/test_browser.py opens it",
 }

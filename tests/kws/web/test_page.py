@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -42,6 +43,7 @@ pytestmark = [
     ),
 ]
 
+GUIDE = Path(__file__).parents[3] / "docs" / "guide" / "browser.md"
 KEYWORD = "hey computer"
 HEARD_S = 40.0
 """Longest wait for a hit, in seconds: several browsers may share one core."""
@@ -253,6 +255,21 @@ def test_a_new_version_takes_the_place_of_the_kept_one_and_works_when_the_server
         open_page(driver, address)
         start(driver)
         assert wait_for(lambda: hits(driver)[:1] == ["new"], HEARD_S)
+
+
+def test_the_page_of_the_guide_hears_the_keyword(tones: Path, tmp_path: Path):
+    (block,) = re.findall(r"```html\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    (same,) = re.findall(r"```html\n(.*?)```", (tones / "README.md").read_text("utf-8"), re.DOTALL)
+    assert same == block.replace("robot-page", "THIS_FOLDER")
+    root = tmp_path / "site"
+    root.mkdir()
+    tones.rename(root / "robot-page")
+    (root / "yours.html").write_text(block, encoding="utf-8")
+    audio.save(tmp_path / "room.wav", np.concatenate([silence(0.5), tone(500, 0.5), silence(1)]))
+    with serving(root) as address, chromium(tmp_path / "room.wav", loop=True) as driver:
+        driver.get(f"{address}yours.html")
+        driver.find_element("id", "start").click()
+        assert wait_for(lambda: text_of(driver, "heard").startswith("low "), HEARD_S)
 
 
 def test_sliders_take_the_keyboard_and_change_what_counts(tones: Path, tmp_path: Path):
