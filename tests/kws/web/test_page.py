@@ -209,6 +209,11 @@ def test_the_page_hears_the_keyword_and_asks_for_nothing_outside_its_folder(
         assert wait_for(lambda: is_kept(driver), HEARD_S)
         assert complaints(driver) == []
         assert all(url.startswith(page) for url in requested(driver))
+        elsewhere = page.replace("127.0.0.1", "localhost")
+        assert (
+            called(driver, "((url) => fetch(url).then(() => 'sent', () => 'refused'))", elsewhere)
+            == "refused"
+        )
     asked = requested_by_scripts(log)
     assert f"{page}model.onnx" in asked and f"{page}style.css" in asked
     assert [url for url in asked if not url.startswith(page)] == []

@@ -7,8 +7,14 @@ import hashlib
 import json
 import re
 import shutil
+import signal
 import subprocess
+import threading
+from http.client import HTTPConnection
 from pathlib import Path
+from socket import socket
+from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -131,6 +137,58 @@ def test_no_file_of_the_project_names_an_address_of_others(model: Path, tmp_path
         content = (made.folder / name).read_bytes()
         found = re.findall(rb"https?://[\w.-]+", content) if name != "model.onnx" else []
         assert set(found) <= {b"http://www.w3.org"}, name  # the name space of pictures
+
+
+def test_the_page_allows_itself_scripts_and_addresses_of_its_own_place_alone():
+    page = (SOURCES / "index.html").read_text("utf-8")
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    allowed = {rule.split()[0]: rule.split()[1:] for rule in policy.split(";")}
+    assert allowed.pop("script-src") == ["'self'", "'wasm-unsafe-eval'"]
+    assert allowed.pop("default-src") == allowed.pop("base-uri") == allowed.pop("form-action") == ["'none'"]
+    assert {source for sources in allowed.values() for source in sources} == {"'self'"}
+    assert page.index("Content-Security-Policy") < page.index("<link") < page.index("<script")
+    assert not re.search(r"<style|\bstyle=|\bon\w+=|<script(?! type=\"module\" src=)", page)
+
+
+@pytest.mark.usefixtures("runtime")
+def test_open_serves_the_folder_to_this_machine_alone_until_it_is_stopped(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    seen: dict[str, Any] = {}
+
+    def look(address: str) -> None:
+        place = urlsplit(address)
+        try:
+            for path in ("/", "/index.js", "/app.webmanifest", "/../tones.onnx", "/%2e%2e/tone.onnx"):
+                connection = HTTPConnection(place.hostname or "", place.port, timeout=10)
+                connection.request("GET", path)
+                answer = connection.getresponse()
+                seen[path] = answer.status, answer.headers["Content-Type"]
+                connection.close()
+        finally:
+            signal.raise_signal(signal.SIGINT)
+
+    def browser(address: str) -> None:
+        seen["address"] = address
+        threading.Thread(target=look, args=(address,)).start()
+
+    monkeypatch.setattr("webbrowser.open", browser)
+    assert main(["web", str(model), "--output", str(tmp_path / "page"), "--open", "0"]) == 0
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", seen.pop("address"))
+    assert [status for status, _ in seen.values()] == [200, 200, 200, 404, 404]
+    assert [kind.split(";")[0] for _, kind in seen.values()][:3] == [
+        "text/html",
+        "text/javascript",
+        "application/manifest+json",
+    ]
+    assert "Ctrl-C ends" in capsys.readouterr().out
+    with socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        again = ["web", str(model), "--output", str(tmp_path / "page"), "--overwrite", "--open", port]
+        assert main(again) == 2
+    assert "cannot listen there" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("runtime")
