@@ -4,8 +4,10 @@ Called by :mod:`kws.workflows.record` and the studio. A person can always keep a
 Levels need numpy alone. Whether the keyword was said is heard by the recognizer that ships; where it is not
 installed, or does not know how the keyword is said, the check leaves that out and says so in ``notes``.
 
-``python -m benchmarks.takes`` counts how often good takes are refused and how often each fault is found; the
-limits below are chosen from it.
+``python -m benchmarks.takes`` counts how often good takes are refused and how often each fault is found. The
+limits are chosen by it. With ``--clips 8``, 107 of 108 good takes by people are taken. Of English ones it
+finds 99 % of the clipped, all of the soft, 82 % of those cut in the middle of the word, and 83 % of other
+words; elsewhere 53 % of other words.
 """
 
 from __future__ import annotations
@@ -45,15 +47,18 @@ class TakeLimits:
     shortest_s: float = 0.12
     """A take with less sound than this is silent: a click of a key is no voice."""
     clipped_share: float = 0.003
-    """Share of the samples of the voice at full scale, from which on a take is clipped."""
+    """Share of the samples of the voice at full scale, from which on a take is clipped. Nineteen of twenty
+    recordings of the corpora have none."""
     edge_s: float = 0.04
     """The voice must not be in so much of the beginning and of the end."""
     edge_below_peak_db: float = 20.0
-    """It is there when the edge is less than this below the loudest frame, and goes on up to that frame."""
+    """It is there when the edge is less than this below the loudest frame, and goes on up to that frame. The
+    edges of 99 in 100 whole recordings are 33 dB below."""
     pause_s: float = 0.2
     """Shorter pauses are part of the voice: those before a stop consonant, and between words."""
     soft_db: float = -42.0
-    """A voice below this level is soft, in dB of full scale."""
+    """A voice below this level is soft, in dB of full scale: one in a hundred recordings of the corpus with
+    the softest voices, and none of the others."""
     least_ahead: float = 1.0
     """Other words: see :meth:`kws.enrollment.likeness.Likeness.scores`."""
     least_nats: float = -4.0
@@ -104,9 +109,12 @@ class TakeChecker:
         self._pronunciations: Sequence[str] = ()
         try:
             self._listen_for(language)
-        except (KwsError, ImportError, OSError) as error:  # a library of torch that does not load
+        except (KwsError, ImportError, OSError) as error:  # OSError: a library of torch that does not load
+            reason = str(error)
+            if isinstance(error, ModuleNotFoundError):
+                reason = f'{error.name} is not installed: `pip install "kws[train]"`'
             self.notes = (
-                f"whether a take says {keyword!r} is not checked, only how loud and whole it is ({error})",
+                f"whether a take says {keyword!r} is not checked, only how loud and whole it is ({reason})",
             )
 
     def check(self, waveform: np.ndarray) -> TakeCheck:

@@ -190,3 +190,24 @@ def test_a_session_at_a_terminal_with_a_microphone(tmp_path: Path):
     assert ": 1 take of 'computer' (me 1)" in printed and "next: kws record" in printed
     start = audio.load(output / "positives" / "me" / "001.wav")
     assert np.abs(start).max() > 0.1
+
+
+def test_a_device_without_training_packages_records_and_says_what_is_not_checked(tmp_path: Path):
+    file = write(tmp_path / "all.wav", voice(2.5), noise(2.5, level=0.001), voice(5.0))
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'scipy', 'lhotse', 'espeakng_loader', 'soxr', 'yaml', 'joblib', 'tqdm'):\n"
+        "    sys.modules[name] = None\n"
+        "from kws.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    words = ["record", "computer", "--output", str(tmp_path / "rec"), "--takes", "2", "--length", "2.5"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words, "--countdown", "0", "--file", str(file)],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "not checked, only how loud and whole it is" in done.stderr and "kws[" in done.stderr
+    assert "silent: Nothing was heard" in done.stderr and "2 takes of 'computer'" in done.stdout
