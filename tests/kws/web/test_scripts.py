@@ -111,7 +111,7 @@ def random_streams(count: int) -> list[tuple[list[str], DecisionConfig, np.ndarr
         config = DecisionConfig(
             tuple(random.choice([0.3, 0.5, 0.62, 0.9], len(keywords)).tolist()),
             int(random.integers(1, 5)),
-            float(random.choice([0, 0.1, 0.35, 1.0])),
+            float(random.choice([0, 0.1, 0.28, 1.0])),
             float(random.choice([0, 0.08, 0.5])),
         )
         walk = np.cumsum(random.normal(0, 0.8, (120, len(keywords))), axis=0)

@@ -284,7 +284,7 @@ def test_names_of_the_package_are_those_that_npm_takes(model: Path, tmp_path: Pa
 def test_the_module_hears_in_node_what_python_hears(model: Path, tmp_path: Path):
     made = web(model, tmp_path / "page")
     sound = np.concatenate([silence(0.5), tone(500, 0.4), silence(1), tone(2000, 0.5), silence(0.2)])
-    sound = np.concatenate([sound, tone(500, 0.3)])  # at the very end
+    sound = np.concatenate([sound, tone(500, 0.045)])  # in the middle of the last frame
     detector = Detector(model)
     expected, detections = detector.push(sound)
     detections += detector.finish()
@@ -304,7 +304,7 @@ def test_the_module_hears_in_node_what_python_hears(model: Path, tmp_path: Path)
         "audio holds NaN or infinite values",
         "float audio reaches 1000",
     ]
-    assert found["quiet"] == [3, 1] and found["zero"] == [0, 0]
+    assert found["quiet"] == [2, 1] and found["zero"] == [0, 0]
 
 
 @pytest.mark.slow
