@@ -158,6 +158,7 @@ MISTAKES = {
     "export": [["gone"], []],
     "bench": [["gone.onnx"], ["--rounds", "many"]],
     "listen": [["--treshold", "1"]],
+    "record": [["computer", "--takes", "many"], ["computer", "--speeker", "ann"], []],
     "studio": [["--port", "many"], ["--porjects", "x"], ["surplus"]],
     "serve": [
         [],
