@@ -175,7 +175,28 @@ def _confusable_texts(
     words: Sequence[str] | None,
     lexicon: Mapping[str, Sequence[str]] | None,
 ) -> list[str]:
-    """Return confusable texts, half of them within a sentence; a short list is used again in other voices."""
+    """Return confusable texts, half of them within a sentence; a short list is used again in other voices.
+
+    Of a phrase of several words half are its parts, each said alone.
+    """
+    parts = phrases.without_phrase(phrase, phrases.parts(phrase), pronunciation, lexicon)
+    if parts:
+        said_alone = list(itertools.islice(itertools.cycle(parts), num // 2))
+        return said_alone + _like_the_phrase(
+            phrase, num - len(said_alone), seed, pronunciation, words, lexicon
+        )
+    return _like_the_phrase(phrase, num, seed, pronunciation, words, lexicon)
+
+
+def _like_the_phrase(
+    phrase: str,
+    num: int,
+    seed: int,
+    pronunciation: str,
+    words: Sequence[str] | None,
+    lexicon: Mapping[str, Sequence[str]] | None,
+) -> list[str]:
+    """Return texts that sound like a phrase or a piece of it, half of them within a sentence."""
     alone = phrases.confusables(phrase, num, seed, words, language=pronunciation, lexicon=lexicon)
     if pronunciation == "en-us":
         half = phrases.in_sentences(alone[1::2], seed)

@@ -116,6 +116,28 @@ def confusables(
     return without_phrase(phrase, list(texts), language, lexicon)[:num]
 
 
+def parts(phrase: str) -> list[str]:
+    """Return the texts of a phrase that lack a word of it, say one twice, or turn it round.
+
+    What people say by chance is a part of a phrase far more often than what sounds like it.
+
+    Returns:
+        Different texts, single words first; none for a phrase of one word.
+    """
+    spelled = spoken_form.words(phrase)
+    if len(spelled) < 2:
+        return []
+    runs = [
+        spelled[start : start + length]
+        for length in range(1, len(spelled))
+        for start in range(len(spelled) - length + 1)
+    ]
+    shorter = [[*spelled[:index], *spelled[index + 1 :]] for index in range(len(spelled))]
+    repeated = [[word] * 2 for word in spelled]
+    texts = [" ".join(words) for words in (*runs, *shorter, *repeated, spelled[::-1])]
+    return [text for text in dict.fromkeys(texts) if not mentions(phrase, text)]
+
+
 def carrier_sentences(phrase: str | None, num: int, seed: int, language: str = "en-us") -> list[str]:
     """Return everyday sentences, commands and numbers in which the phrase does not occur.
 

@@ -85,10 +85,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--num-confusables",
         type=int,
-        default=0,
         metavar="N",
-        help="synthetic recordings, for each keyword, of words that sound like it, as further negatives; "
-        "more was missed with them",
+        help="synthetic recordings, for each keyword, of what sounds like it or a part of it, as further "
+        "negatives (default: 300 for a keyword of several words, so that none of them fires alone, else 0)",
     )
     add_option(parser, "--language", "synthetic voices speak it")
     add_option(parser, "--voices", "(default: the best that are installed)")

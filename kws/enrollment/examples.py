@@ -36,6 +36,8 @@ class FitConfig:
 
     positive_share: float = 0.1
     """Weight of all examples together, where that of all background is 1."""
+    near_share: float = 0.1
+    """Weight of all that sounds like a part of the keyword together, where that of all background is 1."""
     penalty: float = 3e-3
     """Weight of the squared weights of the layer."""
     first_bias: float = -5.0
@@ -45,7 +47,7 @@ class FitConfig:
 
     def __post_init__(self) -> None:
         above_zero("fit", self, "positive_share", "iterations")
-        at_least(0, "fit", self, "penalty")
+        at_least(0, "fit", self, "near_share", "penalty")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,7 @@ def fit(
     weights: Sequence[float],
     background: np.ndarray,
     config: FitConfig = FIT,
+    near: np.ndarray | None = None,
 ) -> FittedLayer:
     """Fit a layer on the whole background, and for its logits one on each half.
 
@@ -134,6 +137,8 @@ def fit(
         weights: of each group beside the others.
         background: (frames, component) of speech without the keyword, every ``STRIDE``-th frame.
         config: of the search.
+        near: windows of what sounds like a part of the keyword, (windows, NUM_FRAMES, component); None for
+            none.
     """
     places = np.arange(len(background)) // BLOCK_FRAMES % 2
     halves = [background[places == half] for half in (0, 1)]
@@ -145,7 +150,7 @@ def fit(
     )
     positives = np.concatenate(groups).astype(np.float32)
     first, second, whole = (
-        _logistic_regression(positives, shares, frames, config) for frames in (*halves, background)
+        _logistic_regression(positives, shares, frames, config, near) for frames in (*halves, background)
     )
     logits = np.zeros(len(background), np.float32)
     without = np.stack([second, first])
@@ -204,23 +209,34 @@ def _logits(frames: np.ndarray, layer: np.ndarray) -> np.ndarray:
 
 
 def _logistic_regression(
-    positives: np.ndarray, shares: np.ndarray, frames: np.ndarray, config: FitConfig = FIT
+    positives: np.ndarray,
+    shares: np.ndarray,
+    frames: np.ndarray,
+    config: FitConfig = FIT,
+    near: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return weights and bias of the layer that tells positives from every window of the frames."""
     flat, ends = positives.reshape(len(positives), -1), len(frames) - NUM_FRAMES + 1
+    alike = np.zeros((0, flat.shape[1]), np.float32) if near is None else near.reshape(len(near), -1)
+    near_share = config.near_share / max(1, len(alike))  # of each
 
     def loss_and_gradient(layer: np.ndarray) -> tuple[float, np.ndarray]:
         weight = layer[:-1]
         below = _logits(frames, layer)[NUM_FRAMES - 1 :]
         above = flat @ weight.astype(np.float32) + layer[-1]
+        beside = alike @ weight.astype(np.float32) + layer[-1]
         loss = np.logaddexp(0, below).mean() + config.positive_share * shares @ np.logaddexp(0, -above)
+        loss += near_share * np.logaddexp(0, beside).sum()
         pushed = (expit(below) / ends).astype(np.float32)
         pulled = (-config.positive_share * shares * expit(-above)).astype(np.float32)
+        held_off = (near_share * expit(beside)).astype(np.float32)
         placed = np.zeros((len(frames), NUM_FRAMES), np.float32)
         for place in range(NUM_FRAMES):
             placed[place : place + ends, place] = pushed
-        slope = (placed.T @ frames).reshape(-1) + pulled @ flat + 2 * config.penalty * weight
-        return float(loss + config.penalty * weight @ weight), np.append(slope, pushed.sum() + pulled.sum())
+        slope = (placed.T @ frames).reshape(-1) + pulled @ flat + held_off @ alike
+        slope += 2 * config.penalty * weight
+        bias = pushed.sum() + pulled.sum() + held_off.sum()
+        return float(loss + config.penalty * weight @ weight), np.append(slope, bias)
 
     start = np.append(np.zeros(flat.shape[1]), config.first_bias)
     options = {"maxiter": config.iterations, "maxcor": 20}

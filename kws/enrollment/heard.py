@@ -246,6 +246,32 @@ def examples_of(
     return Examples(torch.stack(windows).numpy(), joined)
 
 
+def windows_within(
+    layers: FirstLayers,
+    space: FrameSpace,
+    clips: Iterable[np.ndarray],
+    config: HearingConfig = HEARING,
+) -> np.ndarray:
+    """Return every window that ends while a clip is spoken or soon after, for speech that shall not fire.
+
+    Args:
+        layers: that hear them.
+        space: of the background.
+        clips: as the examples of :func:`examples_of`.
+        config: how they are heard.
+    Returns:
+        (windows, NUM_FRAMES, component) float32.
+    """
+    hop = layers.info.hop_samples
+    first = seconds_to_samples(config.before_s) // hop
+    windows = []
+    for heard in hear_each(layers, clips):
+        frames = space.project(heard.frames)
+        for last in range(max(first, STRIDE * (NUM_FRAMES - 1) + 1) + STRIDE, len(frames) + 1, STRIDE):
+            windows.append(frames[last - STRIDE * (NUM_FRAMES - 1) - 1 : last : STRIDE])
+    return torch.stack(windows).numpy()
+
+
 class Background(NamedTuple):
     """Speech without the keyword.
 

@@ -265,8 +265,9 @@ class Synthesis:
     keyword: int | None = None
     """Of the keyword itself; three times as many of other speech come with them. None is
     :data:`SYNTHETIC_ALONE` without recordings, else :data:`SYNTHETIC_RECORDINGS`."""
-    confusables: int = 0
-    """Of words that sound like it."""
+    confusables: int | None = None
+    """Of what sounds like it or like a part of it. None is :data:`CONFUSABLES_OF_PHRASE` for several words,
+    whose parts people say by chance, and none for one word."""
     language: str = "en"
     """eSpeak language code of the keywords."""
     voices: tuple[str, ...] = ()
@@ -277,6 +278,12 @@ class Synthesis:
         if self.keyword is not None:
             return self.keyword
         return SYNTHETIC_RECORDINGS if num_recordings else SYNTHETIC_ALONE
+
+    def num_confusables(self, keyword: str) -> int:
+        """Return how many of what sounds like a keyword are made."""
+        if self.confusables is not None:
+            return self.confusables
+        return CONFUSABLES_OF_PHRASE if len(keyword.split()) > 1 else 0
 
 
 def with_voices(synthesis: Synthesis, names: Sequence[str] | None = None) -> Synthesis:
@@ -294,6 +301,7 @@ def with_voices(synthesis: Synthesis, names: Sequence[str] | None = None) -> Syn
 
 
 SYNTHETIC_RECORDINGS, SYNTHETIC_ALONE = 200, 600
+CONFUSABLES_OF_PHRASE = 300
 SYNTHETIC_HELD_OUT = 60
 """Without recordings, so many synthetic ones of each keyword by voices that are not trained on choose the
 weights."""
@@ -371,7 +379,7 @@ def synthesize(
             splits={split: 1.0},
             confusable_share=float(kind == "confusables"),
             language=synthesis.language,
-            speakers=voices.speakers if positives else (),
+            speakers=voices.speakers,
             with_espeak=voices.with_espeak or not positives,
             num_workers=num_workers,
         )
@@ -405,8 +413,8 @@ def synthesize(
                 "real people are missed more often"
             )
         try:
-            if synthesis.confusables:
-                confusables += speak(keyword, "confusables", 0, synthesis.confusables)[1]
+            if num_confusables := synthesis.num_confusables(keyword):
+                confusables += speak(keyword, "confusables", 0, num_confusables)[1]
         except KwsError as error:
             notes.append(f"{keyword}: trained without words that sound like it: {error}")
     speech, confusables = (

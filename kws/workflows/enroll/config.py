@@ -19,6 +19,10 @@ class ExamplesConfig:
 
     num_voices: int = 600
     """Synthetic recordings of each phrase."""
+    num_near: int = 240
+    """Synthetic recordings of its parts and of what sounds like it, for a phrase of several words."""
+    near_copies: int = 2
+    """Copies of each of those: the first as it is, the others augmented."""
     recorded_copies: int = 24
     """Copies of each recording: the first as it is, the others augmented."""
     recorded_weight: float = 0.2
@@ -32,8 +36,8 @@ class ExamplesConfig:
 
     def __post_init__(self) -> None:
         above_zero("examples", self, "num_voices", "recorded_copies", "recorded_weight")
-        above_zero("examples", self, "voice_copies", "voice_weight")
-        at_least(0, "examples", self, "hiss")
+        above_zero("examples", self, "voice_copies", "voice_weight", "near_copies")
+        at_least(0, "examples", self, "hiss", "num_near")
 
     def recorded(self) -> ExampleShare:
         """Return how much recordings count."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kws.heads import PhraseWindowHead
     from kws.model import ModelConfig, WakeWordModel
     from kws.workflows.enroll.audio import OtherSpeech
-    from kws.workflows.enroll.config import EnrollConfig
+    from kws.workflows.enroll.config import EnrollConfig, ExamplesConfig
 
 
 class Fitted(NamedTuple):
@@ -123,7 +123,7 @@ def fit_examples(
     from kws.audio import SAMPLE_RATE
     from kws.encoders.sources.embedded_weights import load_recognizer
     from kws.enrollment.examples import calibrate, fit, head_of
-    from kws.enrollment.heard import Background, FirstLayers, examples_of
+    from kws.enrollment.heard import Background, FirstLayers, examples_of, windows_within
     from kws.enrollment.notes import learned_from, without_voices
     from kws.errors import KwsError
     from kws.heads import TypedOptions
@@ -142,11 +142,11 @@ def fit_examples(
     layers, groups, notes = [], [], []
     for phrase, found in zip(config.keywords, clips, strict=True):
         try:
-            spoken = _spoken(phrase, folder, language, lexicon, voices, kinds_of.num_voices, num_workers)
+            spoken, alike = _spoken(phrase, folder, language, lexicon, voices, kinds_of, num_workers)
         except KwsError as error:
             if not found:
                 raise
-            spoken = []
+            spoken, alike = [], []
             notes.append(without_voices(phrase, error))
         else:
             notes.append(note(phrase, language, lexicon, voices.sources, _place(folder, phrase)))
@@ -169,7 +169,11 @@ def fit_examples(
         ]
         notes.append(learned_from(phrase, len(found), len(spoken)))
         weights = [kind.weight for _, kind in kinds]
-        layers.append(fit([group.windows for group in seen], weights, background.frames, settings.fit))
+        near = None
+        if alike:
+            said = _in_a_room(alike, range(kinds_of.near_copies), augment, hearing, kinds_of.hiss)
+            near = windows_within(kept, background.space, said, hearing)
+        layers.append(fit([group.windows for group in seen], weights, background.frames, settings.fit, near))
         groups.append(seen)
     head = head_of(layers, background.space, kept, config.options.pronunciations)
     model = WakeWordModel(kept.encoder, head, config.keywords).eval()
@@ -249,10 +253,10 @@ def _spoken(
     language: str,
     lexicon: Mapping[str, Sequence[str]] | None,
     voices: VoiceChoice,
-    num_voices: int,
+    config: ExamplesConfig,
     num_workers: int,
-) -> list[np.ndarray]:
-    """Return the spoken parts of synthetic recordings of a phrase.
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return the spoken parts of synthetic recordings of a phrase, and of what sounds like a part of it.
 
     Raises:
         DependencyError: no voices but eSpeak's are there for this language.
@@ -260,23 +264,30 @@ def _spoken(
     """
     from data_prep import manifests
     from data_prep.synthesis.keyword import synthesize_keyword
+    from data_prep.synthesis.spoken_form import words
     from kws import audio
     from kws.errors import DependencyError
     from kws.speech_span import TRAINING, speech_span
 
     if not voices.speakers:
         raise DependencyError(voices.lacking)
-    said, _ = synthesize_keyword(
+    num_near = config.num_near if len(words(phrase)) > 1 else 0
+    said, other = synthesize_keyword(
         phrase,
         _place(folder, phrase),
-        num_voices,
-        0,
+        config.num_voices,
+        num_near,
         splits={"train": 1.0},
+        confusable_share=1.0,
         language=language,
         speakers=voices.speakers,
         with_espeak=voices.with_espeak,
         lexicon=lexicon,
         num_workers=num_workers,
     )
-    waveforms = [audio.load(entry.path) for entry in manifests.read(said)]
-    return [waveform[slice(*speech_span(waveform, TRAINING))] for waveform in waveforms]
+
+    def heard(manifest: Path) -> list[np.ndarray]:
+        waveforms = [audio.load(entry.path) for entry in manifests.read(manifest)]
+        return [waveform[slice(*speech_span(waveform, TRAINING))] for waveform in waveforms]
+
+    return heard(said), heard(other) if num_near else []

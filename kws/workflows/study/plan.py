@@ -182,7 +182,7 @@ def _trained(spec: _CellSpec) -> _Task:
     given = given_settings(settings, spec.base)
     model, training = read_settings([cell.keyword], given)
     resolved, _ = training.resolved(positives.num_recordings)
-    spoken = with_voices(Synthesis(settings.synthetic, settings.confusables or 0, settings.language or "en"))
+    spoken = with_voices(Synthesis(settings.synthetic, settings.confusables, settings.language or "en"))
     facts = {
         "kws": __version__,
         "encoder": weights_fingerprint(model.encoder, model.weights),

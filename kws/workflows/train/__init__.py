@@ -80,7 +80,7 @@ def train(
     cache: Path | None = None,
     num_workers: int = 2,
     num_synthetic: int | None = None,
-    num_confusables: int = 0,
+    num_confusables: int | None = None,
     language: str = "en",
     voices: Sequence[str] | None = None,
     add_to: Path | None = None,
@@ -106,7 +106,8 @@ def train(
         num_workers: processes that read audio.
         num_synthetic: synthetic recordings of each keyword, as further positives; None decides by the
             number of recordings.
-        num_confusables: synthetic recordings, for each keyword, of words that sound like it.
+        num_confusables: synthetic recordings, for each keyword, of what sounds like it or like a part of it;
+            None takes 300 for a keyword of several words, and none for one word.
         language: eSpeak language code of the keywords.
         voices: synthesizers that say them, or voices of them as ``ENGINE:VOICE``; None takes eSpeak and the
             best that is installed.

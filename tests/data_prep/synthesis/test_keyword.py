@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data_prep import manifests
-from data_prep.synthesis import espeak, phonetics
+from data_prep.synthesis import espeak, keyword, phonetics, phrases
 from data_prep.synthesis.keyword import synthesize_keyword
 from kws import audio
 from kws.errors import ConfigError
@@ -49,6 +49,16 @@ def test_positives_are_the_phrase_and_negatives_are_not(data_set):
     assert {row.text for row in positives} == {"hey computer"}
     assert not any(phonetics.contains(row.phones.split(), phones.split()) for row in negatives)
     assert all(np.abs(audio.load(row.path)).max() > 0.05 for row in positives)
+
+
+def test_half_of_what_sounds_like_a_phrase_is_its_parts_and_nothing_changes_for_one_word(monkeypatch):
+    texts = keyword._confusable_texts("hey computer", 41, 1, "en-us", None, None)
+    assert len(texts) == 41
+    parts = Counter(text for text in texts[:20])
+    assert parts == dict.fromkeys(phrases.parts("hey computer"), 4)
+    assert not parts.keys() & set(texts[20:]) - {"hey", "computer"}
+    word = keyword._confusable_texts("computer", 20, 1, "en-us", None, None)
+    assert word == keyword._like_the_phrase("computer", 20, 1, "en-us", None, None)
 
 
 def test_voices_are_distinct_and_disjoint_between_splits(data_set):

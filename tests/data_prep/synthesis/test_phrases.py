@@ -83,6 +83,18 @@ def test_confusables_hold_words_parts_repetitions_neighbors_and_changes():
     assert sum(weight < 1.3 for weight in made_up) > 20
 
 
+def test_parts_are_what_lacks_a_word_or_has_it_twice_or_elsewhere():
+    assert phrases.parts("Hey, computer!") == [
+        "hey",
+        "computer",
+        "hey hey",
+        "computer computer",
+        "computer hey",
+    ]
+    assert {"turn the", "the light", "turn light", "light the turn"} <= set(phrases.parts("turn the light"))
+    assert phrases.parts("computer") == [] and phrases.parts("no no") == ["no"]
+
+
 def test_confusables_are_seeded():
     assert phrases.confusables("jarvis", 40, 1) == phrases.confusables("jarvis", 40, 1)
     assert phrases.confusables("jarvis", 40, 1) != phrases.confusables("jarvis", 40, 2)

@@ -50,11 +50,35 @@ def test_the_layer_is_the_logistic_regression_over_every_window():
     np.testing.assert_allclose(found[-1], expected.intercept_[0], atol=0.02)
 
 
+def test_what_sounds_like_the_keyword_is_told_from_it_as_further_background():
+    background, positives = frames_of(400), frames_of(30 * NUM_FRAMES).reshape(30, NUM_FRAMES, 2) + 0.5
+    near = frames_of(20 * NUM_FRAMES).reshape(20, NUM_FRAMES, 2) + 0.3
+    shares, config = np.full(30, 1 / 30), FitConfig(iterations=2000, near_share=0.2)
+    found = examples._logistic_regression(positives, shares, background, config, near)
+    windows = np.stack([background[end - NUM_FRAMES : end].ravel() for end in range(NUM_FRAMES, 401)])
+    counts = (len(windows), 20, 30)
+    each = (1 / len(windows), 0.2 / 20, config.positive_share / 30)
+    expected = LogisticRegression(C=1 / (2 * config.penalty), max_iter=20_000, tol=1e-8).fit(
+        np.concatenate([windows, near.reshape(20, -1), positives.reshape(30, -1)]),
+        np.repeat([0, 0, 1], counts),
+        sample_weight=np.repeat(each, counts),
+    )
+    np.testing.assert_allclose(found[:-1], expected.coef_[0], atol=0.02)
+    np.testing.assert_allclose(found[-1], expected.intercept_[0], atol=0.02)
+    without = examples._logistic_regression(positives, shares, background, config)
+    scores = (near.reshape(20, -1) @ layer[:-1] + layer[-1] for layer in (found, without))
+    assert next(scores).mean() < next(scores).mean() - 0.3
+
+
 def test_a_half_is_scored_by_the_layer_that_did_not_see_it(monkeypatch: pytest.MonkeyPatch):
     seen = []
 
     def constant(
-        positives: np.ndarray, shares: np.ndarray, frames: np.ndarray, config: FitConfig
+        positives: np.ndarray,
+        shares: np.ndarray,
+        frames: np.ndarray,
+        config: FitConfig,
+        near: np.ndarray | None,
     ) -> np.ndarray:
         seen.append((frames, shares))
         return np.append(np.zeros(NUM_FRAMES * 2), float(len(seen)))

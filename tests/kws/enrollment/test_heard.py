@@ -28,6 +28,7 @@ from kws.enrollment.heard import (
     hear_each,
     pack_frames,
     read_frames,
+    windows_within,
 )
 from kws.enrollment.typed import pack_background
 from kws.errors import CheckpointError, ConfigError
@@ -129,6 +130,22 @@ def test_recordings_are_heard_in_order_and_made_only_a_few_ahead(threads: int):
         assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
+
+
+def test_windows_within_end_after_the_near_silence_before_a_clip_up_to_its_end():
+    layers = FirstLayers(tiny_recognizer())
+    hop = layers.info.hop_samples
+    before = seconds_to_samples(HEARING.before_s) // hop
+    clips = [RNG.standard_normal(count * hop).astype(np.float32) * 0.1 for count in (before + 40, before + 7)]
+    space = FrameSpace(torch.zeros(12), torch.eye(12)[:, :5])
+    windows = windows_within(layers, space, clips)
+    expected = []
+    for clip in clips:
+        frames = space.project(layers.hear(clip).frames).numpy()
+        ends = range(before + STRIDE, len(frames) + 1, STRIDE)
+        expected += [frames[end - STRIDE * (NUM_FRAMES - 1) - 1 : end : STRIDE] for end in ends]
+    np.testing.assert_array_equal(windows, np.stack(expected))
+    assert len(windows) == 40 // STRIDE + 7 // STRIDE
 
 
 def test_windows_and_phones_end_when_the_layer_shall_fire():

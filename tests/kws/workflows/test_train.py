@@ -40,6 +40,7 @@ from kws.weights import read_weights
 from kws.workflows import recordings as cli_recordings
 from kws.workflows import train
 from kws.workflows.recordings import (
+    CONFUSABLES_OF_PHRASE,
     Synthesis,
     SyntheticRecordings,
     select_keyword,
@@ -838,6 +839,13 @@ def test_recordings_get_synthetic_ones_beside_them(
     assert asked[1:] == ([] if num_recordings else [("tone", 60, 0)])
     assert len(spoken.keywords) == bool(count)
     assert sum("no recordings" in note for note in spoken.notes) == (num_recordings == 0)
+
+
+def test_parts_of_a_phrase_are_made_unless_a_number_is_given():
+    assert Synthesis().num_confusables("hey computer") == CONFUSABLES_OF_PHRASE > 0
+    assert Synthesis().num_confusables("computer") == 0
+    assert Synthesis(confusables=7).num_confusables("computer") == 7
+    assert Synthesis(confusables=0).num_confusables("hey computer") == 0
 
 
 def test_which_recordings_are_of_the_keyword():
