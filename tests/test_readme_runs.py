@@ -31,7 +31,7 @@ TOO_HEAVY = {
     r"quickstart .*": "speaks for a minute; tests/kws/cli/test_commands.py runs it",
     r"pretrain kws/recipes/librispeech\.yaml .*": "a hundred hours of speech; tests/kws/pretraining pretrain",
     r"study kws/recipes/study\.yaml .*": "a grid of trainings; tests/kws/workflows/test_study.py runs one",
-    r"train .*--encoder wavlm_base .*": "fetches 360 MB; tests/kws/encoders hold every bundle",
+    r"train .*--encoder whisper_base .*": "fetches 145 MB; tests/kws/encoders hold every encoder",
     r"prep --corpus librispeech .*": "needs the corpus; tests/data_prep/test_corpora.py lays a small one out",
     r"listen (?!.*--file)(?!.*--list-devices).*": "hears a microphone; tests/kws/test_microphone.py has one",
     r"record .*": "hears a microphone; tests/kws/cli/test_record.py has one",
