@@ -1,11 +1,12 @@
 """How often a detector of a phrase fires on a part of it, and how often on the whole.
 
-    python -m benchmarks.parts "hey computer" MODEL --data DATA [--voices flite kokoro] [--name NAME]
+    python -m benchmarks.parts "hey computer" MODEL [MODEL ...] --data DATA [--voices flite kokoro]
 
 Real clips are those of the corpora whose label is the phrase, a part of it or a phrase with a part in it, of
 speakers who were not trained on. Voices say the phrase, its parts and phrases like it; name some that the
 detector did not learn from. A clip has a second of silence before and after it, and a whole phrase is also
-heard in test noise at 10 dB. Adds a row to ``benchmarks/results/parts.jsonl`` and prints a Markdown table.
+heard in test noise at 10 dB. Adds a row for each model to ``benchmarks/results/parts.jsonl``, with --names
+under those names, and prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -41,32 +42,33 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("keyword", help="the phrase")
-    parser.add_argument("model", type=Path, help="exported detector of it")
+    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help="exported detectors of it")
     parser.add_argument("--data", type=Path, required=True, help="folder of the corpora")
     parser.add_argument(
         "--voices", nargs="+", default=["flite"], help="engines that say texts (default: flite)"
     )
-    parser.add_argument("--name", help="of the row (default: the model's path)")
+    parser.add_argument("--names", nargs="+", help="of the rows (default: the paths of the models)")
     arguments = parser.parse_args()
-    detector, keyword = Detector(arguments.model), arguments.keyword
-    noisy = in_noise(arguments.data)
-    row = {
-        "name": arguments.name or str(arguments.model),
-        "keyword": keyword,
-        "threshold": detector.thresholds[keyword],
-        "voices": arguments.voices,
-        "fired": {
-            what: count(detector, clips)
-            for what, clips in tqdm(sets(keyword, arguments.data, arguments.voices, noisy), disable=None)
-        },
-    }
-    append_row(row, "parts")
-    heads = ("heard", "fires in", "of", "%")
+    keyword, names = arguments.keyword, arguments.names or list(map(str, arguments.models))
+    detectors = dict(zip(names, map(Detector, arguments.models), strict=True))
+    fired: dict[str, dict[str, tuple[int, int]]] = {name: {} for name in names}
+    heard = sets(keyword, arguments.data, arguments.voices, in_noise(arguments.data))
+    for what, clips in tqdm(heard, "sets", unit="set", disable=None):
+        for name, detector in detectors.items():
+            fired[name][what] = count(detector, clips)
+    for name, detector in detectors.items():
+        threshold = detector.thresholds[keyword]
+        row = {"name": name, "keyword": keyword, "threshold": threshold, "voices": arguments.voices}
+        append_row(row | {"fired": fired[name]}, "parts")
     rows = [
-        (what, fired, clips, percent(fired / clips) if clips else "–")
-        for what, (fired, clips) in row["fired"].items()
+        (
+            what,
+            clips,
+            *(f"{fired[name][what][0]} ({percent(fired[name][what][0] / clips)} %)" for name in names),
+        )
+        for what, (_, clips) in fired[names[0]].items()
     ]
-    print("\n".join(table(heads, rows)))
+    print("\n".join(table(("heard", "clips", *names), rows)))
 
 
 def sets(

@@ -36,7 +36,7 @@ class FitConfig:
 
     positive_share: float = 0.1
     """Weight of all examples together, where that of all background is 1."""
-    near_share: float = 0.1
+    near_share: float = 0.3
     """Weight of all that sounds like a part of the keyword together, where that of all background is 1."""
     penalty: float = 3e-3
     """Weight of the squared weights of the layer."""
