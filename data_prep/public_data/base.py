@@ -18,7 +18,7 @@ ARCHIVES = (".tar.gz", ".tgz", ".zip")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class CorpusFile:
     """One file of a corpus: an archive, or a table beside it."""
 
     file: RemoteFile
@@ -57,7 +57,7 @@ class PublicData:
     """What is fetched, in MB; about, where the publisher does not say."""
     root: str
     """Folder below that of the audio which the recipe reads."""
-    parts: tuple[Part, ...] = ()
+    parts: tuple[CorpusFile, ...] = ()
     """Files; where there are none, the publisher lists them."""
     is_commercial: bool = True
     """It may be used for business."""

@@ -12,7 +12,7 @@ import re
 
 from data_prep.corpora import load_corpus
 from data_prep.fetching import FetchError, RemoteFile, hub_entries, hub_file
-from data_prep.public_data.base import Part, PublicData
+from data_prep.public_data.base import CorpusFile, PublicData
 from kws.errors import ConfigError
 
 OPENSLR = "https://www.openslr.org/resources"
@@ -32,18 +32,18 @@ LIBRISPEECH = "LibriSpeech"
 
 def _part(
     url: str, size: int, digest: str, kind: str, unpacked_mb: int, into: str = "", keep: str = "*"
-) -> Part:
+) -> CorpusFile:
     """Return an archive whose size and checksum are known; ``keep`` is patterns with spaces between."""
     file = RemoteFile(url, url.rpartition("/")[2], size, digest, kind)
-    return Part(file, unpacked_mb, into, tuple(keep.split()))
+    return CorpusFile(file, unpacked_mb, into, tuple(keep.split()))
 
 
-def _librispeech(part: str, size: int, digest: str, kind: str = "sha256") -> Part:
+def _librispeech(part: str, size: int, digest: str, kind: str = "sha256") -> CorpusFile:
     number = 31 if part in ("train-clean-5", "dev-clean-2") else 12
     return _part(f"{OPENSLR}/{number}/{part}.tar.gz", size, digest, kind, round(1.1e-6 * size))
 
 
-def _speech_commands(name: str, size: int, digest: str, unpacked_mb: int) -> Part:
+def _speech_commands(name: str, size: int, digest: str, unpacked_mb: int) -> CorpusFile:
     return _part(f"{TENSORFLOW}/{name}.tar.gz", size, digest, "sha256", unpacked_mb, name)
 
 
@@ -52,7 +52,7 @@ def _esc50(name: str, what: str, hours: str, is_commercial: bool) -> PublicData:
         f"https://github.com/karolpiczak/ESC-50/archive/{ESC50_COMMIT}.zip", "ESC-50.zip", None, None,
         about=646_000_000,
     )  # fmt: skip
-    part = Part(file, 900, keep=("*/audio/*.wav", "*/meta/esc50.csv", "*/LICENSE"))
+    part = CorpusFile(file, 900, keep=("*/audio/*.wav", "*/meta/esc50.csv", "*/LICENSE"))
     return PublicData(
         name,
         load_corpus(name),
@@ -181,7 +181,7 @@ _LISTED = (
         9300,
         "BUT_ReverbDB",
         (
-            Part(
+            CorpusFile(
                 RemoteFile(
                     "http://merlin.fit.vutbr.cz/ReverbDB/BUT_ReverbDB_rel_19_06_RIR-Only.tgz",
                     "BUT_ReverbDB_rel_19_06_RIR-Only.tgz",
@@ -236,7 +236,7 @@ def find(name: str) -> PublicData:
     return CATALOG[name]
 
 
-def parts_of(data: PublicData) -> tuple[Part, ...]:
+def parts_of(data: PublicData) -> tuple[CorpusFile, ...]:
     """Return the files of a corpus; those of FLEURS as the hub has them now.
 
     Raises:
@@ -254,5 +254,5 @@ def parts_of(data: PublicData) -> tuple[Part, ...]:
             if entry is None:
                 raise FetchError(f"{listed}: does not list {remote}; try again later")
             file = hub_file(entry, f"{HUB}/{FLEURS}/resolve/main/data/{language}/{remote}", remote)
-            found.append(Part(file, round(4e-6 * file.expected_size) + 1, language))
+            found.append(CorpusFile(file, round(4e-6 * file.expected_size) + 1, language))
     return tuple(found)

@@ -15,7 +15,7 @@ from data_prep import manifests
 from data_prep.archives import unpack
 from data_prep.corpora.base import need_lhotse
 from data_prep.fetching import PART, digest, fetch
-from data_prep.public_data.base import ROLES, Part, PublicData, role_of
+from data_prep.public_data.base import ROLES, CorpusFile, PublicData, role_of
 from data_prep.public_data.catalog import find, parts_of
 from data_prep.public_data.fetched import (
     AUDIO,
@@ -94,7 +94,7 @@ def fetch_data(
     return read_record(place), False
 
 
-def _refuse_full_disk(data: PublicData, parts: tuple[Part, ...], downloads: Path) -> None:
+def _refuse_full_disk(data: PublicData, parts: tuple[CorpusFile, ...], downloads: Path) -> None:
     """Refuse a disk that cannot hold both the archives and what is unpacked of them.
 
     Raises:
@@ -115,7 +115,7 @@ def _refuse_full_disk(data: PublicData, parts: tuple[Part, ...], downloads: Path
         )
 
 
-def _source(part: Part, archive: Path) -> Source:
+def _source(part: CorpusFile, archive: Path) -> Source:
     """Return what is remembered of a fetched file, of which the publisher's checksum fitted."""
     file = part.file
     given = "" if file.digest is None else f"{file.digest_of} {file.digest}"
@@ -125,7 +125,7 @@ def _source(part: Part, archive: Path) -> Source:
 
 
 def _unpack(
-    parts: tuple[Part, ...], archives: list[Path], audio: Path, progress: bool | None
+    parts: tuple[CorpusFile, ...], archives: list[Path], audio: Path, progress: bool | None
 ) -> dict[str, str]:
     """Unpack archives and copy tables; return the SHA-256 of each file by its name below the folder above."""
     sums: dict[str, str] = {}

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from data_prep.public_data import catalog
-from data_prep.public_data.base import Part
+from data_prep.public_data.base import CorpusFile
 from tests.support.archives import write_tar, write_zip
 from tests.support.hub import Hub
 from tests.support.recordings import tone
@@ -119,7 +119,7 @@ def publish(hub: Hub, folder: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(catalog, "HUB", hub.address)
 
 
-def _there(hub: Hub, part: Part) -> Part:
+def _there(hub: Hub, part: CorpusFile) -> CorpusFile:
     """Return a part of the catalog as the server has it; what has no checksum has none here either."""
     path = f"/{part.file.name}"
     given = {"url": f"{hub.address}{path}"}
