@@ -29,6 +29,10 @@ PARTS = (
     ("speechocean762.jsonl", "train"),
     ("speechocean762.jsonl", "dev"),
     ("speechocean762.jsonl", "test"),
+    ("mini_librispeech.jsonl", "train"),
+    ("mini_librispeech.jsonl", "dev"),
+    ("mini_librispeech.jsonl", "test"),
+    ("dspspeech.jsonl", "test"),
     ("ljspeech.jsonl", "train"),
     ("synthetic/train.jsonl", "train"),
     ("flite/train.jsonl", "train"),
@@ -64,6 +68,7 @@ def main() -> None:
     parts = {
         (manifest, split): [e for e in read_manifest(arguments.work / manifest, (split,)) if e.phones]
         for manifest, split in PARTS
+        if (arguments.work / manifest).is_file()
     }
     trained = {entry.phones or "" for part in SENTENCES for entry in parts[part]}
     ngrams = PhoneNgrams([phones.encode(said) for said in sorted(trained)])
