@@ -47,7 +47,8 @@ TOO_HEAVY = {
 """Commands that are not run -> why, and what runs them instead."""
 
 SMALLER = {
-    "train": "--set train.epochs=1 --set train.steps_per_epoch=2 --num-synthetic 0 --workers 0 --overwrite",
+    "train": "--set train.epochs=1 --set train.steps_per_epoch=2 --num-synthetic 0 --num-confusables 4 "
+    "--workers 0 --overwrite",
     "enroll": "--set examples.num_voices=4 --set fit.iterations=2 --workers 1 --overwrite",
     "bench": "--seconds 0.5 --rounds 1",
     "eval": "--split all --overwrite",

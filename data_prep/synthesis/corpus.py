@@ -198,7 +198,7 @@ def _endless(words: Sequence[str], generator: np.random.Generator) -> Iterator[s
 
 
 def _run(jobs: Sequence[Sequence[Utterance]], num_workers: int) -> Iterator[list[Recording]]:
-    if num_workers == 1:
+    if num_workers <= 1:  # 0 is no process beside this one
         yield from map(_make_all, jobs)
         return
     import joblib

@@ -11,11 +11,16 @@ loses nothing: the same command goes on later. Record every person who will use 
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kws.cli.listen import parse_channel
 from kws.cli.options import add_option
+
+if TYPE_CHECKING:
+    from kws.workflows.record import RecordSummary
 
 NAME = "record"
 HELP = "record yourself saying the keyword, each take checked at once, for `kws train`"
@@ -107,4 +112,25 @@ def run(arguments: argparse.Namespace) -> int:
     guide.clear()
     told = {f"note: {note}" for note in guide.told}
     print(arguments.parser.in_flags("\n".join(line for line in summary.lines() if line not in told)))
+    print(f"next: {next_command(summary)}")
     return code
+
+
+def next_command(summary: RecordSummary) -> str:
+    """Return the command to go on with: `kws train`, or `kws record` for what it still needs."""
+    keyword = shlex.quote(summary.keyword)
+    language = "" if summary.language == "en" else f" --language {summary.language}"
+    speaker = "" if summary.speaker == "me" else f" --speaker {summary.speaker}"
+    again = f"kws record {keyword} --output {shlex.quote(str(summary.output))}{speaker}{language}"
+    if not summary.takes:
+        return again
+    if not summary.negatives_s:
+        return f"{again} --with-negatives --with-noise"
+    positives, negatives, noise = (
+        shlex.quote(str(summary.output / name)) for name in ("positives.jsonl", "negatives.jsonl", "noise")
+    )
+    run = shlex.quote(str(Path("runs") / "_".join(summary.keyword.split())))
+    return (
+        f"kws train --keyword {keyword} --positives {positives} --negatives {negatives}"
+        f"{f' --noise {noise}' if summary.noise_s else ''}{language} --output {run}"
+    )

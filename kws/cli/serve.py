@@ -112,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.models:
         raise ConfigError("which models? Give exported files or a folder of them: `kws serve MODEL.onnx`")
     config = ServeConfig(
-        models=args.models,
+        models=tuple(args.models),
         uri=args.uri,
         choices=DecisionChoices(
             threshold=parse_choices("threshold", args.threshold, float),

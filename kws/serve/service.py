@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,7 +37,7 @@ MOST_THREADS = 4
 class ServeConfig:
     """What to serve, and how."""
 
-    models: Sequence[Path]
+    models: tuple[Path, ...]
     """Exported files, run folders, or folders that hold some."""
     uri: str = DEFAULT_URI
     """Where to listen."""

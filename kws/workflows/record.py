@@ -7,7 +7,6 @@ before the next sound is recorded.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -128,35 +127,14 @@ class RecordSummary:
     """What the person should know."""
 
     def lines(self) -> list[str]:
-        """Return sentences for the person; the last says what to do next."""
+        """Return sentences for the person."""
         people = ", ".join(f"{name} {number}" for name, number in self.takes.items())
-        found = [
+        return [
             f"{self.output}: {counted(sum(self.takes.values()), 'take')} of {self.keyword!r}"
             f"{f' ({people})' if people else ''}, {self.negatives_s:.0f} s of other speech, "
             f"{self.noise_s:.0f} s of noise",
             *(f"note: {note}" for note in self.notes),
         ]
-        return [*found, f"next: {self.next_command()}"]
-
-    def next_command(self) -> str:
-        """Return the command to go on with: `kws train`, or what it still needs."""
-        keyword = shlex.quote(self.keyword)
-        language = "" if self.language == "en" else f" --language {self.language}"
-        again = f"kws record {keyword} --output {shlex.quote(str(self.output))}"
-        again += f"{'' if self.speaker == 'me' else f' --speaker {self.speaker}'}{language}"
-        if not self.takes:
-            return again
-        run = shlex.quote(str(Path("runs") / "_".join(self.keyword.split())))
-        if not self.negatives_s:
-            return f"{again} --with-negatives --with-noise"
-        noise = f" --noise {shlex.quote(str(self.output / 'noise'))}" if self.noise_s else ""
-        positives, negatives = (
-            shlex.quote(str(self.output / name)) for name in ("positives.jsonl", "negatives.jsonl")
-        )
-        return (
-            f"kws train --keyword {keyword} --positives {positives} --negatives {negatives}{noise}"
-            f"{language} --output {run}"
-        )
 
 
 def record(

@@ -72,6 +72,7 @@ def test_the_small_source_hears_the_first_sentences_of_each_split(
         "speech_to_intent",
         "ljspeech",
         "precise_community",
+        "mini_librispeech",
     ):
         rows = [
             {

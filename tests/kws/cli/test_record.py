@@ -172,6 +172,8 @@ def test_a_session_at_a_terminal_with_a_microphone(tmp_path: Path):
             stdout=subprocess.PIPE,
             env=environment,
             text=True,
+            # a run in the background ignores SIGINT, and what it starts as well
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         try:
             read_until(master, "speak now")

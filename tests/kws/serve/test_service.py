@@ -42,7 +42,7 @@ def recording(rate_hz: int = 16_000) -> np.ndarray:
 @contextlib.asynccontextmanager
 async def serving(*models: Path, limits: ServeLimits | None = None, **settings) -> AsyncIterator[Service]:
     settings = {"uri": "tcp://127.0.0.1:0", **settings}
-    service = Service(ServeConfig(models, limits=limits or ServeLimits(), **settings))
+    service = Service(ServeConfig(tuple(models), limits=limits or ServeLimits(), **settings))
     await service.start()
     try:
         yield service

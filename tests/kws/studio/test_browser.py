@@ -69,8 +69,8 @@ class Page:
     def until(self, what: str, done: Callable[[], Any], longest_s: float = LONGEST_S) -> Any:
         end = time.monotonic() + longest_s
         while not (found := done()):
-            shown = self.find("body").text
-            assert time.monotonic() < end, f"{what} did not happen; the page says: {shown}"
+            if time.monotonic() >= end:
+                raise AssertionError(f"{what} did not happen; the page says: {self.find('body').text}")
             time.sleep(0.1)
         return found
 

@@ -288,7 +288,11 @@ def test_many_voices_weigh_more_than_a_few_recordings(monkeypatch: pytest.Monkey
     weighed: list[list[float]] = []
 
     def fit(
-        groups: list[np.ndarray], weights: list[float], frames: np.ndarray, config: examples.FitConfig
+        groups: list[np.ndarray],
+        weights: list[float],
+        frames: np.ndarray,
+        config: examples.FitConfig,
+        near: np.ndarray | None,
     ) -> examples.FittedLayer:
         weighed.append(weights)
         return examples.FittedLayer(
@@ -296,7 +300,7 @@ def test_many_voices_weigh_more_than_a_few_recordings(monkeypatch: pytest.Monkey
         )
 
     voice = tone(0.5, 800.0)
-    monkeypatch.setattr(enroll_examples, "_spoken", lambda *_: [voice] * 5)
+    monkeypatch.setattr(enroll_examples, "_spoken", lambda *_: ([voice] * 5, []))
     monkeypatch.setattr(examples, "fit", fit)
     _, (recordings, voices) = fitted_alone(monkeypatch, [tone(0.5, 500.0)])
     assert (len(recordings), len(voices)) == (24, 20) and weighed == [[0.2, 0.8]]

@@ -68,7 +68,7 @@ def test_the_typed_phrase_goes_beside_what_was_trained(
 ):
     said = [speak("computer", voice) for voice in voices(6, seed=3)]  # in place of Flite's voices
     monkeypatch.setattr("data_prep.synthesis.flite.flite_voices", lambda: [FliteVoice()])
-    monkeypatch.setattr(enroll_examples, "_spoken", lambda *_: said)
+    monkeypatch.setattr(enroll_examples, "_spoken", lambda *_: (said, []))
     run, both = trained_run(tmp_path / "run"), tmp_path / "both"
     words = ["enroll", "computer", "--ensemble", str(run), "--output", str(both), "--workers", "1"]
     assert main([*words, "--false-accepts-per-hour", "60"]) == 0

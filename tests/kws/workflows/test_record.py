@@ -11,6 +11,7 @@ import pytest
 
 from kws import audio
 from kws.audio import SAMPLE_RATE
+from kws.cli.record import next_command
 from kws.errors import AudioError, ConfigError
 from kws.text import mentions
 from kws.workflows import record as recording
@@ -91,8 +92,8 @@ def test_good_takes_are_kept_others_repeated_and_the_countdown_is_not_in_them(tm
     for number, take in enumerate(takes, 1):
         saved = audio.load(tmp_path / "rec" / "positives" / "ann" / f"{number:03d}.wav")
         np.testing.assert_allclose(saved, take, atol=1 / 32768)
-    assert summary.lines()[-1] == (
-        f"next: kws record computer --output {tmp_path / 'rec'} --speaker ann --with-negatives --with-noise"
+    assert next_command(summary) == (
+        f"kws record computer --output {tmp_path / 'rec'} --speaker ann --with-negatives --with-noise"
     )
 
 
@@ -193,10 +194,10 @@ def test_sentences_do_not_say_the_keyword_and_last_as_long_as_they_need():
 
 def test_the_next_command_is_quoted_and_says_the_language(tmp_path: Path):
     summary = RecordSummary("hey it's me", tmp_path / "my rec", {"ann": 10}, 10, 60.0, 60.0, "ann", "de")
-    command = summary.next_command()
+    command = next_command(summary)
     assert command.startswith("""kws train --keyword 'hey it'"'"'s me' --positives '""")
     assert "--noise '" in command and "--language de" in command and "positives.jsonl" in command
-    assert RecordSummary("a", tmp_path, {}, 0, 0, 0).next_command().startswith("kws record a --output ")
+    assert next_command(RecordSummary("a", tmp_path, {}, 0, 0, 0)).startswith("kws record a --output ")
 
 
 @pytest.mark.slow
@@ -208,7 +209,7 @@ def test_training_takes_the_folder_as_it_is(tmp_path: Path):
     summary = record(
         "tone", tmp_path / "rec", negatives=True, noise=True, file=file, countdown_s=0, length_s=2.5
     )
-    arguments = build_parser("train").parse_args(summary.next_command().split()[1:])
+    arguments = build_parser("train").parse_args(next_command(summary).split()[1:])
     tiny_weights(tmp_path / "encoder", replace(TINY, num_layers=6))
     with one_thread(), two_steps_suffice():
         made = train(

@@ -7,6 +7,7 @@ import html
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -148,13 +149,17 @@ def pictures() -> None:
     """Is asked for by a test that looks at pictures; drawing them takes most of the time of a study here."""
 
 
+PNG = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", 8, 6)
+"""As much of a picture as a page reads."""
+
+
 @pytest.fixture
 def cells(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Cells:
     """Replace the processes, and leave out what they would share; nothing is drawn without ``pictures``."""
     stand_in = Cells()
     if "pictures" not in request.fixturenames:
         for name in ("misses_by_recordings", "gains", "behind"):
-            monkeypatch.setattr(plots, name, lambda results: b"")
+            monkeypatch.setattr(plots, name, lambda results: PNG)
     monkeypatch.setattr(pool, "run_jobs", stand_in)
     monkeypatch.setattr(study_plan, "share_work", lambda *_: None)
     return stand_in
@@ -195,7 +200,7 @@ def test_a_study_leaves_tables_a_picture_a_page_and_a_recommendation(
     assert html.count("data:image/png;base64,") == 3 and "are not finished" not in html
     for name in ("misses", "gains", "behind"):
         assert (output / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name
-    assert "<td>choice “late”</td><td>policy late</td>" in html
+    assert "choice “late”</th><td>policy late</td>" in html
     assert "No policy is recommended" in html and "cannot be told apart" in html
     assert "<td>depth 2, weights encoder, synthetic 0, train.epochs 1, " in html
     # four negatives of 3 s, noise of 2 s, and the four at another speed; the gaps count for nothing
@@ -550,7 +555,7 @@ def test_the_page_says_what_each_choice_does(tmp_path: Path, cells: Cells):
     }
     assert main(["study", str(write_pair(tmp_path, **choices)), "--output", str(tmp_path / "out")]) == 0
     page = html.unescape((tmp_path / "out" / "study.html").read_text("utf-8"))
-    assert f"<td>protocol</td><td>{load_study(tmp_path / 'study.yaml').protocol.told()}</td>" in page
+    assert f">protocol</th><td>{load_study(tmp_path / 'study.yaml').protocol.told()}</td>" in page
     for name, told in {
         "plain": "the defaults of kws train",
         "pair": "policy late; all keywords in one detector",
