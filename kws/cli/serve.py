@@ -106,12 +106,12 @@ def run(args: argparse.Namespace) -> int:
         raise DependencyError('kws serve needs wyoming: `pip install "kws[serve]"`') from error
     if args.check is not None:
         return print_health(args.check)
-    from kws.serve.service import ServeConfig, default_name, serve
+    from kws.serve.service import ServeRequest, default_name, serve
     from kws.serve.settings import DecisionChoices, ServeLimits
 
     if not args.models:
         raise ConfigError("which models? Give exported files or a folder of them: `kws serve MODEL.onnx`")
-    config = ServeConfig(
+    config = ServeRequest(
         models=tuple(args.models),
         uri=args.uri,
         choices=DecisionChoices(

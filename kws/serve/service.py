@@ -34,7 +34,7 @@ MOST_THREADS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class ServeConfig:
+class ServeRequest:
     """What to serve, and how."""
 
     models: tuple[Path, ...]
@@ -67,7 +67,7 @@ class Service:
         ConfigError: a setting does not fit.
     """
 
-    def __init__(self, config: ServeConfig) -> None:
+    def __init__(self, config: ServeRequest) -> None:
         self._config = config
         address = parse_uri(config.uri)
         self.library = ModelStore(config.models, config.choices)
@@ -162,7 +162,7 @@ async def _beat(every_s: float) -> None:
         await asyncio.sleep(every_s)
 
 
-def serve(config: ServeConfig, on_ready: Callable[[Service], None] | None = None) -> None:
+def serve(config: ServeRequest, on_ready: Callable[[Service], None] | None = None) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Args:

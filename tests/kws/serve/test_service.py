@@ -20,7 +20,7 @@ from wyoming.wake import Detect, Detection
 
 from kws.audio import resample
 from kws.serve.health import check
-from kws.serve.service import ServeConfig, Service
+from kws.serve.service import ServeRequest, Service
 from kws.serve.settings import ServeLimits
 from tests.support.onnx_models import silence, tone, write_tone_model
 from tests.support.wyoming_clients import Answer, as_pcm, by_detector, in_ms, stream, wake_session
@@ -42,7 +42,7 @@ def recording(rate_hz: int = 16_000) -> np.ndarray:
 @contextlib.asynccontextmanager
 async def serving(*models: Path, limits: ServeLimits | None = None, **settings) -> AsyncIterator[Service]:
     settings = {"uri": "tcp://127.0.0.1:0", **settings}
-    service = Service(ServeConfig(tuple(models), limits=limits or ServeLimits(), **settings))
+    service = Service(ServeRequest(tuple(models), limits=limits or ServeLimits(), **settings))
     await service.start()
     try:
         yield service

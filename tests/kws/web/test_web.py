@@ -173,7 +173,11 @@ def test_open_serves_the_folder_to_this_machine_alone_until_it_is_stopped(
         threading.Thread(target=look, args=(address,)).start()
 
     monkeypatch.setattr("webbrowser.open", browser)
-    assert main(["web", str(model), "--output", str(tmp_path / "page"), "--open", "0"]) == 0
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored
+    try:
+        assert main(["web", str(model), "--output", str(tmp_path / "page"), "--open", "0"]) == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", seen.pop("address"))
     assert [status for status, _ in seen.values()] == [200, 200, 200, 404, 404]
     assert [kind.split(";")[0] for _, kind in seen.values()][:3] == [
