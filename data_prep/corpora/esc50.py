@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from data_prep.corpora.base import PublicCorpus, finish, from_header, require
@@ -80,12 +81,4 @@ CORPUS = PublicCorpus(
     prepare=prepare_esc50,
     needs_lhotse=False,
 )
-ALL = PublicCorpus(
-    name="esc50_all",
-    url=URL,
-    license="CC BY-NC 3.0",
-    citation=CITATION,
-    layout=LAYOUT,
-    prepare=prepare_esc50_all,
-    needs_lhotse=False,
-)
+ALL = replace(CORPUS, name="esc50_all", license="CC BY-NC 3.0", prepare=prepare_esc50_all)

@@ -180,29 +180,14 @@ def _confusable_texts(
     Of a phrase of several words half are its parts, each said alone.
     """
     parts = phrases.without_phrase(phrase, phrases.parts(phrase), pronunciation, lexicon)
-    if parts:
-        said_alone = list(itertools.islice(itertools.cycle(parts), num // 2))
-        return said_alone + _like_the_phrase(
-            phrase, num - len(said_alone), seed, pronunciation, words, lexicon
-        )
-    return _like_the_phrase(phrase, num, seed, pronunciation, words, lexicon)
-
-
-def _like_the_phrase(
-    phrase: str,
-    num: int,
-    seed: int,
-    pronunciation: str,
-    words: Sequence[str] | None,
-    lexicon: Mapping[str, Sequence[str]] | None,
-) -> list[str]:
-    """Return texts that sound like a phrase or a piece of it, half of them within a sentence."""
+    said_alone = list(itertools.islice(itertools.cycle(parts), num // 2))
+    num -= len(said_alone)
     alone = phrases.confusables(phrase, num, seed, words, language=pronunciation, lexicon=lexicon)
     if pronunciation == "en-us":
         half = phrases.in_sentences(alone[1::2], seed)
         alone[1::2] = half
         alone = phrases.without_phrase(phrase, alone, pronunciation, lexicon)
-    return list(itertools.islice(itertools.cycle(alone), num)) if alone else []
+    return said_alone + list(itertools.islice(itertools.cycle(alone), num))
 
 
 def _voices(
