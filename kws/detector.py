@@ -13,71 +13,23 @@ exported files and anyone's own program::
 from __future__ import annotations
 
 import copy
-import json
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from kws.audio import SAMPLE_RATE, seconds_to_samples, to_float32
-from kws.decisions import COMPETE_S, DecisionConfig, DecisionState, Detection, decide
+from kws.decisions import DecisionConfig, DecisionState, Detection, decide
 from kws.errors import CheckpointError, ConfigError
-
-OPTIONAL = ("compete_s",)
-"""Metadata that a file may lack: files of earlier versions do."""
-
-FORMAT_VERSION = "1"
-"""The only version of the file format that this detector reads."""
-
-MODEL_NAME = "model.onnx"
-"""Name of the exported file in the folder of a run."""
+from kws.exported import ModelInfo, check_graph, model_file, open_session, read_info
 
 END_SILENCE_S = 0.5
 """Silence after the end of a stream: some models are surest a few frames after the phrase."""
 
 MAX_RUN_SAMPLES = 30 * SAMPLE_RATE
 """Longest piece of audio given at once to a graph of dynamic length; it bounds memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """What the metadata inside an exported file says, checked."""
-
-    keywords: tuple[str, ...]
-    """In the order of the score columns."""
-    thresholds: tuple[float, ...]
-    """One per keyword, chosen on the development set."""
-    chunk_samples: int
-    """Samples that one run takes, or the step of it where the length is dynamic."""
-    chunk_dynamic: bool
-    """One run may take any positive multiple of ``hop_samples``."""
-    hop_samples: int
-    """Samples from one frame of scores to the next."""
-    lookahead_samples: int
-    """How far a score lags behind the sound that it is about, in samples."""
-    smoothing_frames: int
-    """Length of the moving average over scores, in frames."""
-    refractory_s: float
-    """Shortest time between two detections of one keyword, in seconds."""
-    license: str
-    """Of the weights."""
-    compete_s: float = COMPETE_S
-    """Shortest time between detections of two keywords, in seconds."""
-
-    def __post_init__(self) -> None:
-        if not self.keywords or len(set(self.keywords)) != len(self.keywords):
-            raise ValueError(f"`keywords`: got {list(self.keywords)}, expected one or more different names")
-        if self.hop_samples < 1 or self.chunk_samples < 1 or self.chunk_samples % self.hop_samples:
-            raise ValueError(
-                f"`chunk_samples` {self.chunk_samples} is not a positive multiple of "
-                f"`hop_samples` {self.hop_samples}"
-            )
-        if self.lookahead_samples < 0:
-            raise ValueError(f"`lookahead_samples`: got {self.lookahead_samples}, expected 0 or more")
 
 
 class Detector:
@@ -119,10 +71,10 @@ class Detector:
         self._path = model_file(path)
         if num_threads < 1:
             raise ConfigError(f"num_threads: got {num_threads}, expected 1 or more")
-        self._session = _open_session(self._path, num_threads)
+        self._session = open_session(self._path, num_threads)
         self._metadata = dict(self._session.get_modelmeta().custom_metadata_map)
         self._info = read_info(self._metadata, self._path)
-        self._state_shapes = _check_graph(self._session, self._info, self._path)
+        self._state_shapes = check_graph(self._session, self._info, self._path)
         self._output_names = ["scores", *(f"next_state_{index}" for index in range(len(self._state_shapes)))]
         self._chunk_samples = _choose_chunk(self._info, chunk_ms, self._path)
         self._decision_config = DecisionConfig(
@@ -289,145 +241,6 @@ class Detector:
             )
         first: np.ndarray = scores[0]
         return first
-
-
-def model_file(path: str | Path) -> Path:
-    """Return the exported file that is meant: the file itself, or ``model.onnx`` in the folder of a run.
-
-    Raises:
-        CheckpointError: there is none; the message says how to make it.
-    """
-    path = Path(path)
-    if not path.is_dir():
-        return path
-    if (path / MODEL_NAME).is_file():
-        return path / MODEL_NAME
-    others = sorted(found.name for found in path.glob("*.onnx"))
-    cure = f"choose one of {', '.join(others)}" if others else f"make it: `kws export {path}`"
-    raise CheckpointError(f"{path}: a folder without {MODEL_NAME}; {cure}")
-
-
-def read_info(metadata: Mapping[str, str], path: Path) -> ModelInfo:
-    """Check the metadata of an exported file and return it typed.
-
-    Args:
-        metadata: key -> text, as stored in the file.
-        path: the file, for messages.
-    Raises:
-        CheckpointError: a key is missing or its value does not fit; the message names it.
-    """
-    version = metadata.get("format_version")
-    if version is None:
-        raise CheckpointError(
-            f"{path}: the metadata holds no `format_version`, so this is no wake-word model of kws; "
-            "make one with `kws export`"
-        )
-    if version != FORMAT_VERSION:
-        raise CheckpointError(
-            f"{path}: format_version {version}, this kws reads {FORMAT_VERSION}; "
-            "upgrade kws or export the model again"
-        )
-    missing = [key for key in _READERS if key not in metadata and key not in OPTIONAL]
-    if missing:
-        raise CheckpointError(f"{path}: the metadata lacks {', '.join(missing)}; export the model again")
-    values = {}
-    for key, read in _READERS.items():
-        if key not in metadata:
-            continue
-        try:
-            values[key] = read(metadata[key])
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise CheckpointError(
-                f"{path}: the metadata `{key}` is {metadata[key]!r} ({error}); export the model again"
-            ) from error
-    thresholds, sample_rate = values.pop("thresholds"), values.pop("sample_rate")
-    try:
-        if sample_rate != SAMPLE_RATE:
-            raise ValueError(f"`sample_rate`: got {sample_rate}, expected {SAMPLE_RATE}")
-        lacking = [keyword for keyword in values["keywords"] if keyword not in thresholds]
-        if lacking:
-            raise ValueError(f"`thresholds` has none for {', '.join(lacking)}")
-        in_order = tuple(thresholds[keyword] for keyword in values["keywords"])
-        info = ModelInfo(thresholds=in_order, license=values.pop("licence"), **values)
-        DecisionConfig(in_order, info.smoothing_frames, info.refractory_s, info.compete_s)
-        return info
-    except ValueError as error:
-        raise CheckpointError(
-            f"{path}: the metadata does not fit: {error}; export the model again"
-        ) from error
-
-
-_READERS: dict[str, Callable[[str], Any]] = {
-    "keywords": lambda text: tuple(str(keyword) for keyword in json.loads(text)),
-    "sample_rate": int,
-    "chunk_samples": int,
-    "chunk_dynamic": {"true": True, "false": False}.__getitem__,
-    "hop_samples": int,
-    "lookahead_samples": int,
-    "thresholds": lambda text: {keyword: float(value) for keyword, value in json.loads(text).items()},
-    "smoothing_frames": int,
-    "refractory_s": float,
-    "licence": str,
-    "compete_s": float,
-}
-"""Metadata that a file must hold -> how its text is read. What else it says is in ``Detector.metadata``."""
-
-
-def _open_session(path: Path, num_threads: int) -> onnxruntime.InferenceSession:
-    """Open the graph on the processor, or raise naming the file."""
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; check the path, or make the model with `kws export`")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = num_threads
-    options.inter_op_num_threads = 1
-    try:
-        try:
-            given: str | bytes = str(path).encode() and str(path)
-        except UnicodeEncodeError:  # bytes that are no UTF-8, which onnxruntime takes in no name
-            given = path.read_bytes()
-        return onnxruntime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions have no common base of their own
-        raise CheckpointError(
-            f"{path}: onnxruntime cannot open it as an ONNX model ({error}); export it again"
-        ) from error
-
-
-def _check_graph(session: onnxruntime.InferenceSession, info: ModelInfo, path: Path) -> list[tuple[int, ...]]:
-    """Compare inputs and outputs with the format; return the shapes of the state tensors."""
-    inputs = {node.name: node for node in session.get_inputs()}
-    outputs = {node.name: node for node in session.get_outputs()}
-    num_states = len(inputs) - 1
-    expected = ["waveform", *(f"state_{index}" for index in range(num_states))]
-    if sorted(inputs) != sorted(expected):
-        raise CheckpointError(
-            f"{path}: the inputs are {', '.join(inputs)}, expected waveform, state_0, state_1, ...; "
-            "export it again"
-        )
-    wanted = ["scores", *(f"next_state_{index}" for index in range(num_states))]
-    if sorted(outputs) != sorted(wanted):
-        raise CheckpointError(
-            f"{path}: the outputs are {', '.join(outputs)}, expected {', '.join(wanted)}; export it again"
-        )
-    samples: Any = inputs["waveform"].shape[-1]
-    if len(inputs["waveform"].shape) != 2 or (
-        isinstance(samples, int) and (info.chunk_dynamic or samples != info.chunk_samples)
-    ):
-        raise CheckpointError(
-            f"{path}: input waveform has shape {inputs['waveform'].shape}, the metadata says chunk_samples "
-            f"{info.chunk_samples}, chunk_dynamic {str(info.chunk_dynamic).lower()}; export it again"
-        )
-    shapes = []
-    for name in expected:
-        node = inputs[name]
-        if node.type != "tensor(float)":
-            raise CheckpointError(f"{path}: input {name} is {node.type}, expected float32; export it again")
-        if name != "waveform":
-            if not all(isinstance(size, int) for size in node.shape):
-                raise CheckpointError(
-                    f"{path}: input {name} has shape {node.shape}, expected fixed sizes; export it again"
-                )
-            shapes.append(tuple(node.shape))
-    return shapes
 
 
 def _choose_chunk(info: ModelInfo, chunk_ms: float | None, path: Path) -> int:

@@ -46,7 +46,7 @@ ROOMS = {
     "rules": ["kws.transfer", "kws.losses", "kws.regularizers", "kws.loss_weighting", "kws.enrollment"],
     "decisions": ["kws.decisions"],
     "pages": ["kws.pages"],
-    "device": ["kws.detector", "kws.listening", "kws.microphone", "kws.pipe"],
+    "device": ["kws.exported", "kws.detector", "kws.listening", "kws.microphone", "kws.pipe"],
     "serve": ["kws.serve"],
     "evaluation": ["kws.audio_store", "kws.data", "kws.evaluation"],
     "study": ["kws.studies"],

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kws.detector import MODEL_NAME, Detector, model_file
+from kws.detector import Detector
 from kws.errors import CheckpointError, KwsError
+from kws.exported import MODEL_NAME, model_file
 from kws.serve.logs import log
 from kws.serve.settings import DecisionChoices, one_of
 

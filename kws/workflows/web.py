@@ -11,8 +11,9 @@ from pathlib import Path
 from string import Template
 
 from kws.audio import SAMPLE_RATE, atomic_write
-from kws.detector import Detector, ModelInfo, model_file, read_info
+from kws.detector import Detector
 from kws.errors import ConfigError, DependencyError
+from kws.exported import ModelInfo, model_file, read_info
 from kws.pages import style
 from kws.version import __version__
 from kws.workflows import folders
