@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
+import onnx
 import torch
+from onnxscript.optimizer import remove_unused_nodes
 from torch import Tensor, nn
 
 from kws.encoders.layers import CausalConv
@@ -73,14 +76,29 @@ class WindowConv(nn.Module):
     def forward(self, features: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, time, in_features) to (batch, time, out_features)."""
         joined = torch.cat([state, features], dim=1)
-        batch, time = features.shape[:2]
-        frames = torch.arange(time, device=joined.device)[:, None] + self.offsets
-        windows = torch.index_select(joined, 1, frames.flatten())  # (batch, time * kernel, in_features)
+        time = features.shape[1]
+        frames = torch.arange(time, device=joined.device)[:, None] + self.offsets  # (time, kernel)
+        windows = _windows(joined, frames)  # (batch, time, kernel, in_features)
         if self.depthwise:
-            output = (windows.reshape(batch, time, -1, self.in_features) * self.weight).sum(dim=2)
+            output = (windows * self.weight).sum(dim=2)
         else:
-            output = windows.reshape(batch, time, self.weight.shape[0]) @ self.weight
+            output = windows.flatten(2) @ self.weight
         return output if self.bias is None else output + self.bias, joined[:, -self.history :]
+
+
+def _windows(joined: Tensor, frames: Tensor) -> Tensor:
+    """Return the frames (batch, time, kernel, feature) that each window (time, kernel) of indices names."""
+    if not torch.compiler.is_exporting():
+        return joined[:, frames]
+    made: Tensor = torch.onnx.ops.symbolic(  # one node, where the export of torch's indexing has three
+        "Gather",
+        [joined, frames],
+        {"axis": 1},
+        dtype=joined.dtype,
+        shape=[joined.shape[0], *frames.shape, joined.shape[2]],
+        version=OPSET,
+    )
+    return made
 
 
 class OnnxGru(nn.Module):
@@ -113,6 +131,43 @@ class OnnxGru(nn.Module):
             version=OPSET,
         )
         return outputs[:, 0].transpose(0, 1), last
+
+
+def simplify_shapes(model: onnx.ModelProto, waveform: str = "waveform") -> None:
+    """Write the shapes of reshapes as constants, in place: 0 keeps the number of streams, -1 is the time.
+
+    The exporter computes both anew from the input in each run, in some twenty nodes.
+
+    Args:
+        model: traced with a symbolic first axis, the streams, in every tensor that is reshaped.
+        waveform: the input of which the number of streams is taken.
+    """
+    graph = model.graph
+    made = {output: node for node in graph.node for output in node.output}
+    constants = {entry.name: onnx.numpy_helper.to_array(entry) for entry in graph.initializer}
+    for node in graph.node:
+        if node.op_type != "Reshape" or node.input[1] in constants:
+            continue
+        source = made.get(node.input[1])
+        if source is None or source.op_type != "Concat":
+            continue
+        sizes: list[int] = []
+        for name in source.input:
+            if name in constants:
+                sizes += constants[name].tolist()
+            else:
+                sizes.append(0 if not sizes and _counts_streams(made[name], waveform) else -1)
+        if sizes[0] == 0 and sizes.count(-1) <= 1:
+            name = f"{node.output[0]}_shape"
+            graph.initializer.append(onnx.numpy_helper.from_array(np.array(sizes, np.int64), name))
+            node.input[1] = name
+            del node.attribute[:]  # `allowzero` would take 0 for an empty axis
+    remove_unused_nodes(model)
+
+
+def _counts_streams(node: onnx.NodeProto, waveform: str) -> bool:
+    ends = {attribute.name: attribute.i for attribute in node.attribute}
+    return node.op_type == "Shape" and node.input[0] == waveform and ends == {"start": 0, "end": 1}
 
 
 def _swap(module: nn.Module) -> None:

@@ -19,7 +19,7 @@ import onnx
 import torch
 from torch import Tensor
 
-from export.graph import OPSET, ExportGraph
+from export.graph import OPSET, ExportGraph, simplify_shapes
 from export.verify import SCORE_TOLERANCE, STATE_TOLERANCE, Parity, compare
 from kws.audio import SAMPLE_RATE, atomic_write
 from kws.checkpoint import PROVENANCE, OperatingPoint, load_model, load_operating_point
@@ -29,11 +29,14 @@ from kws.model import WakeWordModel
 from kws.version import __version__
 from kws.weights import CONFIG, write_json
 
-FORMAT_VERSION = "1"
+FORMAT_VERSION = "2"
 MODEL_FILE = "model.onnx"
 CHUNK_MS = 80
 """Step of a device where the encoder leaves the choice: two of its frames, a delay that nobody notices."""
 MAX_HOPS = 100_000  # over an hour in one run: a limit only because torch.export wants one
+MAX_STREAMS = 100_000  # likewise
+BATCH = "batch"
+"""Name of the axis that counts streams, in the inputs and outputs of a file."""
 
 
 def export(run: str | Path, output: str | Path | None = None, chunk_ms: float | None = None) -> Path:
@@ -175,13 +178,17 @@ def _is_dynamic(model: WakeWordModel) -> bool:
 
 
 def _trace(model: WakeWordModel, chunk_samples: int) -> onnx.ModelProto:
-    """Turn the model into a graph."""
-    state = model.initial_state(1)
-    inputs: tuple[Tensor, ...] = (torch.zeros(1, chunk_samples), *state)
+    """Turn the model into a graph, symbolic in the number of streams and of hops where the encoder allows."""
+    dynamic = _is_dynamic(model)
+    streams = 2 if dynamic else 1  # an example of 1 would make the graph one of a single stream
+    state = model.initial_state(streams)
+    inputs: tuple[Tensor, ...] = (torch.zeros(streams, chunk_samples), *state)
     dynamic_shapes: tuple[object, ...] | None = None
-    if _is_dynamic(model):
+    if dynamic:
         hops = torch.export.Dim("hops", min=1, max=MAX_HOPS)
-        dynamic_shapes = ({1: model.hop_samples * hops}, tuple({} for _ in state))
+        batch = torch.export.Dim(BATCH, min=1, max=MAX_STREAMS)
+        axes = batch_axes(model)
+        dynamic_shapes = ({0: batch, 1: model.hop_samples * hops}, tuple({axis: batch} for axis in axes))
     names = [f"state_{index}" for index in range(len(state))]
     with _quiet():
         program = torch.onnx.export(
@@ -198,9 +205,20 @@ def _trace(model: WakeWordModel, chunk_samples: int) -> onnx.ModelProto:
     return program.model_proto
 
 
+def batch_axes(model: WakeWordModel) -> list[int]:
+    """Return the axis of each state tensor that counts the streams."""
+    pairs = zip(model.initial_state(2), model.initial_state(3), strict=True)
+    return [
+        next(axis for axis, (two, three) in enumerate(zip(a.shape, b.shape, strict=True)) if two != three)
+        for a, b in pairs
+    ]
+
+
 def _finish(graph: onnx.ModelProto, metadata: dict[str, str]) -> None:
     """Set the metadata and remove what tracing left, such as source paths of this machine."""
+    simplify_shapes(graph)  # puts another body into the graph
     body = graph.graph
+    _name_axes(body)
     for entry in (body, *body.node, *body.input, *body.output, *body.value_info, *body.initializer):
         entry.ClearField("metadata_props")
     for node in body.node:
@@ -209,6 +227,17 @@ def _finish(graph: onnx.ModelProto, metadata: dict[str, str]) -> None:
     del body.value_info[:]
     onnx.helper.set_model_props(graph, metadata)
     onnx.checker.check_model(graph)
+
+
+def _name_axes(body: onnx.GraphProto) -> None:
+    """Call lengths by what they are, where the exporter wrote how they are computed, such as ``640*hops``."""
+    waveform = body.input[0].type.tensor_type.shape
+    if waveform.dim[1].dim_param:
+        waveform.dim[1].dim_param = "samples"
+    for output in body.output:
+        for axis, size in enumerate(output.type.tensor_type.shape.dim):
+            if size.dim_param and size.dim_param != BATCH:
+                size.dim_param = "frames" if output.name == "scores" and axis == 1 else BATCH
 
 
 @contextmanager

@@ -109,6 +109,10 @@ def make_signals(chunk_samples: int, few: bool = False) -> dict[str, np.ndarray]
     return {name: wave[: max(len(wave) // chunk_samples, 1) * chunk_samples] for name, wave in made.items()}
 
 
+BESIDE = "beside another stream"
+"""Name of the run in which two streams lie in one batch."""
+
+
 def compare(model: WakeWordModel, path: Path) -> Parity:
     """Compare an exported file with the model it came from.
 
@@ -140,8 +144,11 @@ def compare(model: WakeWordModel, path: Path) -> Parity:
             identical &= [(d.keyword, d.frame, d.time_s) for d in found] == [
                 (d.keyword, d.frame, d.time_s) for d in expected
             ]
-        for chunking, pieces in _chunkings(waveform, chunk, probe.hop_samples, dynamic, number).items():
-            onnx_scores, onnx_state = run_onnx(session, pieces)
+        chunkings = _chunkings(waveform, chunk, probe.hop_samples, dynamic, number)
+        if probe.takes_several_streams:
+            chunkings[BESIDE] = chunkings[f"{chunk} samples"]
+        for chunking, pieces in chunkings.items():
+            onnx_scores, onnx_state = run_onnx(session, pieces, beside=chunking == BESIDE)
             entries.append(
                 SignalParity(
                     signal=name,
@@ -164,25 +171,37 @@ def open_session(path: Path) -> onnxruntime.InferenceSession:
 
 
 def run_onnx(
-    session: onnxruntime.InferenceSession, pieces: list[np.ndarray]
+    session: onnxruntime.InferenceSession, pieces: list[np.ndarray], *, beside: bool = False
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Run the pieces of a waveform one after the other from a zero state.
 
+    Args:
+        session: of the graph.
+        pieces: of the waveform.
+        beside: let another stream, of the same sound upside down and softer, lie in the same batch.
     Returns:
         scores (frames, keywords) and the state tensors after the last piece.
     """
+    streams = 2 if beside else 1
+    shapes = {node.name: node.shape for node in session.get_inputs() if node.name != "waveform"}
+    axes = [
+        [isinstance(size, str) for size in shape].index(True) if beside else 0 for shape in shapes.values()
+    ]
     inputs = {
-        node.name: np.zeros(node.shape, np.float32)
-        for node in session.get_inputs()
-        if node.name != "waveform"
+        name: np.zeros([streams if isinstance(size, str) else size for size in shape], np.float32)
+        for name, shape in shapes.items()
     }
     names = ["scores", *(f"next_{name}" for name in inputs)]
     scores = []
     for piece in pieces:
-        piece_scores, *state = session.run(names, {"waveform": piece[None], **inputs})
+        waveforms = np.stack([piece, -piece / 2][:streams])
+        piece_scores, *state = session.run(names, {"waveform": waveforms, **inputs})
         inputs = dict(zip(inputs, state, strict=True))
         scores.append(piece_scores[0])
-    return np.concatenate(scores), list(inputs.values())
+    if not beside:
+        return np.concatenate(scores), list(inputs.values())
+    own = [np.take(state, [0], axis) for state, axis in zip(inputs.values(), axes, strict=True)]
+    return np.concatenate(scores), own
 
 
 @torch.no_grad()

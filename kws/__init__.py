@@ -10,13 +10,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from kws.errors import DependencyError
-from kws.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from kws.checkpoint import load_model
     from kws.decisions import DecisionConfig, Detection, decide
     from kws.detector import Detector
     from kws.listening import listen
+    from kws.version import __version__
     from kws.workflows.bench import bench
     from kws.workflows.enroll import enroll
     from kws.workflows.evaluate import evaluate
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kws.workflows.web import web
 
 _LAZY = {
+    "__version__": "kws.version",
     "DecisionConfig": "kws.decisions",
     "Detection": "kws.decisions",
     "Detector": "kws.detector",
@@ -63,6 +64,7 @@ _LAZY = {
 the place of the function once it is imported."""
 
 __all__ = [
+    "__version__",
     "DecisionConfig",
     "Detection",
     "Detector",

@@ -179,6 +179,10 @@ def decide(
             "the decision state belongs to another number of keywords or smoothing frames; "
             "start again with state=None"
         )
+    if config.smoothing_frames == 1 and scores.size and float(scores.max()) < min(config.thresholds):
+        # nearly every push of a device: the rest would be a tenth of its whole cost
+        num_frames = state.num_frames + len(scores)
+        return [], DecisionState(num_frames, state.recent_scores, nothing, nothing, state.ready_frames)
     smoothed = smooth(scores, state.recent_scores)
     rises = _Rises(list(state.spent), list(state.waiting), [r - state.num_frames for r in state.ready_frames])
     if num_keywords > 1 and config.compete_s > 0:
@@ -241,8 +245,6 @@ def _fire(above: np.ndarray, rises: _Rises, column: int, refractory_frames: int)
     if not above.size:
         return []
     was_up, rises.spent[column] = rises.spent[column], bool(above[-1])
-    if not above.any():  # nearly every push of a device: spares a tenth of its whole cost
-        return []
     starts = np.flatnonzero(above & ~np.concatenate([[was_up], above[:-1]]))
     fired: list[int] = []
     while (rise := int(np.searchsorted(starts, rises.ready[column]))) < len(starts):

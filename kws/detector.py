@@ -20,10 +20,11 @@ from pathlib import Path
 
 import numpy as np
 
-from kws.audio import SAMPLE_RATE, seconds_to_samples, to_float32
 from kws.decisions import DecisionConfig, DecisionState, Detection, decide
 from kws.errors import CheckpointError, ConfigError
 from kws.exported import ModelInfo, check_graph, model_file, open_session, read_info
+from kws.graph_stream import GraphStream
+from kws.pcm import SAMPLE_RATE, seconds_to_samples, to_float32
 
 END_SILENCE_S = 0.5
 """Silence after the end of a stream: some models are surest a few frames after the phrase."""
@@ -74,8 +75,7 @@ class Detector:
         self._session = open_session(self._path, num_threads)
         self._metadata = dict(self._session.get_modelmeta().custom_metadata_map)
         self._info = read_info(self._metadata, self._path)
-        self._state_shapes = check_graph(self._session, self._info, self._path)
-        self._output_names = ["scores", *(f"next_state_{index}" for index in range(len(self._state_shapes)))]
+        self._states = check_graph(self._session, self._info, self._path)
         self._chunk_samples = _choose_chunk(self._info, chunk_ms, self._path)
         self._decision_config = DecisionConfig(
             thresholds=_choose_thresholds(self._info, threshold),
@@ -83,7 +83,7 @@ class Detector:
             refractory_s=self._info.refractory_s if refractory_s is None else refractory_s,
             compete_s=self._info.compete_s if compete_s is None else compete_s,
         )
-        self.reset()
+        self._open_stream()
 
     @property
     def keywords(self) -> tuple[str, ...]:
@@ -126,6 +126,11 @@ class Detector:
         return 1000 * self._info.lookahead_samples / SAMPLE_RATE
 
     @property
+    def takes_several_streams(self) -> bool:
+        """Whether one run of the graph can take several streams; files of earlier versions take one."""
+        return all(state.batch_axis is not None for state in self._states)
+
+    @property
     def license(self) -> str:
         """Licence of the weights."""
         return self._info.license
@@ -142,13 +147,13 @@ class Detector:
         in a thread of its own at the same time.
         """
         other = copy.copy(self)
-        other.reset()
+        other._open_stream()
         return other
 
     def reset(self) -> None:
         """Forget all audio: the next push starts a new stream, exactly as in a new detector."""
+        self._graph.reset()
         self._num_samples = 0
-        self._states = [np.zeros(shape, np.float32) for shape in self._state_shapes]
         self._pending = np.zeros(0, np.float32)  # shorter than a chunk
         self._decision_state: DecisionState | None = None
 
@@ -197,13 +202,7 @@ class Detector:
             waveform = np.concatenate([self._pending, waveform])
         usable = len(waveform) - len(waveform) % self._chunk_samples
         self._pending = waveform[usable:].copy()
-        pieces = [np.zeros((0, len(self.keywords)), np.float32)]
-        step = self._chunk_samples
-        if self._info.chunk_dynamic:
-            step *= max(1, MAX_RUN_SAMPLES // step)
-        for start in range(0, usable, step):
-            pieces.append(self._run(waveform[start : min(start + step, usable)]))
-        scores = np.concatenate(pieces)
+        scores = self._run(waveform, usable)
         detections, self._decision_state = decide(
             scores, self.keywords, self._decision_config, self.hop_s, self._decision_state
         )
@@ -227,20 +226,28 @@ class Detector:
         self.reset()
         return [replace(detection, time_s=min(detection.time_s, last_s)) for detection in detections]
 
-    def _run(self, waveform: np.ndarray) -> np.ndarray:
-        """Run the graph once and keep its new state; returns (frames, keywords)."""
-        inputs = {f"state_{index}": state for index, state in enumerate(self._states)}
-        inputs["waveform"] = waveform[None, :]  # (1, samples)
-        scores: np.ndarray
-        scores, *self._states = self._session.run(self._output_names, inputs)
-        frames = len(waveform) // self.hop_samples
-        if scores.shape != (1, frames, len(self.keywords)):
+    def _open_stream(self) -> None:
+        """Begin a stream of its own."""
+        self._graph = GraphStream(self._session, self._states, self._info, self._chunk_samples)
+        self.reset()
+
+    def _run(self, waveform: np.ndarray, usable: int) -> np.ndarray:
+        """Run whole chunks; returns (frames, keywords)."""
+        step = self._chunk_samples
+        if self._info.chunk_dynamic:
+            step *= max(1, MAX_RUN_SAMPLES // step)
+        try:
+            pieces = [
+                self._graph.run(waveform[start : min(start + step, usable)])
+                for start in range(0, usable, step)
+            ]
+        except Exception as error:  # onnxruntime's exceptions have no common base of their own
             raise CheckpointError(
-                f"{self._path}: {len(waveform)} samples gave scores of shape {scores.shape}, expected "
-                f"{(1, frames, len(self.keywords))}; export the model again"
-            )
-        first: np.ndarray = scores[0]
-        return first
+                f"{self._path}: the graph cannot be run ({error}); export the model again"
+            ) from error
+        if len(pieces) == 1:
+            return pieces[0]
+        return np.concatenate([np.zeros((0, len(self.keywords)), np.float32), *pieces])
 
 
 def _choose_chunk(info: ModelInfo, chunk_ms: float | None, path: Path) -> int:

@@ -7,22 +7,23 @@ listening.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import onnxruntime
 
-from kws.audio import SAMPLE_RATE
 from kws.decisions import COMPETE_S, DecisionConfig
 from kws.errors import CheckpointError
+from kws.pcm import SAMPLE_RATE
 
 OPTIONAL = ("compete_s",)
 """Metadata that a file may lack: files of earlier versions do."""
 
-FORMAT_VERSION = "1"
-"""The only version of the file format that this detector reads."""
+FORMAT_VERSIONS = ("1", "2")
+"""Versions of the file format that this detector reads. Since version 2 a graph takes several streams at once
+where the encoder allows."""
 
 MODEL_NAME = "model.onnx"
 """Name of the exported file in the folder of a run."""
@@ -96,9 +97,9 @@ def read_info(metadata: Mapping[str, str], path: Path) -> ModelInfo:
             f"{path}: the metadata holds no `format_version`, so this is no wake-word model of kws; "
             "make one with `kws export`"
         )
-    if version != FORMAT_VERSION:
+    if version not in FORMAT_VERSIONS:
         raise CheckpointError(
-            f"{path}: format_version {version}, this kws reads {FORMAT_VERSION}; "
+            f"{path}: format_version {version}, this kws reads {' and '.join(FORMAT_VERSIONS)}; "
             "upgrade kws or export the model again"
         )
     missing = [key for key in _READERS if key not in metadata and key not in OPTIONAL]
@@ -166,39 +167,71 @@ def open_session(path: Path, num_threads: int) -> onnxruntime.InferenceSession:
         ) from error
 
 
-def check_graph(session: onnxruntime.InferenceSession, info: ModelInfo, path: Path) -> list[tuple[int, ...]]:
-    """Compare inputs and outputs with the format; return the shapes of the state tensors."""
+@dataclass(frozen=True, slots=True)
+class StateTensor:
+    """One tensor of the state of a stream, as the graph takes it."""
+
+    name: str
+    """``state_0``, ``state_1``, …; its successor is ``next_state_0``."""
+    shape: tuple[int, ...]
+    """For one stream."""
+    batch_axis: int | None
+    """The axis along which streams lie side by side; None where the graph takes one stream only."""
+
+
+def check_graph(
+    session: onnxruntime.InferenceSession, info: ModelInfo, path: Path
+) -> tuple[StateTensor, ...]:
+    """Compare inputs and outputs with the format; return the state tensors.
+
+    The first axis of ``waveform`` counts streams: 1, or a name. Where it has a name, each state tensor has an
+    axis of that name.
+
+    Raises:
+        CheckpointError: something does not follow the format.
+    """
     inputs = {node.name: node for node in session.get_inputs()}
     outputs = {node.name: node for node in session.get_outputs()}
     num_states = len(inputs) - 1
-    expected = ["waveform", *(f"state_{index}" for index in range(num_states))]
-    if sorted(inputs) != sorted(expected):
+    names = [f"state_{index}" for index in range(num_states)]
+    if sorted(inputs) != sorted(["waveform", *names]):
         raise CheckpointError(
             f"{path}: the inputs are {', '.join(inputs)}, expected waveform, state_0, state_1, ...; "
             "export it again"
         )
-    wanted = ["scores", *(f"next_state_{index}" for index in range(num_states))]
+    wanted = ["scores", *(f"next_{name}" for name in names)]
     if sorted(outputs) != sorted(wanted):
         raise CheckpointError(
             f"{path}: the outputs are {', '.join(outputs)}, expected {', '.join(wanted)}; export it again"
         )
-    samples: Any = inputs["waveform"].shape[-1]
-    if len(inputs["waveform"].shape) != 2 or (
-        isinstance(samples, int) and (info.chunk_dynamic or samples != info.chunk_samples)
-    ):
+    for node in inputs.values():
+        if node.type != "tensor(float)":
+            raise CheckpointError(
+                f"{path}: input {node.name} is {node.type}, expected float32; export it again"
+            )
+    batch = _check_waveform(inputs["waveform"].shape, info, path)
+    return tuple(_state_tensor(name, inputs[name].shape, batch, path) for name in names)
+
+
+def _check_waveform(shape: Sequence[Any], info: ModelInfo, path: Path) -> Any:
+    """Return the first axis: 1, or the name of what counts streams."""
+    samples = shape[-1] if shape else None
+    fixed = isinstance(samples, int) and (info.chunk_dynamic or samples != info.chunk_samples)
+    if len(shape) != 2 or fixed or (isinstance(shape[0], int) and shape[0] != 1):
         raise CheckpointError(
-            f"{path}: input waveform has shape {inputs['waveform'].shape}, the metadata says chunk_samples "
+            f"{path}: input waveform has shape {shape}, the metadata says chunk_samples "
             f"{info.chunk_samples}, chunk_dynamic {str(info.chunk_dynamic).lower()}; export it again"
         )
-    shapes = []
-    for name in expected:
-        node = inputs[name]
-        if node.type != "tensor(float)":
-            raise CheckpointError(f"{path}: input {name} is {node.type}, expected float32; export it again")
-        if name != "waveform":
-            if not all(isinstance(size, int) for size in node.shape):
-                raise CheckpointError(
-                    f"{path}: input {name} has shape {node.shape}, expected fixed sizes; export it again"
-                )
-            shapes.append(tuple(node.shape))
-    return shapes
+    return shape[0]
+
+
+def _state_tensor(name: str, shape: Sequence[Any], batch: Any, path: Path) -> StateTensor:
+    """Return a state tensor for one stream."""
+    named = [axis for axis, size in enumerate(shape) if not isinstance(size, int)]
+    if [shape[axis] for axis in named] != ([] if isinstance(batch, int) else [batch]):
+        raise CheckpointError(
+            f"{path}: input {name} has shape {list(shape)}, expected fixed sizes but for the number of "
+            f"streams, which is {batch!r} in the waveform; export it again"
+        )
+    single = tuple(size if isinstance(size, int) else 1 for size in shape)
+    return StateTensor(name, single, named[0] if named else None)

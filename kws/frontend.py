@@ -40,14 +40,15 @@ class LogMel(nn.Module):
         bin_hz = SAMPLE_RATE / FFT_SIZE
         first, last = math.ceil(LOW_HZ / bin_hz), math.floor(HIGH_HZ / bin_hz)
         window = torch.hann_window(WINDOW_SAMPLES, periodic=True, dtype=torch.float64)
-        after = torch.arange(1, MIDDLE, dtype=torch.float64)  # samples from the middle, where the window is 1
+        after = torch.arange(MIDDLE, dtype=torch.float64)  # samples from the middle, where the window is 1
         angle = 2 * math.pi / FFT_SIZE * after[:, None] * torch.arange(first, last + 1, dtype=torch.float64)
-        half = window[MIDDLE + 1 :, None]
+        half = window[MIDDLE:, None].clone()
+        half[0] /= 2  # the middle is on both sides of the fold
         banks = melscale_fbanks(FFT_SIZE // 2 + 1, LOW_HZ, HIGH_HZ, num_mels, SAMPLE_RATE)
         self.cosine: Tensor
         self.sine: Tensor
         self.mel: Tensor
-        self.register_buffer("cosine", (half * angle.cos()).float(), persistent=False)  # (199, bins)
+        self.register_buffer("cosine", (half * angle.cos()).float(), persistent=False)  # (200, bins)
         self.register_buffer("sine", (half * angle.sin()).float(), persistent=False)
         self.register_buffer("mel", banks[first : last + 1].contiguous(), persistent=False)  # (bins, mel)
         self.mean: Tensor
@@ -82,12 +83,12 @@ class LogMel(nn.Module):
         blocks = nn.functional.pad(signal, (half, 0)).reshape(waveform.shape[0], -1, HOP_SAMPLES)
         first, second = blocks[:, 1:-1], blocks[:, 2:]
         center = MIDDLE - half  # where in the first of them
-        later = torch.cat([first[:, :, center + 1 :], second], dim=2)  # (batch, time, 199), away from it
+        later = torch.cat([first[:, :, center:], second], dim=2)  # (batch, time, 200), away from it
         backwards = blocks.flip(2)
         earlier = torch.cat(  # without the first sample, where the window is 0
-            [backwards[:, 1:-1, HOP_SAMPLES - center :], backwards[:, :-2, : half - 1]], dim=2
+            [backwards[:, 1:-1, HOP_SAMPLES - 1 - center :], backwards[:, :-2, : half - 1]], dim=2
         )
-        real = first[:, :, center, None] + (later + earlier) @ self.cosine
+        real = (later + earlier) @ self.cosine
         imaginary = (later - earlier) @ self.sine
         power = (real.square() + imaginary.square()) @ self.mel
         return (torch.log(power + POWER_FLOOR) - self.mean) * self.scale, next_state

@@ -72,7 +72,8 @@ class Conv2dStem(nn.Module):
         for conv, shape, before in zip(self.convs, self.shapes, state, strict=True):
             joined = torch.cat([before, features], dim=1)  # (batch, 2 + time, channel * band)
             next_state.append(joined[:, -2:])
-            picture = torch.unflatten(joined, 2, shape).transpose(1, 2)  # (batch, channel, 2 + time, band)
+            # (batch, channel, 2 + time, band)
+            picture = joined[:, None] if shape[0] == 1 else torch.unflatten(joined, 2, shape).transpose(1, 2)
             features = (
                 torch.relu(conv(picture)).transpose(1, 2).flatten(2)
             )  # (batch, time / 2, channel * band)

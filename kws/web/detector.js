@@ -320,6 +320,8 @@ export class Detector {
 }
 
 /**
+ * For one stream: the axis that counts streams has a name in files since format version 2.
+ *
  * @param {ort.InferenceSession} session
  * @returns {{name: string, shape: readonly number[]}[]}
  */
@@ -327,11 +329,11 @@ function stateShapes(session) {
     return session.inputMetadata
         .filter(({ name }) => name !== "waveform")
         .map((input) => {
-            const shape = input.isTensor ? input.shape : [];
+            const shape = input.isTensor ? input.shape.map((size) => (size === "batch" ? 1 : size)) : [];
             if (!/^state_\d+$/.test(input.name) || !shape.every((size) => typeof size === "number")) {
                 throw new Error(`the model has an input ${input.name} that this detector does not know`);
             }
-            return { name: input.name, shape: /** @type {number[]} */ ([...shape]) };
+            return { name: input.name, shape: /** @type {number[]} */ (shape) };
         });
 }
 

@@ -91,7 +91,7 @@ def test_the_metadata_say_all_that_the_format_asks(exported: Exported):
     assert json.loads(metadata.pop("thresholds")) == {"lumen": 0.5, "guten tag ü": 0.55}
     assert metadata.pop("created_by").startswith("kws ")
     assert metadata == {
-        "format_version": "1",
+        "format_version": "2",
         "sample_rate": "16000",
         "chunk_samples": "1280",
         "chunk_dynamic": "true",
@@ -130,7 +130,12 @@ def test_writes_one_file_and_its_report_and_no_path_of_this_machine(exported: Ex
     report = json.loads((path.parent / "model.verify.json").read_text(encoding="utf-8"))
     assert report["ok"] and report["detections_compared"] > 0
     assert report["max_score_difference"] <= ONNX
-    assert {entry["chunking"] for entry in report["signals"]} == {"1280 samples", "whole", "1 to 7 hops"}
+    assert {entry["chunking"] for entry in report["signals"]} == {
+        "1280 samples",
+        "whole",
+        "1 to 7 hops",
+        "beside another stream",
+    }
 
 
 def shift(part: str, by: float) -> Tamper:

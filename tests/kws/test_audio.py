@@ -10,8 +10,9 @@ import pytest
 import soundfile
 
 from kws import audio
-from kws.audio import INT16_SCALE, SAMPLE_RATE
+from kws.audio import SAMPLE_RATE
 from kws.errors import AudioError
+from kws.pcm import INT16_SCALE
 from tests.support.recordings import tone, write_audio
 
 

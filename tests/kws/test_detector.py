@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 import kws
 from kws import Detector
 from kws.errors import AudioError, CheckpointError, ConfigError
+from kws.graph_stream import GraphStream
 from tests.support.onnx_models import HOP_SAMPLES, silence, tone, write_tone_model
 
 TONES_HZ = {"low": 500.0, "high": 2000.0}
@@ -67,13 +69,13 @@ def test_long_audio_is_run_in_large_pieces_with_the_same_scores(
 ):
     path = write_tone_model(tmp_path / "m.onnx")
     waveform = np.random.default_rng(0).normal(0, 0.1, 70 * 16_000).astype(np.float32)
-    detector, lengths, run = Detector(path), [], Detector._run
+    detector, lengths, run = Detector(path), [], GraphStream.run
 
-    def counted(self: Detector, piece: np.ndarray) -> np.ndarray:
+    def counted(self: GraphStream, piece: np.ndarray) -> np.ndarray:
         lengths.append(len(piece))
         return run(self, piece)
 
-    monkeypatch.setattr(Detector, "_run", counted)
+    monkeypatch.setattr(GraphStream, "run", counted)
     scores = detector.scores(waveform)
     assert lengths == [480_000, 480_000, 160_000]
     in_steps = Detector(path)
@@ -81,6 +83,40 @@ def test_long_audio_is_run_in_large_pieces_with_the_same_scores(
         [in_steps.scores(waveform[start : start + 1280]) for start in range(0, len(waveform), 1280)]
     )
     np.testing.assert_allclose(scores, steps, atol=1e-5, rtol=0)
+
+
+def test_digital_silence_is_not_run_again_and_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = write_tone_model(tmp_path / "m.onnx")
+    noise = np.random.default_rng(0).normal(0, 0.1, 16 * 1280).astype(np.float32)
+    sound = np.concatenate([noise, np.zeros(80 * 1280, np.float32), noise])
+    runs, run = [], onnxruntime.InferenceSession.run_with_iobinding
+
+    def counted(self: onnxruntime.InferenceSession, binding: onnxruntime.IOBinding) -> None:
+        runs.append(binding)
+        run(self, binding)
+
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run_with_iobinding", counted)
+    detector = Detector(path)
+    steps = np.concatenate(
+        [detector.scores(sound[start : start + 1280]) for start in range(0, len(sound), 1280)]
+    )
+    assert (
+        2 * 16 < len(runs) < 2 * 16 + 8
+    )  # silence is run until the state has forgotten the noise, then no more
+    np.testing.assert_allclose(steps, Detector(path).scores(sound), atol=1e-6, rtol=0)
+
+
+def test_streams_of_one_file_keep_their_own_memory(tmp_path: Path):
+    first = Detector(write_tone_model(tmp_path / "m.onnx"))
+    second = first.new_stream()
+    sounds = np.random.default_rng(0).normal(0, 0.1, (2, 5, 1280)).astype(np.float32)
+    mixed = [(first.scores(mine), second.scores(other)) for mine, other in zip(*sounds, strict=True)]
+    for number, sound in enumerate(sounds):
+        alone = Detector(tmp_path / "m.onnx")
+        for got, chunk in zip(mixed, sound, strict=True):
+            np.testing.assert_array_equal(got[number], alone.scores(chunk))
 
 
 def test_a_push_runs_as_soon_as_a_chunk_is_there(tmp_path: Path):
@@ -204,7 +240,7 @@ def test_audio_that_cannot_be_used_is_refused_and_the_stream_goes_on(tmp_path: P
     ("metadata", "message"),
     [
         ({"format_version": None}, "no `format_version`"),
-        ({"format_version": "2"}, "format_version 2, this kws reads 1; upgrade"),
+        ({"format_version": "3"}, "format_version 3, this kws reads 1 and 2; upgrade"),
         ({"thresholds": None, "hop_samples": None}, "lacks hop_samples, thresholds"),
         ({"keywords": "tone"}, "`keywords` is 'tone'"),
         ({"keywords": '["a", "a"]', "thresholds": '{"a": 0.5}'}, "different names"),
