@@ -26,6 +26,9 @@ from kws.exported import ModelInfo, check_graph, model_file, open_session, read_
 from kws.graph_stream import GraphStream
 from kws.pcm import SAMPLE_RATE, seconds_to_samples, to_float32
 
+NOTHING = np.zeros(0, np.float32)
+"""No samples."""
+
 END_SILENCE_S = 0.5
 """Silence after the end of a stream: some models are surest a few frames after the phrase."""
 
@@ -76,6 +79,7 @@ class Detector:
         self._metadata = dict(self._session.get_modelmeta().custom_metadata_map)
         self._info = read_info(self._metadata, self._path)
         self._states = check_graph(self._session, self._info, self._path)
+        self._hop_s = self._info.hop_samples / SAMPLE_RATE
         self._chunk_samples = _choose_chunk(self._info, chunk_ms, self._path)
         self._decision_config = DecisionConfig(
             thresholds=_choose_thresholds(self._info, threshold),
@@ -113,7 +117,7 @@ class Detector:
     @property
     def hop_s(self) -> float:
         """Time from one frame of scores to the next, in seconds."""
-        return self.hop_samples / SAMPLE_RATE
+        return self._hop_s
 
     @property
     def chunk_samples(self) -> int:
@@ -154,7 +158,7 @@ class Detector:
         """Forget all audio: the next push starts a new stream, exactly as in a new detector."""
         self._graph.reset()
         self._num_samples = 0
-        self._pending = np.zeros(0, np.float32)  # shorter than a chunk
+        self._pending = NOTHING  # shorter than a chunk
         self._decision_state: DecisionState | None = None
 
     def process(self, pcm: np.ndarray) -> list[Detection]:
@@ -200,11 +204,12 @@ class Detector:
         self._num_samples += len(waveform)
         if self._pending.size:
             waveform = np.concatenate([self._pending, waveform])
-        usable = len(waveform) - len(waveform) % self._chunk_samples
-        self._pending = waveform[usable:].copy()
+        left = len(waveform) % self._chunk_samples
+        usable = len(waveform) - left
+        self._pending = waveform[usable:].copy() if left else NOTHING
         scores = self._run(waveform, usable)
         detections, self._decision_state = decide(
-            scores, self.keywords, self._decision_config, self.hop_s, self._decision_state
+            scores, self._info.keywords, self._decision_config, self._hop_s, self._decision_state
         )
         return scores, detections
 
@@ -233,20 +238,18 @@ class Detector:
 
     def _run(self, waveform: np.ndarray, usable: int) -> np.ndarray:
         """Run whole chunks; returns (frames, keywords)."""
-        step = self._chunk_samples
-        if self._info.chunk_dynamic:
-            step *= max(1, MAX_RUN_SAMPLES // step)
         try:
-            pieces = [
-                self._graph.run(waveform[start : min(start + step, usable)])
-                for start in range(0, usable, step)
-            ]
+            if usable == self._chunk_samples:
+                return self._graph.run(waveform[:usable])
+            step = self._chunk_samples
+            if self._info.chunk_dynamic:
+                step *= max(1, MAX_RUN_SAMPLES // step)
+            starts = range(0, usable, step)
+            pieces = [self._graph.run(waveform[start : min(start + step, usable)]) for start in starts]
         except Exception as error:  # onnxruntime's exceptions have no common base of their own
             raise CheckpointError(
                 f"{self._path}: the graph cannot be run ({error}); export the model again"
             ) from error
-        if len(pieces) == 1:
-            return pieces[0]
         return np.concatenate([np.zeros((0, len(self.keywords)), np.float32), *pieces])
 
 

@@ -60,7 +60,7 @@ class GraphStream:
         if len(waveform) != self._chunk_samples:
             self._at_rest = False
             return self._run_other(waveform)
-        silent = not waveform.any()
+        silent = waveform[0] == 0 and not waveform.any()
         if self._at_rest and silent:
             return self._last_scores()
         self._waveform[0] = waveform
