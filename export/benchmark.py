@@ -1,4 +1,4 @@
-"""What a detector costs on this machine, alone or beside openWakeWord in the same run: ``kws bench``.
+"""What a detector costs on this machine, alone or beside detectors of others in the same run: ``kws bench``.
 
 The front end is part of the cost. On a shared machine processor time is what counts, and only ratios within
 one run carry over to another machine.
@@ -16,53 +16,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnxruntime
 
-from export import peers, signals
+from export import signals
+from export.contenders import PEER_CHUNK_MS, Contender, installed_peers
+from export.limits import Limit, find_limit
 from kws.audio import SAMPLE_RATE, to_int16
-from kws.detector import Detector
 from kws.errors import ConfigError, KwsError
 
-CHUNK_SAMPLES = 1280
-CHUNK_S = CHUNK_SAMPLES / SAMPLE_RATE  # 80 ms, what openWakeWord takes at a time
-WARM_UP_PUSHES = 25  # 2 s: fills every buffer of either detector
+CHUNK_MS = PEER_CHUNK_MS
+WARM_UP_PUSHES = 25  # 2 s or more: fills every buffer of each detector
 SECONDS_PER_HOUR = 3600
-
-
-@dataclass(frozen=True, slots=True)
-class Contender:
-    """One thing to time."""
-
-    kind: Literal["kws", "openwakeword-files", "openwakeword-package"]
-    """How it is run."""
-    path: Path
-    """The ``.onnx`` file, or the folder of openWakeWord's files."""
-    label: str = ""
-    """What tells the file from the others, see :func:`distinct_names`; "" is the name of the file."""
-
-    @property
-    def name(self) -> str:
-        """What it is called in the report."""
-        if self.kind == "kws":
-            return f"kws {self.label or self.path.name}"
-        return "openWakeWord files" if self.kind == "openwakeword-files" else "openWakeWord package"
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of its model files."""
-        files = [self.path] if self.kind == "kws" else peers.find_files(self.path)
-        return sum(path.stat().st_size for path in files)
-
-    def open(self, threads: int) -> peers.Push:
-        """Load it and return what takes its next 80 ms."""
-        if self.kind == "kws":
-            return Detector(self.path, num_threads=threads).process
-        if self.kind == "openwakeword-files":
-            return peers.OpenWakeWordFiles(self.path, threads).push
-        return peers.package_push(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +38,16 @@ class Cost:
 
     name: str
     """See :class:`Contender`."""
+    chunk_ms: float
+    """Audio of one push, in milliseconds."""
     cpu_s_per_hour: float
     """Processor seconds of all threads for an hour of audio; median over rounds."""
+    cpu_s_per_hour_of_rounds: tuple[float, ...]
+    """The same of each round; what is compared is compared within a round."""
     real_time_factor: float
     """Time on the clock as a share of the length of the audio; median over rounds."""
     push_p50_ms: float
-    """Time on the clock of one push of 80 ms: median over all pushes."""
+    """Time on the clock of one push: median over all pushes."""
     push_p95_ms: float
     """95th percentile."""
     push_p99_ms: float
@@ -85,6 +56,8 @@ class Cost:
     """Size of the model files."""
     peak_memory_bytes: int
     """Largest resident memory of a process that loads it and hears ten seconds, Python included."""
+    limit: Limit | None
+    """What the processor could not do faster; of a file of ours alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +83,13 @@ class BenchReport:
 
     @property
     def ratios(self) -> dict[str, float]:
-        """``ours / theirs`` -> ratio of processor time, for each of our models and each peer."""
+        """``ours / theirs`` -> ratio of processor time within a round, the median, for each pair."""
         ours = [cost for cost in self.costs if cost.name.startswith("kws ")]
         theirs = [cost for cost in self.costs if not cost.name.startswith("kws ")]
         return {
-            f"{mine.name} / {other.name}": mine.cpu_s_per_hour / other.cpu_s_per_hour
+            f"{mine.name} / {other.name}": float(
+                np.median(np.divide(mine.cpu_s_per_hour_of_rounds, other.cpu_s_per_hour_of_rounds))
+            )
             for mine in ours
             for other in theirs
         }
@@ -134,8 +109,11 @@ def bench(
     seconds: float = 20.0,
     rounds: int = 5,
     threads: int = 1,
+    *,
+    int8: bool = False,
+    chunk_ms: Sequence[float] = (CHUNK_MS,),
 ) -> BenchReport:
-    """Time detectors on speech-like audio pushed 80 ms at a time.
+    """Time detectors on speech-like audio, a chunk at a time; what peers are installed is timed beside them.
 
     Args:
         models: exported files; none takes the default detector (embedded encoder, default depth, untrained
@@ -145,22 +123,19 @@ def bench(
         seconds: audio per round and contender.
         rounds: each times every contender once; the median counts.
         threads: of onnxruntime.
+        int8: also time the int8 form of each float32 model.
+        chunk_ms: lengths of a push of ours, in milliseconds; peers take 80 ms.
     Raises:
         ConfigError, CheckpointError: an argument is out of range, or a file is missing or no exported model.
     """
-    for name, value, least in (("seconds", seconds, CHUNK_S), ("rounds", rounds, 1), ("threads", threads, 1)):
+    least_s = max(chunk_ms, default=CHUNK_MS) / 1000
+    for name, value, least in (("seconds", seconds, least_s), ("rounds", rounds, 1), ("threads", threads, 1)):
         if value < least:
             raise ConfigError(f"{name}: got {value:g}, allowed: {least:g} or more")
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(model) for model in models] or [default_detector(Path(folder) / "default.onnx")]
-        contenders = [
-            Contender("kws", path, f"{name}, {precision(path)}")
-            for path, name in zip(paths, distinct_names(paths), strict=True)
-        ]
-        if openwakeword is not None:
-            contenders.append(Contender("openwakeword-files", Path(openwakeword)))
-            if peers.package_installed():
-                contenders.append(Contender("openwakeword-package", Path(openwakeword)))
+        contenders = _ours(paths, chunk_ms, Path(folder) if int8 else None)
+        contenders += installed_peers(None if openwakeword is None else Path(openwakeword))
         load = _load_average()
         costs = _time(contenders, seconds, rounds, threads)
     return BenchReport(
@@ -173,6 +148,25 @@ def bench(
         seconds=seconds,
         onnxruntime=onnxruntime.__version__,
     )
+
+
+def _ours(paths: Sequence[Path], chunk_ms: Sequence[float], folder: Path | None) -> list[Contender]:
+    """Return each file, and its int8 form where a folder is there for it, at each length of a push."""
+    said = len(set(chunk_ms)) > 1 or tuple(chunk_ms) != (CHUNK_MS,)
+    found = []
+    for number, (path, name) in enumerate(zip(paths, distinct_names(paths), strict=True)):
+        for length in chunk_ms:
+            label = f"{name}, {precision(path)}"
+            found.append(Contender("kws", path, f"{label}, {length:g} ms" if said else label, length))
+        if folder is None or precision(path) == "int8":
+            continue
+        from export.quantize import to_int8
+
+        for length in chunk_ms:
+            small, _ = to_int8(path, folder / f"{number}.{length:g}.int8.onnx", length)
+            label = f"{name}, int8"
+            found.append(Contender("kws", small, f"{label}, {length:g} ms" if said else label, length))
+    return found
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:
@@ -229,11 +223,11 @@ def cpu_ms_per_push(
         For each contender its times, in the order of the rounds; their ratio within a round is what carries
         over to another machine.
     """
-    chunks = _chunks(seconds)
     found: list[list[float]] = [[] for _ in contenders]
     for number in range(rounds):
         for index in np.roll(range(len(contenders)), -number):
             push = contenders[index].open(threads)
+            chunks = _chunks(seconds, contenders[index].chunk_samples)
             for chunk in chunks[:WARM_UP_PUSHES]:
                 push(chunk)
             cpu_s, _ = _time_pushes(push, chunks)
@@ -244,13 +238,13 @@ def cpu_ms_per_push(
 def _time(contenders: list[Contender], seconds: float, rounds: int, threads: int) -> tuple[Cost, ...]:
     """Time each contender once per round, one after the other."""
     pushes = [contender.open(threads) for contender in contenders]
-    chunks = _chunks(seconds)
-    audio_s = len(chunks) * CHUNK_S
+    audio = {contender.chunk_samples: _chunks(seconds, contender.chunk_samples) for contender in contenders}
     cpu_s: list[list[float]] = [[] for _ in contenders]
     wall_s: list[list[float]] = [[] for _ in contenders]
     latency_s: list[list[float]] = [[] for _ in contenders]
-    for _ in range(rounds):
-        for index, push in enumerate(pushes):
+    for number in range(rounds):
+        for index in np.roll(range(len(contenders)), -number):
+            push, chunks = pushes[index], audio[contenders[index].chunk_samples]
             for chunk in chunks[:WARM_UP_PUSHES]:
                 push(chunk)
             cpu, latencies = _time_pushes(push, chunks)
@@ -259,17 +253,24 @@ def _time(contenders: list[Contender], seconds: float, rounds: int, threads: int
             latency_s[index] += latencies
     costs = []
     for index, contender in enumerate(contenders):
+        audio_s = len(audio[contender.chunk_samples]) * contender.chunk_ms / 1000
         p50, p95, p99 = 1000 * np.percentile(latency_s[index], [50, 95, 99])
+        per_hour = np.array(cpu_s[index]) / audio_s * SECONDS_PER_HOUR
         costs.append(
             Cost(
                 name=contender.name,
-                cpu_s_per_hour=float(np.median(cpu_s[index])) / audio_s * SECONDS_PER_HOUR,
+                chunk_ms=contender.chunk_ms,
+                cpu_s_per_hour=float(np.median(per_hour)),
+                cpu_s_per_hour_of_rounds=tuple(per_hour.tolist()),
                 real_time_factor=float(np.median(wall_s[index])) / audio_s,
                 push_p50_ms=float(p50),
                 push_p95_ms=float(p95),
                 push_p99_ms=float(p99),
                 size_bytes=contender.size_bytes,
                 peak_memory_bytes=_peak_memory_bytes(contender, threads),
+                limit=find_limit(contender.path, contender.chunk_samples)
+                if contender.kind == "kws"
+                else None,
             )
         )
     return tuple(costs)
@@ -286,39 +287,33 @@ def _time_pushes(push: Callable[[np.ndarray], object], chunks: list[np.ndarray])
     return time.process_time() - cpu, latencies
 
 
-def _chunks(seconds: float) -> list[np.ndarray]:
-    """Return (1280,) int16 chunks, as a microphone gives them."""
-    pcm = to_int16(signals.speech_like(max(seconds, CHUNK_S)))
-    whole = len(pcm) // CHUNK_SAMPLES * CHUNK_SAMPLES
-    return [pcm[start : start + CHUNK_SAMPLES] for start in range(0, whole, CHUNK_SAMPLES)]
+def _chunks(seconds: float, chunk_samples: int) -> list[np.ndarray]:
+    """Return (``chunk_samples``,) int16 chunks, as a microphone gives them."""
+    pcm = to_int16(signals.speech_like(max(seconds, chunk_samples / SAMPLE_RATE)))
+    whole = len(pcm) // chunk_samples * chunk_samples
+    return [pcm[start : start + chunk_samples] for start in range(0, whole, chunk_samples)]
 
 
 def _peak_memory_bytes(contender: Contender, threads: int) -> int:
     """Measure in a new process, so that nothing loaded here counts."""
-    code = "import sys; from export import benchmark; print(benchmark.listen_and_measure(*sys.argv[1:]))"
-    command = [sys.executable, "-c", code, contender.kind, str(contender.path), str(threads)]
+    code = (
+        "import sys; from pathlib import Path; from export.contenders import Contender, listen_and_measure; "
+        "kind, path, chunk_ms, threads = sys.argv[1:]; "
+        "print(listen_and_measure(Contender(kind, Path(path), '', float(chunk_ms)), int(threads)))"
+    )
+    given = [contender.kind, str(contender.path), str(contender.chunk_ms), str(threads)]
     paths = os.pathsep.join(path for path in sys.path if path) or os.curdir
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths})
+    done = subprocess.run(
+        [sys.executable, "-c", code, *given],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
     if done.returncode:
         raise KwsError(
             f"{contender.name}: cannot be run in a process of its own: {done.stderr.strip()[-500:]}"
         )
     return int(done.stdout.split()[-1])
-
-
-def listen_and_measure(kind: Any, path: str, threads: str) -> int:
-    """Let this process hear ten seconds and return its peak memory in bytes; called in a new process only."""
-    push = Contender(kind, Path(path)).open(int(threads))
-    for chunk in _chunks(10.0):
-        push(chunk)
-    status = Path("/proc/self/status")
-    if status.is_file():  # Linux: the peak of this program; getrusage there includes that of the parent
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) * 1024
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _processor() -> str:

@@ -22,6 +22,10 @@ OPSET = 20
 """Read by onnxruntime 1.17 and later; the first opset whose operators all that is here needs."""
 
 
+BATCH = "batch"
+"""Name of the axis that counts streams, in the inputs and outputs of a file."""
+
+
 class ExportGraph(nn.Module):
     """Waveform and state in, scores and next state out.
 

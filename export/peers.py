@@ -1,18 +1,23 @@
-"""openWakeWord beside our detector: its three files without its package, and the package where installed.
+"""Detectors of others beside ours: openWakeWord's files and package, pymicro-wakeword and pocketsphinx.
 
-Only :mod:`export.benchmark` uses this; nothing of openWakeWord is part of the product.
+Only :mod:`export.contenders` uses this; nothing of them is part of the product. Each is imported when it is
+opened.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 
 from kws.errors import ConfigError
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 Push = Callable[[np.ndarray], object]
 """Takes 80 ms of int16 PCM, (1280,), of a stream."""
@@ -69,9 +74,9 @@ def find_files(folder: Path) -> tuple[Path, Path, Path]:
     return mel, embedding, keywords[0]
 
 
-def package_installed() -> bool:
-    """Return whether the package ``openwakeword`` can be imported."""
-    return importlib.util.find_spec("openwakeword") is not None
+def installed(package: str) -> bool:
+    """Return whether a package can be imported."""
+    return importlib.util.find_spec(package) is not None
 
 
 def package_push(folder: Path) -> Push:
@@ -89,7 +94,52 @@ def package_push(folder: Path) -> Push:
     return predict
 
 
+def microwakeword_push() -> Push:
+    """Return the push of pymicro-wakeword with its ready model of "okay nabu", features included."""
+    from pymicro_wakeword import MicroWakeWord, MicroWakeWordFeatures, Model
+
+    features, model = MicroWakeWordFeatures(), MicroWakeWord.from_builtin(Model.OKAY_NABU)
+
+    def push(pcm: np.ndarray) -> object:
+        return [model.process_streaming(step) for step in features.process_streaming(pcm.tobytes())]
+
+    return push
+
+
+def microwakeword_files() -> list[Path]:
+    """Return the model file of :func:`microwakeword_push`."""
+    return list((_folder("pymicro_wakeword") / "models").glob("okay_nabu*.tflite"))
+
+
+def pocketsphinx_push() -> Push:
+    """Return the push of pocketsphinx that spots the phrase "hey computer" with the model in its package."""
+    from pocketsphinx import Decoder  # type: ignore[import-not-found, unused-ignore]
+
+    decoder = Decoder(keyphrase="hey computer", kws_threshold=1e-20, logfn=os.devnull)
+    decoder.start_utt()
+
+    def push(pcm: np.ndarray) -> object:
+        decoder.process_raw(pcm.tobytes(), no_search=False, full_utt=False)
+        return decoder.hyp()
+
+    return push
+
+
+def pocketsphinx_files() -> list[Path]:
+    """Return the acoustic model and the dictionary of :func:`pocketsphinx_push`."""
+    folder = _folder("pocketsphinx") / "model" / "en-us"
+    return [*(path for path in (folder / "en-us").iterdir() if path.is_file()), folder / "cmudict-en-us.dict"]
+
+
+def _folder(package: str) -> Path:
+    found = importlib.util.find_spec(package)
+    assert found is not None and found.origin is not None
+    return Path(found.origin).parent
+
+
 def _open(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -2,8 +2,8 @@
 
 Smaller, and on many processors faster; scores move, so how far is measured and written beside the file. What
 that costs in misses is for ``kws eval`` to say. The front end stays in float32: its power spectrum spans too
-many decades. Since the range of an input is taken per run, the file is run in chunks of one length only: so
-it, too, gives the same scores in any chunking.
+many decades. Since the range of an input is taken per run, the file is run in chunks of one length only, and
+of one stream: so it, too, gives the same scores in any chunking.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
+from export.graph import BATCH
 from export.verify import make_signals, open_session, run_onnx
 from kws.audio import atomic_write
 from kws.detector import Detector
@@ -46,22 +47,27 @@ class Int8Report:
     """Detections of the int8 file in the test signals."""
 
 
-def to_int8(path: str | Path, output: str | Path | None = None) -> tuple[Path, Int8Report]:
-    """Write the int8 form of an exported file; of the metadata only ``chunk_dynamic`` changes.
+def to_int8(
+    path: str | Path, output: str | Path | None = None, chunk_ms: float | None = None
+) -> tuple[Path, Int8Report]:
+    """Write the int8 form of an exported file; of the metadata only the chunk changes.
 
     Args:
         path: the float32 ``.onnx`` file.
         output: the file to write; None writes ``model.int8.onnx`` beside ``model.onnx``.
+        chunk_ms: the one step that it takes, in milliseconds; None keeps that of ``path``.
     Returns:
         The file, and how it compares; the latter is also written beside it as ``model.int8.verify.json``.
     Raises:
         CheckpointError: ``path`` is missing or no exported model.
+        ConfigError: the file does not allow ``chunk_ms``.
     """
     path = Path(path)
     output = path.with_suffix(".int8.onnx") if output is None else Path(output)
-    source = Detector(path)  # also checks the file
+    source = Detector(path, chunk_ms=chunk_ms)  # also checks the file
     with atomic_write(output) as temporary:
-        _quantize(onnx.load(str(path)), temporary, source.metadata)
+        changed = {"chunk_dynamic": "false", "chunk_samples": str(source.chunk_samples)}
+        _quantize(onnx.load(str(path)), temporary, source.metadata | changed)
         report = _compare(path, temporary, source, output.name)
     write_json(output.with_suffix(".verify.json"), dataclasses.asdict(report))
     return output, report
@@ -86,8 +92,17 @@ def _quantize(graph: onnx.ModelProto, output: Path, metadata: dict[str, str]) ->
     finally:
         logging.disable(before)
     written = onnx.load(str(output))
-    onnx.helper.set_model_props(written, metadata | {"chunk_dynamic": "false"})
+    _take_one_stream(written.graph)
+    onnx.helper.set_model_props(written, metadata)
     onnx.save(written, str(output))
+
+
+def _take_one_stream(graph: onnx.GraphProto) -> None:
+    """Fix the number of streams at one: the range of an input would be that of all streams together."""
+    for entry in (*graph.input, *graph.output):
+        for size in entry.type.tensor_type.shape.dim:
+            if size.dim_param == BATCH:
+                size.dim_value = 1
 
 
 def _compare(path: Path, int8_path: Path, source: Detector, name: str) -> Int8Report:

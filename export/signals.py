@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kws.audio import SAMPLE_RATE
+from kws.pcm import SAMPLE_RATE
 
 SYLLABLES_PER_S = 4.0  # the usual rate of speech
 HARMONICS = 24

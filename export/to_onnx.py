@@ -19,7 +19,7 @@ import onnx
 import torch
 from torch import Tensor
 
-from export.graph import OPSET, ExportGraph, simplify_shapes
+from export.graph import BATCH, OPSET, ExportGraph, simplify_shapes
 from export.verify import SCORE_TOLERANCE, STATE_TOLERANCE, Parity, compare
 from kws.audio import SAMPLE_RATE, atomic_write
 from kws.checkpoint import PROVENANCE, OperatingPoint, load_model, load_operating_point
@@ -35,8 +35,6 @@ CHUNK_MS = 80
 """Step of a device where the encoder leaves the choice: two of its frames, a delay that nobody notices."""
 MAX_HOPS = 100_000  # over an hour in one run: a limit only because torch.export wants one
 MAX_STREAMS = 100_000  # likewise
-BATCH = "batch"
-"""Name of the axis that counts streams, in the inputs and outputs of a file."""
 
 
 def export(run: str | Path, output: str | Path | None = None, chunk_ms: float | None = None) -> Path:

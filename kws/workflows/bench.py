@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from export.benchmark import BenchReport
+    from export.limits import OperatorTime as OperatorTime
 
 
 def bench(
@@ -16,8 +17,18 @@ def bench(
     seconds: float = 20.0,
     rounds: int = 5,
     threads: int = 1,
+    *,
+    int8: bool = False,
+    chunk_ms: Sequence[float] = (80.0,),
 ) -> BenchReport:
     """Time detectors; see :func:`export.benchmark.bench` for arguments, result and errors."""
     from export.benchmark import bench as run_bench
 
-    return run_bench(models, openwakeword, seconds, rounds, threads)
+    return run_bench(models, openwakeword, seconds, rounds, threads, int8=int8, chunk_ms=chunk_ms)
+
+
+def operator_times(model: Path, chunk_ms: float | None = None) -> tuple[OperatorTime, ...]:
+    """Say where the time of a chunk goes; see :func:`export.limits.operator_times`."""
+    from export.limits import operator_times as measure
+
+    return measure(model, chunk_ms)
