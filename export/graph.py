@@ -18,9 +18,8 @@ from torch import Tensor, nn
 from kws.encoders.layers import CausalConv
 from kws.model import WakeWordModel
 
-OPSET = 20
-"""Read by onnxruntime 1.17 and later; the first opset whose operators all that is here needs."""
-
+OPSET = 18
+"""Read by onnxruntime 1.14 and later; the first opset that torch's exporter writes for all that is here."""
 
 BATCH = "batch"
 """Name of the axis that counts streams, in the inputs and outputs of a file."""

@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from export.graph import BATCH
+from export.fixed import fix_chunk
 from export.verify import make_signals, open_session, run_onnx
 from kws.audio import atomic_write
 from kws.detector import Detector
@@ -67,7 +67,8 @@ def to_int8(
     source = Detector(path, chunk_ms=chunk_ms)  # also checks the file
     with atomic_write(output) as temporary:
         changed = {"chunk_dynamic": "false", "chunk_samples": str(source.chunk_samples)}
-        _quantize(onnx.load(str(path)), temporary, source.metadata | changed)
+        graph = fix_chunk(onnx.load(str(path)), source.chunk_samples)
+        _quantize(graph, temporary, source.metadata | changed)
         report = _compare(path, temporary, source, output.name)
     write_json(output.with_suffix(".verify.json"), dataclasses.asdict(report))
     return output, report
@@ -92,17 +93,8 @@ def _quantize(graph: onnx.ModelProto, output: Path, metadata: dict[str, str]) ->
     finally:
         logging.disable(before)
     written = onnx.load(str(output))
-    _take_one_stream(written.graph)
     onnx.helper.set_model_props(written, metadata)
     onnx.save(written, str(output))
-
-
-def _take_one_stream(graph: onnx.GraphProto) -> None:
-    """Fix the number of streams at one: the range of an input would be that of all streams together."""
-    for entry in (*graph.input, *graph.output):
-        for size in entry.type.tensor_type.shape.dim:
-            if size.dim_param == BATCH:
-                size.dim_value = 1
 
 
 def _compare(path: Path, int8_path: Path, source: Detector, name: str) -> Int8Report:

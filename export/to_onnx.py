@@ -19,7 +19,8 @@ import onnx
 import torch
 from torch import Tensor
 
-from export.graph import BATCH, OPSET, ExportGraph, simplify_shapes
+from export.graph import BATCH, ExportGraph, simplify_shapes
+from export.graph import OPSET as OPSET
 from export.verify import SCORE_TOLERANCE, STATE_TOLERANCE, Parity, compare
 from kws.audio import SAMPLE_RATE, atomic_write
 from kws.checkpoint import PROVENANCE, OperatingPoint, load_model, load_operating_point
@@ -35,9 +36,16 @@ CHUNK_MS = 80
 """Step of a device where the encoder leaves the choice: two of its frames, a delay that nobody notices."""
 MAX_HOPS = 100_000  # over an hour in one run: a limit only because torch.export wants one
 MAX_STREAMS = 100_000  # likewise
+OPSETS = range(OPSET, 24)
+"""Versions of ONNX's operators that a file can be written in."""
 
 
-def export(run: str | Path, output: str | Path | None = None, chunk_ms: float | None = None) -> Path:
+def export(
+    run: str | Path,
+    output: str | Path | None = None,
+    chunk_ms: float | None = None,
+    opset: int = OPSET,
+) -> Path:
     """Export a trained model; the file is kept only when it computes what the checkpoint computes.
 
     Args:
@@ -45,10 +53,12 @@ def export(run: str | Path, output: str | Path | None = None, chunk_ms: float | 
         output: the file to write, an earlier one is replaced; None writes ``model.onnx`` into ``run``.
         chunk_ms: step of the device in milliseconds, a whole number of hops; None takes 80 ms, or what the
             encoder asks.
+        opset: version of ONNX's operators, of :data:`OPSETS`; a later one needs a later onnxruntime.
     Returns:
         The file. Beside it lies its report, ``model.verify.json`` for ``model.onnx``.
     Raises:
-        CheckpointError, ConfigError: the folder is damaged, or ``chunk_ms`` does not fit the encoder.
+        CheckpointError, ConfigError: the folder is damaged, ``chunk_ms`` does not fit the encoder, or
+            ``opset`` is out of range.
         ExportMismatch: the graph computes something else; nothing is written and an earlier file stays.
     """
     run = Path(run)
@@ -59,6 +69,7 @@ def export(run: str | Path, output: str | Path | None = None, chunk_ms: float | 
         point,
         output,
         chunk_ms=chunk_ms,
+        opset=opset,
         trained_from=training_hash(run),
         languages=_provenance(run).get("languages", []),
     )
@@ -84,6 +95,7 @@ def export_model(
     output: Path,
     *,
     chunk_ms: float | None = None,
+    opset: int = OPSET,
     trained_from: str = "",
     languages: Sequence[str] = (),
 ) -> Parity:
@@ -94,17 +106,20 @@ def export_model(
         point: thresholds and the rest of the decision.
         output: the file to write.
         chunk_ms: see :func:`export`.
+        opset: see :func:`export`.
         trained_from: hash of the configuration that it was trained with.
         languages: of the keywords.
     Returns:
         The comparison, which is also written beside the file.
     """
+    if opset not in OPSETS:
+        raise ConfigError(f"`opset`: got {opset}, allowed: {OPSETS[0]} to {OPSETS[-1]}")
     chunk_samples = _chunk_samples(model, chunk_ms)
     metadata = _metadata(model, point, chunk_samples, trained_from)
     if languages:
         metadata["languages"] = json.dumps(list(languages))
     with atomic_write(output) as temporary:
-        graph = _trace(model, chunk_samples)
+        graph = _trace(model, chunk_samples, opset)
         _finish(graph, metadata)
         onnx.save(graph, str(temporary))
         parity = compare(model, temporary)
@@ -175,7 +190,7 @@ def _is_dynamic(model: WakeWordModel) -> bool:
     return model.encoder.info.chunk_samples == 0
 
 
-def _trace(model: WakeWordModel, chunk_samples: int) -> onnx.ModelProto:
+def _trace(model: WakeWordModel, chunk_samples: int, opset: int) -> onnx.ModelProto:
     """Turn the model into a graph, symbolic in the number of streams and of hops where the encoder allows."""
     dynamic = _is_dynamic(model)
     streams = 2 if dynamic else 1  # an example of 1 would make the graph one of a single stream
@@ -193,7 +208,7 @@ def _trace(model: WakeWordModel, chunk_samples: int) -> onnx.ModelProto:
             ExportGraph(model),
             inputs,
             dynamo=True,
-            opset_version=OPSET,
+            opset_version=opset,
             dynamic_shapes=dynamic_shapes,
             input_names=["waveform", *names],
             output_names=["scores", *(f"next_{name}" for name in names)],
@@ -223,6 +238,7 @@ def _finish(graph: onnx.ModelProto, metadata: dict[str, str]) -> None:
         node.ClearField("doc_string")
     graph.producer_name, graph.producer_version = "kws", __version__
     del body.value_info[:]
+    graph.ir_version = onnx.helper.find_min_ir_version_for(graph.opset_import)
     onnx.helper.set_model_props(graph, metadata)
     onnx.checker.check_model(graph)
 

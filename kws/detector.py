@@ -32,8 +32,9 @@ NOTHING = np.zeros(0, np.float32)
 END_SILENCE_S = 0.5
 """Silence after the end of a stream: some models are surest a few frames after the phrase."""
 
-MAX_RUN_SAMPLES = 30 * SAMPLE_RATE
-"""Longest piece of audio given at once to a graph of dynamic length; it bounds memory."""
+MAX_RUN_SAMPLES = 4 * SAMPLE_RATE
+"""Longest piece of audio given at once to a graph of dynamic length. It bounds memory: pieces of 2 s and of
+30 s are as fast, and the latter took 45 MB more."""
 
 
 class Detector:
@@ -181,7 +182,7 @@ class Detector:
         """Take the next audio of the stream and return its frame scores, before smoothing and thresholds.
 
         Args:
-            pcm: as in :meth:`process`; hours at once are run in pieces of 30 s where the file allows it.
+            pcm: as in :meth:`process`; hours at once are run in pieces of 4 s where the file allows it.
         Returns:
             (frames, keywords) float32 in [0, 1]. Over the whole stream, frame t ends at sample
             ``(t + 1) * hop_samples``; it is returned by the call that completes its chunk.

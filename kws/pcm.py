@@ -16,6 +16,8 @@ SAMPLE_RATE = 16_000
 """Samples per second of every waveform inside the project (Hz)."""
 
 INT16_SCALE = 32_768.0
+INT16_STEP = np.float32(1 / INT16_SCALE)  # a power of two: multiplying is as exact as dividing
+INT16 = np.dtype(np.int16)
 
 FLOAT_PEAK_MAX = INT16_SCALE * 10 ** (-60 / 20)
 """Largest magnitude that floats of audio in [-1, 1] may have: 33, or 30 dB above full scale, which no mix
@@ -44,6 +46,8 @@ def to_float32(pcm: np.ndarray) -> np.ndarray:
         AudioError: bytes, another type or shape, a value that is not finite, or floats that are no audio in
             [-1, 1], such as 16-bit integers that were turned into floats.
     """
+    if isinstance(pcm, np.ndarray) and pcm.dtype == INT16 and pcm.ndim == 1:  # what a sound card gives
+        return _scaled(pcm)
     if isinstance(pcm, (bytes, bytearray)) or (isinstance(pcm, memoryview) and pcm.format in "cbB"):
         raise AudioError(
             f"audio is {type(pcm).__name__}, expected an array of samples; of 16-bit samples: "
@@ -56,8 +60,8 @@ def to_float32(pcm: np.ndarray) -> np.ndarray:
             f"audio has shape {pcm.shape}, expected one dimension (mono); average or pick a channel first",
             kind="form",
         )
-    if pcm.dtype == np.int16:
-        return pcm.astype(np.float32) / np.float32(INT16_SCALE)
+    if pcm.dtype == INT16:
+        return _scaled(pcm)
     if pcm.dtype not in (np.float32, np.float64):
         raise AudioError(
             f"audio has type {pcm.dtype}, expected int16 or float32 in [-1, 1]; convert it first", kind="form"
@@ -74,6 +78,11 @@ def to_float32(pcm: np.ndarray) -> np.ndarray:
             kind="range",
         )
     return pcm.astype(np.float32, copy=False)
+
+
+def _scaled(pcm: np.ndarray) -> np.ndarray:
+    scaled: np.ndarray = np.multiply(pcm, INT16_STEP, dtype=np.float32)
+    return scaled
 
 
 def peak_of(waveform: np.ndarray) -> float:

@@ -24,6 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="step of the device; without it, 80 ms or what the encoder asks",
     )
     parser.add_argument(
+        "--opset",
+        type=int,
+        metavar="N",
+        help="version of ONNX's operators, 18 to 23; without it 18, which onnxruntime 1.14 and later read",
+    )
+    parser.add_argument(
         "--int8",
         action="store_true",
         help="also write the int8 form, model.int8.onnx, and say how far its scores differ",
@@ -36,7 +42,9 @@ def run(arguments: argparse.Namespace) -> int:
     from kws.workflows.export import export
 
     try:
-        made = export(arguments.run, arguments.output, arguments.chunk_ms, int8=arguments.int8)
+        made = export(
+            arguments.run, arguments.output, arguments.chunk_ms, int8=arguments.int8, opset=arguments.opset
+        )
     except ExportMismatch as error:
         print(f"kws export: {error}")
         return 1

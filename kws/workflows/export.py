@@ -29,7 +29,12 @@ class ExportSummary:
 
 @quiet_libraries()
 def export(
-    run: Path, output: Path | None = None, chunk_ms: float | None = None, *, int8: bool = False
+    run: Path,
+    output: Path | None = None,
+    chunk_ms: float | None = None,
+    *,
+    int8: bool = False,
+    opset: int | None = None,
 ) -> ExportSummary:
     """Export a trained model, and its int8 form where wished.
 
@@ -38,12 +43,13 @@ def export(
         output: the file to write; None writes ``model.onnx`` into ``run``.
         chunk_ms: step of the device in milliseconds; None takes 80 ms, or what the encoder asks.
         int8: also write ``model.int8.onnx`` beside it.
+        opset: version of ONNX's operators; None takes the oldest, which onnxruntime 1.14 and later read.
     Raises:
         CheckpointError, ConfigError, ExportMismatch: see :func:`export.to_onnx.export`.
     """
     from export.quantize import to_int8
+    from export.to_onnx import OPSET, report_path
     from export.to_onnx import export as export_run
-    from export.to_onnx import report_path
 
     def read(path: Path) -> dict[str, Any]:
         report: dict[str, Any] = json.loads(report_path(path).read_text(encoding="utf-8"))
@@ -51,7 +57,7 @@ def export(
 
     if output is not None:
         check_free(output)
-    path = export_run(run, output, chunk_ms)
+    path = export_run(run, output, chunk_ms, OPSET if opset is None else opset)
     if not int8:
         return ExportSummary(path, read(path))
     quantized, _ = to_int8(path)

@@ -54,6 +54,6 @@ def traced_before(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> Callab
     def use(tamper: Tamper) -> None:
         graph = onnx.load(str(exported("conv")))
         tamper(graph)
-        monkeypatch.setattr(to_onnx, "_trace", lambda model, chunk_samples: graph)
+        monkeypatch.setattr(to_onnx, "_trace", lambda model, chunk_samples, opset: graph)
 
     return use

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from export import to_onnx
+from export import peers, to_onnx
 from kws.cli import bench, export
 from kws.detector import Detector
-from kws.errors import CheckpointError, ExportMismatch
+from kws.errors import CheckpointError, ConfigError, ExportMismatch
 from tests.export.conftest import Exported, Tamper
 from tests.support.runs import write_run
 
@@ -80,7 +80,10 @@ def test_export_of_a_folder_that_is_no_run_says_so(tmp_path: Path):
         call(export, str(tmp_path))
 
 
-def test_bench_prints_a_table_or_json(exported: Exported, capsys: pytest.CaptureFixture[str]):
+def test_bench_prints_a_table_or_json(
+    exported: Exported, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(peers, "installed", lambda package: False)
     words = (str(exported("conv")), "--seconds", "0.4", "--rounds", "1")
     assert call(bench, *words) == 0
     table = capsys.readouterr().out
@@ -96,3 +99,7 @@ def test_bench_prints_a_table_or_json(exported: Exported, capsys: pytest.Capture
     report = json.loads(capsys.readouterr().out)
     assert report["costs"][0]["cpu_s_per_hour"] > 0
     assert report["ratios"] == {}
+    assert call(bench, str(exported("conv")), "--operators") == 0
+    assert "MatMul" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="`operators` looks into a model"):
+        call(bench, "--operators")

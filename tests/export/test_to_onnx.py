@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+import venv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +18,7 @@ import yaml
 from onnx import numpy_helper
 
 from export import signals, to_onnx
+from export.quantize import to_int8
 from kws.checkpoint import load_model
 from kws.decisions import decide, smooth
 from kws.detector import Detector
@@ -82,6 +86,43 @@ def test_a_reset_is_a_cold_start(exported: Exported):
     )
     detector.reset()
     np.testing.assert_array_equal(detector.scores(WAVEFORM), first)
+
+
+def test_a_file_is_written_for_old_programs_unless_asked_otherwise(exported: Exported, tmp_path: Path):
+    path = exported("conv")
+    model = onnx.load(str(path))
+    assert (model.ir_version, model.opset_import[0].version) == (8, 18), "onnxruntime 1.14 reads these"
+    newer = to_onnx.export(path.parent, tmp_path / "newer.onnx", opset=20)
+    assert onnx.load(str(newer)).opset_import[0].version == 20
+    with pytest.raises(ConfigError, match="`opset`: got 17, allowed: 18 to 23"):
+        to_onnx.export(path.parent, tmp_path / "older.onnx", opset=17)
+
+
+@pytest.mark.network
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="onnxruntime 1.16 is of Python 3.8 to 3.11")
+def test_onnxruntime_of_2023_gives_the_same_scores(exported: Exported, tmp_path: Path):
+    audio = np.random.default_rng(0).normal(0, 0.1, 48_000).astype(np.float32)
+    np.save(tmp_path / "audio.npy", audio)
+    paths = [exported("conv"), to_int8(exported("conv"), tmp_path / "small.onnx")[0]]
+    venv.create(tmp_path / "old", with_pip=True)
+    python = tmp_path / "old" / "bin" / "python"
+    wanted = ["onnxruntime==1.16.3", "numpy<2", "soundfile"]
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True, timeout=500)
+    code = (
+        "import sys, numpy; from kws.detector import Detector; "
+        "numpy.save(sys.argv[3], Detector(sys.argv[1]).scores(numpy.load(sys.argv[2])))"
+    )
+    for path in paths:
+        subprocess.run(
+            [python, "-c", code, path, tmp_path / "audio.npy", tmp_path / "scores.npy"],
+            check=True,
+            timeout=100,
+            env={"PYTHONPATH": str(Path(to_onnx.__file__).parents[1])},
+        )
+        difference = np.load(tmp_path / "scores.npy") - Detector(path).scores(audio)
+        assert np.abs(difference).max() < 0.02  # onnxruntime of then rounds the int8 products otherwise
+        if path == paths[0]:
+            assert np.abs(difference).max() < ONNX
 
 
 def test_the_metadata_say_all_that_the_format_asks(exported: Exported):

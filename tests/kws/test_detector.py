@@ -68,7 +68,7 @@ def test_long_audio_is_run_in_large_pieces_with_the_same_scores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     path = write_tone_model(tmp_path / "m.onnx")
-    waveform = np.random.default_rng(0).normal(0, 0.1, 70 * 16_000).astype(np.float32)
+    waveform = np.random.default_rng(0).normal(0, 0.1, 10 * 16_000).astype(np.float32)
     detector, lengths, run = Detector(path), [], GraphStream.run
 
     def counted(self: GraphStream, piece: np.ndarray) -> np.ndarray:
@@ -77,7 +77,7 @@ def test_long_audio_is_run_in_large_pieces_with_the_same_scores(
 
     monkeypatch.setattr(GraphStream, "run", counted)
     scores = detector.scores(waveform)
-    assert lengths == [480_000, 480_000, 160_000]
+    assert lengths == [64_000, 64_000, 32_000]
     in_steps = Detector(path)
     steps = np.concatenate(
         [in_steps.scores(waveform[start : start + 1280]) for start in range(0, len(waveform), 1280)]
