@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kws.decisions import DecisionConfig, Detection, decide
     from kws.detector import Detector
     from kws.listening import listen
-    from kws.version import __version__
+    from kws.version import __version__ as __version__
     from kws.workflows.bench import bench
     from kws.workflows.enroll import enroll
     from kws.workflows.evaluate import evaluate
@@ -64,7 +64,6 @@ _LAZY = {
 the place of the function once it is imported."""
 
 __all__ = [
-    "__version__",
     "DecisionConfig",
     "Detection",
     "Detector",

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kws.cli.options import add_option
 from kws.cli.parser import Input
 from kws.errors import ConfigError
 
@@ -31,14 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of openWakeWord's melspectrogram.onnx, embedding_model.onnx and a keyword model, "
         "timed in the same run; pymicro-wakeword and pocketsphinx are timed where they are installed",
     )
-    parser.add_argument("--int8", action="store_true", help="also time the int8 form of each float32 model")
-    parser.add_argument(
-        "--chunk-ms",
-        type=float,
-        action="append",
-        metavar="MS",
-        help="milliseconds of audio in a push of ours (default 80); give it twice to compare",
-    )
+    add_option(parser, "--int8", "of each float32 model is timed")
+    add_option(parser, "--chunk-ms", "(default: 80); give it twice to compare", action="append")
     parser.add_argument(
         "--operators", action="store_true", help="say instead in which operators the time of a chunk goes"
     )

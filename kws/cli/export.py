@@ -17,23 +17,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``kws export``."""
     parser.add_argument("run", type=RUN, metavar="RUN", help="output folder of `kws train`")
     add_option(parser, "--output", "without it, RUN/model.onnx", metavar="FILE")
-    parser.add_argument(
-        "--chunk-ms",
-        type=float,
-        metavar="MS",
-        help="step of the device; without it, 80 ms or what the encoder asks",
-    )
+    add_option(parser, "--chunk-ms", "without it, 80 or what the encoder asks")
     parser.add_argument(
         "--opset",
         type=int,
         metavar="N",
         help="version of ONNX's operators, 18 to 23; without it 18, which onnxruntime 1.14 and later read",
     )
-    parser.add_argument(
-        "--int8",
-        action="store_true",
-        help="also write the int8 form, model.int8.onnx, and say how far its scores differ",
-    )
+    add_option(parser, "--int8", "is written to model.int8.onnx, and how far its scores differ is said")
 
 
 def run(arguments: argparse.Namespace) -> int:

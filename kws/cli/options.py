@@ -75,6 +75,11 @@ SHARED: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "--encoder": ("name of the pretrained encoder", {"choices": ENCODERS, "metavar": "NAME"}),
     "--weights": ("local weights of the encoder", {"type": PRETRAINED, "metavar": "PATH"}),
+    "--chunk-ms": (
+        "audio that the detector takes at a time, in milliseconds",
+        {"type": float, "metavar": "MS"},
+    ),
+    "--int8": ("the int8 form as well", {"action": "store_true"}),
     "--false-accepts-per-hour": (
         "how often a keyword may be heard where nobody said it, per hour of audio",
         {"type": float, "metavar": "RATE"},
