@@ -87,7 +87,7 @@ def utterances(rows: list[dict[str, object]]) -> list[Recording]:
     return [
         Recording(
             Path(str(row["path"])),
-            float(str(row["duration_s"])),
+            duration_s=float(str(row["duration_s"])),
             **{key: None if row.get(key) is None else str(row[key]) for key in keys},
         )
         for row in rows
