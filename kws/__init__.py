@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kws.decisions import DecisionConfig, Detection, decide
     from kws.detector import Detector
     from kws.listening import listen
+    from kws.pool import DetectorPool
     from kws.version import __version__ as __version__
     from kws.workflows.bench import bench
     from kws.workflows.enroll import enroll
@@ -33,10 +34,10 @@ if TYPE_CHECKING:
     from kws.workflows.web import web
 
 _LAZY = {
-    "__version__": "kws.version",
     "DecisionConfig": "kws.decisions",
     "Detection": "kws.decisions",
     "Detector": "kws.detector",
+    "DetectorPool": "kws.pool",
     "bench": "kws.workflows.bench",
     "check_data": "kws.workflows.public_data",
     "decide": "kws.decisions",
@@ -67,6 +68,7 @@ __all__ = [
     "DecisionConfig",
     "Detection",
     "Detector",
+    "DetectorPool",
     "bench",
     "check_data",
     "decide",
@@ -94,6 +96,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Load a public name from its module (PEP 562)."""
+    if name == "__version__":
+        from kws.version import __version__
+
+        return __version__
     if name not in _LAZY:
         raise AttributeError(f"module 'kws' has no attribute {name!r}")
     try:

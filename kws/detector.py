@@ -126,6 +126,16 @@ class Detector:
         return self._chunk_samples
 
     @property
+    def end_samples(self) -> int:
+        """Silence that must follow a stream so that all of it is scored, in samples."""
+        return seconds_to_samples(END_SILENCE_S) + self._info.lookahead_samples + self._chunk_samples
+
+    @property
+    def graph(self) -> GraphStream:
+        """The graph and the state of this stream, for programs that run it in their own way."""
+        return self._graph
+
+    @property
     def lookahead_ms(self) -> float:
         """How far a score lags behind the sound that it is about, in milliseconds."""
         return 1000 * self._info.lookahead_samples / SAMPLE_RATE
@@ -226,11 +236,10 @@ class Detector:
         """
         if not self._num_samples:
             return []
-        last_s = (self._num_samples + self._info.lookahead_samples) / SAMPLE_RATE
-        silence = seconds_to_samples(END_SILENCE_S) + self._info.lookahead_samples + self._chunk_samples
-        detections = self.process(np.zeros(silence, np.float32))
+        num_samples = self._num_samples
+        detections = self.process(np.zeros(self.end_samples, np.float32))
         self.reset()
-        return [replace(detection, time_s=min(detection.time_s, last_s)) for detection in detections]
+        return within_stream(detections, num_samples, self)
 
     def _open_stream(self) -> None:
         """Begin a stream of its own."""
@@ -252,6 +261,18 @@ class Detector:
                 f"{self._path}: the graph cannot be run ({error}); export the model again"
             ) from error
         return np.concatenate([np.zeros((0, len(self.keywords)), np.float32), *pieces])
+
+
+def within_stream(detections: list[Detection], num_samples: int, detector: Detector) -> list[Detection]:
+    """Return detections of the silence after a stream with times that are no later than its end.
+
+    Args:
+        detections: as ``process`` returned them.
+        num_samples: of the stream, without that silence.
+        detector: that heard it; its look-ahead is allowed for.
+    """
+    last_s = num_samples / SAMPLE_RATE + detector.lookahead_ms / 1000
+    return [replace(detection, time_s=min(detection.time_s, last_s)) for detection in detections]
 
 
 def _choose_chunk(info: ModelInfo, chunk_ms: float | None, path: Path) -> int:

@@ -35,6 +35,7 @@ class GraphStream:
         self._session, self._hop_samples = session, info.hop_samples
         self._chunk_samples = chunk_samples
         self._num_keywords = len(info.keywords)
+        self.states = tuple(states)
         self._inputs = [state.name for state in states]
         self._outputs = [f"next_{name}" for name in self._inputs]
         self._waveform = np.zeros((1, chunk_samples), np.float32)
@@ -69,6 +70,29 @@ class GraphStream:
         self._at_rest = silent and self._unchanged()
         return self._last_scores()
 
+    def run_batch(
+        self, waveforms: np.ndarray, states: Sequence[np.ndarray]
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Run the graph once for several streams, whose states the caller keeps.
+
+        Args:
+            waveforms: (streams, samples) float32.
+            states: one array for each of :attr:`states`, of as many streams.
+        Returns:
+            scores (streams, frames, keywords) float32, and the states after it.
+        Raises:
+            RuntimeError: see :meth:`run`.
+        """
+        inputs: dict[str, Any] = dict(zip(self._inputs, states, strict=True))
+        inputs["waveform"] = waveforms
+        scores, *after = self._session.run(["scores", *self._outputs], inputs)
+        wanted = (len(waveforms), waveforms.shape[1] // self._hop_samples, self._num_keywords)
+        if scores.shape != wanted:
+            raise RuntimeError(
+                f"audio of shape {waveforms.shape} gave scores of shape {scores.shape}, expected {wanted}"
+            )
+        return scores, after
+
     def reset(self) -> None:
         """Forget all audio."""
         for state in self._old:
@@ -85,15 +109,7 @@ class GraphStream:
 
     def _run_other(self, waveform: np.ndarray) -> np.ndarray:
         """Run a piece of another length than the chunk."""
-        inputs: dict[str, Any] = dict(zip(self._inputs, self._old, strict=True))
-        inputs["waveform"] = waveform[None]  # (1, samples)
-        scores, *states = self._session.run(["scores", *self._outputs], inputs)
-        frames = len(waveform) // self._hop_samples
-        if scores.shape != (1, frames, self._num_keywords):
-            raise RuntimeError(
-                f"{len(waveform)} samples gave scores of shape {scores.shape}, expected "
-                f"{(1, frames, self._num_keywords)}"
-            )
+        scores, states = self.run_batch(waveform[None], self._old)
         for kept, state in zip(self._old, states, strict=True):
             kept[...] = state
         first: np.ndarray = scores[0]

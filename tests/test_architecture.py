@@ -51,6 +51,7 @@ ROOMS = {
         "kws.exported",
         "kws.graph_stream",
         "kws.detector",
+        "kws.pool",
         "kws.listening",
         "kws.microphone",
         "kws.pipe",
