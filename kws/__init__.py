@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kws.workflows.public_data import check_data, fetch_data, list_data
     from kws.workflows.quickstart import quickstart
     from kws.workflows.record import record
+    from kws.workflows.score import score
     from kws.workflows.study import study
     from kws.workflows.train import train
     from kws.workflows.voices import fetch_voices, say, voices
@@ -55,6 +56,7 @@ _LAZY = {
     "quickstart": "kws.workflows.quickstart",
     "record": "kws.workflows.record",
     "say": "kws.workflows.voices",
+    "score": "kws.workflows.score",
     "study": "kws.workflows.study",
     "synthesize": "kws.workflows.prepare",
     "train": "kws.workflows.train",
@@ -86,6 +88,7 @@ __all__ = [
     "quickstart",
     "record",
     "say",
+    "score",
     "study",
     "synthesize",
     "train",

@@ -14,6 +14,7 @@ from kws.errors import AudioError
 REPOSITORY = Path(__file__).parents[1]
 READERS = (
     "kws/audio.py",
+    "kws/pcm.py",
     "kws/decoding",
     "kws/manifest.py",
     "kws/decoded_audio.py",

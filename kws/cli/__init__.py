@@ -33,13 +33,14 @@ COMMANDS = (
     "study",
     "export",
     "bench",
+    "score",
     "listen",
     "serve",
     "web",
     "studio",
 )
 """Modules here that hold a sub-command: ``HELP``, ``add_arguments(parser)``, ``run(arguments) -> int``."""
-WITHOUT_TRAINING = ("listen", "serve", "web", "bench", "record")
+WITHOUT_TRAINING = ("listen", "score", "serve", "web", "bench", "record")
 """Commands for which the device part of the package is enough."""
 READER_GONE = 141
 """Exit code where the reader of what is printed has gone: that of a program which SIGPIPE ends."""

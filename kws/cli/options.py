@@ -80,6 +80,8 @@ SHARED: dict[str, tuple[str, dict[str, Any]]] = {
         {"type": float, "metavar": "MS"},
     ),
     "--int8": ("the int8 form as well", {"action": "store_true"}),
+    "--jobs": ("processes at once", {"type": int, "metavar": "N"}),
+    "--dask": ("run on the workers of this Dask scheduler", {"metavar": "ADDRESS"}),
     "--false-accepts-per-hour": (
         "how often a keyword may be heard where nobody said it, per hour of audio",
         {"type": float, "metavar": "RATE"},

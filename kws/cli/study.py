@@ -25,17 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("recipe", type=RECIPE, metavar="RECIPE", help="YAML recipe, such as kws/recipes/study.yaml")
     add_option(parser, "--output", "the folder gets finished cells, tables, plot and page", required=True)
     add_option(parser, "--root")
-    add(
-        "--jobs",
-        type=int,
-        metavar="N",
-        help="cells at once, a process and a thread each (default: one for each core)",
-    )
-    add(
-        "--dask",
-        metavar="ADDRESS",
-        help="run the cells on the workers of this Dask scheduler, which all see OUTPUT and the audio",
-    )
+    add_option(parser, "--jobs", "cells of one thread each (default: one for each core)")
+    add_option(parser, "--dask", "which all see OUTPUT and the audio")
     add(
         "--only",
         nargs="*",

@@ -61,7 +61,7 @@ class Failure:
         return f"{self.name}: {self.reason}; see {self.log}"
 
 
-def run_job(job: Job, folder: Path, program: str) -> Failure | None:
+def run_job(job: Job, folder: Path, program: str, marker: str = MARKER) -> Failure | None:
     """Run one cell in a process of its own, on one thread; a finished one is left as it is.
 
     Args:
@@ -69,10 +69,11 @@ def run_job(job: Job, folder: Path, program: str) -> Failure | None:
         folder: of the study; all machines see it under this path.
         program: Python code of the process, which reads ``job.values`` as a line of JSON from its input,
             writes the cell's file, and ends when its input does.
+        marker: file by which it is known that the folder is seen.
     Returns:
         What went wrong, or None.
     """
-    if not (folder / MARKER).is_file():
+    if not (folder / marker).is_file():
         reason = f"{folder} is not seen from here; give an `output` that every machine shares"
         return Failure(job.name, reason, job.log(folder))
     if cell_path(folder, job.identity).is_file():
@@ -115,6 +116,9 @@ def run_jobs(
     dask: str | None = None,
     num_finished: int = 0,
     progress: bool = False,
+    marker: str = MARKER,
+    title: str = "study",
+    unit: str = "cell",
 ) -> list[Failure]:
     """Run cells and return those that failed; the others go on.
 
@@ -126,15 +130,18 @@ def run_jobs(
         dask: address of a Dask scheduler, whose workers run the cells instead.
         num_finished: cells that were finished before, for the bar.
         progress: show a bar with the time left.
+        marker: see :func:`run_job`.
+        title: of the bar.
+        unit: of the bar: what a job is.
     Raises:
         DependencyError: ``dask`` is given and the package is not installed.
         ConfigError: no scheduler answers at the address.
     """
     if not jobs:
         return []
-    with _workers(num_jobs, dask), _bar(jobs, folder, num_finished, progress):
+    with _workers(num_jobs, dask), _bar(jobs, folder, num_finished, progress, title, unit):
         found = Parallel(batch_size=1, pre_dispatch="all")(
-            delayed(run_job)(job, folder, program) for job in jobs
+            delayed(run_job)(job, folder, program, marker) for job in jobs
         )
     return [failure for failure in found if failure is not None]
 
@@ -166,14 +173,16 @@ def _workers(num_jobs: int, dask: str | None) -> Iterator[None]:
 
 
 @contextmanager
-def _bar(jobs: Sequence[Job], folder: Path, num_finished: int, progress: bool) -> Iterator[None]:
+def _bar(
+    jobs: Sequence[Job], folder: Path, num_finished: int, progress: bool, title: str, unit: str
+) -> Iterator[None]:
     """Show how many cells are finished, by their files, wherever they are run."""
     stop = threading.Event()
     with tqdm(
         total=num_finished + len(jobs),
         initial=num_finished,
-        desc="study",
-        unit="cell",
+        desc=title,
+        unit=unit,
         disable=None if progress else True,
         smoothing=0.1,
     ) as bar:

@@ -172,3 +172,16 @@ WEB = FolderKind(
         *inside("onnxruntime", ("ort.js", "ort-wasm-simd-threaded.wasm", "LICENSE.txt")),
     ),
 )
+SCORED = FolderKind(
+    "scored",
+    "a result of `kws score`",
+    (
+        LIST,
+        *("score.json", "detections.jsonl", "detections.csv", "hits.jsonl", "summary.json"),
+        *(f"{place}/{_HEX8}{_HEX8}.{suffix}" for place, suffix in (("cells", "json"), ("scores", "jsonl"))),
+        f"scores/{_HEX8}{_HEX8}.parquet",
+        "logs/group-*.log",
+    ),
+    (),
+    ("cells/*.json",),
+)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -175,22 +173,9 @@ def main() -> None:
     """Run the cell that a line of JSON on the input requests; end at once when the input ends."""
     from kws.config import load_config
     from kws.workflows.notices import quieten_libraries
+    from kws.workflows.own_process import end_with_input
 
     request = load_config(CellRequest, json.loads(sys.stdin.readline()), "request")
     end_with_input()
     quieten_libraries()
     run_cell(request)
-
-
-def end_with_input() -> None:
-    """End this process when its input ends: what requested the cell is gone, and nobody waits for the result.
-
-    The thread that waits holds no lock of ``sys.stdin``, which processes that are forked off close first.
-    """
-
-    def wait() -> None:
-        while os.read(0, 4096):
-            pass
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()

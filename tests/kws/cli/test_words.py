@@ -170,6 +170,12 @@ MISTAKES = {
         [".", "--metrics", "65536"],
         [".", "--log-format", "xml"],
     ],
+    "score": [
+        ["gone.onnx", "a.wav", "--output", "o"],
+        [".", "--output", "o"],
+        [".", "gone", "--output", "o"],
+        ["."],
+    ],
     "web": [
         ["gone.onnx", "--output", "o"],
         [".", "--output", "o"],

@@ -390,7 +390,7 @@ def test_where_other_keywords_are_trained_too_their_recordings_make_it_another_c
 
 FORKS = """
 import multiprocessing, sys
-from kws.workflows.study.cell import end_with_input
+from kws.workflows.own_process import end_with_input
 sys.stdin.readline()
 end_with_input()
 child = multiprocessing.get_context("fork").Process(target=print, args=("forked",))
