@@ -56,6 +56,7 @@ ROOMS = {
         "kws.microphone",
         "kws.pipe",
     ],
+    "compat": ["kws.compat"],
     "serve": ["kws.serve"],
     "evaluation": ["kws.audio_store", "kws.data", "kws.evaluation"],
     "study": ["kws.studies"],
@@ -87,6 +88,7 @@ DOORS = {
         "decisions",
         "device",
     },
+    "compat": {"kws.errors", "device", "compat"},
     "serve": {
         "kws.audio",
         "kws.channels",
