@@ -89,15 +89,19 @@ def _model_values(folder: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{folder / CONFIG}: is not of a keyword model; give the output folder of `kws train`"
         )
+    for name in ("model", "encoder_shape", "operating_point"):
+        if not isinstance(values[name], dict):
+            raise CheckpointError(
+                f"{folder / CONFIG}: {name}: expected keys and values, got {type(values[name]).__name__}; "
+                "the file is damaged"
+            )
     return values
 
 
 def load_model_config(folder: str | Path) -> ModelConfig:
     """Load what a trained keyword model is made of; raises as :func:`load_model`."""
     folder = Path(folder)
-    values = _model_values(folder)["model"]
-    if isinstance(values, dict):
-        values = with_head_options(values)
+    values = with_head_options(_model_values(folder)["model"])
     return load_config(ModelConfig, values, f"{folder / CONFIG}: model")
 
 
@@ -117,6 +121,10 @@ def load_model(folder: str | Path) -> WakeWordModel:
         model = assemble(build_encoder(config.encoder, values["encoder_shape"]), config)
     except ConfigError as error:
         raise ConfigError(f"{folder / CONFIG}: {error}") from error
+    except (RuntimeError, MemoryError, OverflowError, TypeError) as error:  # sizes that no machine holds
+        raise CheckpointError(
+            f"{folder / CONFIG}: no model can be built from it ({str(error)[:200]}); the file is damaged"
+        ) from error
     load_strictly(model, read_weights(folder / WEIGHTS), folder / WEIGHTS)
     return model.eval()
 

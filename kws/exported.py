@@ -6,7 +6,6 @@ listening.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import onnxruntime
 
 from kws.decisions import COMPETE_S, DecisionConfig
 from kws.errors import CheckpointError
+from kws.json_text import parse_json
 from kws.pcm import SAMPLE_RATE
 
 OPTIONAL = ("compete_s",)
@@ -133,13 +133,13 @@ def read_info(metadata: Mapping[str, str], path: Path) -> ModelInfo:
 
 
 _READERS: dict[str, Callable[[str], Any]] = {
-    "keywords": lambda text: tuple(str(keyword) for keyword in json.loads(text)),
+    "keywords": lambda text: tuple(str(keyword) for keyword in parse_json(text)),
     "sample_rate": int,
     "chunk_samples": int,
     "chunk_dynamic": {"true": True, "false": False}.__getitem__,
     "hop_samples": int,
     "lookahead_samples": int,
-    "thresholds": lambda text: {keyword: float(value) for keyword, value in json.loads(text).items()},
+    "thresholds": lambda text: {keyword: float(value) for keyword, value in parse_json(text).items()},
     "smoothing_frames": int,
     "refractory_s": float,
     "licence": str,

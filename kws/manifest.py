@@ -7,7 +7,6 @@ here. Paths are absolute in memory, relative to the manifest on disk.
 from __future__ import annotations
 
 import gzip
-import json
 import math
 import os
 from collections.abc import Collection, Iterator
@@ -19,6 +18,7 @@ import numpy as np
 
 from kws import audio
 from kws.errors import AudioError, ManifestError
+from kws.json_text import parse_json
 from kws.text import typed
 
 SPLITS = ("train", "dev", "test")
@@ -195,8 +195,8 @@ def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             continue
         where = f"{path}, line {number}"
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
+            row = parse_json(line)
+        except ValueError as error:
             raise ManifestError(f"{where}: not valid JSON ({error}); write one object a line") from error
         if not isinstance(row, dict):
             raise ManifestError(

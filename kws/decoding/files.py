@@ -80,8 +80,13 @@ def opened(path: Path) -> Iterator[tuple[Any, str | None]]:
     Raises:
         AudioError: it is missing, or nothing reads it; also where reading fails later.
     """
-    if not path.exists() or path.is_dir():
-        what = "a folder, and no such file" if path.is_dir() else "no such file"
+    try:
+        there, folder = path.exists(), path.is_dir()
+    except OSError as error:  # a name that no system takes
+        told = f"{str(path)[:200]}: no such file can be there ({error.strerror})"
+        raise AudioError(told, kind="missing") from error
+    if not there or folder:
+        what = "a folder, and no such file" if folder else "no such file"
         raise AudioError(
             f"{path}: {what}; check the path in the manifest or on the command line", kind="missing"
         )

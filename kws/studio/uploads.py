@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import AsyncIterator
@@ -15,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from kws.audio import AUDIO_SUFFIXES
+from kws.json_text import parse_json
 from kws.text import normalize
 
 LONGEST_ORIGIN = 80
@@ -47,7 +47,7 @@ async def read_json(request: Request, limits: UploadLimits) -> dict[str, Any]:
         if len(body) > limits.json_bytes:
             raise HTTPException(413, f"more than {limits.json_bytes} bytes")
     try:
-        values = json.loads(bytes(body) or b"{}")
+        values = parse_json(bytes(body) or b"{}")
     except ValueError as error:
         raise HTTPException(400, f"no JSON: {error}") from error
     if not isinstance(values, dict):
