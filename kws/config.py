@@ -133,6 +133,8 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is no text file in UTF-8 ({error.reason}); check the path") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML ({error}); mend the file") from error
+    except RecursionError:
+        raise ConfigError(f"{path}: is nested too deeply, or its `base` leads back to it") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected keys and values, got {type(values).__name__}")
     if "base" in values:
