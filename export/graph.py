@@ -81,7 +81,7 @@ class WindowConv(nn.Module):
         joined = torch.cat([state, features], dim=1)
         time = features.shape[1]
         frames = torch.arange(time, device=joined.device)[:, None] + self.offsets  # (time, kernel)
-        windows = _windows(joined, frames)  # (batch, time, kernel, in_features)
+        windows = gather_windows(joined, frames)  # (batch, time, kernel, in_features)
         if self.depthwise:
             output = (windows * self.weight).sum(dim=2)
         else:
@@ -89,7 +89,7 @@ class WindowConv(nn.Module):
         return output if self.bias is None else output + self.bias, joined[:, -self.history :]
 
 
-def _windows(joined: Tensor, frames: Tensor) -> Tensor:
+def gather_windows(joined: Tensor, frames: Tensor) -> Tensor:
     """Return the frames (batch, time, kernel, feature) that each window (time, kernel) of indices names."""
     if not torch.compiler.is_exporting():
         return joined[:, frames]

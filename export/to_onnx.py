@@ -71,7 +71,7 @@ def export(
         chunk_ms=chunk_ms,
         opset=opset,
         trained_from=training_hash(run),
-        languages=_provenance(run).get("languages", []),
+        languages=languages_of(run),
     )
     return output
 
@@ -80,6 +80,11 @@ def training_hash(run: Path) -> str:
     """Return the hash that ``kws train`` gave to settings and sources, or else that of the settings alone."""
     stored = _provenance(run).get("config_hash")
     return str(stored) if stored else config_hash(read_yaml(run / CONFIG))
+
+
+def languages_of(run: Path) -> list[str]:
+    """Return the languages of the keywords of a run, none where it does not say."""
+    return [str(language) for language in _provenance(run).get("languages", [])]
 
 
 def _provenance(run: Path) -> dict[str, Any]:

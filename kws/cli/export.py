@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kws.cli.options import add_option
 from kws.cli.parser import RUN
 from kws.counts import counted
+
+if TYPE_CHECKING:
+    from kws.workflows.export import JoinedWords
 
 HELP = "trained model to one checked .onnx file"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``kws export``."""
-    parser.add_argument("run", type=RUN, metavar="RUN", help="output folder of `kws train`")
-    add_option(parser, "--output", "without it, RUN/model.onnx", metavar="FILE")
+    parser.add_argument(
+        "run",
+        type=RUN,
+        nargs="+",
+        metavar="RUN",
+        help="output folder of `kws train` or `kws enroll`; several become one file of many words",
+    )
+    add_option(parser, "--output", "without it, RUN/model.onnx; several runs need it", metavar="FILE")
     add_option(parser, "--chunk-ms", "without it, 80 or what the encoder asks")
     parser.add_argument(
         "--opset",
@@ -49,6 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(
         f"  thresholds: {thresholds} (chosen for {metadata['false_accepts_per_hour']} false accepts per hour)"
     )
+    if made.joined is not None:
+        print(f"  {joined_text(made.joined)}")
     if made.int8 is not None and made.int8_report is not None:
         report = made.int8_report
         print(
@@ -57,6 +68,16 @@ def run(arguments: argparse.Namespace) -> int:
             "compare its misses with `kws eval`"
         )
     return 0
+
+
+def joined_text(joined: JoinedWords) -> str:
+    """Return what the words of one file share, and what they cost beside the largest of them alone."""
+    encoders = "share one encoder" if joined.encoders == 1 else f"need {joined.encoders} encoders"
+    return (
+        f"{joined.runs} runs {encoders}: {joined.weights / 1e6:.2f} million weights, "
+        f"{joined.weights / joined.largest_alone:.2f} times those of one; in files of their own "
+        f"{joined.sum_alone / 1e6:.2f} million"
+    )
 
 
 def parity_text(report: dict[str, Any]) -> str:

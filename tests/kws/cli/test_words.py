@@ -80,8 +80,8 @@ def test_an_unknown_command_names_the_nearest(capsys: pytest.CaptureFixture[str]
 def test_surplus_words_are_named_and_what_looks_like_an_option_may_be_a_value(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    line = said(["export", str(tmp_path), "hey", "robot"], capsys)
-    assert line == "kws export: got 'hey robot' too many; put what has spaces in quotes"
+    line = said(["listen", str(tmp_path), "hey", "robot"], capsys)
+    assert line == "kws listen: got 'hey robot' too many; put what has spaces in quotes"
     parsed = build_parser("prep").parse_args(["prep", "--output", "x", "--seed", "-1", "--num-pos", "3"])
     assert (parsed.seed, parsed.num_positives) == (-1, 3)  # a negative number, and the start of an option
     parsed = build_parser("train").parse_args(
