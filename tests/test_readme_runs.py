@@ -39,6 +39,7 @@ TOO_HEAVY = {
     r"data (fetch|check).*": "needs the network; tests/kws/workflows/test_public_data.py has publishers",
     r"train (?!.*--negatives ).*": "takes what was fetched; tests/kws/workflows/test_public_data.py does so",
     r".*(kokoro|piper).*": "needs voices that are fetched; tests/kws/workflows/test_voices.py has one",
+    r"export \S+ \S+ --output .*": "joins finished runs; tests/export/test_join.py does so",
     r"score .*--dask .*": "needs a cluster; tests/kws/workflows/test_score.py has one",
     r"serve .*": "serves until it is stopped; tests/kws/serve/test_guide.py does so",
     r"web .*": "needs what npm brings; tests/kws/web/test_web.py writes pages",
