@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kws.cli.options import add_option
 from kws.cli.parser import Input
+from kws.counts import counted
 from kws.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--operators", action="store_true", help="say instead in which operators the time of a chunk goes"
     )
     parser.add_argument(
+        "--streams", type=int, metavar="N", help="say instead what N streams of one pool take of a core"
+    )
+    parser.add_argument(
         "--seconds", type=float, default=20.0, help="seconds of audio per round and contender"
     )
     parser.add_argument(
@@ -49,13 +53,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Call :func:`bench` and print the table."""
-    from kws.workflows.bench import bench, operator_times
+    from kws.workflows.bench import bench, operator_times, streams_cost
 
     if arguments.operators:
         if not arguments.model:
             raise ConfigError("`operators` looks into a model: give its .onnx file")
         chunk_ms = arguments.chunk_ms[0] if arguments.chunk_ms else None
         return _print_operators({path: operator_times(path, chunk_ms) for path in arguments.model})
+    if arguments.streams is not None:
+        if not arguments.model:
+            raise ConfigError("`streams` are heard by a model: give its .onnx file")
+        for path in arguments.model:
+            pool = streams_cost(path, arguments.streams, arguments.seconds, arguments.rounds)
+            print(
+                f"{path}: {counted(pool.streams, 'stream')} take {pool.share:.1%} of one core "
+                f"({min(pool.shares):.1%} to {max(pool.shares):.1%}), {pool.streams_a_core} streams a core"
+            )
+        return 0
     report = bench(
         arguments.model,
         arguments.openwakeword,

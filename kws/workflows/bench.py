@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from export.benchmark import BenchReport
     from export.limits import OperatorTime as OperatorTime
+    from export.streams import StreamsCost as StreamsCost
 
 
 def bench(
@@ -32,3 +33,10 @@ def operator_times(model: Path, chunk_ms: float | None = None) -> tuple[Operator
     from export.limits import operator_times as measure
 
     return measure(model, chunk_ms)
+
+
+def streams_cost(model: Path, streams: int, seconds: float = 10.0, rounds: int = 3) -> StreamsCost:
+    """Say what many streams take of a core; see :func:`export.streams.streams_cost`."""
+    from export.streams import streams_cost as measure
+
+    return measure(model, streams, seconds, rounds)
