@@ -21,6 +21,7 @@ from export.fixed import fix_chunk
 from export.verify import make_signals, open_session, run_onnx
 from kws.audio import atomic_write
 from kws.detector import Detector
+from kws.model_manifest import write_manifest
 from kws.weights import write_json
 
 FRONT_END = "frontend"
@@ -71,6 +72,7 @@ def to_int8(
         _quantize(graph, temporary, source.metadata | changed)
         report = _compare(path, temporary, source, output.name)
     write_json(output.with_suffix(".verify.json"), dataclasses.asdict(report))
+    write_manifest(output)
     return output, report
 
 

@@ -27,6 +27,7 @@ from kws.checkpoint import PROVENANCE, OperatingPoint, load_model, load_operatin
 from kws.config import config_hash, read_yaml
 from kws.errors import CheckpointError, ConfigError, ExportMismatch
 from kws.model import WakeWordModel
+from kws.model_manifest import write_manifest
 from kws.version import __version__
 from kws.weights import CONFIG, write_json
 
@@ -55,7 +56,8 @@ def export(
             encoder asks.
         opset: version of ONNX's operators, of :data:`OPSETS`; a later one needs a later onnxruntime.
     Returns:
-        The file. Beside it lies its report, ``model.verify.json`` for ``model.onnx``.
+        The file. Beside ``model.onnx`` lie its report, ``model.verify.json``, and ``model.json``, what other
+        programs may know of it without opening it.
     Raises:
         CheckpointError, ConfigError: the folder is damaged, ``chunk_ms`` does not fit the encoder, or
             ``opset`` is out of range.
@@ -134,6 +136,7 @@ def export_model(
         report_path(output),
         {"file": output.name, "metadata": metadata, "torch": torch.__version__, **parity.to_dict()},
     )
+    write_manifest(output)
     return parity
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kws.pool import DetectorPool
     from kws.version import __version__ as __version__
     from kws.workflows.bench import bench
+    from kws.workflows.doctor import doctor
     from kws.workflows.enroll import enroll
     from kws.workflows.evaluate import evaluate
     from kws.workflows.export import export
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from kws.workflows.score import score
     from kws.workflows.study import study
     from kws.workflows.train import train
+    from kws.workflows.tune import tune
     from kws.workflows.voices import fetch_voices, say, voices
     from kws.workflows.web import web
 
@@ -42,6 +44,7 @@ _LAZY = {
     "bench": "kws.workflows.bench",
     "check_data": "kws.workflows.public_data",
     "decide": "kws.decisions",
+    "doctor": "kws.workflows.doctor",
     "enroll": "kws.workflows.enroll",
     "evaluate": "kws.workflows.evaluate",
     "export": "kws.workflows.export",
@@ -60,6 +63,7 @@ _LAZY = {
     "study": "kws.workflows.study",
     "synthesize": "kws.workflows.prepare",
     "train": "kws.workflows.train",
+    "tune": "kws.workflows.tune",
     "voices": "kws.workflows.voices",
     "web": "kws.workflows.web",
 }
@@ -74,6 +78,7 @@ __all__ = [
     "bench",
     "check_data",
     "decide",
+    "doctor",
     "enroll",
     "evaluate",
     "export",
@@ -92,6 +97,7 @@ __all__ = [
     "study",
     "synthesize",
     "train",
+    "tune",
     "voices",
     "web",
 ]

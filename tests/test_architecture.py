@@ -51,8 +51,10 @@ ROOMS = {
     "device": [
         "kws.exported",
         "kws.graph_stream",
+        "kws.onnx_metadata",
         "kws.detector",
         "kws.pool",
+        "kws.model_manifest",
         "kws.listening",
         "kws.microphone",
         "kws.pipe",

@@ -41,6 +41,7 @@ TOO_HEAVY = {
     r".*(kokoro|piper).*": "needs voices that are fetched; tests/kws/workflows/test_voices.py has one",
     r"export \S+ \S+ --output .*": "joins finished runs; tests/export/test_join.py does so",
     r"score .*--dask .*": "needs a cluster; tests/kws/workflows/test_score.py has one",
+    r"tune .*--false-accepts-per-hour .*": "needs hours; tests/kws/workflows/test_tune.py has an evaluation",
     r"serve .*": "serves until it is stopped; tests/kws/serve/test_guide.py does so",
     r"web .*": "needs what npm brings; tests/kws/web/test_web.py writes pages",
     r"listen .* --file -": "hears a pipe; tests/kws/test_pipe.py has one",
@@ -115,7 +116,11 @@ def test_what_is_not_run_is_said_with_the_reason_and_shown_somewhere():
     left = {pattern for pattern in TOO_HEAVY if any(re.fullmatch(pattern, " ".join(w)) for w in shown())}
     assert left == set(TOO_HEAVY)
     run = {words[0] for words in shown() if reason(words) is None}
-    assert run == {"enroll", "listen", "train", "export", "eval", "bench", "prep", "voices", "data", "score"}
+    making, using = (
+        {"enroll", "train", "export", "prep", "voices", "data"},
+        {"listen", "eval", "bench", "score"},
+    )
+    assert run == {*making, *using, "tune", "doctor"}
     for name in re.findall(r"tests/[\w/]+(?:\.py)?", " ".join(TOO_HEAVY.values())):
         assert (REPOSITORY / name).exists(), name
 

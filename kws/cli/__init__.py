@@ -32,6 +32,8 @@ COMMANDS = (
     "eval",
     "study",
     "export",
+    "tune",
+    "doctor",
     "bench",
     "score",
     "listen",
@@ -40,7 +42,7 @@ COMMANDS = (
     "studio",
 )
 """Modules here that hold a sub-command: ``HELP``, ``add_arguments(parser)``, ``run(arguments) -> int``."""
-WITHOUT_TRAINING = ("listen", "score", "serve", "web", "bench", "record")
+WITHOUT_TRAINING = ("listen", "score", "tune", "doctor", "serve", "web", "bench", "record")
 """Commands for which the device part of the package is enough."""
 READER_GONE = 141
 """Exit code where the reader of what is printed has gone: that of a program which SIGPIPE ends."""

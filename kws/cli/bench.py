@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rounds", type=int, default=5, help="interleaved rounds, of which the median counts"
     )
     parser.add_argument("--threads", type=int, default=1, help="threads of onnxruntime")
-    parser.add_argument("--json", action="store_true", help="print the report as JSON instead")
+    add_option(parser, "--json")
 
 
 def run(arguments: argparse.Namespace) -> int:

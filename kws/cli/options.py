@@ -80,6 +80,7 @@ SHARED: dict[str, tuple[str, dict[str, Any]]] = {
         {"type": float, "metavar": "MS"},
     ),
     "--int8": ("the int8 form as well", {"action": "store_true"}),
+    "--json": ("print the report as JSON instead", {"action": "store_true"}),
     "--jobs": ("processes at once", {"type": int, "metavar": "N"}),
     "--dask": ("run on the workers of this Dask scheduler", {"metavar": "ADDRESS"}),
     "--false-accepts-per-hour": (

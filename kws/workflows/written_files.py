@@ -53,7 +53,9 @@ _DATA = inside(
     ),
 )
 _REPORT = (LIST, "evaluation.json", "report.html")
-_EXPORTED = ("model.onnx", "model.verify.json", "model.int8.onnx", "model.int8.verify.json")
+_EXPORTED = tuple(
+    f"model{form}.{suffix}" for form in ("", ".int8") for suffix in ("onnx", "verify.json", "json")
+)
 _MODEL = ("config.yaml", "weights.safetensors", "metrics.json")
 _RUN = (
     LIST,

@@ -160,7 +160,7 @@ def test_the_languages_of_a_run_are_in_the_file(exported: Exported, tmp_path: Pa
 def test_writes_one_file_and_its_report_and_no_path_of_this_machine(exported: Exported):
     path = exported("conv")
     assert {file.name for file in path.parent.iterdir()} == {
-        *("model.onnx", "model.verify.json"),
+        *("model.onnx", "model.verify.json", "model.json"),
         *("config.yaml", "weights.safetensors", "metrics.json", "provenance.json"),
     }
     graph = onnx.load(str(path), load_external_data=False).graph

@@ -13,7 +13,7 @@ from kws.cli.options import SHARED
 from kws.cli.parser import RECORDINGS
 
 OF_EACH = {"--help", "-h", "--verbose"}
-WRITE_A_FILE = {"export", "voices"}
+WRITE_A_FILE = {"export", "voices", "tune"}
 """Commands whose ``--output`` is no folder."""
 
 

@@ -176,6 +176,8 @@ MISTAKES = {
         [".", "gone", "--output", "o"],
         ["."],
     ],
+    "tune": [["gone.onnx", "--threshold", "0.5"], [".", "--threshold", "0.5"]],
+    "doctor": [["gone.onnx"], ["."]],
     "web": [
         ["gone.onnx", "--output", "o"],
         [".", "--output", "o"],
