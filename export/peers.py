@@ -96,7 +96,11 @@ def package_push(folder: Path) -> Push:
 
 def microwakeword_push() -> Push:
     """Return the push of pymicro-wakeword with its ready model of "okay nabu", features included."""
-    from pymicro_wakeword import MicroWakeWord, MicroWakeWordFeatures, Model
+    from pymicro_wakeword import (  # type: ignore[import-not-found, unused-ignore]
+        MicroWakeWord,
+        MicroWakeWordFeatures,
+        Model,
+    )
 
     features, model = MicroWakeWordFeatures(), MicroWakeWord.from_builtin(Model.OKAY_NABU)
 
