@@ -25,15 +25,8 @@ def fix_chunk(model: onnx.ModelProto, chunk_samples: int) -> onnx.ModelProto:
         A graph of the same inputs and outputs, whose depthwise convolutions need no windows: all frames of a
         chunk are multiplied by weights that are zero outside the window, and the bias is a weight of ones.
     """
-    fixed = onnx.ModelProto()
-    fixed.CopyFrom(model)
-    for entry in fixed.graph.input:
-        for axis, size in enumerate(entry.type.tensor_type.shape.dim):
-            if size.dim_param:
-                size.dim_value = chunk_samples if entry.name == "waveform" and axis == 1 else 1
-    for output in fixed.graph.output:
-        output.type.tensor_type.ClearField("shape")
-    fixed = optimizer.optimize(onnx.shape_inference.infer_shapes(fixed, data_prop=True))
+    fixed = of_one_length(model, chunk_samples)
+    fixed = optimizer.optimize(fixed)
     fixed = onnx.shape_inference.infer_shapes(fixed, data_prop=True)
     editor = _Editor(fixed.graph)
     for node in list(fixed.graph.node):
@@ -43,6 +36,19 @@ def fix_chunk(model: onnx.ModelProto, chunk_samples: int) -> onnx.ModelProto:
     optimizer.remove_unused_nodes(fixed)
     del fixed.graph.value_info[:]
     return fixed
+
+
+def of_one_length(model: onnx.ModelProto, chunk_samples: int) -> onnx.ModelProto:
+    """Return a copy for one stream and runs of one length, with all shapes that follow from it."""
+    fixed = onnx.ModelProto()
+    fixed.CopyFrom(model)
+    for entry in fixed.graph.input:
+        for axis, size in enumerate(entry.type.tensor_type.shape.dim):
+            if size.dim_param:
+                size.dim_value = chunk_samples if entry.name == "waveform" and axis == 1 else 1
+    for output in fixed.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    return onnx.shape_inference.infer_shapes(fixed, data_prop=True)
 
 
 @dataclass(frozen=True)

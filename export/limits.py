@@ -19,6 +19,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from export.fixed import of_one_length
 from kws.detector import Detector
 
 MEASURE_S = 0.2
@@ -72,15 +73,7 @@ def multiply_adds(model: onnx.ModelProto, chunk_samples: int) -> int:
         model: as exported; it is not changed.
         chunk_samples: of the run.
     """
-    fixed = onnx.ModelProto()
-    fixed.CopyFrom(model)
-    for entry in fixed.graph.input:
-        for axis, size in enumerate(entry.type.tensor_type.shape.dim):
-            if size.dim_param:
-                size.dim_value = chunk_samples if entry.name == "waveform" and axis == 1 else 1
-    for output in fixed.graph.output:
-        output.type.tensor_type.ClearField("shape")
-    graph = onnx.shape_inference.infer_shapes(fixed, data_prop=True).graph
+    graph = of_one_length(model, chunk_samples).graph
     shapes = {entry.name: list(entry.dims) for entry in graph.initializer}
     for entry in (*graph.input, *graph.value_info, *graph.output):
         shapes[entry.name] = [size.dim_value for size in entry.type.tensor_type.shape.dim]

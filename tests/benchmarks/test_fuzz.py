@@ -22,7 +22,9 @@ def test_damaged_files_open_or_are_refused():
     assert sum(each.said != "ok" for each in found) > 40
 
 
-@pytest.mark.parametrize("mutate", {*fuzz.BINARY, *fuzz.TEXT}, ids=lambda mutate: mutate.__name__)
+@pytest.mark.parametrize(
+    "mutate", dict.fromkeys((*fuzz.BINARY, *fuzz.TEXT)), ids=lambda mutate: mutate.__name__
+)
 def test_a_mutation_changes_the_file_and_is_drawn_from_its_seed(mutate: fuzz.Mutation):
     data = b'{"size": 12, "name": "a b c", "values": [1, 2, 3]} ' * 100
     made = [mutate(data, np.random.default_rng(seed)) for seed in (1, 1, 2)]
