@@ -12,11 +12,12 @@ exported files and anyone's own program::
 
 from __future__ import annotations
 
-import copy
 import math
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -161,7 +162,8 @@ class Detector:
         The graph is opened once: many streams cost the memory of one model and of their states. Each may run
         in a thread of its own at the same time.
         """
-        other = copy.copy(self)
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
         other._open_stream()
         return other
 
@@ -210,19 +212,17 @@ class Detector:
             What :meth:`scores` and what :meth:`process` return.
         Raises:
             AudioError: as in :meth:`process`.
+            ConfigError: another thread is at it.
         """
-        waveform = to_float32(pcm)
-        self._num_samples += len(waveform)
-        if self._pending.size:
-            waveform = np.concatenate([self._pending, waveform])
-        left = len(waveform) % self._chunk_samples
-        usable = len(waveform) - left
-        self._pending = waveform[usable:].copy() if left else NOTHING
-        scores = self._run(waveform, usable)
-        detections, self._decision_state = decide(
-            scores, self._info.keywords, self._decision_config, self._hop_s, self._decision_state
-        )
-        return scores, detections
+        if not self._busy.acquire(blocking=False):
+            raise ConfigError(
+                "another thread is pushing audio into this detector; one detector serves one thread: give "
+                "each stream its own by `new_stream`"
+            )
+        try:
+            return self._push(pcm)
+        finally:
+            self._busy.release()
 
     def finish(self) -> list[Detection]:
         """End the stream, so that a phrase at its very end is heard, and start a new one.
@@ -241,8 +241,31 @@ class Detector:
         self.reset()
         return within_stream(detections, num_samples, self)
 
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: an open graph cannot go to another process."""
+        raise TypeError(
+            "a Detector cannot be pickled, as it holds an open graph; open the file in the other process: "
+            "`kws.Detector(path)`"
+        )
+
+    def _push(self, pcm: np.ndarray) -> tuple[np.ndarray, list[Detection]]:
+        """Do what :meth:`push` does, for the one thread that may."""
+        waveform = to_float32(pcm)
+        self._num_samples += len(waveform)
+        if self._pending.size:
+            waveform = np.concatenate([self._pending, waveform])
+        left = len(waveform) % self._chunk_samples
+        usable = len(waveform) - left
+        self._pending = waveform[usable:].copy() if left else NOTHING
+        scores = self._run(waveform, usable)
+        detections, self._decision_state = decide(
+            scores, self._info.keywords, self._decision_config, self._hop_s, self._decision_state
+        )
+        return scores, detections
+
     def _open_stream(self) -> None:
         """Begin a stream of its own."""
+        self._busy = threading.Lock()
         self._graph = GraphStream(self._session, self._states, self._info, self._chunk_samples)
         self.reset()
 

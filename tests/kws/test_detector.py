@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +120,47 @@ def test_streams_of_one_file_keep_their_own_memory(tmp_path: Path):
         alone = Detector(tmp_path / "m.onnx")
         for got, chunk in zip(mixed, sound, strict=True):
             np.testing.assert_array_equal(got[number], alone.scores(chunk))
+
+
+def test_a_second_thread_is_told_and_a_stream_of_its_own_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    detector = Detector(write_tone_model(tmp_path / "m.onnx"))
+    own, told, inside, goes_on = detector.new_stream(), [], threading.Event(), threading.Event()
+    run = GraphStream.run
+
+    def slow(self: GraphStream, waveform: np.ndarray) -> np.ndarray:
+        inside.set()
+        assert goes_on.wait(20)
+        return run(self, waveform)
+
+    monkeypatch.setattr(GraphStream, "run", slow)
+    first = threading.Thread(target=lambda: told.append(detector.scores(silence(0.08))))
+    first.start()
+    assert inside.wait(20)
+    with pytest.raises(ConfigError, match="another thread is pushing audio.*`new_stream`"):
+        detector.process(silence(0.08))
+    goes_on.set()
+    first.join()
+    assert own.scores(silence(0.08)).shape == told[0].shape == (2, 1)
+    assert detector.process(silence(0.08)) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+def test_a_detector_is_not_pickled_and_runs_after_a_fork(tmp_path: Path):
+    detector = Detector(write_tone_model(tmp_path / "m.onnx"))
+    with pytest.raises(TypeError, match=r"cannot be pickled.*`kws\.Detector\(path\)`"):
+        pickle.dumps(detector)
+    wanted = detector.new_stream().scores(tone(1000, 0.4))
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, detector.scores(tone(1000, 0.4)).tobytes())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        np.testing.assert_array_equal(np.frombuffer(pipe.read(), np.float32), wanted.ravel())
+    os.waitpid(child, 0)
 
 
 def test_a_push_runs_as_soon_as_a_chunk_is_there(tmp_path: Path):
