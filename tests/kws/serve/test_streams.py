@@ -69,7 +69,7 @@ def test_two_streams_of_one_model_share_its_graph_and_nothing_else(tmp_path: Pat
         if late >= 0:
             found[1] += streams[1].push(data[late : late + STEP], models.catalog)
     first, second = (list(stream._voices.values())[0].detector for stream in streams)
-    assert first._session is second._session and first._states[0] is not second._states[0]
+    assert first._session is second._session and first.graph is not second.graph
     assert told(found[1]) == [item for item in told(found[0]) if item[1] < 4900]
 
 
