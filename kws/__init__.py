@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kws.decisions import DecisionConfig, Detection, decide
     from kws.detector import Detector
     from kws.listening import listen
+    from kws.micro_detector import MicroDetector
     from kws.pool import DetectorPool
     from kws.version import __version__ as __version__
     from kws.workflows.bench import bench
@@ -41,6 +42,7 @@ _LAZY = {
     "Detection": "kws.decisions",
     "Detector": "kws.detector",
     "DetectorPool": "kws.pool",
+    "MicroDetector": "kws.micro_detector",
     "bench": "kws.workflows.bench",
     "check_data": "kws.workflows.public_data",
     "decide": "kws.decisions",
@@ -75,6 +77,7 @@ __all__ = [
     "Detection",
     "Detector",
     "DetectorPool",
+    "MicroDetector",
     "bench",
     "check_data",
     "decide",

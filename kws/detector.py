@@ -84,7 +84,7 @@ class Detector:
         self._hop_s = self._info.hop_samples / SAMPLE_RATE
         self._chunk_samples = _choose_chunk(self._info, chunk_ms, self._path)
         self._decision_config = DecisionConfig(
-            thresholds=_choose_thresholds(self._info, threshold),
+            thresholds=choose_thresholds(self._info, threshold),
             smoothing_frames=self._info.smoothing_frames if smoothing_frames is None else smoothing_frames,
             refractory_s=self._info.refractory_s if refractory_s is None else refractory_s,
             compete_s=self._info.compete_s if compete_s is None else compete_s,
@@ -266,8 +266,12 @@ class Detector:
     def _open_stream(self) -> None:
         """Begin a stream of its own."""
         self._busy = threading.Lock()
-        self._graph = GraphStream(self._session, self._states, self._info, self._chunk_samples)
+        self._graph = self._new_graph()
         self.reset()
+
+    def _new_graph(self) -> GraphStream:
+        """Return the graph with a state of its own; a detector of another format gives its own."""
+        return GraphStream(self._session, self._states, self._info, self._chunk_samples)
 
     def _run(self, waveform: np.ndarray, usable: int) -> np.ndarray:
         """Run whole chunks; returns (frames, keywords)."""
@@ -317,7 +321,7 @@ def _choose_chunk(info: ModelInfo, chunk_ms: float | None, path: Path) -> int:
     return hops * info.hop_samples
 
 
-def _choose_thresholds(info: ModelInfo, threshold: float | Mapping[str, float] | None) -> tuple[float, ...]:
+def choose_thresholds(info: ModelInfo, threshold: float | Mapping[str, float] | None) -> tuple[float, ...]:
     """Lay the wished thresholds over those of the file."""
     if threshold is None:
         return info.thresholds

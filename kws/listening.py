@@ -23,6 +23,7 @@ from kws.channels import Channel
 from kws.decisions import Detection
 from kws.detector import Detector
 from kws.errors import AudioError, ConfigError
+from kws.micro_detector import open_detector
 from kws.microphone import MicrophoneStream, list_devices
 from kws.pipe import PipeFormat, PipeSource, is_pipe, open_pipe
 
@@ -237,7 +238,7 @@ def _make_detector(
 ) -> Detector:
     """Open a file, or take a detector as it is from its start."""
     if not isinstance(model, Detector):
-        return Detector(model, threshold=threshold, refractory_s=refractory_s)
+        return open_detector(model, threshold, refractory_s)
     if threshold is not None or refractory_s is not None:
         raise ConfigError(
             "threshold and refractory_s belong to a file; give them to the Detector that is passed instead"

@@ -53,6 +53,7 @@ ROOMS = {
         "kws.graph_stream",
         "kws.onnx_metadata",
         "kws.detector",
+        "kws.micro_detector",
         "kws.pool",
         "kws.model_manifest",
         "kws.listening",
@@ -161,6 +162,7 @@ DEVICE_PACKAGES = {"numpy", "onnxruntime", "soundfile"}
 ONLY_IN = {
     "lightning": ("kws.training", "kws.pretraining"),
     "lhotse": ("kws.data", "data_prep"),
+    "pymicro_wakeword": ("kws.micro_detector", "export.peers"),
     "sounddevice": ("kws.microphone",),
     "wyoming": ("kws.serve", "kws.cli.serve"),
     "zeroconf": ("kws.serve.announcement",),

@@ -27,7 +27,10 @@ HELP = "misses, false accepts per hour and latency of a model, with a report"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``kws eval``."""
     parser.add_argument(
-        "model", type=MODEL, metavar="MODEL", help="exported .onnx, or the folder of `kws train`"
+        "model",
+        type=MODEL,
+        metavar="MODEL",
+        help="exported .onnx, the .json of a microWakeWord model, or the folder of `kws train`",
     )
     add_option(parser, "--positives", "may be repeated", required=True)
     add_option(parser, "--negatives", required=True)

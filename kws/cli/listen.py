@@ -40,7 +40,11 @@ PIPED_SILENCE = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    parser.add_argument("model", nargs="?", help="exported .onnx file, or the folder of a run that holds it")
+    parser.add_argument(
+        "model",
+        nargs="?",
+        help="exported .onnx file, the folder of a run that holds it, or the .json of a microWakeWord model",
+    )
     add_option(parser, "--file", "(`arecord -f S16_LE -r 16000 | kws listen MODEL --file -`)")
     parser.add_argument(
         "--raw-rate",
@@ -74,9 +78,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Listen and print; returns 0 at the end of the recording, of the time, or at Ctrl-C."""
-    from kws.detector import Detector
     from kws.errors import ConfigError
     from kws.listening import listen
+    from kws.micro_detector import open_detector
     from kws.pipe import is_pipe
 
     if args.list_devices:
@@ -85,9 +89,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("which model? Give the exported file: `kws listen MODEL.onnx`")
     raw = raw_format(args.raw, args.raw_channels)
     channel = parse_channel(args.channel)
-    detector = Detector(
-        args.model, threshold=parse_thresholds(args.threshold), refractory_s=args.refractory_s
-    )
+    detector = open_detector(args.model, parse_thresholds(args.threshold), args.refractory_s)
     piped = is_pipe(args.file)
     printer = Printer(detector, live=args.file is None or piped, piped=piped, in_flags=args.parser.in_flags)
     printer.start()

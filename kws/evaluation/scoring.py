@@ -17,10 +17,10 @@ from tqdm import tqdm
 from kws import audio
 from kws.audio import SAMPLE_RATE, samples_to_seconds, seconds_to_samples
 from kws.decisions import DecisionConfig
-from kws.detector import Detector
 from kws.errors import CheckpointError
 from kws.evaluation.heard import HeardClip, HeardPiece
 from kws.manifest import Recording
+from kws.micro_detector import open_detector
 
 if TYPE_CHECKING:
     from kws.model import WakeWordModel
@@ -113,15 +113,15 @@ def open_scorer(model: str | Path) -> Scorer:
     """Open what is to be evaluated.
 
     Args:
-        model: an exported ``.onnx``, or a folder of ``kws train``: its ``model.onnx`` where there is one,
-            else the torch model.
+        model: an exported ``.onnx``, the ``.json`` of a microWakeWord model, or a folder of ``kws train``:
+            its ``model.onnx`` where there is one, else the torch model.
     Raises:
         CheckpointError: it is neither, or damaged.
     """
     model = Path(model)
     exported = exported_file(model)
     if exported is not None:
-        return Detector(exported)
+        return open_detector(exported)
     if not model.is_dir():
         raise CheckpointError(
             f"{model}: no such file or folder; give an exported .onnx or the folder of `kws train`"
@@ -137,7 +137,7 @@ def open_scorer(model: str | Path) -> Scorer:
 
 
 def exported_file(model: Path) -> Path | None:
-    """Return the ``.onnx`` that stands for a model, or None when it is a folder that holds none."""
+    """Return the exported file that stands for a model, or None when it is a folder that holds none."""
     exported = model / "model.onnx" if model.is_dir() else model
     return exported if exported.is_file() else None
 
