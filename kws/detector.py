@@ -13,11 +13,9 @@ exported files and anyone's own program::
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 
@@ -25,6 +23,7 @@ from kws.decisions import DecisionConfig, DecisionState, Detection, decide
 from kws.errors import CheckpointError, ConfigError
 from kws.exported import ModelInfo, check_graph, model_file, open_session, read_info
 from kws.graph_stream import GraphStream
+from kws.one_thread import OneThread
 from kws.pcm import SAMPLE_RATE, seconds_to_samples, to_float32
 
 NOTHING = np.zeros(0, np.float32)
@@ -38,7 +37,7 @@ MAX_RUN_SAMPLES = 4 * SAMPLE_RATE
 30 s are as fast, and the latter took 45 MB more."""
 
 
-class Detector:
+class Detector(OneThread):
     """Listens to one stream of audio for the keywords of one exported file.
 
     Scores come one per ``hop_samples`` (40 ms for the embedded encoder). The score of the frame that ends at
@@ -169,10 +168,11 @@ class Detector:
 
     def reset(self) -> None:
         """Forget all audio: the next push starts a new stream, exactly as in a new detector."""
-        self._graph.reset()
-        self._num_samples = 0
-        self._pending = NOTHING  # shorter than a chunk
-        self._decision_state: DecisionState | None = None
+        with self._alone():
+            self._graph.reset()
+            self._num_samples = 0
+            self._pending = NOTHING  # shorter than a chunk
+            self._decision_state: DecisionState | None = None
 
     def process(self, pcm: np.ndarray) -> list[Detection]:
         """Take the next audio of the stream and return what was heard in it.
@@ -214,15 +214,8 @@ class Detector:
             AudioError: as in :meth:`process`.
             ConfigError: another thread is at it.
         """
-        if not self._busy.acquire(blocking=False):
-            raise ConfigError(
-                "another thread is pushing audio into this detector; one detector serves one thread: give "
-                "each stream its own by `new_stream`"
-            )
-        try:
+        with self._alone():
             return self._push(pcm)
-        finally:
-            self._busy.release()
 
     def finish(self) -> list[Detection]:
         """End the stream, so that a phrase at its very end is heard, and start a new one.
@@ -234,19 +227,13 @@ class Detector:
             Detections of that end, their times counted from the start of the stream that is over. No time is
             later than the end of the audio by more than ``lookahead_ms``.
         """
-        if not self._num_samples:
-            return []
-        num_samples = self._num_samples
-        detections = self.process(np.zeros(self.end_samples, np.float32))
-        self.reset()
-        return within_stream(detections, num_samples, self)
-
-    def __reduce__(self) -> NoReturn:
-        """Refuse to be pickled: an open graph cannot go to another process."""
-        raise TypeError(
-            "a Detector cannot be pickled, as it holds an open graph; open the file in the other process: "
-            "`kws.Detector(path)`"
-        )
+        with self._alone():
+            if not self._num_samples:
+                return []
+            num_samples = self._num_samples
+            detections = self.process(np.zeros(self.end_samples, np.float32))
+            self.reset()
+            return within_stream(detections, num_samples, self)
 
     def _push(self, pcm: np.ndarray) -> tuple[np.ndarray, list[Detection]]:
         """Do what :meth:`push` does, for the one thread that may."""
@@ -265,7 +252,7 @@ class Detector:
 
     def _open_stream(self) -> None:
         """Begin a stream of its own."""
-        self._busy = threading.Lock()
+        OneThread.__init__(self)
         self._graph = self._new_graph()
         self.reset()
 

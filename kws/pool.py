@@ -21,6 +21,7 @@ from kws.decisions import DecisionState, Detection, decide
 from kws.detector import NOTHING, Detector, within_stream
 from kws.errors import CheckpointError, ConfigError
 from kws.exported import StateTensor
+from kws.one_thread import OneThread
 from kws.pcm import to_float32
 
 MAX_BATCH = 128
@@ -37,7 +38,7 @@ class _Stream:
     decision: DecisionState | None = None
 
 
-class DetectorPool:
+class DetectorPool(OneThread):
     """Listens to many streams at once for the keywords of one exported file.
 
     Streams join and leave at any time. Each gives the scores and detections that a :class:`kws.Detector` of
@@ -62,6 +63,7 @@ class DetectorPool:
         max_streams: int = 1000,
         **settings: float | int | None,
     ) -> None:
+        super().__init__()
         if max_streams < 1:
             raise ConfigError(f"`max_streams`: got {max_streams}, allowed: 1 or more")
         self._detector = Detector(path, threshold, **settings)  # type: ignore[arg-type]
@@ -98,19 +100,20 @@ class DetectorPool:
         Raises:
             ConfigError: there are ``max_streams`` already.
         """
-        if len(self._streams) >= self._max_streams:
-            raise ConfigError(
-                f"`max_streams`: {self._max_streams} streams are there already; remove one, or allow more"
-            )
-        if not self._free:
-            self._grow()
-        row = self._free.pop()
-        for state, rows in zip(self._states, self._rows, strict=True):
-            rows[_at(state, row)] = 0
-        number = self._next
-        self._next += 1
-        self._streams[number] = _Stream(row)
-        return number
+        with self._alone():
+            if len(self._streams) >= self._max_streams:
+                raise ConfigError(
+                    f"`max_streams`: {self._max_streams} streams are there already; remove one, or allow more"
+                )
+            if not self._free:
+                self._grow()
+            row = self._free.pop()
+            for state, rows in zip(self._states, self._rows, strict=True):
+                rows[_at(state, row)] = 0
+            number = self._next
+            self._next += 1
+            self._streams[number] = _Stream(row)
+            return number
 
     def remove(self, stream: int) -> None:
         """Forget a stream and its audio; see :meth:`finish` for what its last sounds hold.
@@ -118,8 +121,9 @@ class DetectorPool:
         Raises:
             ConfigError: there is none of that number.
         """
-        self._free.append(self._stream(stream).row)
-        del self._streams[stream]
+        with self._alone():
+            self._free.append(self._stream(stream).row)
+            del self._streams[stream]
 
     def process(self, pcm: Mapping[int, np.ndarray]) -> dict[int, list[Detection]]:
         """Take the next audio of some streams and return what was heard in each.
@@ -140,6 +144,30 @@ class DetectorPool:
 
         Args, Raises: see :meth:`process`.
         """
+        with self._alone():
+            return self._push(pcm)
+
+    def finish(self, stream: int) -> list[Detection]:
+        """End a stream, so that a phrase at its very end is heard, and remove it.
+
+        Returns:
+            Detections of that end, as :meth:`kws.Detector.finish` returns them.
+        Raises:
+            ConfigError: there is no stream of that number.
+        """
+        with self._alone():
+            num_samples = self._stream(stream).num_samples
+            detections = []
+            if num_samples:
+                silence = np.zeros(self._detector.end_samples, np.float32)
+                detections = within_stream(
+                    self.process({stream: silence})[stream], num_samples, self._detector
+                )
+            self.remove(stream)
+            return detections
+
+    def _push(self, pcm: Mapping[int, np.ndarray]) -> dict[int, tuple[np.ndarray, list[Detection]]]:
+        """Do what :meth:`push` does, for the one thread that may."""
         given = [(self._stream(number), to_float32(samples)) for number, samples in pcm.items()]
         for stream, waveform in given:
             stream.num_samples += len(waveform)
@@ -165,22 +193,6 @@ class DetectorPool:
             )
             found[number] = (joined, detections)
         return found
-
-    def finish(self, stream: int) -> list[Detection]:
-        """End a stream, so that a phrase at its very end is heard, and remove it.
-
-        Returns:
-            Detections of that end, as :meth:`kws.Detector.finish` returns them.
-        Raises:
-            ConfigError: there is no stream of that number.
-        """
-        num_samples = self._stream(stream).num_samples
-        detections = []
-        if num_samples:
-            silence = np.zeros(self._detector.end_samples, np.float32)
-            detections = within_stream(self.process({stream: silence})[stream], num_samples, self._detector)
-        self.remove(stream)
-        return detections
 
     def _stream(self, number: int) -> _Stream:
         try:

@@ -54,6 +54,7 @@ ROOMS = {
         "kws.onnx_metadata",
         "kws.detector",
         "kws.micro_detector",
+        "kws.one_thread",
         "kws.pool",
         "kws.model_manifest",
         "kws.listening",

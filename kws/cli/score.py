@@ -67,5 +67,6 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"  left out: {reason if path in reason else f'{path}: {reason}'}")
     for failure in summary.failures:
         print(arguments.parser.in_flags(f"FAILED {failure}"))
-    print(f"{summary.detections}; if none of them is the keyword, train with them: {summary.hits}")
+    told = f"; if none of them is the keyword, train with them: {summary.hits}"
+    print(f"{summary.detections}{told if any(summary.counts.values()) else ''}")
     return 1 if summary.failures or len(summary.skipped) == summary.num_files else 0

@@ -138,8 +138,11 @@ def test_a_second_thread_is_told_and_a_stream_of_its_own_is_not(
     first = threading.Thread(target=lambda: told.append(detector.scores(silence(0.08))))
     first.start()
     assert inside.wait(20)
-    with pytest.raises(ConfigError, match="another thread is pushing audio.*`new_stream`"):
+    with pytest.raises(ConfigError, match="another thread is at this Detector.*give each thread its own"):
         detector.process(silence(0.08))
+    for call in (detector.reset, detector.finish):
+        with pytest.raises(ConfigError, match="another thread is at this Detector"):
+            call()
     goes_on.set()
     first.join()
     assert own.scores(silence(0.08)).shape == told[0].shape == (2, 1)

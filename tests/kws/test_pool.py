@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from export import to_onnx
 from export.quantize import to_int8
 from kws import Detector, DetectorPool
 from kws.errors import AudioError, ConfigError
+from kws.graph_stream import GraphStream
 from tests.support.onnx_models import tone, write_tone_model
 from tests.support.runs import write_run
 
@@ -116,3 +119,28 @@ def test_a_place_that_was_left_holds_nothing_of_the_stream_before(run_model: Pat
     np.testing.assert_allclose(
         pool.push({again: audio})[again][0], Detector(run_model).scores(audio), atol=1e-6, rtol=0
     )
+
+
+def test_a_second_thread_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pool = DetectorPool(write_tone_model(tmp_path / "m.onnx"))
+    stream, inside, goes_on = pool.add(), threading.Event(), threading.Event()
+    run = GraphStream.run_batch
+
+    def slow(self: GraphStream, *given: np.ndarray) -> object:
+        inside.set()
+        assert goes_on.wait(20)
+        return run(self, *given)
+
+    monkeypatch.setattr(GraphStream, "run_batch", slow)
+    first = threading.Thread(target=pool.process, args=({stream: tone(1000, 0.08)},))
+    first.start()
+    assert inside.wait(20)
+    calls = (pool.add, lambda: pool.remove(stream), lambda: pool.finish(stream), lambda: pool.process({}))
+    for call in calls:
+        with pytest.raises(ConfigError, match="another thread is at this DetectorPool"):
+            call()
+    goes_on.set()
+    first.join()
+    assert pool.streams == (stream,)
+    with pytest.raises(TypeError, match="a DetectorPool cannot be pickled"):
+        pickle.dumps(pool)

@@ -131,7 +131,8 @@ def find_audio(sources: Sequence[Path]) -> list[Path]:
                 found.setdefault(path.absolute())
     if not found:
         raise ConfigError(
-            f"`audio` {', '.join(map(str, sources))}: no audio there; known are {', '.join(AUDIO_SUFFIXES)}"
+            f"`audio` {', '.join(map(str, sources))}: no audio there; known are "
+            f"{', '.join(sorted(AUDIO_SUFFIXES))}"
         )
     return list(found)
 
