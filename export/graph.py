@@ -142,14 +142,19 @@ def simplify_shapes(model: onnx.ModelProto, waveform: str = "waveform") -> None:
     The exporter computes both anew from the input in each run, in some twenty nodes.
 
     Args:
-        model: traced with a symbolic first axis, the streams, in every tensor that is reshaped.
+        model: traced with a symbolic number of streams. Only what has them as its first axis is changed.
         waveform: the input of which the number of streams is taken.
     """
     graph = model.graph
+    counted = {
+        entry.name
+        for entry in (*graph.input, *graph.value_info)
+        if entry.type.tensor_type.shape.dim and entry.type.tensor_type.shape.dim[0].dim_param == BATCH
+    }
     made = {output: node for node in graph.node for output in node.output}
     constants = {entry.name: onnx.numpy_helper.to_array(entry) for entry in graph.initializer}
     for node in graph.node:
-        if node.op_type != "Reshape" or node.input[1] in constants:
+        if node.op_type != "Reshape" or node.input[1] in constants or node.input[0] not in counted:
             continue
         source = made.get(node.input[1])
         if source is None or source.op_type != "Concat":
