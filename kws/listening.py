@@ -1,18 +1,19 @@
 """Listen to a microphone, or to a recording, with an exported model: the road of `kws listen`.
 
-Both sources give blocks to one :class:`kws.detector.Detector`; triggering audio is saved on request.
+Every source gives blocks to one :class:`kws.detector.Detector`; triggering audio is saved on request.
 Nothing is printed here: :func:`listen_events` yields what happens and :func:`listen` hands it to callbacks.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +24,14 @@ from kws.channels import Channel
 from kws.decisions import Detection
 from kws.detector import Detector
 from kws.errors import AudioError, ConfigError
+from kws.live_microphone import RECONNECT_S, LiveMicrophone
 from kws.micro_detector import open_detector
-from kws.microphone import MicrophoneStream, list_devices
+from kws.microphone import list_devices
 from kws.pipe import PipeFormat, PipeSource, is_pipe, open_pipe
 
 __all__ = ["ListenEvent", "ListenSummary", "list_devices", "listen", "listen_events"]
+
+logger = logging.getLogger(__name__)
 
 SAVED_BEFORE_S = 2.0
 """Audio saved before the frame that fired: longer than most phrases with their first breath."""
@@ -56,7 +60,7 @@ class ListenEvent:
     num_overflows: int
     """How often audio was lost so far."""
     notes: tuple[str, ...] = ()
-    """What the person should know of the channels of the source, once."""
+    """What the person should know of the source, once: of channels, of a microphone that went or is back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ def listen(
     duration_s: float | None = None,
     channel: Channel = None,
     raw: PipeFormat | None = None,
+    reconnect_s: float = RECONNECT_S,
     on_detection: Callable[[Detection], None] | None = None,
     on_event: Callable[[ListenEvent], None] | None = None,
 ) -> ListenSummary:
@@ -100,8 +105,12 @@ def listen(
         channel: of a source of several: its number, from 1, or ``mix`` for the average. None averages, but
             takes the loudest where the channels cancel each other.
         raw: how the samples of a pipe without a header are stored.
+        reconnect_s: how long a microphone that has gone is waited for, in seconds; 0 waits for none. When it
+            is back the detector starts afresh, and times go on counting the audio that was heard. Waiting
+            starts PortAudio anew, which ends other streams of it in the program.
         on_detection: called with each detection, at once.
-        on_event: called after each block, for a level meter and the like.
+        on_event: called after each block, for a level meter and the like. Without it, what the person should
+            know of the source is logged as a warning.
     Returns:
         Counts over the session; also after Ctrl-C.
     Raises:
@@ -109,7 +118,7 @@ def listen(
     """
     summary = ListenSummary(0.0, 0, (), 0)
     events = listen_events(
-        model, device, threshold, refractory_s, save_folder, file, duration_s, channel, raw
+        model, device, threshold, refractory_s, save_folder, file, duration_s, channel, raw, reconnect_s
     )
     try:
         for event in events:
@@ -124,6 +133,9 @@ def listen(
                     on_detection(detection)
             if on_event is not None:
                 on_event(event)
+                continue
+            for note in event.notes:
+                logger.warning("%s", note)
     except KeyboardInterrupt:
         return summary
     finally:
@@ -141,6 +153,7 @@ def listen_events(
     duration_s: float | None = None,
     channel: Channel = None,
     raw: PipeFormat | None = None,
+    reconnect_s: float = RECONNECT_S,
 ) -> Generator[ListenEvent, None, None]:
     """Yield one event per block of audio; the arguments are those of :func:`listen`.
 
@@ -159,7 +172,7 @@ def listen_events(
         raise ConfigError("both a file and a microphone are given; choose one")
     if raw is not None and not is_pipe(file):
         raise ConfigError("a raw format is that of a pipe; give `file=-` or the name of a pipe")
-    source = _Source(device, file, channel, raw, detector.chunk_samples)
+    source = _Source(device, file, channel, raw, detector.chunk_samples, reconnect_s)
     return _events(detector, source, None if save_folder is None else Path(save_folder), duration_s)
 
 
@@ -170,11 +183,16 @@ def _events(
     limit = math.inf if duration_s is None else audio.seconds_to_samples(duration_s)
     saver = None if save_folder is None else TriggerSaver(save_folder, detector.chunk_samples)
     num_samples = num_overflows = 0
+    since_s = 0.0  # when the detector's stream began
     with ExitStack() as stack:
         for block in source.blocks(stack):
+            if source.broken():
+                detector.reset()
+                since_s = audio.samples_to_seconds(num_samples)
             block = block[: int(min(len(block), limit - num_samples))]
             num_samples += len(block)
             scores, detections = detector.push(block)
+            detections = _later(detections, since_s)
             saved = () if saver is None else saver.push(block, detections)
             num_overflows = source.num_overflows
             best = (
@@ -186,11 +204,18 @@ def _events(
             )
             if num_samples >= limit:
                 break
-    last = detector.finish()
+    last = _later(detector.finish(), since_s)
     saved = () if saver is None else saver.finish(last)
     if last or saved:
         time_s = audio.samples_to_seconds(num_samples)
         yield ListenEvent(time_s, -math.inf, {}, tuple(last), saved, num_overflows)
+
+
+def _later(detections: list[Detection], since_s: float) -> list[Detection]:
+    """Return detections of a stream that began within the session, their times counted from its start."""
+    if not since_s:
+        return detections
+    return [replace(detection, time_s=detection.time_s + since_s) for detection in detections]
 
 
 class _Source:
@@ -203,24 +228,29 @@ class _Source:
         channel: Channel,
         raw: PipeFormat | None,
         chunk_samples: int,
+        reconnect_s: float,
     ) -> None:
         self._device, self._file, self._channel, self._raw = device, file, channel, raw
-        self._chunk_samples = chunk_samples
-        self._open: MicrophoneStream | PipeSource | None = None
+        self._chunk_samples, self._reconnect_s = chunk_samples, reconnect_s
+        self._open: LiveMicrophone | PipeSource | None = None
 
     @property
     def num_overflows(self) -> int:
         """How often a microphone lost audio."""
-        return self._open.num_overflows if isinstance(self._open, MicrophoneStream) else 0
+        return self._open.num_overflows if isinstance(self._open, LiveMicrophone) else 0
+
+    def broken(self) -> bool:
+        """Return, once, whether the last block of a microphone does not join the one before it."""
+        return isinstance(self._open, LiveMicrophone) and self._open.broken()
 
     def notes(self) -> tuple[str, ...]:
-        """Return what is to be said of the channels since the last call."""
+        """Return what is to be said of the source since the last call."""
         return () if self._open is None else self._open.notes()
 
     def blocks(self, stack: ExitStack) -> Iterator[np.ndarray]:
         """Open the source within ``stack`` and yield (samples,) float32; a microphone has no end."""
         if self._file is None:
-            stream = MicrophoneStream(self._device, self._chunk_samples, self._channel)
+            stream = LiveMicrophone(self._device, self._chunk_samples, self._channel, self._reconnect_s)
             self._open = stack.enter_context(stream)
             while True:
                 yield stream.read()

@@ -1,4 +1,4 @@
-"""Audio from a microphone as 16 kHz mono float32 blocks; used by :mod:`kws.listening`.
+"""Audio from a microphone as 16 kHz mono float32 blocks; used by :mod:`kws.live_microphone`.
 
 sounddevice (PortAudio) is imported only when a device is touched. A device that refuses 16 kHz is opened at
 its own rate and resampled here as the audio comes in, so that the device part of the package needs no
@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import math
 import queue
-from contextlib import AbstractContextManager, nullcontext
+import time
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from types import ModuleType, TracebackType
 from typing import Any
@@ -30,6 +31,12 @@ MAX_QUEUED_BLOCKS = 500
 SILENT_DEVICE_S = 5.0
 """A device that delivers no block for so long is taken for unplugged."""
 
+LOOK_S = 0.25
+"""How often a reader without audio looks whether the device is still there, in seconds."""
+
+CLOCK = getattr(time, "CLOCK_BOOTTIME", None)
+"""The clock that goes on while a machine sleeps, which Linux has beside the monotonic one."""
+
 FILTER_ZERO_CROSSINGS = 32
 """Half length of the resampling filter, in periods of the lower rate: a delay of 2 ms at 16 kHz."""
 
@@ -39,6 +46,10 @@ KAISER_BETA = 9.0
 PASS_BAND = 0.91
 """Cut-off as a share of the lower rate's Nyquist frequency: the stop band of that filter begins at the
 fold."""
+
+
+class LostMicrophoneError(AudioError):
+    """An open microphone delivers nothing any more: it was unplugged, or taken away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +73,16 @@ def list_devices() -> list[Microphone]:
 
     Raises:
         DependencyError: sounddevice or PortAudio is not installed.
+        AudioError: PortAudio cannot list them.
     """
     with _quiet():
         sounddevice = _import_sounddevice()
-        default, entries = sounddevice.default.device[0], sounddevice.query_devices()
+        try:
+            default, entries = sounddevice.default.device[0], sounddevice.query_devices()
+        except sounddevice.PortAudioError as error:
+            raise AudioError(
+                f"microphones cannot be listed ({error}); is the sound server running?"
+            ) from error
     return [
         Microphone(
             index,
@@ -138,8 +155,10 @@ class MicrophoneStream:
     """
 
     def __init__(self, device: int | str | None, block_samples: int, channel: Channel = None) -> None:
-        self._queue: queue.Queue[np.ndarray] = queue.Queue(MAX_QUEUED_BLOCKS)
+        self._queue: queue.Queue[tuple[np.ndarray, float]] = queue.Queue(MAX_QUEUED_BLOCKS)
         self._num_overflows = 0
+        self._last_s: float | None = None
+        self._gap_s = 0.0
         self.microphone = find_device(device, list_devices())
         check_channel(channel, self.microphone.num_channels, f"microphone {self.microphone.name}")
         self._stream, self.rate_hz = self._open(block_samples, channel)
@@ -168,16 +187,19 @@ class MicrophoneStream:
                 except sounddevice.PortAudioError as error:
                     refusal = error
         raise AudioError(
-            f"microphone {own.index} ({own.name}) cannot be opened at {SAMPLE_RATE} or {own.sample_rate} Hz "
+            f"{described(own)} cannot be opened at {SAMPLE_RATE} or {own.sample_rate} Hz "
             f"({refusal}); close other programs that use it, or choose another `device`"
         )
 
-    def _take(self, block: np.ndarray, frames: int, time: Any, status: Any) -> None:
+    def _take(self, block: np.ndarray, frames: int, times: Any, status: Any) -> None:
         """Keep a block; runs in PortAudio's thread, so it does no more than that."""
+        now_s = clock_s()
+        gap_s = 0.0 if self._last_s is None else now_s - self._last_s
+        self._last_s = now_s
         if status.input_overflow:
             self._num_overflows += 1
         try:
-            self._queue.put_nowait(block.copy())
+            self._queue.put_nowait((block.copy(), gap_s))
         except queue.Full:
             self._num_overflows += 1
 
@@ -186,6 +208,14 @@ class MicrophoneStream:
         """How often audio was lost because the device or the listener was late."""
         return self._num_overflows
 
+    @property
+    def gap_s(self) -> float:
+        """Time between the arrival of the block that was read last and of the one before it, in seconds.
+
+        It counts the time in which the machine slept, where the system can tell.
+        """
+        return self._gap_s
+
     def read(self) -> np.ndarray:
         """Wait for the next block and return it.
 
@@ -193,36 +223,84 @@ class MicrophoneStream:
             (samples,) float32 at ``SAMPLE_RATE``; clipped to [-1, 1], and silent where the driver gave no
             number.
         Raises:
-            AudioError: the device delivers nothing any more.
+            LostMicrophoneError: the device delivers nothing any more.
         """
-        try:
-            block = self._queue.get(timeout=SILENT_DEVICE_S)
-        except queue.Empty as error:
-            raise AudioError(
-                f"microphone {self.microphone.index} ({self.microphone.name}) has delivered no audio for "
-                f"{SILENT_DEVICE_S:g} s; plug it in again or choose another `device`"
-            ) from error
+        block, self._gap_s = self._next_block()
         waveform = self._mixer.push(np.nan_to_num(block, posinf=0.0, neginf=0.0))
         if self._resampler is not None:
             waveform = self._resampler.push(waveform)
         clipped: np.ndarray = np.clip(waveform, -1.0, 1.0)
         return clipped
 
+    def _next_block(self) -> tuple[np.ndarray, float]:
+        """Wait for a block in short steps, so that a machine that slept meanwhile has not waited."""
+        look_s = min(LOOK_S, SILENT_DEVICE_S)
+        for _ in range(math.ceil(SILENT_DEVICE_S / look_s)):
+            try:
+                return self._queue.get(timeout=look_s)
+            except queue.Empty:
+                if not self._stream.active:  # PortAudio has ended it, and brings nothing more
+                    break
+        raise LostMicrophoneError(
+            f"{described(self.microphone)} has delivered no audio for {SILENT_DEVICE_S:g} s, or has gone; "
+            "plug it in again or choose another `device`"
+        )
+
     def notes(self) -> tuple[str, ...]:
         """Return what is to be said of the channels since the last call."""
         return self._mixer.notes()
 
     def __enter__(self) -> MicrophoneStream:
-        """Start recording."""
-        with _quiet():
-            self._stream.start()
+        """Start recording.
+
+        Raises:
+            AudioError: the device cannot be started.
+        """
+        sounddevice = _import_sounddevice()
+        try:
+            with _quiet():
+                self._stream.start()
+        except sounddevice.PortAudioError as error:
+            self._close()
+            raise AudioError(
+                f"{described(self.microphone)} cannot be started ({error}); choose another `device`"
+            ) from error
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop recording and free the device."""
-        self._stream.close()
+        self._close()
+
+    def _close(self) -> None:
+        """Free the device; what PortAudio says of one that has gone is no news."""
+        with _quiet():
+            self._stream.close(ignore_errors=True)
+
+
+def described(microphone: Microphone) -> str:
+    """Return how messages name a microphone."""
+    return f"microphone {microphone.index} ({microphone.name})"
+
+
+def clock_s() -> float:
+    """Return seconds that only go forward, and go on while the machine sleeps where the system counts so."""
+    return time.monotonic() if CLOCK is None else time.clock_gettime(CLOCK)
+
+
+def refresh_devices() -> None:
+    """Let PortAudio look again for devices: it lists those that were there when it started.
+
+    This ends every other stream of PortAudio in the program.
+
+    Raises:
+        DependencyError: see :func:`list_devices`.
+    """
+    sounddevice = _import_sounddevice()
+    for renew in (sounddevice._terminate, sounddevice._initialize):
+        with _quiet(), suppress(sounddevice.PortAudioError):  # what still fails is said by the next call
+            renew()
 
 
 class StreamResampler:

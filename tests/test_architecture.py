@@ -58,6 +58,7 @@ ROOMS = {
         "kws.pool",
         "kws.model_manifest",
         "kws.listening",
+        "kws.live_microphone",
         "kws.microphone",
         "kws.pipe",
     ],

@@ -58,6 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_option(parser, "--channel")
     add_option(parser, "--device")
+    parser.add_argument(
+        "--reconnect",
+        dest="reconnect_s",
+        type=float,
+        default=300.0,
+        metavar="SECONDS",
+        help="how long a microphone that is unplugged is waited for; 0 ends at once",
+    )
     parser.add_argument("--list-devices", action="store_true", help="list the microphones and end")
     add_option(parser, "--threshold", "without it, the thresholds in the file")
     add_option(parser, "--refractory", "without it, the one in the file", type=float)
@@ -101,6 +109,7 @@ def run(args: argparse.Namespace) -> int:
         duration_s=args.duration_s,
         channel=channel,
         raw=raw,
+        reconnect_s=args.reconnect_s,
         on_event=printer.show,
     )
     printer.clear()

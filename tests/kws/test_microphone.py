@@ -6,6 +6,7 @@ import builtins
 import logging
 import os
 import sys
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +14,14 @@ import pytest
 
 import kws.microphone
 from kws.errors import AudioError, ConfigError, DependencyError
-from kws.microphone import Microphone, MicrophoneStream, StreamResampler, find_device, list_devices
+from kws.microphone import (
+    LostMicrophoneError,
+    Microphone,
+    MicrophoneStream,
+    StreamResampler,
+    find_device,
+    list_devices,
+)
 from tests.support.onnx_models import tone
 
 DEVICES = [
@@ -34,6 +42,7 @@ class FakeStream:
     opened: dict = {}
     overflow_at = -1
     num_blocks = 5
+    active = True
 
     def __init__(self, **settings):
         if (settings["samplerate"], settings["channels"]) not in self.allowed:
@@ -50,7 +59,7 @@ class FakeStream:
             status = SimpleNamespace(input_overflow=index == self.overflow_at)
             settings["callback"](block, size, None, status)
 
-    def close(self) -> None:
+    def close(self, ignore_errors: bool = True) -> None:
         self.opened["closed"] = True
 
 
@@ -170,8 +179,63 @@ def test_an_unplugged_microphone_raises_instead_of_waiting(
     with MicrophoneStream(None, block_samples=1280) as stream:
         for _ in range(5):
             stream.read()
-        with pytest.raises(AudioError, match="has delivered no audio for 0.05 s; plug it in again"):
+        with pytest.raises(
+            LostMicrophoneError, match="has delivered no audio for 0.05 s, or has gone; plug it"
+        ):
             stream.read()
+
+
+def test_a_stream_that_portaudio_ends_is_lost_at_once(
+    device: type[FakeStream], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(kws.microphone, "LOOK_S", 0.01)
+    with MicrophoneStream(None, block_samples=1280) as stream:
+        monkeypatch.setattr(FakeStream, "active", False)
+        for _ in range(5):
+            stream.read()  # what came before is heard
+        begin = time.monotonic()
+        with pytest.raises(LostMicrophoneError):
+            stream.read()
+    assert time.monotonic() - begin < 2
+
+
+def test_a_device_that_does_not_start_is_named_and_closed(
+    device: type[FakeStream], monkeypatch: pytest.MonkeyPatch
+):
+    def fail(self) -> None:
+        raise PortAudioError("No such entity")
+
+    monkeypatch.setattr(FakeStream, "start", fail)
+    with (
+        pytest.raises(
+            AudioError, match=r"microphone 0 \(USB Microphone\) cannot be started \(No such entity\)"
+        ),
+        MicrophoneStream(None, block_samples=1280),
+    ):
+        pass
+    assert device.opened["closed"]
+
+
+def test_the_time_between_blocks_is_told(device: type[FakeStream], monkeypatch: pytest.MonkeyPatch):
+    times = iter([10.0, 10.08, 3610.1, 3610.2, 3610.3])
+    monkeypatch.setattr(kws.microphone, "clock_s", lambda: next(times))
+    gaps = []
+    with MicrophoneStream(None, block_samples=1280) as stream:
+        for _ in range(5):
+            stream.read()
+            gaps.append(round(stream.gap_s, 2))
+    assert gaps == [0.0, 0.08, 3600.02, 0.1, 0.1]
+
+
+def test_devices_that_cannot_be_listed_are_no_crash(
+    device: type[FakeStream], monkeypatch: pytest.MonkeyPatch
+):
+    def fail() -> None:
+        raise PortAudioError("PortAudio not initialized")
+
+    monkeypatch.setattr(sys.modules["sounddevice"], "query_devices", fail)
+    with pytest.raises(AudioError, match="cannot be listed .PortAudio not initialized."):
+        list_devices()
 
 
 @pytest.mark.parametrize(

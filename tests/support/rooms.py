@@ -39,6 +39,19 @@ def room(folder: Path) -> Iterator[dict[str, str]]:
         "PULSE_SOURCE": "room.monitor",
         "ALSA_CONFIG_PATH": str(asound),
     }
+    with sound_server(folder, environment):
+        plug(environment)
+        yield environment
+
+
+@contextmanager
+def sound_server(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """Run PulseAudio without any device; a second one may follow in the same folder.
+
+    Args:
+        folder: for its socket and its log.
+        environment: of a client.
+    """
     arguments = [
         "--daemonize=no",
         "--exit-idle-time=-1",
@@ -46,22 +59,36 @@ def room(folder: Path) -> Iterator[dict[str, str]]:
         "--use-pid-file=no",
         "--disable-shm=yes",
         "-n",
-    ]
-    modules = [
+        "--load",
         f"module-native-protocol-unix auth-anonymous=1 socket={folder}/native",
-        "module-null-sink sink_name=room rate=48000 channels=2",
     ]
-    for module in modules:
-        arguments += ["--load", module]
-    with (folder / "log").open("w") as log:
+    with (folder / "log").open("a") as log:
         server = subprocess.Popen(["pulseaudio", *arguments], env=environment, stdout=log, stderr=log)
     try:
-        started = wait_for(lambda: "room.monitor" in _listed(environment, "sources"), 30)
+        started = wait_for(lambda: "native-protocol" in _listed(environment, "modules"), 30)
         assert started, f"PulseAudio did not start: {(folder / 'log').read_text()[-300:]}"
-        yield environment
+        yield
     finally:
         server.terminate()
         server.wait(10)
+
+
+def plug(
+    environment: Mapping[str, str], rate_hz: int = 48_000, num_channels: int = 2, form: str = "s16le"
+) -> None:
+    """Plug the microphone in: its samples are of a rate, a number of channels and a format of PulseAudio."""
+    device = ["sink_name=room", f"rate={rate_hz}", f"channels={num_channels}", f"format={form}"]
+    _pactl(environment, "load-module", "module-null-sink", *device)
+    assert wait_for(lambda: "room.monitor" in _listed(environment, "sources"), 30)
+
+
+def unplug(environment: Mapping[str, str]) -> None:
+    """Pull the microphone out; who listens to it is cut off."""
+    _pactl(environment, "unload-module", "module-null-sink")
+
+
+def _pactl(environment: Mapping[str, str], *words: str) -> None:
+    subprocess.run(["pactl", *words], env=environment, check=True, capture_output=True, timeout=30)
 
 
 def microphone_is_open(environment: Mapping[str, str]) -> bool:
