@@ -1,4 +1,6 @@
-"""Frame scores to detections: smoothing, threshold, refractory time and competition, the one implementation.
+"""Frame scores to detections: smoothing, patience, threshold, refractory time and competition.
+
+It is the one implementation.
 
 Called by :class:`kws.detector.Detector` on every push of audio and by the evaluation on hours of frames at
 many thresholds. Needs numpy only.
@@ -34,7 +36,7 @@ class Detection:
     keyword: str
     """Which keyword."""
     score: float
-    """Smoothed score of the frame that fired."""
+    """Smoothed score of the frame that fired; with patience the least of those that confirmed it."""
     time_s: float
     """End of the frame that fired, in seconds from the start of the stream."""
     frame: int
@@ -86,6 +88,19 @@ class DecisionConfig:
     compete_s: float = COMPETE_S
     """Shortest time between detections of two keywords, in seconds: of look-alikes one is heard. 0 lets each
     keyword fire as if it were alone."""
+    patience: int = 1
+    """Frames in a row whose smoothed scores must be at or above the threshold; 1 is the first of them."""
+    refractory_by_keyword: tuple[float, ...] = ()
+    """One ``refractory_s`` per keyword, in seconds; empty where all have the same."""
+
+    @property
+    def frames_before(self) -> int:
+        """Frames before the first of a chunk that its scores are smoothed and confirmed with."""
+        return self.smoothing_frames + self.patience - 2
+
+    def refractory_of(self, column: int) -> float:
+        """Return the shortest time between two detections of one keyword, in seconds."""
+        return self.refractory_by_keyword[column] if self.refractory_by_keyword else self.refractory_s
 
     def __post_init__(self) -> None:
         if not all(math.isfinite(threshold) for threshold in self.thresholds):
@@ -96,10 +111,18 @@ class DecisionConfig:
             raise ConfigError(
                 f"smoothing_frames: got {self.smoothing_frames}, expected 1 (no smoothing) or more"
             )
-        for name in ("refractory_s", "compete_s"):
-            value = getattr(self, name)
+        if self.patience < 1:
+            raise ConfigError(f"patience: got {self.patience}, expected 1 frame or more")
+        times = [("refractory_s", self.refractory_s), ("compete_s", self.compete_s)]
+        times += [("refractory_s", value) for value in self.refractory_by_keyword]
+        for name, value in times:
             if not (math.isfinite(value) and value >= 0):
                 raise ConfigError(f"{name}: got {value}, expected 0 or more seconds")
+        if self.refractory_by_keyword and len(self.refractory_by_keyword) != len(self.thresholds):
+            raise ConfigError(
+                f"got {len(self.refractory_by_keyword)} refractory times for {len(self.thresholds)} "
+                "thresholds; give one per keyword"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +132,7 @@ class DecisionState:
     num_frames: int
     """Frames seen so far."""
     recent_scores: np.ndarray
-    """(smoothing_frames - 1, keywords) float64, the newest last."""
+    """(frames before, keywords) float64, the newest last; see :attr:`DecisionConfig.frames_before`."""
     spent: tuple[bool, ...]
     """Per keyword: it is above its threshold in a rise that fired or was swallowed."""
     waiting: tuple[bool, ...]
@@ -118,24 +141,34 @@ class DecisionState:
     """Per keyword: first frame, from the start of the stream, at which a rise may begin that fires."""
 
 
-def smooth(scores: np.ndarray, recent_scores: np.ndarray) -> np.ndarray:
-    """Return the causal moving average of scores.
+def smooth(scores: np.ndarray, recent_scores: np.ndarray, patience: int = 1) -> np.ndarray:
+    """Return the causal moving average of scores, of ``patience`` frames the least.
+
+    The least of so many frames reaches a threshold when all of them do, so patience is part of the score:
+    what chooses thresholds and counts detections needs to know no more of it.
 
     Args:
         scores: (frames, keywords).
-        recent_scores: (smoothing_frames - 1, keywords), the frames before; zeros at the start of a stream.
+        recent_scores: (smoothing_frames + patience - 2, keywords), the frames before; zeros at the start of a
+            stream.
+        patience: frames that must confirm each other.
     Returns:
         (frames, keywords) float64. Each value is summed in the same order whatever the chunking, so that a
         stream gives the same bits as the whole file.
     """
-    num_frames, smoothing_frames = len(scores), len(recent_scores) + 1
-    if smoothing_frames == 1:
+    num_frames, smoothing_frames = len(scores), len(recent_scores) + 2 - patience
+    if len(recent_scores) == 0:
         return np.asarray(scores, dtype=np.float64)
-    padded = np.concatenate([recent_scores, scores])  # (smoothing_frames - 1 + frames, keywords)
-    total = padded[:num_frames].copy()
+    padded = np.concatenate([recent_scores, scores])  # (frames before + frames, keywords)
+    num_averages = num_frames + patience - 1
+    total = padded[:num_averages].copy()
     for offset in range(1, smoothing_frames):
-        total += padded[offset : offset + num_frames]
-    return total / smoothing_frames
+        total += padded[offset : offset + num_averages]
+    averages = total / smoothing_frames
+    least = averages[:num_frames]
+    for offset in range(1, patience):
+        least = np.minimum(least, averages[offset : offset + num_frames])
+    return least
 
 
 def decide(
@@ -152,7 +185,8 @@ def decide(
     of its keyword never fires, however long it lasts: it is an echo, or the same call still. So a second call
     is heard if its score rises after that time. One that rises 0.95 s after a detection and is over at 1.05 s
     is swallowed with a refractory time of 1 s, as nothing tells it from an echo: people say it again, and a
-    program that must hear faster calls sets a shorter time.
+    program that must hear faster calls sets a shorter time. With patience the score of a frame is the least
+    of the last ``patience`` smoothed ones: a rise begins, and fires, in the last frame that confirms it.
 
     Several keywords compete. In one frame the keyword that is furthest above its threshold (in logits) fires;
     a detection swallows the rises of all others that are up or begin within ``compete_s``. A rise waits while
@@ -161,7 +195,7 @@ def decide(
     Args:
         scores: (frames, keywords) in [0, 1]; any number of frames, also none.
         keywords: their names, in the order of the columns.
-        config: thresholds (one per keyword), smoothing and refractory time.
+        config: thresholds (one per keyword), smoothing, patience and refractory time.
         hop_s: time from one frame to the next, in seconds.
         state: what the previous call on this stream returned; None starts a stream.
     Returns:
@@ -178,14 +212,14 @@ def decide(
     scores = _check_scores(scores, keywords, config, hop_s)
     num_keywords, nothing = len(keywords), (False,) * len(keywords)
     if state is None:
-        empty = np.zeros((config.smoothing_frames - 1, num_keywords))
+        empty = np.zeros((config.frames_before, num_keywords))
         state = DecisionState(0, empty, nothing, nothing, (0,) * num_keywords)
-    if state.recent_scores.shape != (config.smoothing_frames - 1, num_keywords):
+    if state.recent_scores.shape != (config.frames_before, num_keywords):
         raise ConfigError(
-            "the decision state belongs to another number of keywords or smoothing frames; "
+            "the decision state belongs to another number of keywords, smoothing frames or patience; "
             "start again with state=None"
         )
-    smoothed = smooth(scores, state.recent_scores)
+    smoothed = smooth(scores, state.recent_scores, config.patience)
     rises = _Rises(list(state.spent), list(state.waiting), [r - state.num_frames for r in state.ready_frames])
     if num_keywords > 1 and config.compete_s > 0:
         fired = _fire_one(smoothed, rises, config, hop_s)
@@ -194,7 +228,7 @@ def decide(
             (index, column)
             for column, threshold in enumerate(config.thresholds)
             for index in _fire(
-                smoothed[:, column] >= threshold, rises, column, _frames(config.refractory_s, hop_s)
+                smoothed[:, column] >= threshold, rises, column, _frames(config.refractory_of(column), hop_s)
             )
         ]
         fired.sort()
@@ -208,7 +242,7 @@ def decide(
         for index, column in fired
     ]
     joined = np.concatenate([state.recent_scores, scores])
-    recent_scores = joined[len(joined) - (config.smoothing_frames - 1) :]
+    recent_scores = joined[len(joined) - config.frames_before :]
     ready_frames = tuple(ready + state.num_frames for ready in rises.ready)
     num_frames = state.num_frames + len(scores)
     new_state = DecisionState(
@@ -222,7 +256,7 @@ def _is_quiet(scores: np.ndarray, config: DecisionConfig, state: DecisionState) 
 
     Nearly every push of a device does; what else :func:`decide` does would be a tenth of its whole cost.
     """
-    if config.smoothing_frames > 1 or not 0 < scores.size <= QUIET_SCORES:
+    if config.frames_before or not 0 < scores.size <= QUIET_SCORES:
         return False
     if scores.ndim != 2 or not scores.shape[1] == len(config.thresholds) == len(state.spent):
         return False
@@ -280,7 +314,8 @@ def _fire_one(
         hop_s: time from one frame to the next, in seconds.
     """
     above = smoothed >= np.array(config.thresholds)
-    refractory, compete = (_frames(time_s, hop_s) for time_s in (config.refractory_s, config.compete_s))
+    refractory = [_frames(config.refractory_of(column), hop_s) for column in range(len(rises.ready))]
+    compete = _frames(config.compete_s, hop_s)
     fired: list[tuple[int, int]] = []
     before = -1  # the last frame with a keyword at its threshold; -1 continues the last chunk
     for frame in np.flatnonzero(above.any(axis=1)).tolist():
@@ -299,7 +334,7 @@ def _fire_one(
             for column in range(len(rises.ready)):
                 rises.spent[column] |= rises.waiting[column]
                 rises.waiting[column] = False
-                apart = refractory if column == leader else compete
+                apart = refractory[leader] if column == leader else compete
                 rises.ready[column] = max(rises.ready[column], frame + apart)
     if before < len(smoothed) - 1:
         rises.spent[:] = rises.waiting[:] = [False] * len(rises.ready)

@@ -13,9 +13,10 @@ exported files and anyone's own program::
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
@@ -53,11 +54,14 @@ class Detector(OneThread):
         num_threads: threads that onnxruntime may use; one is enough for several streams on a small board.
         chunk_ms: another step in milliseconds, a multiple of the hop, where the file allows it. Longer saves
             processor time and delays detections by as much. None takes the step in the file.
-        refractory_s: another shortest time between two detections of one keyword, in seconds.
+        refractory_s: another shortest time between two detections of one keyword, in seconds, or a mapping
+            keyword -> seconds for some.
         compete_s: another shortest time between detections of two keywords, in seconds; 0 lets look-alikes
             fire together.
-        smoothing_frames: another length of the moving average over scores, in frames; longer asks for more
-            patience before a keyword counts.
+        smoothing_frames: another length of the moving average over scores, in frames; longer asks
+            for a longer rise before a keyword counts.
+        patience: frames in a row whose smoothed scores must reach the threshold; each beyond the first delays
+            a detection by a hop and hears fewer things that are none.
     Raises:
         CheckpointError: the file is missing, no ONNX model, or does not follow the format.
         ConfigError: an argument is out of range or names an unknown keyword.
@@ -69,9 +73,10 @@ class Detector(OneThread):
         threshold: float | Mapping[str, float] | None = None,
         num_threads: int = 1,
         chunk_ms: float | None = None,
-        refractory_s: float | None = None,
+        refractory_s: float | Mapping[str, float] | None = None,
         compete_s: float | None = None,
         smoothing_frames: int | None = None,
+        patience: int = 1,
     ) -> None:
         self._path = model_file(path)
         if num_threads < 1:
@@ -85,8 +90,9 @@ class Detector(OneThread):
         self._decision_config = DecisionConfig(
             thresholds=choose_thresholds(self._info, threshold),
             smoothing_frames=self._info.smoothing_frames if smoothing_frames is None else smoothing_frames,
-            refractory_s=self._info.refractory_s if refractory_s is None else refractory_s,
             compete_s=self._info.compete_s if compete_s is None else compete_s,
+            patience=patience,
+            **refractory_choice(self._info, refractory_s),
         )
         self._open_stream()
 
@@ -313,14 +319,36 @@ def choose_thresholds(info: ModelInfo, threshold: float | Mapping[str, float] | 
     if threshold is None:
         return info.thresholds
     wished = dict(threshold) if isinstance(threshold, Mapping) else dict.fromkeys(info.keywords, threshold)
+    _check_keywords(info, "threshold", wished)
     for keyword, value in wished.items():
-        if keyword not in info.keywords:
-            raise ConfigError(
-                f"threshold: unknown keyword {keyword!r}; this model knows {', '.join(info.keywords)}"
-            )
         if not 0 <= value <= 1:
             raise ConfigError(f"threshold of {keyword!r}: got {value}, expected a number within [0, 1]")
     return tuple(
         float(wished.get(keyword, default))
         for keyword, default in zip(info.keywords, info.thresholds, strict=True)
     )
+
+
+class RefractoryChoice(TypedDict, total=False):
+    """The part of :class:`kws.decisions.DecisionConfig` that says how long a keyword is not heard again."""
+
+    refractory_s: float
+    refractory_by_keyword: tuple[float, ...]
+
+
+def refractory_choice(info: ModelInfo, refractory_s: float | Mapping[str, float] | None) -> RefractoryChoice:
+    """Lay the wished refractory times over that of the file."""
+    if not isinstance(refractory_s, Mapping):
+        return {"refractory_s": info.refractory_s if refractory_s is None else refractory_s}
+    _check_keywords(info, "refractory_s", refractory_s)
+    each = tuple(float(refractory_s.get(keyword, info.refractory_s)) for keyword in info.keywords)
+    return {"refractory_s": info.refractory_s, "refractory_by_keyword": each}
+
+
+def _check_keywords(info: ModelInfo, name: str, wished: Iterable[str]) -> None:
+    """Raise where a value is given for a keyword that the file does not know."""
+    for keyword in wished:
+        if keyword not in info.keywords:
+            raise ConfigError(
+                f"{name}: unknown keyword {keyword!r}; this model knows {', '.join(info.keywords)}"
+            )

@@ -81,13 +81,14 @@ def listen(
     model: str | Path | Detector,
     device: int | str | None = None,
     threshold: float | Mapping[str, float] | None = None,
-    refractory_s: float | None = None,
+    refractory_s: float | Mapping[str, float] | None = None,
     save_folder: str | Path | None = None,
     file: str | Path | None = None,
     duration_s: float | None = None,
     channel: Channel = None,
     raw: PipeFormat | None = None,
     reconnect_s: float = RECONNECT_S,
+    patience: int | None = None,
     on_detection: Callable[[Detection], None] | None = None,
     on_event: Callable[[ListenEvent], None] | None = None,
 ) -> ListenSummary:
@@ -97,7 +98,8 @@ def listen(
         model: an exported ``.onnx`` file, or a detector made from one (it is reset first).
         device: microphone by index or a part of its name; None takes the default one.
         threshold: another threshold for all keywords, or keyword -> threshold; None takes those in the file.
-        refractory_s: another shortest time between two detections of one keyword, in seconds.
+        refractory_s: another shortest time between two detections of one keyword, in seconds, or keyword ->
+            seconds.
         save_folder: write the audio around each detection there as WAV; None saves nothing.
         file: a recording to read, as fast as possible, in place of the microphone; ``-`` for what is piped
             in, or the name of a pipe: WAV, also without an end.
@@ -108,6 +110,7 @@ def listen(
         reconnect_s: how long a microphone that has gone is waited for, in seconds; 0 waits for none. When it
             is back the detector starts afresh, and times go on counting the audio that was heard. Waiting
             starts PortAudio anew, which ends other streams of it in the program.
+        patience: frames in a row that must reach the threshold before a keyword counts; None is 1.
         on_detection: called with each detection, at once.
         on_event: called after each block, for a level meter and the like. Without it, what the person should
             know of the source is logged as a warning.
@@ -118,7 +121,17 @@ def listen(
     """
     summary = ListenSummary(0.0, 0, (), 0)
     events = listen_events(
-        model, device, threshold, refractory_s, save_folder, file, duration_s, channel, raw, reconnect_s
+        model,
+        device,
+        threshold,
+        refractory_s,
+        save_folder,
+        file,
+        duration_s,
+        channel,
+        raw,
+        reconnect_s,
+        patience,
     )
     try:
         for event in events:
@@ -147,13 +160,14 @@ def listen_events(
     model: str | Path | Detector,
     device: int | str | None = None,
     threshold: float | Mapping[str, float] | None = None,
-    refractory_s: float | None = None,
+    refractory_s: float | Mapping[str, float] | None = None,
     save_folder: str | Path | None = None,
     file: str | Path | None = None,
     duration_s: float | None = None,
     channel: Channel = None,
     raw: PipeFormat | None = None,
     reconnect_s: float = RECONNECT_S,
+    patience: int | None = None,
 ) -> Generator[ListenEvent, None, None]:
     """Yield one event per block of audio; the arguments are those of :func:`listen`.
 
@@ -163,7 +177,7 @@ def listen_events(
         AudioError: the microphone or the recording cannot be used.
         DependencyError: a microphone is asked for and sounddevice or PortAudio is not installed.
     """
-    detector = _make_detector(model, threshold, refractory_s)
+    detector = _make_detector(model, threshold, refractory_s, patience)
     if duration_s is not None and not (math.isfinite(duration_s) and duration_s > 0):
         raise ConfigError(
             f"`duration_s`: got {duration_s}, expected more than 0 seconds; leave it out to listen on"
@@ -264,14 +278,18 @@ class _Source:
 
 
 def _make_detector(
-    model: str | Path | Detector, threshold: float | Mapping[str, float] | None, refractory_s: float | None
+    model: str | Path | Detector,
+    threshold: float | Mapping[str, float] | None,
+    refractory_s: float | Mapping[str, float] | None,
+    patience: int | None,
 ) -> Detector:
     """Open a file, or take a detector as it is from its start."""
     if not isinstance(model, Detector):
-        return open_detector(model, threshold, refractory_s)
-    if threshold is not None or refractory_s is not None:
+        return open_detector(model, threshold, refractory_s, 1 if patience is None else patience)
+    if (threshold, refractory_s, patience) != (None, None, None):
         raise ConfigError(
-            "threshold and refractory_s belong to a file; give them to the Detector that is passed instead"
+            "threshold, refractory_s and patience belong to a file; give them to the Detector that is passed "
+            "instead"
         )
     model.reset()
     return model

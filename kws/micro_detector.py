@@ -19,7 +19,7 @@ from typing import Any, cast
 import numpy as np
 
 from kws.decisions import DecisionConfig
-from kws.detector import Detector, choose_thresholds
+from kws.detector import Detector, choose_thresholds, refractory_choice
 from kws.errors import CheckpointError, DependencyError
 from kws.exported import ModelInfo
 from kws.graph_stream import GraphStream
@@ -71,7 +71,8 @@ def is_micro(path: str | Path) -> bool:
 def open_detector(
     path: str | Path,
     threshold: float | Mapping[str, float] | None = None,
-    refractory_s: float | None = None,
+    refractory_s: float | Mapping[str, float] | None = None,
+    patience: int = 1,
 ) -> Detector:
     """Open whatever is given: an exported ``.onnx``, the folder of a run, or a microWakeWord model.
 
@@ -79,12 +80,13 @@ def open_detector(
         path: of the file or folder.
         threshold: as in :class:`kws.Detector`.
         refractory_s: as there.
+        patience: as there.
     Raises:
         CheckpointError, ConfigError, DependencyError: see :class:`kws.Detector` and :class:`MicroDetector`.
     """
     if is_micro(path):
-        return MicroDetector(path, threshold, refractory_s)
-    return Detector(path, threshold, refractory_s=refractory_s)
+        return MicroDetector(path, threshold, refractory_s, patience)
+    return Detector(path, threshold, refractory_s=refractory_s, patience=patience)
 
 
 def read_manifest(path: Path) -> MicroManifest:
@@ -130,7 +132,9 @@ class MicroDetector(Detector):
     Args:
         path: the ``.json``.
         threshold: another cutoff within [0, 1], or a mapping wake word -> cutoff.
-        refractory_s: another shortest time between two detections, in seconds.
+        refractory_s: another shortest time between two detections, in seconds, or a mapping wake word ->
+            seconds.
+        patience: frames in a row that must reach the threshold.
     Raises:
         CheckpointError: manifest or model is missing or damaged.
         ConfigError: an argument is out of range or names another keyword.
@@ -141,7 +145,8 @@ class MicroDetector(Detector):
         self,
         path: str | Path,
         threshold: float | Mapping[str, float] | None = None,
-        refractory_s: float | None = None,
+        refractory_s: float | Mapping[str, float] | None = None,
+        patience: int = 1,
     ) -> None:
         self._path = Path(path)
         self._manifest = read_manifest(self._path)
@@ -163,8 +168,9 @@ class MicroDetector(Detector):
         self._decision_config = DecisionConfig(
             thresholds=choose_thresholds(self._info, threshold),
             smoothing_frames=self._info.smoothing_frames,
-            refractory_s=REFRACTORY_S if refractory_s is None else refractory_s,
             compete_s=self._info.compete_s,
+            patience=patience,
+            **refractory_choice(self._info, refractory_s),
         )
         self._open_stream()
 

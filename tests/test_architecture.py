@@ -52,6 +52,7 @@ ROOMS = {
         "kws.exported",
         "kws.graph_stream",
         "kws.onnx_metadata",
+        "kws.detection_program",
         "kws.detector",
         "kws.micro_detector",
         "kws.one_thread",

@@ -15,6 +15,7 @@ from kws.counts import counted
 
 if TYPE_CHECKING:
     from kws.channels import Channel
+    from kws.detection_program import DetectionProgram
     from kws.detector import Detector
     from kws.listening import ListenEvent
     from kws.pipe import PipeFormat
@@ -68,7 +69,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--list-devices", action="store_true", help="list the microphones and end")
     add_option(parser, "--threshold", "without it, the thresholds in the file")
-    add_option(parser, "--refractory", "without it, the one in the file", type=float)
+    add_option(
+        parser,
+        "--refractory",
+        "KEYWORD=SECONDS sets it for one; may be repeated; without it, the one in the file",
+        action="append",
+    )
+    parser.add_argument(
+        "--patience",
+        type=int,
+        metavar="FRAMES",
+        help="frames in a row whose smoothed scores must reach the threshold; without it, 1",
+    )
+    add_option(parser, "--json", "a line for each detection: keyword, score, time_s, time of day")
+    parser.add_argument(
+        "--run",
+        metavar="COMMAND",
+        help="start this program on each detection, without a shell; KWS_KEYWORD, KWS_SCORE, KWS_TIME_S and "
+        "KWS_TIME in its environment say what was heard",
+    )
     parser.add_argument(
         "--save",
         dest="save_folder",
@@ -86,6 +105,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Listen and print; returns 0 at the end of the recording, of the time, or at Ctrl-C."""
+    from kws.detection_program import DetectionProgram
     from kws.errors import ConfigError
     from kws.listening import listen
     from kws.micro_detector import open_detector
@@ -97,9 +117,22 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("which model? Give the exported file: `kws listen MODEL.onnx`")
     raw = raw_format(args.raw, args.raw_channels)
     channel = parse_channel(args.channel)
-    detector = open_detector(args.model, parse_thresholds(args.threshold), args.refractory_s)
+    program = None if args.run is None else DetectionProgram(args.run)
+    detector = open_detector(
+        args.model,
+        parse_thresholds(args.threshold),
+        parse_by_keyword("refractory", args.refractory_s),
+        1 if args.patience is None else args.patience,
+    )
     piped = is_pipe(args.file)
-    printer = Printer(detector, live=args.file is None or piped, piped=piped, in_flags=args.parser.in_flags)
+    printer = Printer(
+        detector,
+        live=args.file is None or piped,
+        piped=piped,
+        in_flags=args.parser.in_flags,
+        as_json=args.json,
+        program=program,
+    )
     printer.start()
     summary = listen(
         detector,
@@ -176,6 +209,11 @@ def raw_format(rate_hz: int | None, num_channels: int | None) -> PipeFormat | No
 
 
 def parse_thresholds(texts: list[str] | None) -> float | dict[str, float] | None:
+    """Return what ``--threshold`` says; see :func:`parse_by_keyword`."""
+    return parse_by_keyword("threshold", texts)
+
+
+def parse_by_keyword(option: str, texts: list[str] | None) -> float | dict[str, float] | None:
     """Turn ``["0.6"]`` into 0.6 and ``["hey computer=0.6", ...]`` into a mapping.
 
     Raises:
@@ -191,16 +229,25 @@ def parse_thresholds(texts: list[str] | None) -> float | dict[str, float] | None
         try:
             by_keyword[keyword.strip()] = float(number)
         except ValueError as error:
-            raise ConfigError(f"--threshold {text}: expected a number, such as 0.6 or keyword=0.6") from error
+            raise ConfigError(f"--{option} {text}: expected a number, such as 0.6 or keyword=0.6") from error
     if "" not in by_keyword:
         return by_keyword
     if len(by_keyword) > 1:
-        raise ConfigError("--threshold: give one value for all keywords, or keyword=value for each, not both")
+        raise ConfigError(f"--{option}: give one value for all keywords, or keyword=value for each, not both")
     return by_keyword[""]
 
 
 class Printer:
-    """Prints detections to standard output and, on a terminal, a meter line to standard error."""
+    """Prints detections to standard output and, on a terminal, a meter line to standard error.
+
+    Args:
+        detector: that listens.
+        live: what is heard goes on as it is said, from a microphone or a pipe.
+        piped: from a pipe.
+        in_flags: turns names of arguments within a text into options.
+        as_json: prints a line of JSON for each detection.
+        program: started on each detection.
+    """
 
     def __init__(
         self,
@@ -208,11 +255,14 @@ class Printer:
         live: bool,
         piped: bool = False,
         in_flags: Callable[[str], str] = str,
+        as_json: bool = False,
+        program: DetectionProgram | None = None,
     ) -> None:
         self._detector = detector
         self._live = live
         self._piped = piped
         self._in_flags = in_flags
+        self._as_json, self._program = as_json, program
         self._meter = live and sys.stderr.isatty()
         self._silence_since_s: float | None = None
         self._hinted = False
@@ -230,7 +280,15 @@ class Printer:
         if event.detections or event.saved:
             self.clear()
         for detection in event.detections:
-            print(f"{clock(detection.time_s)}  {detection.keyword}  {detection.score:.3f}", flush=True)
+            if self._as_json:
+                from kws.detection_program import json_line
+
+                print(json_line(detection), flush=True)
+            else:
+                print(f"{clock(detection.time_s)}  {detection.keyword}  {detection.score:.3f}", flush=True)
+            failed = None if self._program is None else self._program.start(detection)
+            if failed is not None:
+                print(failed, file=sys.stderr, flush=True)
         for path in event.saved:
             print(f"saved {path}", file=sys.stderr, flush=True)
         for line in (*event.notes, *self._overflows.told(event.num_overflows, event.time_s)):

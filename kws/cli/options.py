@@ -55,7 +55,7 @@ SHARED: dict[str, tuple[str, dict[str, Any]]] = {
         {"action": "append", "metavar": "[KEYWORD=]VALUE"},
     ),
     "--refractory": (
-        "shortest time between two detections",
+        "shortest time between two detections of a keyword",
         {"dest": "refractory_s", "metavar": "SECONDS"},
     ),
     "--speaker": ("who speaks", {"metavar": "NAME"}),
@@ -80,7 +80,7 @@ SHARED: dict[str, tuple[str, dict[str, Any]]] = {
         {"type": float, "metavar": "MS"},
     ),
     "--int8": ("the int8 form as well", {"action": "store_true"}),
-    "--json": ("print the report as JSON instead", {"action": "store_true"}),
+    "--json": ("print JSON instead", {"action": "store_true"}),
     "--jobs": ("processes at once", {"type": int, "metavar": "N"}),
     "--dask": ("run on the workers of this Dask scheduler", {"metavar": "ADDRESS"}),
     "--false-accepts-per-hour": (

@@ -128,7 +128,7 @@ def hardest(
 
 
 def _smoothed(scores: np.ndarray, config: DecisionConfig) -> np.ndarray:
-    return smooth(scores[:, None], np.zeros((config.smoothing_frames - 1, 1)))[:, 0]
+    return smooth(scores[:, None], np.zeros((config.frames_before, 1)), config.patience)[:, 0]
 
 
 def _cut(

@@ -105,8 +105,8 @@ def pack(scores: Sequence[np.ndarray], config: DecisionConfig, hop_s: float, flo
 
 def _smoothed(scores: Sequence[np.ndarray], config: DecisionConfig) -> list[np.ndarray]:
     """Smooth each clip from a cold start; (frames,) float64 each."""
-    before = np.zeros((config.smoothing_frames - 1, 1))
-    return [smooth(np.asarray(clip)[:, None], before)[:, 0] for clip in scores]
+    before = np.zeros((config.frames_before, 1))
+    return [smooth(np.asarray(clip)[:, None], before, config.patience)[:, 0] for clip in scores]
 
 
 def _compress(smoothed: Sequence[np.ndarray], config: DecisionConfig, hop_s: float, floor: float) -> Track:

@@ -14,7 +14,7 @@ The rules, and why they are these:
   negatives as they are. Every condition is judged at it, as a device has one threshold. Where none keeps to
   the rate, all clips count as missed.
 - Each keyword of a file is judged as if it were alone, so that files of one and of several are compared.
-- Smoothing and refractory time are those of the file, unless the protocol gives others.
+- Smoothing, patience and refractory time are those of the file, unless the protocol gives others.
 - Samples are int16, as a microphone gives them, and noise and rooms follow from seed, condition and clip.
 """
 
@@ -68,6 +68,8 @@ class TestProtocol:
     """Shortest time between two detections (seconds); None takes that of the file."""
     seed: int = 20
     """Of noise and rooms."""
+    patience: int | None = None
+    """Frames in a row that must reach the threshold; None takes what the file says."""
 
     def __post_init__(self) -> None:
         for name in ("lead_s", "tail_s", "early_s", "gap_s"):
@@ -82,7 +84,10 @@ class TestProtocol:
     @property
     def hash(self) -> str:
         """A hash of all of it: two results with the same one were counted alike."""
-        return config_hash(to_dict(self))
+        values = to_dict(self)
+        if self.patience is None:
+            del values["patience"]  # as in protocols that were written before there was any
+        return config_hash(values)
 
     def decided(self, stored: DecisionConfig) -> DecisionConfig:
         """Return how scores become detections in the test.
@@ -92,7 +97,7 @@ class TestProtocol:
         """
         given = {
             name: value
-            for name in ("smoothing_frames", "refractory_s")
+            for name in ("smoothing_frames", "refractory_s", "patience")
             if (value := getattr(self, name)) is not None
         }
         return replace(stored, **given)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kws.decisions import DecisionConfig, DecisionSettings, Detection, decide
+from kws.decisions import DecisionConfig, DecisionSettings, Detection, decide, smooth
 from kws.errors import CheckpointError, ConfigError
 
 HOP_S = 0.04
@@ -31,12 +31,17 @@ def reference(
     fired: list[tuple[str, int]] = []
     rise = ["none"] * len(keywords)  # none, waiting, spent
     for frame in range(len(scores)):
-        first = max(0, frame - config.smoothing_frames + 1)
-        smoothed = scores[first : frame + 1].astype(np.float64).sum(axis=0) / config.smoothing_frames
+        averages = []
+        for last in range(frame - config.patience + 1, frame + 1):
+            first = max(0, last - config.smoothing_frames + 1)
+            heard = scores[first : max(0, last + 1)].astype(np.float64)
+            averages.append(heard.sum(axis=0) / config.smoothing_frames)
+        smoothed = np.min(averages, axis=0)
 
         def swallowed(index: int, frame: int = frame) -> bool:
             for keyword, at in fired:
-                apart_s = config.refractory_s if keyword == keywords[index] else config.compete_s
+                own_s = (config.refractory_by_keyword or (config.refractory_s,) * len(keywords))[index]
+                apart_s = own_s if keyword == keywords[index] else config.compete_s
                 if (frame - at) * hop_s < apart_s - 1e-9:
                     return True
             return False
@@ -62,6 +67,37 @@ def reference(
 def logit(score: float) -> float:
     inside = min(max(score, 1e-7), 1 - 1e-7)
     return math.log(inside) - math.log1p(-inside)
+
+
+def test_patience_fires_in_the_frame_that_confirms_and_with_the_least_of_the_scores():
+    patient = DecisionConfig((0.5,), refractory_s=0.0, patience=3)
+    assert frames([0, 0.9, 0.6, 0.8, 0.8, 0], patient) == [3]
+    assert frames([0.9, 0.9, 0, 0.9, 0.9, 0], patient) == []
+    assert frames([0.9, 0.9, 0.9], patient) == [2]  # before the start there is silence
+    detections, _ = decide(column([0, 0.9, 0.6, 0.8]), ["go"], patient, HOP_S)
+    assert detections[0].score == pytest.approx(0.6)
+    smoothed = DecisionConfig((0.5,), smoothing_frames=2, refractory_s=0.0, patience=2)
+    assert frames([0, 1, 0.2, 0.9, 0], smoothed) == [2]  # averages 0, 0.5, 0.6, 0.55, 0.45
+
+
+def test_a_patience_of_one_changes_no_bit():
+    scores = np.random.default_rng(1).random((500, 2)).astype(np.float32)
+    for smoothing_frames in (1, 3):
+        before = np.zeros((smoothing_frames - 1, 2))
+        padded = np.concatenate([before, scores])
+        total = padded[: len(scores)].copy()
+        for offset in range(1, smoothing_frames):
+            total += padded[offset : offset + len(scores)]
+        np.testing.assert_array_equal(smooth(scores, before), total / smoothing_frames)
+
+
+def test_each_keyword_may_have_its_own_refractory_time():
+    scores = [(0.9, 0.9), (0, 0), (0.9, 0.9), (0, 0), (0, 0), (0.9, 0.9)]
+    config = DecisionConfig((0.5, 0.5), refractory_by_keyword=(0.08, 0.2), compete_s=0)
+    assert two(scores, config) == [("a", 0), ("b", 0), ("a", 2), ("a", 5), ("b", 5)]
+    turns = [(0.9, 0), (0, 0), (0.9, 0), (0, 0.9), (0, 0), (0, 0.9)]
+    config = DecisionConfig((0.5, 0.5), refractory_by_keyword=(0.08, 0.2), compete_s=0.04)
+    assert two(turns, config) == [("a", 0), ("a", 2), ("b", 3)]
 
 
 def test_a_burst_of_twenty_frames_is_one_detection_at_its_first_frame():
@@ -148,6 +184,10 @@ def test_any_chunking_gives_what_the_frame_by_frame_rule_gives(data: st.DataObje
         smoothing_frames=data.draw(st.integers(1, 4)),
         refractory_s=data.draw(st.sampled_from([0.0, 0.04, 0.2, 0.5, 1.0])),
         compete_s=data.draw(st.sampled_from([0.0, 0.04, 0.1, 0.5])),
+        patience=data.draw(st.sampled_from([1, 1, 2, 3])),
+        refractory_by_keyword=data.draw(
+            st.sampled_from([(), tuple(rng.choice([0.0, 0.08, 0.5], num_keywords).tolist())])
+        ),
     )
     whole, _ = decide(scores, keywords, config, HOP_S)
     assert [(d.keyword, d.frame) for d in whole] == reference(scores, keywords, config, HOP_S)
@@ -183,6 +223,9 @@ def test_ten_hours_are_decided_in_a_fraction_of_a_second():
         ({"thresholds": (0.5,), "smoothing_frames": 0}, "smoothing_frames: got 0"),
         ({"thresholds": (0.5,), "refractory_s": -1.0}, "refractory_s: got -1.0"),
         ({"thresholds": (0.5,), "compete_s": math.inf}, "compete_s: got inf"),
+        ({"thresholds": (0.5,), "patience": 0}, "patience: got 0, expected 1 frame or more"),
+        ({"thresholds": (0.5,), "refractory_by_keyword": (-1.0,)}, "refractory_s: got -1.0"),
+        ({"thresholds": (0.5,), "refractory_by_keyword": (1.0, 2.0)}, "2 refractory times for 1 thresholds"),
     ],
 )
 def test_settings_out_of_range_are_refused(arguments: dict, message: str):

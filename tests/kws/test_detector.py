@@ -228,6 +228,33 @@ def test_more_smoothing_asks_for_more_patience(tmp_path: Path):
         Detector(path, smoothing_frames=0)
 
 
+def test_patience_delays_and_asks_for_a_longer_rise(tmp_path: Path):
+    path = write_tone_model(tmp_path / "m.onnx")
+    sound = np.concatenate([silence(1), tone(1000, 0.3), silence(1)])
+    (first,), (third,) = Detector(path).process(sound), Detector(path, patience=3).process(sound)
+    assert third.frame == first.frame + 2
+    assert Detector(path, patience=1).process(sound) == [first]
+    assert Detector(path, patience=20).process(sound) == []
+    with pytest.raises(ConfigError, match="patience: got 0"):
+        Detector(path, patience=0)
+
+
+def test_each_keyword_may_wait_for_its_own_time(tmp_path: Path):
+    path = write_tone_model(tmp_path / "m.onnx", TONES_HZ)
+    sound = np.concatenate([part for hz in TONES_HZ.values() for part in [silence(1), tone(hz, 0.2)] * 2])
+    sound = np.concatenate([sound, silence(1)])
+    assert [d.keyword for d in Detector(path, refractory_s={"low": 3}).process(sound)] == [
+        "low",
+        "high",
+        "high",
+    ]
+    assert Detector(path, refractory_s={"low": 3}).decision_config.refractory_by_keyword == (3.0, 1.0)
+    with pytest.raises(ConfigError, match="refractory_s: unknown keyword 'mid'; this model knows low, high"):
+        Detector(path, refractory_s={"mid": 3})
+    with pytest.raises(ConfigError, match="refractory_s: got -1"):
+        Detector(path, refractory_s={"low": -1})
+
+
 def test_scores_and_process_share_one_clock(tmp_path: Path):
     detector = Detector(write_tone_model(tmp_path / "m.onnx"))
     detector.scores(silence(2))

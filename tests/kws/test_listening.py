@@ -107,8 +107,9 @@ def test_a_detector_is_taken_from_its_start(model: Path, recording: Path):
     detector = Detector(model)
     detector.process(tone(1000, 1.01))
     assert listen(detector, file=recording).num_detections == 2
-    with pytest.raises(ConfigError, match="give them to the Detector"):
-        listen(detector, file=recording, threshold=0.5)
+    for given in ({"threshold": 0.5}, {"patience": 2}, {"refractory_s": {"tone": 1.0}}):
+        with pytest.raises(ConfigError, match="give them to the Detector"):
+            listen(detector, file=recording, **given)
 
 
 def test_what_cannot_be_used_is_refused(model: Path, recording: Path, tmp_path: Path):

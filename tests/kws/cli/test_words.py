@@ -157,7 +157,12 @@ MISTAKES = {
     "study": [["gone.yaml", "--output", "o"], ["gone.yaml"]],
     "export": [["gone"], []],
     "bench": [["gone.onnx"], ["--rounds", "many"]],
-    "listen": [["--treshold", "1"]],
+    "listen": [
+        ["--treshold", "1"],
+        [".", "--run", "no-such-program"],
+        [".", "--refractory", "soon"],
+        [".", "--patience", "many"],
+    ],
     "record": [["computer", "--takes", "many"], ["computer", "--speeker", "ann"], []],
     "studio": [["--port", "many"], ["--porjects", "x"], ["surplus"]],
     "serve": [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def random_stream(seed: int, frames: int, bias: float = -4.0) -> np.ndarray:
 
 
 def count(scores: np.ndarray, threshold: float, config: DecisionConfig) -> int:
-    at = DecisionConfig((threshold,), config.smoothing_frames, config.refractory_s)
+    at = replace(config, thresholds=(threshold,))
     return len(decide(scores[:, None], ["go"], at, HOP_S)[0])
 
 
@@ -80,9 +81,11 @@ def test_what_fires_before_the_phrase_is_no_hit():
     assert hits(events, [40] * 4).owners.tolist() == [1, 2]
 
 
-@pytest.mark.parametrize(("smoothing_frames", "refractory_s"), [(1, 1.0), (3, 0.5), (2, 0.0)])
-def test_sweep_counts_what_decide_counts(smoothing_frames: int, refractory_s: float):
-    config = DecisionConfig((0.5,), smoothing_frames, refractory_s)
+@pytest.mark.parametrize(
+    ("smoothing_frames", "refractory_s", "patience"), [(1, 1.0, 1), (3, 0.5, 1), (2, 0.0, 1), (2, 0.5, 3)]
+)
+def test_sweep_counts_what_decide_counts(smoothing_frames: int, refractory_s: float, patience: int):
+    config = DecisionConfig((0.5,), smoothing_frames, refractory_s, patience=patience)
     streams = [random_stream(0, 4000), random_stream(1, 31), random_stream(2, 3000, bias=-1.0)]
     positives = [random_stream(seed, 20 + seed, bias=-3.0) for seed in range(3, 43)]
     result = sweep(positives, streams, 0.078, config, HOP_S, include=[0.02, 0.3, 1.0])

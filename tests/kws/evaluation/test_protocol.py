@@ -100,8 +100,10 @@ def test_another_protocol_is_another_hash_and_is_told():
         {"seed": 21},
         {"copies": {"fast": {"speed": 0.1}}},
         {"refractory_s": 2.0},
+        {"patience": 1},
     ):
         assert replace(protocol, **change).hash != protocol.hash == TestProtocol().hash
+    assert protocol.without_noise().hash == "ca493f6e3a39", "results that are told keep their protocol"
     assert protocol.told().startswith(f"{protocol.hash}: 3 s before and 1 s after each clip")
 
 
@@ -109,6 +111,9 @@ def test_the_file_decides_unless_the_protocol_does():
     stored = DecisionConfig((0.3,), smoothing_frames=4, refractory_s=0.5)
     assert TestProtocol().decided(stored) == stored
     assert TestProtocol(refractory_s=2.0).decided(stored) == replace(stored, refractory_s=2.0)
+    assert TestProtocol(patience=2).decided(stored) == replace(stored, patience=2)
+    with pytest.raises(ConfigError, match="patience: got 0"):
+        TestProtocol(patience=0)
 
 
 def test_a_protocol_is_a_file_with_changes(tmp_path: Path):
