@@ -87,10 +87,10 @@ def listen(
     duration_s: float | None = None,
     channel: Channel = None,
     raw: PipeFormat | None = None,
-    reconnect_s: float = RECONNECT_S,
-    patience: int | None = None,
     on_detection: Callable[[Detection], None] | None = None,
     on_event: Callable[[ListenEvent], None] | None = None,
+    reconnect_s: float = RECONNECT_S,
+    patience: int | None = None,
 ) -> ListenSummary:
     """Listen until the recording or the time is over, or the person presses Ctrl-C.
 
@@ -107,13 +107,13 @@ def listen(
         channel: of a source of several: its number, from 1, or ``mix`` for the average. None averages, but
             takes the loudest where the channels cancel each other.
         raw: how the samples of a pipe without a header are stored.
+        on_detection: called with each detection, at once.
+        on_event: called after each block, for a level meter and the like. Without it, what the person should
+            know of the source is logged as a warning.
         reconnect_s: how long a microphone that has gone is waited for, in seconds; 0 waits for none. When it
             is back the detector starts afresh, and times go on counting the audio that was heard. Waiting
             starts PortAudio anew, which ends other streams of it in the program.
         patience: frames in a row that must reach the threshold before a keyword counts; None is 1.
-        on_detection: called with each detection, at once.
-        on_event: called after each block, for a level meter and the like. Without it, what the person should
-            know of the source is logged as a warning.
     Returns:
         Counts over the session; also after Ctrl-C.
     Raises:
@@ -135,6 +135,8 @@ def listen(
     )
     try:
         for event in events:
+            if event.num_overflows and not summary.num_overflows and on_event is None:
+                logger.warning("audio is lost; is the processor busy?")
             summary = ListenSummary(
                 duration_s=event.time_s,
                 num_detections=summary.num_detections + len(event.detections),

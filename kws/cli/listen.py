@@ -75,12 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "KEYWORD=SECONDS sets it for one; may be repeated; without it, the one in the file",
         action="append",
     )
-    parser.add_argument(
-        "--patience",
-        type=int,
-        metavar="FRAMES",
-        help="frames in a row whose smoothed scores must reach the threshold; without it, 1",
-    )
+    add_option(parser, "--patience")
     add_option(parser, "--json", "a line for each detection: keyword, score, time_s, time of day")
     parser.add_argument(
         "--run",
@@ -122,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
         args.model,
         parse_thresholds(args.threshold),
         parse_by_keyword("refractory", args.refractory_s),
-        1 if args.patience is None else args.patience,
+        args.patience,
     )
     piped = is_pipe(args.file)
     printer = Printer(

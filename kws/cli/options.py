@@ -58,6 +58,10 @@ SHARED: dict[str, tuple[str, dict[str, Any]]] = {
         "shortest time between two detections of a keyword",
         {"dest": "refractory_s", "metavar": "SECONDS"},
     ),
+    "--patience": (
+        "frames in a row whose smoothed scores must reach the threshold before a keyword counts",
+        {"type": int, "default": 1, "metavar": "FRAMES"},
+    ),
     "--speaker": ("who speaks", {"metavar": "NAME"}),
     "--file": (
         "read this recording instead of the microphone; - for what is piped in, or the name of a pipe: WAV, "

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from kws.cli.listen import parse_thresholds
+from kws.cli.listen import parse_by_keyword, parse_thresholds
 from kws.cli.options import add_option
 from kws.cli.parser import MODEL, Input
 from kws.counts import counted
@@ -32,7 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_option(parser, "--output", "the folder gets detections, hits and a summary", required=True)
     add_option(parser, "--threshold", "without it, the thresholds in the file")
-    add_option(parser, "--refractory", "without it, the one in the file", type=float)
+    add_option(
+        parser,
+        "--refractory",
+        "KEYWORD=SECONDS sets it for one; may be repeated; without it, the one in the file",
+        action="append",
+    )
+    add_option(parser, "--patience")
     parser.add_argument(
         "--scores",
         choices=("jsonl", "parquet"),
@@ -52,7 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.audio,
         arguments.output,
         threshold=parse_thresholds(arguments.threshold),
-        refractory_s=arguments.refractory_s,
+        refractory_s=parse_by_keyword("refractory", arguments.refractory_s),
+        patience=arguments.patience,
         scores=arguments.scores,
         jobs=arguments.jobs,
         dask=arguments.dask,

@@ -205,5 +205,15 @@ def test_the_function_logs_what_nobody_takes(bench: Bench, model: Path, caplog: 
     assert not caplog.records
 
 
+def test_lost_audio_is_logged_once(
+    bench: Bench, model: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(kws.microphone, "MAX_QUEUED_BLOCKS", 3)
+    bench.sounds = [sound(silence(1.0))]  # all comes at once
+    with caplog.at_level(logging.WARNING, "kws.listening"), pytest.raises(AudioError):
+        listen(model, reconnect_s=0)
+    assert [record.message for record in caplog.records] == ["audio is lost; is the processor busy?"]
+
+
 def test_the_command_waits_as_long_as_the_function():
     assert build_parser("listen").parse_args(["listen", "m.onnx"]).reconnect_s == RECONNECT_S

@@ -62,7 +62,8 @@ def score(
     output: Path,
     *,
     threshold: float | Mapping[str, float] | None = None,
-    refractory_s: float | None = None,
+    refractory_s: float | Mapping[str, float] | None = None,
+    patience: int = 1,
     scores: ScoreFormat | None = None,
     jobs: int = 1,
     dask: str | None = None,
@@ -77,7 +78,9 @@ def score(
         output: folder of the result. The same call on it goes on where an earlier one stopped; one of other
             settings is refused.
         threshold: another threshold for all keywords, or keyword -> threshold.
-        refractory_s: another shortest time between two detections of one keyword, in seconds.
+        refractory_s: another shortest time between two detections of one keyword, in seconds, or keyword ->
+            seconds.
+        patience: frames in a row that must reach the threshold.
         scores: also write the score of each frame, as JSON Lines or Parquet.
         jobs: processes at once on this machine.
         dask: address of a Dask scheduler, whose workers see ``output`` and the audio under the same paths.
@@ -95,7 +98,9 @@ def score(
     if jobs < 1:
         raise ConfigError(f"`jobs`: got {jobs}, allowed: 1 or more")
     model = model_file(model)
-    detector = Detector(model, threshold, refractory_s=refractory_s)  # checks file and settings
+    detector = Detector(
+        model, threshold, refractory_s=refractory_s, patience=patience
+    )  # checks file and settings
     if scores == "parquet":
         _check_parquet()
     files = find_audio(audio)
@@ -107,7 +112,8 @@ def score(
         "scores": scores,
     }
     _begin(output, settings, overwrite)
-    requests = _requests(files, model, threshold, refractory_s, scores, output, settings)
+    decision = {"threshold": threshold, "refractory_s": refractory_s, "patience": patience}
+    requests = _requests(files, model, decision, scores, output, settings)
     failures = _run(requests, output, jobs, dask, progress)
     return _gather(requests, output, detector.keywords, failures, len(files))
 
@@ -168,8 +174,7 @@ def _begin(output: Path, settings: dict[str, Any], overwrite: bool) -> None:
 def _requests(
     files: Sequence[Path],
     model: Path,
-    threshold: float | Mapping[str, float] | None,
-    refractory_s: float | None,
+    decision: Mapping[str, Any],
     scores: ScoreFormat | None,
     output: Path,
     settings: dict[str, Any],
@@ -182,8 +187,9 @@ def _requests(
         requests[identity] = {
             "model": str(model.absolute()),
             "files": [str(path) for path in group],
-            "threshold": dict(threshold) if isinstance(threshold, Mapping) else threshold,
-            "refractory_s": refractory_s,
+            "decision": {
+                name: dict(value) if isinstance(value, Mapping) else value for name, value in decision.items()
+            },
             "scores": scores,
             "output": str(output.absolute()),
             "identity": identity,

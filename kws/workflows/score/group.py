@@ -49,11 +49,12 @@ def score_group(values: dict[str, Any]) -> None:
     """Score the files of a group and write its result when all are done.
 
     Args:
-        values: ``model``, ``files``, ``threshold``, ``refractory_s``, ``scores`` (None, jsonl or parquet),
-            ``output`` and ``identity``. A file that cannot be read is in the result, with the reason.
+        values: ``model``, ``files``, ``decision`` (arguments of :class:`kws.Detector`), ``scores`` (None,
+            jsonl or parquet), ``output`` and ``identity``. A file that cannot be read is in the result, with
+            the reason.
     """
     output, identity = Path(values["output"]), values["identity"]
-    detector = Detector(values["model"], values["threshold"], refractory_s=values["refractory_s"])
+    detector = Detector(values["model"], **values["decision"])
     with ExitStack() as stack:
         sink = None
         if values["scores"]:

@@ -87,6 +87,18 @@ def test_hits_that_touch_are_one_and_training_reads_them_as_negatives(model: Pat
     assert len(stretch.load()) == pytest.approx(4.0 * 16_000, abs=2000)
 
 
+def test_patience_and_a_time_of_each_keyword_count_here_too(model: Path, tmp_path: Path):
+    path = write_audio(tmp_path / "a.wav", heard(3.0, 3.8, seconds=8.0))
+    kept: dict[str, object] = {"overwrite": True}
+    assert kws.score(model, [path], tmp_path / "out").counts == {"tone": 1}
+    assert kws.score(model, [path], tmp_path / "out", refractory_s={"tone": 0.5}, **kept).counts == {
+        "tone": 2
+    }
+    assert kws.score(model, [path], tmp_path / "out", patience=100, **kept).counts == {"tone": 0}
+    with pytest.raises(ConfigError, match="patience: got 0"):
+        kws.score(model, [path], tmp_path / "out", patience=0, **kept)
+
+
 def test_pieces_of_a_long_file_change_nothing(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = write_audio(tmp_path / "long.wav", heard(0.9, 2.93, 7.6, seconds=9.01))
     whole = rows(kws.score(model, [path], tmp_path / "one").detections)
@@ -215,7 +227,7 @@ def test_the_command_prints_what_fired(
 
 
 def test_a_result_holds_each_file_of_its_group(model: Path, folder: Path, tmp_path: Path):
-    values = {"model": str(model), "files": [str(folder / "a.wav")], "threshold": None, "refractory_s": None}
+    values = {"model": str(model), "files": [str(folder / "a.wav")], "decision": {}}
     score_group({**values, "scores": None, "output": str(tmp_path), "identity": "x"})
     (entry,) = json.loads(result_path(tmp_path, "x").read_text())["files"]
     assert entry["duration_s"] == 8.0 and not entry["skipped"] and len(entry["detections"]) == 2
