@@ -1,0 +1,1 @@
+"""A small streaming network for microcontrollers, which learns what a detector hears."""
