@@ -91,6 +91,8 @@ $(READY): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing into $(VENV): once, some minutes (torch is large)"
 	$(PIP) --upgrade pip setuptools
 	$(PIP) --no-build-isolation --editable ".[all]"
+	@$(PIP) --no-build-isolation --editable ".[esp]" || \
+	    echo "No pymicro-wakeword for this system: models of microcontrollers, and their tests, are left out" >&2
 	@touch $@
 
 # The site alone needs no torch.

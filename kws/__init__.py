@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kws.workflows.enroll import enroll
     from kws.workflows.evaluate import evaluate
     from kws.workflows.export import export
+    from kws.workflows.microcontroller import export_microwakeword
     from kws.workflows.prepare import prepare, synthesize
     from kws.workflows.pretrain import pretrain
     from kws.workflows.probe import probe
@@ -50,6 +51,7 @@ _LAZY = {
     "enroll": "kws.workflows.enroll",
     "evaluate": "kws.workflows.evaluate",
     "export": "kws.workflows.export",
+    "export_microwakeword": "kws.workflows.microcontroller",
     "fetch_data": "kws.workflows.public_data",
     "fetch_voices": "kws.workflows.voices",
     "list_data": "kws.workflows.public_data",
@@ -85,6 +87,7 @@ __all__ = [
     "enroll",
     "evaluate",
     "export",
+    "export_microwakeword",
     "fetch_data",
     "fetch_voices",
     "list_data",

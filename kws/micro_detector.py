@@ -10,6 +10,7 @@ Format: github.com/esphome/micro-wake-word-models, manifests of version 2.
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from kws.errors import CheckpointError, DependencyError
 from kws.exported import ModelInfo
 from kws.graph_stream import GraphStream
 from kws.json_text import parse_json
-from kws.pcm import INT16_SCALE, SAMPLE_RATE
+from kws.pcm import SAMPLE_RATE, to_int16
 
 STEP_SAMPLES = 160
 """One step of the features: 10 ms, the only one that the runtime knows."""
@@ -61,6 +62,11 @@ class MicroManifest:
     """Least mean of the probabilities in the window for a detection, within [0, 1]."""
     sliding_window_size: int
     """Probabilities that are averaged."""
+
+    @property
+    def threshold(self) -> float:
+        """Least mean at which the firmware detects; see :func:`chip_threshold`."""
+        return chip_threshold(self.probability_cutoff, self.sliding_window_size)
 
 
 def is_micro(path: str | Path) -> bool:
@@ -123,6 +129,31 @@ def read_manifest(path: Path) -> MicroManifest:
     return MicroManifest(path, wake_word, _checked_model(path.parent / name), cutoff, window)
 
 
+def chip_threshold(cutoff: float, window: int) -> float:
+    """Return the least mean of probabilities at which the firmware detects.
+
+    It compares whole numbers: the sum of ``window`` probabilities in 256ths has to be above ``window`` times
+    the cutoff in 255ths, cut off after the point.
+
+    Args:
+        cutoff: ``probability_cutoff`` of a manifest.
+        window: ``sliding_window_size``.
+    Source: github.com/esphome/esphome, ``components/micro_wake_word``, ``determine_detected``.
+    """
+    return (int(255 * cutoff) * window + 1) / (256 * window)
+
+
+def chip_cutoff(threshold: float, window: int) -> float:
+    """Return the cutoff for a manifest, such that :func:`chip_threshold` is a threshold or the next above it.
+
+    Args:
+        threshold: least mean of probabilities, within [0, 1].
+        window: ``sliding_window_size``.
+    """
+    steps = math.ceil((256 * window * threshold - 1) / window)
+    return round((min(max(steps, 0), 254) + 0.5) / 255, 4)  # in the middle, so that no rounding moves it
+
+
 class MicroDetector(Detector):
     """Listens with a microWakeWord model, through the runtime of pymicro-wakeword.
 
@@ -155,7 +186,7 @@ class MicroDetector(Detector):
         hop = MicroStream(self._manifest).hop_samples
         self._info = ModelInfo(
             keywords=(self._manifest.wake_word,),
-            thresholds=(self._manifest.probability_cutoff,),
+            thresholds=(self._manifest.threshold,),
             chunk_samples=hop,
             chunk_dynamic=True,
             hop_samples=hop,
@@ -216,7 +247,7 @@ class MicroStream:
         Returns:
             probabilities (frames, 1) float32, one for each hop.
         """
-        pcm = np.clip(np.round(waveform * INT16_SCALE), -INT16_SCALE, INT16_SCALE - 1).astype("<i2")
+        pcm = to_int16(waveform).astype("<i2")
         scores = np.zeros((len(pcm) // self.hop_samples, 1), np.float32)
         for step, start in enumerate(range(0, len(pcm), STEP_SAMPLES)):
             for features in self._features.process_streaming(pcm[start : start + STEP_SAMPLES].tobytes()):
@@ -243,7 +274,7 @@ def open_runtime(manifest: MicroManifest) -> tuple[Any, Any]:
         import pymicro_wakeword
     except ImportError as error:
         raise DependencyError(
-            "a model of microWakeWord needs pymicro-wakeword: `pip install pymicro-wakeword`"
+            'a model of microWakeWord needs pymicro-wakeword: `pip install "kws[esp]"`'
         ) from error
     library = next(Path(pymicro_wakeword.__file__).parent.glob("lib/*tensorflowlite_c.*"), None)
     if library is None:

@@ -69,6 +69,7 @@ ROOMS = {
     "study": ["kws.studies"],
     "training": ["kws.training"],
     "pretraining": ["kws.pretraining"],
+    "student": ["kws.student"],
     "recipes": ["kws.recipes"],
     "studio": ["kws.studio"],
     "workflows": ["kws.workflows"],
@@ -120,6 +121,7 @@ DOORS = {
         "training",
         "pretraining",
     },
+    "student": {"ground", "student"},
     "recipes": set(),
     "studio": {"ground", "pages", "studio", "workflows"},
     "workflows": set(ROOMS) - {"command", "facade", "studio"},
@@ -154,6 +156,7 @@ DOORS = {
         "decisions",
         "device",
         "evaluation",
+        "student",
         "export",
     },
 }
@@ -163,10 +166,13 @@ DEVICE_PACKAGES = {"numpy", "onnxruntime", "soundfile"}
 """What `pip install kws` brings: all that importing a device module or starting the command line may load."""
 
 ONLY_IN = {
+    "flatbuffers": ("export.tflite_file",),
     "lightning": ("kws.training", "kws.pretraining"),
     "lhotse": ("kws.data", "data_prep"),
+    "pymicro_features": ("kws.student.features",),
     "pymicro_wakeword": ("kws.micro_detector", "export.peers"),
     "sounddevice": ("kws.microphone",),
+    "tflite": ("export.tflite_file",),
     "wyoming": ("kws.serve", "kws.cli.serve"),
     "zeroconf": ("kws.serve.announcement",),
 }

@@ -42,6 +42,8 @@ TOO_HEAVY = {
     r"export \S+ \S+ --output .*": "joins finished runs; tests/export/test_join.py does so",
     r"score .*--dask .*": "needs a cluster; tests/kws/workflows/test_score.py has one",
     r"tune .*--false-accepts-per-hour .*": "needs hours; tests/kws/workflows/test_tune.py has an evaluation",
+    r"export .*--format microwakeword": "takes minutes; tests/kws/workflows/test_microcontroller.py does so",
+    r"listen runs/speaker/microwakeword/.*": "needs that export; tests/kws/test_micro_detector.py hears one",
     r"(listen|eval) hey_jarvis\.json .*": "needs pymicro-wakeword; tests/kws/test_micro_detector.py runs one",
     r"serve .*": "serves until it is stopped; tests/kws/serve/test_guide.py does so",
     r"web .*": "needs what npm brings; tests/kws/web/test_web.py writes pages",

@@ -25,7 +25,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="output folder of `kws train` or `kws enroll`; several become one file of many words",
     )
-    add_option(parser, "--output", "without it, RUN/model.onnx; several runs need it", metavar="FILE")
+    parser.add_argument(
+        "--format",
+        choices=("onnx", "microwakeword"),
+        default="onnx",
+        help="onnx: one file for kws and onnxruntime; microwakeword: a small int8 network for ESPHome learns "
+        "from the run, some ten minutes (default: %(default)s)",
+    )
+    add_option(
+        parser,
+        "--output",
+        "or a folder with microwakeword; without it, RUN/model.onnx or RUN/microwakeword; several runs "
+        "need it",
+        metavar="FILE",
+    )
     add_option(parser, "--chunk-ms", "without it, 80 or what the encoder asks")
     parser.add_argument(
         "--opset",
@@ -34,6 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="version of ONNX's operators, 18 to 23; without it 18, which onnxruntime 1.14 and later read",
     )
     add_option(parser, "--int8", "is written to model.int8.onnx, and how far its scores differ is said")
+    micro = parser.add_argument_group("with --format microwakeword")
+    add_option(micro, "--negatives", "without it, those of the run")
+    add_option(micro, "--noise", "without it, that of the run")
+    add_option(micro, "--voices", "who say the keyword; without it, eSpeak and the best that is installed")
+    add_option(micro, "--false-accepts-per-hour", "without it, the rate of the run")
+    add_option(micro, "--workers")
+    add_option(micro, "--overwrite")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,6 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
     from kws.errors import ExportMismatch
     from kws.workflows.export import export
 
+    if arguments.format == "microwakeword":
+        return _microwakeword(arguments)
     try:
         made = export(
             arguments.run, arguments.output, arguments.chunk_ms, int8=arguments.int8, opset=arguments.opset
@@ -67,6 +89,34 @@ def run(arguments: argparse.Namespace) -> int:
             f"{report['max_score_difference']:.1e} (mean {report['mean_score_difference']:.1e}); "
             "compare its misses with `kws eval`"
         )
+    return 0
+
+
+def _microwakeword(arguments: argparse.Namespace) -> int:
+    """Call :func:`export_microwakeword` for each run and print what was written."""
+    from kws.errors import ConfigError, ExportMismatch
+    from kws.workflows.microcontroller import export_microwakeword
+
+    refused = [name for name in ("chunk_ms", "opset", "int8") if getattr(arguments, name)]
+    if refused or len(arguments.run) > 1:
+        given = f"--{refused[0].replace('_', '-')}" if refused else f"{len(arguments.run)} runs"
+        raise ConfigError(f"`format` microwakeword takes no {given}: it writes an int8 model of one run")
+    try:
+        made = export_microwakeword(
+            arguments.run[0],
+            arguments.output,
+            negatives=arguments.negatives or (),
+            noise=arguments.noise or (),
+            voices=arguments.voices,
+            false_accepts_per_hour=arguments.false_accepts_per_hour,
+            num_workers=arguments.workers,
+            overwrite=arguments.overwrite,
+        )
+    except ExportMismatch as error:
+        print(f"kws export: {error}")
+        return 1
+    for each in made:
+        print("\n".join(each.lines()))
     return 0
 
 

@@ -95,7 +95,7 @@ SHARED: dict[str, tuple[str, dict[str, Any]]] = {
 """Option -> what it means in every command, and how it is read."""
 
 
-def add_option(parser: argparse.ArgumentParser, name: str, more: str = "", **changes: Any) -> None:
+def add_option(parser: argparse._ActionsContainer, name: str, more: str = "", **changes: Any) -> None:
     """Declare an option of :data:`SHARED`.
 
     Args:

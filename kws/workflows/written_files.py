@@ -75,6 +75,18 @@ _RUN = (
     *inside("model.int8-evaluation", _REPORT),
 )
 
+MICRO_WORK = tuple(
+    name
+    for folder in (f"work/*-{_HEX8}",)
+    for name in (
+        *inside(folder, ("*.npz", "student.pt")),
+        *inside(f"{folder}/voices", _SPOKEN),
+        *inside(f"{folder}/cache", (f"{_HEX8}{_HEX8}.int16", f"{_HEX8}{_HEX8}.json", "measurements.jsonl")),
+    )
+)
+"""What an export for a microcontroller goes on from."""
+_MICRO = (LIST, "*.tflite", "*.json", *_DATA, *DECODED, *MICRO_WORK)
+
 
 @dataclass(frozen=True)
 class FolderKind:
@@ -98,9 +110,16 @@ class FolderKind:
 RUN = FolderKind(
     "run",
     "a run of `kws train` or `kws enroll`",
-    (*_RUN, *inside("control", _RUN)),
+    (*_RUN, *inside("control", _RUN), *inside("microwakeword", _MICRO)),
     (("run.json", '"identity"'),),
     (*CHECKPOINTS, "metrics.json", "cache/*.int16"),
+)
+MICROCONTROLLER = FolderKind(
+    "microcontroller",
+    "models for a microcontroller of `kws export`",
+    _MICRO,
+    (),
+    (*inside("work/*", ("*.npz", "student.pt")),),
 )
 PROBE = FolderKind(
     "probe",

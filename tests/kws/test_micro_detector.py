@@ -167,5 +167,5 @@ def test_a_damaged_model_is_refused_and_the_program_goes_on(length: int, tmp_pat
 
 def test_without_the_package_one_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "pymicro_wakeword", None)
-    with pytest.raises(DependencyError, match="pip install pymicro-wakeword"):
+    with pytest.raises(DependencyError, match=r'pip install "kws\[esp\]"'):
         MicroDetector(READY)
