@@ -112,6 +112,7 @@ def bench(
     *,
     int8: bool = False,
     chunk_ms: Sequence[float] = (CHUNK_MS,),
+    peers: bool = True,
 ) -> BenchReport:
     """Time detectors on speech-like audio, a chunk at a time; what peers are installed is timed beside them.
 
@@ -125,6 +126,7 @@ def bench(
         threads: of onnxruntime.
         int8: also time the int8 form of each float32 model.
         chunk_ms: lengths of a push of ours, in milliseconds; peers take 80 ms.
+        peers: also time those that are installed.
     Raises:
         ConfigError, CheckpointError: an argument is out of range, or a file is missing or no exported model.
     """
@@ -135,7 +137,8 @@ def bench(
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(model) for model in models] or [default_detector(Path(folder) / "default.onnx")]
         contenders = _ours(paths, chunk_ms, Path(folder) if int8 else None)
-        contenders += installed_peers(None if openwakeword is None else Path(openwakeword))
+        if peers:
+            contenders += installed_peers(None if openwakeword is None else Path(openwakeword))
         load = _load_average()
         costs = _time(contenders, seconds, rounds, threads)
     return BenchReport(

@@ -127,7 +127,8 @@ def test_each_make_target_shown_exists(path: Path):
 @each_text
 def test_each_file_of_the_project_named_in_the_text_exists(path: Path):
     text = path.read_text("utf-8")
-    roots = {entry.name for entry in REPOSITORY.iterdir() if entry.is_dir()} - {"runs", "data"}
+    made = {"runs", "data", "build", "dist", "site"}
+    roots = {entry.name for entry in REPOSITORY.iterdir() if entry.is_dir()} - made
     named = [part for span in (*inline(text), *shell_lines(text)) for part in span.split()]
     paths = [part for part in named if re.fullmatch(r"[\w./]+/[\w./]*", part) and part.split("/")[0] in roots]
     assert [part for part in paths if not (REPOSITORY / part).exists()] == []

@@ -262,3 +262,12 @@ def test_pymicro_wakeword_is_timed_where_it_is_installed():
     assert 20_000 < peer.size_bytes < 200_000
     push = peer.open(1)
     assert isinstance(push(np.zeros(1280, np.int16)), list)
+
+
+def test_peers_that_are_installed_are_timed_unless_they_are_not_wished(
+    exported: Exported, monkeypatch: pytest.MonkeyPatch
+):
+    path = exported("conv")
+    monkeypatch.setattr(benchmark, "installed_peers", lambda _: [Contender("kws", path, "a peer")])
+    assert len(bench([path], seconds=0.2, rounds=1).costs) == 2
+    assert len(bench([path], seconds=0.2, rounds=1, peers=False).costs) == 1
